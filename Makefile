@@ -1,0 +1,107 @@
+# `make` alone lists the targets. Needs Python 3.11 or newer and make; everything
+# else is installed into .venv from the lock files.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PYTHON ?=
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
+DATA := $(or $(MCDASH_DATA_DIR),var)
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+PYTEST := $(PY) -m pytest
+COV := --cov --cov-branch --cov-report=term
+NEW_KEYS := import base64, secrets; \
+  print("MCDASH_SECRET_KEY=" + secrets.token_urlsafe(48)); \
+  print("MCDASH_FIELD_KEYS=" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(PY) -m pip --quiet
+LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-url \
+  --python-version 3.11 --quiet --custom-compile-command "make lock"
+
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo setup test test-slow test-services bench check format lock clean keys
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' Makefile | \
+	  while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+demo: $(RUNTIME) keys  ## run mcdash beside a sandbox of Marketing Cloud; Ctrl-C ends it
+	@exec $(PY) manage.py demo $(DEMO)
+
+setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's accounts
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py add_sandbox_accounts
+
+test: $(DEV)  ## the fast tests, and the browser tests where a Chromium is found
+	$(PYTEST) -n 2 -m "not slow and not services" $(COV) $(PYTEST_ARGS)
+
+test-slow: $(DEV)  ## the tests that take long
+	$(PYTEST) -m "slow and not services" $(PYTEST_ARGS)
+
+test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
+	$(PYTEST) -m services $(PYTEST_ARGS)
+
+bench: $(DEV)  ## measure; prints figures, judges nothing
+	$(PYTEST) tests/benchmarks -m "" -o python_files='bench_*.py test_*.py' -s $(PYTEST_ARGS)
+
+# The site is loaded by mypy's Django plugin and by manage.py: keys are thrown away.
+check: $(DEV)  ## lint, types, layers, templates, migrations, settings
+	@set -eu; data=$$(mktemp -d); trap 'rm -rf "$$data"' EXIT; \
+	keys=$$($(PY) -c '$(NEW_KEYS)'); export $$keys MCDASH_DATA_DIR="$$data" \
+	  DATABASE_URL="sqlite:///$$data/check.sqlite3" MCDASH_ALLOW_LOOPBACK=1; \
+	run() { echo "+ $$*"; "$$@"; }; \
+	run $(PY) -m ruff check .; \
+	run $(PY) -m ruff format --check .; \
+	run $(PY) -m mypy .; \
+	run $(BIN)/lint-imports; \
+	run $(PY) -m djhtml --check templates; \
+	run $(PY) manage.py makemigrations --check --dry-run; \
+	run $(PY) manage.py check --fail-level WARNING
+
+format: $(DEV)  ## let the tools put code and templates in order
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(PY) -m djhtml templates
+
+lock: $(PY)  ## remake the lock files from pyproject.toml: make lock UPGRADE=--upgrade
+	@$(PY) -m uv --version >/dev/null 2>&1 || $(PIP) install uv
+	$(LOCK) $(UPGRADE) pyproject.toml -o requirements.txt
+	$(LOCK) $(UPGRADE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean:  ## remove .venv and the tools' caches; keeps var/
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache \
+	  .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Keys for local use, made once. The environment and .env win over them.
+keys: $(PY)
+	@set -eu; umask 077; mkdir -p "$(DATA)"; \
+	if [ ! -e "$(DATA)/keys.env" ]; then \
+	  { $(PY) -c '$(NEW_KEYS)'; echo MCDASH_ALLOW_LOOPBACK=1; } > "$(DATA)/keys.env.new"; \
+	  mv "$(DATA)/keys.env.new" "$(DATA)/keys.env"; \
+	fi
+
+$(RUNTIME): requirements.txt | $(PY)
+	@echo "Installing what mcdash runs on ..."
+	@$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt requirements.txt | $(PY)
+	@echo "Installing what mcdash runs on and is tested with ..."
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@ $(RUNTIME)
+
+$(PY):
+	@for python in $(or $(PYTHON),$(PYTHONS)); do \
+	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	    2>/dev/null || continue; \
+	  "$$python" -m venv --clear $(VENV) && exit 0; \
+	  rm -rf $(VENV); exit 1; \
+	done; \
+	echo "mcdash needs Python 3.11 or newer with its venv module; none was found among:" \
+	  "$(or $(PYTHON),$(PYTHONS))." >&2; \
+	echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv)" \
+	  "or name it: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python3" >&2; \
+	exit 1

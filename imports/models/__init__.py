@@ -1,0 +1,75 @@
+"""The data model: what is true of one row, whatever the outside says."""
+
+from __future__ import annotations
+
+from .account import (
+    AccessLevel,
+    Account,
+    AccountAccess,
+    AccountQuerySet,
+    AccountToken,
+    AuthKind,
+)
+from .audit import AuditEntry
+from .clock import database_now
+from .constraints import violated_constraint
+from .definition import (
+    DefinitionQuerySet,
+    DefinitionVersion,
+    Favourite,
+    ImportDefinition,
+    key_digest,
+)
+from .endpoints import validate_endpoint
+from .lease import Lease, Worker
+from .revision import Revision, publish
+from .run import EventKind, ImportRun, RunEvent, RunQuerySet
+from .status import (
+    ACTIVE,
+    ENDED,
+    FINISHED,
+    TRANSITIONS,
+    ErrorKind,
+    InvalidTransitionError,
+    Origin,
+    RunStatus,
+    StaleRunError,
+)
+from .user import Theme, User
+
+__all__ = [
+    "ACTIVE",
+    "ENDED",
+    "FINISHED",
+    "TRANSITIONS",
+    "AccessLevel",
+    "Account",
+    "AccountAccess",
+    "AccountQuerySet",
+    "AccountToken",
+    "AuditEntry",
+    "AuthKind",
+    "DefinitionQuerySet",
+    "DefinitionVersion",
+    "ErrorKind",
+    "EventKind",
+    "Favourite",
+    "ImportDefinition",
+    "ImportRun",
+    "InvalidTransitionError",
+    "Lease",
+    "Origin",
+    "Revision",
+    "RunEvent",
+    "RunQuerySet",
+    "RunStatus",
+    "StaleRunError",
+    "Theme",
+    "User",
+    "Worker",
+    "database_now",
+    "key_digest",
+    "publish",
+    "validate_endpoint",
+    "violated_constraint",
+]

@@ -1,0 +1,205 @@
+"""Accounts: Marketing Cloud business units, who may use them, their tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import AnonymousUser, Group
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from imports.fields import EncryptedField
+
+from .endpoints import validate_endpoint
+from .user import User
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+FROZEN_WITH_DEFINITIONS = ("mid", "subdomain", "auth_url", "soap_url")
+
+
+class AuthKind(models.TextChoices):
+    OAUTH = "oauth", "OAuth 2 (installed package)"
+    USERNAME_TOKEN = "username_token", "API user (WS-Security)"
+
+
+class AccessLevel(models.TextChoices):
+    VIEW = "view", "May see"
+    START = "start", "May see and start"
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
+        """Accounts whose runs `user` may see; what is not here does not exist."""
+        return self._granted(user, AccessLevel.VIEW, AccessLevel.START)
+
+    def startable_by(self, user: User | AnonymousUser) -> AccountQuerySet:
+        """Active accounts in which `user` may start definitions."""
+        return self._granted(user, AccessLevel.START).filter(is_active=True)
+
+    def _granted(
+        self, user: User | AnonymousUser, *levels: AccessLevel
+    ) -> AccountQuerySet:
+        if not user.is_active or user.pk is None:
+            return self.none()
+        granted = AccountAccess.objects.filter(group__user=user.pk, level__in=levels)
+        return self.filter(pk__in=granted.values("account"))
+
+    def reachable(self) -> AccountQuerySet:
+        """Accounts that may be asked: active, credentials not refused."""
+        return self.filter(is_active=True, credentials_refused_at=None)
+
+
+class Account(models.Model):
+    """One business unit that we can reach: credentials, MID, endpoints.
+
+    `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
+    without daylight saving). `takes_in` and `refused_properties` are what the
+    account taught us about the questions it answers.
+    """
+
+    name = models.CharField(max_length=200, unique=True)
+    label = models.CharField(max_length=200, blank=True)
+    auth_kind = models.CharField(
+        max_length=14, choices=AuthKind, default=AuthKind.OAUTH
+    )
+    client_id = models.CharField("client id", max_length=200, blank=True)
+    username = models.CharField(max_length=200, blank=True)
+    secret = EncryptedField(
+        help_text="The client secret or the API user's password. Never shown again."
+    )
+    subdomain = models.CharField(
+        max_length=63,
+        blank=True,
+        help_text="The tenant's own part of its addresses, such as mc563885gz….",
+    )
+    auth_url = models.CharField("authentication address", max_length=500, blank=True)
+    soap_url = models.CharField("SOAP address", max_length=500, blank=True)
+    mid = models.CharField("MID", max_length=20, blank=True)
+    is_active = models.BooleanField(default=True)
+    starts_paused = models.BooleanField(
+        default=False, help_text="Nothing is started in this account while this is on."
+    )
+    clock_offset_minutes = models.IntegerField(default=-360)
+    history_since = models.DateTimeField(null=True, blank=True)
+    last_synced_at = models.DateTimeField(null=True, blank=True)
+    last_adopted_at = models.DateTimeField(null=True, blank=True)
+    last_contact_at = models.DateTimeField(null=True, blank=True)
+    failures_in_row = models.PositiveIntegerField(default=0)
+    not_answering_since = models.DateTimeField(null=True, blank=True)
+    credentials_refused_at = models.DateTimeField(null=True, blank=True)
+    takes_in = models.BooleanField(null=True, blank=True)
+    refused_properties = models.JSONField(default=list, blank=True)
+    revision = models.BigIntegerField(default=0)
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def token_address(self) -> str:
+        """The base to which `/v2/token` is added."""
+        tenant = f"https://{self.subdomain}.auth.marketingcloudapis.com"
+        return (self.auth_url or tenant).rstrip("/")
+
+    @property
+    def service_address(self) -> str:
+        """The full address of the SOAP service; the account's own one wins."""
+        tenant = f"https://{self.subdomain}.soap.marketingcloudapis.com"
+        return self.soap_url or f"{tenant}/Service.asmx"
+
+    @property
+    def is_oauth(self) -> bool:
+        return self.auth_kind == AuthKind.OAUTH
+
+    def clean(self) -> None:
+        self._clean_credentials()
+        self._clean_endpoints()
+        self._clean_frozen()
+
+    def _clean_credentials(self) -> None:
+        wanted = "client_id" if self.is_oauth else "username"
+        if not getattr(self, wanted):
+            raise ValidationError({wanted: "Needed for this kind of sign-in."})
+        if self.mid and not self.mid.isdecimal():
+            raise ValidationError({"mid": "A MID is a number."})
+
+    def _clean_endpoints(self) -> None:
+        if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
+            raise ValidationError(
+                {"subdomain": "A subdomain has only small letters, digits and “-”."}
+            )
+        if not self.subdomain and not (
+            self.soap_url and (self.auth_url or not self.is_oauth)
+        ):
+            raise ValidationError(
+                "Give the subdomain, or the SOAP address (and for OAuth the "
+                "authentication address)."
+            )
+        for field, url in self.endpoints().items():
+            try:
+                validate_endpoint(url)
+            except ValidationError as error:
+                raise ValidationError({field: error.messages}) from error
+
+    def endpoints(self) -> dict[str, str]:
+        """The addresses this account calls, by the field that governs each."""
+        by_tenant = "subdomain" if self.subdomain else None
+        found = {"soap_url" if self.soap_url else by_tenant: self.service_address}
+        if self.is_oauth:
+            key = "auth_url" if self.auth_url else by_tenant
+            found[key] = self.token_address
+        return {field: url for field, url in found.items() if field}
+
+    def _clean_frozen(self) -> None:
+        if self.pk is None or not self.definitions.exists():
+            return
+        stored = Account.objects.get(pk=self.pk)
+        for field in FROZEN_WITH_DEFINITIONS:
+            if getattr(stored, field) != getattr(self, field):
+                raise ValidationError(
+                    {
+                        field: "Fixed once definitions are known: their history "
+                        "belongs to this business unit. Add a new account instead."
+                    }
+                )
+
+    def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
+        """What the account refuses to be asked for, old and new, without doubles."""
+        return list(dict.fromkeys([*self.refused_properties, *refused]))
+
+
+class AccountAccess(models.Model):
+    """What a group may do in an account; a person has the highest of their groups."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="accesses")
+    group = models.ForeignKey(Group, models.PROTECT, related_name="accesses")
+    level = models.CharField(
+        max_length=5, choices=AccessLevel, default=AccessLevel.VIEW
+    )
+
+    class Meta:
+        verbose_name_plural = "account accesses"
+        constraints = (
+            models.UniqueConstraint(fields=("account", "group"), name="access_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.get_level_display()} ({self.account})"
+
+
+class AccountToken(models.Model):
+    """The account's current access token, shared by all processes and machines."""
+
+    account = models.OneToOneField(Account, models.PROTECT, related_name="token")
+    token = EncryptedField()
+    expires_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"Token of {self.account}"

@@ -1,0 +1,153 @@
+"""Import definitions, their versions, and people's favourites."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+
+from .account import Account, AccountQuerySet
+from .status import ENDED
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from .user import User
+
+STRIP_LENGTH = 20
+
+
+def key_digest(customer_key: str) -> str:
+    """A customer key may have 10,000 characters; its SHA-256 can be indexed."""
+    return hashlib.sha256(customer_key.encode()).hexdigest()
+
+
+class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
+    def visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
+        return self.filter(account__in=_accounts().visible_to(user))
+
+    def startable_by(self, user: User | AnonymousUser) -> DefinitionQuerySet:
+        return self.filter(account__in=_accounts().startable_by(user))
+
+    def with_key(self, account: Account, customer_key: str) -> DefinitionQuerySet:
+        """The account's definitions of that customer key, those still seen first."""
+        found = self.filter(account=account, key_digest=key_digest(customer_key))
+        return found.order_by(
+            models.F("not_seen_since").asc(nulls_first=True), "-last_seen_at", "-id"
+        )
+
+
+def _accounts() -> AccountQuerySet:
+    return AccountQuerySet(Account)
+
+
+class ImportDefinition(models.Model):
+    """What can be run: an ImportDefinition of an account, as last seen there.
+
+    `facts` is everything retrieved, by the vendor's (dotted) names. `strip`
+    holds the last 20 ends, oldest first, ready to draw.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="definitions")
+    object_id = models.TextField(null=True, blank=True)
+    customer_key = models.TextField(blank=True)
+    key_digest = models.CharField(max_length=64, db_index=True, editable=False)
+    name = models.TextField(blank=True)
+    description = models.TextField(blank=True)
+    file_spec = models.TextField("file pattern", blank=True)
+    update_type = models.TextField(blank=True)
+    destination = models.TextField(blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    digest = models.CharField(max_length=64, editable=False)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    not_seen_since = models.DateTimeField(null=True, blank=True)
+    last_run = models.ForeignKey(
+        "ImportRun", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    strip = models.JSONField(default=list, blank=True)
+
+    objects = DefinitionQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account", "object_id"),
+                condition=models.Q(object_id__isnull=False),
+                name="definition_object_once",
+            ),
+            models.UniqueConstraint(
+                fields=("account", "key_digest"),
+                condition=models.Q(object_id__isnull=True),
+                name="definition_key_once",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.shown_name
+
+    def save(self, **kwargs: Any) -> None:
+        self.key_digest = key_digest(self.customer_key)
+        super().save(**kwargs)
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.customer_key or self.object_id or "(no name)"
+
+    @property
+    def replaces_rows(self) -> bool:
+        return self.update_type.casefold() == "overwrite"
+
+    def redraw(self) -> None:
+        """Set `last_run` and `strip` from the history, and save them."""
+        latest = self.runs.order_by("-occurred_at", "-id")
+        self.last_run = latest.first()
+        ends = latest.filter(status__in=ENDED)[:STRIP_LENGTH]
+        self.strip = [run.as_bar() for run in reversed(ends)]
+        self.save(update_fields=["last_run", "strip"])
+
+
+class DefinitionVersion(models.Model):
+    """The facts of a definition from `seen_at` until the next version."""
+
+    definition = models.ForeignKey(
+        ImportDefinition, models.PROTECT, related_name="versions"
+    )
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    facts = models.JSONField(default=dict)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("definition", "number"), name="version_number_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Version {self.number} of {self.definition}"
+
+
+class Favourite(models.Model):
+    """A definition that a person keeps at hand."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="favourites"
+    )
+    definition = models.ForeignKey(
+        ImportDefinition, models.PROTECT, related_name="favourites"
+    )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "definition"), name="favourite_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.definition}"

@@ -1,0 +1,84 @@
+"""Leases and the heartbeat: how processes on many machines stay out of each
+other's way.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.db import IntegrityError, models, transaction
+
+from .clock import database_now
+
+
+class LeaseManager(models.Manager["Lease"]):
+    def acquire(self, name: str, *, holder: str, seconds: float) -> bool:
+        """Take or prolong the lease `name`; False while somebody else holds it."""
+        now = database_now()
+        until = now + timedelta(seconds=seconds)
+        mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=now)
+        taken = self.filter(mine_or_over, name=name).update(
+            holder=holder, expires_at=until
+        )
+        return bool(taken) or self._create(name, holder, until)
+
+    def _create(self, name: str, holder: str, until: datetime) -> bool:
+        if self.filter(name=name).exists():
+            return False
+        try:
+            with transaction.atomic():
+                self.create(name=name, holder=holder, expires_at=until)
+        except IntegrityError:
+            return False
+        return True
+
+    def release(self, name: str, *, holder: str) -> None:
+        """Give the lease back, if it is still ours."""
+        self.filter(name=name, holder=holder).update(expires_at=database_now())
+
+
+class Lease(models.Model):
+    """The right of one holder to do `name` (`tick`, `refresh:7`, `token:7`,
+    `call:7:1`) until `expires_at` on the database's clock.
+    """
+
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=100)
+    expires_at = models.DateTimeField()
+
+    objects: ClassVar[LeaseManager] = LeaseManager()
+
+    def __str__(self) -> str:
+        return f"{self.name} held by {self.holder}"
+
+
+class WorkerManager(models.Manager["Worker"]):
+    def beat(self, holder: str, *, host: str, version: str) -> None:
+        """Say that the worker `holder` is alive."""
+        self.update_or_create(
+            holder=holder,
+            defaults={"host": host, "version": version, "seen_at": database_now()},
+        )
+
+    def heard_within(self, seconds: float) -> bool:
+        """Whether any worker was heard of in the last `seconds`."""
+        since = database_now() - timedelta(seconds=seconds)
+        return self.filter(seen_at__gte=since).exists()
+
+
+class Worker(models.Model):
+    """A worker process and when it was last heard of."""
+
+    holder = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=255)
+    version = models.CharField(max_length=50)
+    seen_at = models.DateTimeField()
+
+    objects: ClassVar[WorkerManager] = WorkerManager()
+
+    class Meta:
+        ordering = ("-seen_at",)
+
+    def __str__(self) -> str:
+        return self.holder

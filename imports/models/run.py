@@ -1,0 +1,312 @@
+"""Runs, their history, and the one method that moves them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+
+from .account import Account, AccountQuerySet
+from .clock import database_now
+from .definition import DefinitionVersion, ImportDefinition
+from .status import (
+    ACTIVE,
+    ENDED,
+    TRANSITIONS,
+    WITH_TASK,
+    ErrorKind,
+    InvalidTransitionError,
+    Origin,
+    RunStatus,
+    StaleRunError,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from .user import User
+
+# How long after its start (s) a run is looked at how often (s).
+CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
+SLOWEST_CHECK_SECONDS = 300
+LOST_AFTER = timedelta(hours=24)
+
+
+class RunQuerySet(models.QuerySet["ImportRun"]):
+    def visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
+        accounts = AccountQuerySet(Account).visible_to(user)
+        return self.filter(account__in=accounts)
+
+    def active(self) -> RunQuerySet:
+        return self.filter(status__in=ACTIVE)
+
+    def ours(self) -> RunQuerySet:
+        return self.exclude(origin=Origin.OUTSIDE)
+
+    def followed(self) -> RunQuerySet:
+        """Runs with a task that Marketing Cloud has not finished yet."""
+        return self.filter(status=RunStatus.RUNNING)
+
+    def due(self, now: datetime) -> RunQuerySet:
+        """Followed runs that should be looked at now."""
+        return self.followed().filter(next_check_at__lte=now)
+
+    def latest_first(self) -> RunQuerySet:
+        return self.order_by("-occurred_at", "-id")
+
+
+class ImportRun(models.Model):
+    """One go of a definition. Vendor texts are verbatim; a count that Marketing
+    Cloud did not give is null, never 0. `occurred_at` orders the history.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
+    definition = models.ForeignKey(
+        ImportDefinition, models.PROTECT, null=True, blank=True, related_name="runs"
+    )
+    definition_version = models.ForeignKey(
+        DefinitionVersion, models.PROTECT, null=True, blank=True, related_name="runs"
+    )
+    customer_key = models.TextField(blank=True)
+    origin = models.CharField(max_length=9, choices=Origin)
+    status = models.CharField(max_length=21, choices=RunStatus)
+    phase = models.TextField(blank=True)
+    task_id = models.TextField(null=True, blank=True)
+    request_id = models.TextField(blank=True)
+    import_type = models.TextField(blank=True)
+    destination_id = models.TextField(blank=True)
+
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="runs",
+    )
+    started_by_name = models.TextField(blank=True)
+    request_token = models.UUIDField(null=True, blank=True)
+    batch = models.UUIDField(null=True, blank=True)
+    again_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="again"
+    )
+
+    queued_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    last_checked_at = models.DateTimeField(null=True, blank=True)
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    claimed_by = models.CharField(max_length=100, blank=True)
+    claim_expires_at = models.DateTimeField(null=True, blank=True)
+
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    start_text = models.TextField(blank=True)
+    end_text = models.TextField(blank=True)
+    occurred_at = models.DateTimeField()
+
+    total_rows = models.BigIntegerField(null=True, blank=True)
+    successful = models.BigIntegerField(null=True, blank=True)
+    duplicated = models.BigIntegerField(null=True, blank=True)
+    errors = models.BigIntegerField(null=True, blank=True)
+
+    error_kind = models.CharField(max_length=20, choices=ErrorKind, blank=True)
+    error_code = models.TextField(blank=True)
+    message = models.TextField(blank=True)
+    looks = models.PositiveIntegerField(default=0)
+    revision = models.BigIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account", "task_id"),
+                condition=models.Q(task_id__isnull=False),
+                name="run_task_once",
+            ),
+            models.UniqueConstraint(
+                fields=("definition",),
+                condition=models.Q(status__in=sorted(ACTIVE))
+                & ~models.Q(origin=Origin.OUTSIDE),
+                name="run_one_active",
+            ),
+            models.UniqueConstraint(fields=("request_token",), name="run_request_once"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(RunStatus)),
+                name="run_known_status",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=sorted(WITH_TASK))
+                | models.Q(task_id__isnull=False),
+                name="run_task_where_accepted",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status=RunStatus.UNKNOWN)
+                | models.Q(origin=Origin.OUTSIDE)
+                | models.Q(sent_at__isnull=False),
+                name="run_sent_where_unknown",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("account", "occurred_at", "id"), name="run_by_account"
+            ),
+            models.Index(
+                fields=("definition", "occurred_at", "id"), name="run_by_definition"
+            ),
+            models.Index(fields=("status", "occurred_at", "id"), name="run_by_status"),
+            models.Index(fields=("account", "finished_at"), name="run_by_finish"),
+            models.Index(fields=("account", "revision"), name="run_by_revision"),
+            models.Index(
+                fields=("next_check_at",),
+                condition=models.Q(status__in=sorted(ACTIVE)),
+                name="run_due",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Run {self.pk}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def began_at(self) -> datetime:
+        """When this run began, by the best clock that we have for it."""
+        return self.started_at or self.sent_at or self.occurred_at
+
+    def elapsed(self, now: datetime) -> timedelta:
+        """How long the run took, or has taken so far."""
+        end = self.finished_at or (self.settled_at if self.has_ended else now)
+        return max((end or now) - self.began_at, timedelta(0))
+
+    def next_look(self, now: datetime) -> datetime:
+        """When to look again: often while young, more slowly with age."""
+        age = (now - self.occurred_at).total_seconds()
+        for younger_than, interval in CHECK_INTERVALS:
+            if age < younger_than:
+                return now + timedelta(seconds=interval)
+        return now + timedelta(seconds=SLOWEST_CHECK_SECONDS)
+
+    def as_bar(self) -> dict[str, Any]:
+        """This run as a bar of its definition's strip."""
+        return {
+            "run": self.pk,
+            "status": self.status,
+            "rows": self.total_rows,
+            "errors": self.errors,
+            "at": self.occurred_at.isoformat(),
+        }
+
+    def move_to(
+        self,
+        status: RunStatus,
+        *,
+        kind: str,
+        actor: User | None = None,
+        actor_name: str = "",
+        details: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Move the run to `status`, set `changes`, and leave a RunEvent.
+
+        The row is only moved out of the status that this object knows. Raises
+        `InvalidTransitionError` for a way that is not in the table, and
+        `StaleRunError` where somebody else moved the run first. The caller
+        opens the transaction.
+        """
+        old = RunStatus(self.status)
+        if status not in TRANSITIONS[old]:
+            raise InvalidTransitionError(f"{old} → {status}")
+        self._update_where_still(old, {"status": status, **changes})
+        self.record(
+            kind,
+            from_status=old,
+            to_status=status,
+            actor=actor,
+            actor_name=actor_name,
+            details=details,
+        )
+
+    def change(self, **changes: Any) -> None:
+        """Set `changes` while the run is still in the status that we know."""
+        self._update_where_still(self.status, changes)
+
+    def _update_where_still(self, status: str, changes: dict[str, Any]) -> None:
+        still = ImportRun.objects.filter(pk=self.pk, status=status)
+        if not still.update(**changes):
+            raise StaleRunError(f"Run {self.pk} is no longer {status}.")
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    def record(
+        self,
+        kind: str,
+        *,
+        from_status: str = "",
+        to_status: str = "",
+        actor: User | None = None,
+        actor_name: str = "",
+        details: dict[str, Any] | None = None,
+    ) -> RunEvent:
+        """Add to the run's timeline."""
+        name = actor_name or (actor.shown_name if actor else "")
+        return RunEvent.objects.create(
+            run=self,
+            at=database_now(),
+            kind=kind,
+            from_status=from_status,
+            to_status=to_status,
+            actor=actor,
+            actor_name=name,
+            details=details or {},
+        )
+
+
+class EventKind(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    CLAIMED = "claimed", "Start sent"
+    ACCEPTED = "accepted", "Accepted"
+    CONTRADICTED = "contradicted", "Accepted with a contradiction"
+    NOT_STARTED = "not_started", "Not started"
+    UNANSWERED = "unanswered", "No readable answer"
+    LOOKED = "looked", "Looked for"
+    FOUND = "found", "Found"
+    PHASE = "phase", "Phase"
+    ENDED = "ended", "Ended"
+    LOST = "lost", "Lost"
+    CHECKED_AGAIN = "checked_again", "Checked again"
+    ADOPTED = "adopted", "Adopted"
+    MERGED = "merged", "Merged"
+    CHOSEN = "chosen", "Chosen"
+
+
+class RunEvent(models.Model):
+    """One thing that happened to a run."""
+
+    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20, choices=EventKind)
+    from_status = models.CharField(max_length=21, blank=True)
+    to_status = models.CharField(max_length=21, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+    )
+    actor_name = models.TextField(blank=True)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, run {self.run_id}"
