@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -62,7 +62,13 @@ class Secret:
     __str__ = __repr__
 
 
-class EncryptedField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
+if TYPE_CHECKING:
+    _SecretColumn = models.TextField[Secret | str, Secret]
+else:
+    _SecretColumn = models.TextField
+
+
+class EncryptedField(_SecretColumn):
     """A text column that holds a Fernet token (newest key of MCDASH_FIELD_KEYS).
 
     Assign plain text or a `Secret`; what is read back is always a `Secret`.

@@ -21,7 +21,7 @@ from .definition import (
     key_digest,
 )
 from .endpoints import validate_endpoint
-from .lease import Lease, Worker
+from .lease import Lease, Worker, new_holder, process_name
 from .revision import Revision, publish
 from .run import EventKind, ImportRun, RunEvent, RunQuerySet
 from .status import (
@@ -69,6 +69,8 @@ __all__ = [
     "Worker",
     "database_now",
     "key_digest",
+    "new_holder",
+    "process_name",
     "publish",
     "validate_endpoint",
     "violated_constraint",

@@ -4,7 +4,11 @@ other's way.
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar
 
 from django.db import IntegrityError, models, transaction
@@ -37,6 +41,12 @@ class LeaseManager(models.Manager["Lease"]):
         """Give the lease back, if it is still ours."""
         self.filter(name=name, holder=holder).update(expires_at=database_now())
 
+    def release_all_of(self, process: str) -> int:
+        """Give back every lease that a process held which is known to be gone."""
+        return self.filter(
+            holder__startswith=f"{process}:", expires_at__gt=database_now()
+        ).update(expires_at=database_now())
+
 
 class Lease(models.Model):
     """The right of one holder to do `name` (`tick`, `refresh:7`, `token:7`,
@@ -61,6 +71,16 @@ class WorkerManager(models.Manager["Worker"]):
             defaults={"host": host, "version": version, "seen_at": database_now()},
         )
 
+    def fell_silent(self, *, after_seconds: float, within_seconds: float) -> list[str]:
+        """Workers last heard of longer ago than `after_seconds`, but not too long."""
+        now = database_now()
+        return list(
+            self.filter(
+                seen_at__lt=now - timedelta(seconds=after_seconds),
+                seen_at__gt=now - timedelta(seconds=within_seconds),
+            ).values_list("holder", flat=True)
+        )
+
     def heard_within(self, seconds: float) -> bool:
         """Whether any worker was heard of in the last `seconds`."""
         since = database_now() - timedelta(seconds=seconds)
@@ -82,3 +102,18 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.holder
+
+
+@lru_cache(maxsize=2)
+def _process_name(pid: int) -> str:
+    return f"{socket.gethostname()[:40]}:{pid}:{secrets.token_hex(4)}"
+
+
+def process_name() -> str:
+    """This process's name, unlike that of any other process now or later."""
+    return _process_name(os.getpid())
+
+
+def new_holder() -> str:
+    """A name for whoever holds a lease in this process; never the same twice."""
+    return f"{process_name()}:{secrets.token_hex(4)}"

@@ -1,0 +1,173 @@
+"""The one door to Marketing Cloud: `connect(account)`.
+
+It gives the wall what the wall may not know: where tokens are kept, how many
+calls an account may have at a time, which addresses are allowed. Tests replace
+`connect` and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from imports.fields import LostKeyError, Secret
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.errors import UnavailableError
+from imports.marketingcloud.records import (
+    Limits,
+    OAuthCredentials,
+    Token,
+    UsernameCredentials,
+)
+from imports.models import (
+    Account,
+    AccountToken,
+    Lease,
+    database_now,
+    new_holder,
+    validate_endpoint,
+)
+
+TOKEN_MARGIN = timedelta(seconds=60)
+POLL_SECONDS = 0.05
+# A start may use both slots, a read only the second: no start waits for reads.
+START_SLOTS = (1, 2)
+READ_SLOTS = (2,)
+
+
+def connect(account: Account) -> MarketingCloudClient:
+    """A client for `account`, to be used by one thread.
+
+    Raises `UnavailableError` where the account's addresses are not allowed or
+    its secret cannot be read: nothing is sent then.
+    """
+    try:
+        for url in account.endpoints().values():
+            validate_endpoint(url)
+        credentials = _credentials(account)
+    except ValidationError as error:
+        raise UnavailableError(" ".join(error.messages)) from error
+    except LostKeyError as error:
+        raise UnavailableError(str(error)) from error
+    return MarketingCloudClient(
+        soap_url=account.service_address,
+        credentials=credentials,
+        tokens=DatabaseTokenStore(account),
+        limits=_limits(),
+        refused_properties=account.refused_properties,
+        takes_in=account.takes_in,
+        proxy=settings.MCDASH_PROXY_URL,
+        gate=lambda: call_slot(account, READ_SLOTS),
+    )
+
+
+def _credentials(account: Account) -> OAuthCredentials | UsernameCredentials:
+    secret, mid = account.secret.reveal(), account.mid or None
+    if not account.is_oauth:
+        return UsernameCredentials(username=account.username, password=secret, mid=mid)
+    return OAuthCredentials(
+        auth_url=account.token_address,
+        client_id=account.client_id,
+        client_secret=secret,
+        mid=mid,
+    )
+
+
+def _limits() -> Limits:
+    return Limits(
+        connect_timeout_seconds=settings.MCDASH_CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=settings.MCDASH_READ_TIMEOUT_SECONDS,
+        call_deadline_seconds=settings.MCDASH_CALL_DEADLINE_SECONDS,
+        max_answer_bytes=settings.MCDASH_MAX_ANSWER_MB * 1024 * 1024,
+    )
+
+
+@contextmanager
+def start_slot(account: Account) -> Iterator[None]:
+    """Hold one of the account's call slots for a start."""
+    with call_slot(account, START_SLOTS):
+        yield
+
+
+@contextmanager
+def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
+    """Hold one of `slots`, so that an account has two calls at a time at most.
+
+    Raises `UnavailableError` where none is free within the call deadline.
+    """
+    holder = new_holder()
+    names = [f"call:{account.pk}:{slot}" for slot in slots]
+    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
+    name = _first_free(names, holder, seconds)
+    try:
+        yield
+    finally:
+        Lease.objects.release(name, holder=holder)
+
+
+def _first_free(names: list[str], holder: str, seconds: float) -> str:
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    while True:
+        for name in names:
+            if Lease.objects.acquire(name, holder=holder, seconds=seconds):
+                return name
+        if time.monotonic() > give_up:
+            raise UnavailableError(
+                "The account is busy with other calls; nothing was sent."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseTokenStore:
+    """The account's token in the database: one for all processes, asked for by one
+    of them at a time.
+    """
+
+    account: Account
+    holder: str = field(default_factory=new_holder)
+
+    def current(self) -> Token | None:
+        """The stored token, unless it is about to expire."""
+        row = AccountToken.objects.filter(account=self.account).first()
+        if row is None:
+            return None
+        left = row.expires_at - database_now()
+        if left <= TOKEN_MARGIN:
+            return None
+        return Token(value=row.token.reveal(), expires_in_seconds=left.total_seconds())
+
+    def renew(self, fetch: Callable[[], Token], *, refused: str | None = None) -> Token:
+        """A token other than `refused`: one that another process just got, or new."""
+        name = f"token:{self.account.pk}"
+        give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+        while time.monotonic() < give_up:
+            if Lease.objects.acquire(
+                name,
+                holder=self.holder,
+                seconds=settings.MCDASH_CALL_DEADLINE_SECONDS + 30,
+            ):
+                try:
+                    return self._usable(refused) or self._store(fetch())
+                finally:
+                    Lease.objects.release(name, holder=self.holder)
+            time.sleep(POLL_SECONDS)
+        raise UnavailableError("Another process is still asking for a token.")
+
+    def _usable(self, refused: str | None) -> Token | None:
+        token = self.current()
+        return token if token and token.value != refused else None
+
+    def _store(self, token: Token) -> Token:
+        until = database_now() + timedelta(seconds=token.expires_in_seconds)
+        AccountToken.objects.update_or_create(
+            account=self.account,
+            defaults={"token": Secret.hide(token.value), "expires_at": until},
+        )
+        return token

@@ -1,0 +1,212 @@
+"""`manage.py demo`: sandbox, worker and web side together, until Ctrl-C."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from threading import Event
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from imports.management.demo_people import ensure_demo_people
+from imports.management.processes import (
+    LOOPBACK,
+    Children,
+    NoFreePortError,
+    asked_to_end,
+    free_port,
+)
+from imports.management.sandbox_accounts import (
+    SANDBOX_PORT,
+    ensure_sandbox_accounts,
+    sandbox_accounts,
+)
+
+WEB_PORT = 8000
+ANSWERS_WITHIN_SECONDS = 60
+LOOK_EVERY_SECONDS = 0.1
+CHILD_SETTINGS = {"MCDASH_ALLOW_LOOPBACK": "1", "MCDASH_DEBUG": "0"}
+
+
+class AskedToEnd(Exception):  # noqa: N818 - a wish, not an error
+    """Somebody pressed Ctrl-C, sent TERM or closed the terminal."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Run mcdash beside a sandbox of Marketing Cloud on this machine: sandbox, "
+        "worker and pages. Ctrl-C or TERM ends all of them; what was done is kept."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=WEB_PORT, help="of the pages")
+        parser.add_argument("--sandbox-port", type=int, default=SANDBOX_PORT)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if not settings.MCDASH_ALLOW_LOOPBACK:
+            raise CommandError(
+                "The demo speaks plain http on 127.0.0.1 and makes people whose "
+                "passwords it prints. Set MCDASH_ALLOW_LOOPBACK=1 if this is meant."
+            )
+        settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.run_demo(options["port"], options["sandbox_port"])
+        except NoFreePortError as error:
+            raise CommandError(str(error)) from error
+        except AskedToEnd:
+            self.say("The demo has ended. `make demo` goes on with the same data.")
+
+    def run_demo(self, port: int, sandbox_port: int) -> None:
+        children = Children(logs=settings.DATA_DIR / "logs")
+        with the_only_demo(), asked_to_end() as asked, children:
+            demo = Demo(children=children, asked=asked, say=self.say)
+            demo.run(port=port, sandbox_port=sandbox_port)
+
+    def say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+class Demo:
+    """One demo from its first process to its end."""
+
+    def __init__(
+        self, *, children: Children, asked: Event, say: Callable[[str], None]
+    ) -> None:
+        self.children = children
+        self.asked = asked
+        self.say = say
+        self.web_port = self.sandbox_port = 0
+
+    def run(self, *, port: int, sandbox_port: int) -> NoReturn:
+        """Raises `CommandError` when a part ends by itself, `AskedToEnd` when asked."""
+        self.say(f"Preparing {settings.DATA_DIR} ...")
+        self.prepare()
+        self.require_going_on()
+        self.start_sandbox(sandbox_port)
+        self.fill_history()
+        passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
+        self.start_worker_and_pages(port)
+        self.tell(passwords)
+        while True:
+            self.require_going_on()
+            self.asked.wait(LOOK_EVERY_SECONDS)
+
+    def start_sandbox(self, first_port: int) -> None:
+        self.sandbox_port = free_port(first_port)
+        journal = settings.DATA_DIR / "sandbox-journal.jsonl"
+        self.start_command(
+            "sandbox",
+            *("run_sandbox", "--port", str(self.sandbox_port)),
+            *("--journal", str(journal), "--alive"),
+        )
+
+    def prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+
+    def fill_history(self) -> None:
+        """The accounts follow the sandbox's port; its 30 days enter the history."""
+        self.wait_until(lambda: is_listening(self.sandbox_port), "The sandbox")
+        ensure_sandbox_accounts(self.sandbox_port)
+        names = [account.name for account in sandbox_accounts()]
+        self.say("Reading definitions and history from the sandbox ...")
+        call_command("sync_definitions", *names, verbosity=0)
+        self.require_going_on()
+        call_command("adopt_runs", *names, verbosity=0)
+        self.require_going_on()
+
+    def start_worker_and_pages(self, first_port: int) -> None:
+        self.web_port = free_port(first_port)
+        self.start_command("worker", "run_huey")
+        self.start_python(
+            "pages",
+            *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
+            *("--bind", f"{LOOPBACK}:{self.web_port}"),
+            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
+        )
+        self.wait_until(lambda: answers(self.web_port), "The first page")
+
+    def start_command(self, name: str, *arguments: str) -> None:
+        self.start_python(name, str(settings.BASE_DIR / "manage.py"), *arguments)
+
+    def start_python(self, name: str, *arguments: str) -> None:
+        env = os.environ | CHILD_SETTINGS
+        self.children.start(
+            name, [sys.executable, *arguments], env=env, folder=settings.BASE_DIR
+        )
+
+    def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
+        until = time.monotonic() + ANSWERS_WITHIN_SECONDS
+        while not is_so():
+            self.require_going_on()
+            if time.monotonic() > until:
+                raise CommandError(
+                    f"{what} did not answer within {ANSWERS_WITHIN_SECONDS} s; "
+                    f"see {self.children.logs}."
+                )
+            self.asked.wait(LOOK_EVERY_SECONDS)
+
+    def require_going_on(self) -> None:
+        """Raises `AskedToEnd` or, when a part has ended by itself, `CommandError`."""
+        if self.asked.is_set():
+            raise AskedToEnd
+        ended = self.children.ended()
+        if ended:
+            raise CommandError(
+                f"The {ended.name} ended by itself (code {ended.process.returncode}), "
+                f"so the demo ends. Its last lines:\n{ended.last_lines()}"
+            )
+
+    def tell(self, passwords: dict[str, str]) -> None:
+        """The address is the last line, to be found and clicked."""
+        for name, password in passwords.items():
+            self.say(f"  sign in as {name:<8}  password {password}")
+        self.say(f"  sandbox at http://{LOOPBACK}:{self.sandbox_port}")
+        self.say(f"  logs in {self.children.logs}")
+        self.say("Ctrl-C ends everything; what was done is kept. Open in a browser:")
+        self.say(f"http://{LOOPBACK}:{self.web_port}/")
+
+
+def is_listening(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def answers(port: int) -> bool:
+    """Whether the sign-in page is served."""
+    connection = HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", "/login/")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def the_only_demo() -> Iterator[None]:
+    """Two demos on one database would move each other's accounts to their sandbox."""
+    with (settings.DATA_DIR / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CommandError(
+                f"A demo is already running on {settings.DATA_DIR}. End it with "
+                "Ctrl-C, or set MCDASH_DATA_DIR to another folder for a second one."
+            ) from error
+        yield

@@ -1,0 +1,109 @@
+"""`run_sandbox`: the sandbox in its own process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+import imports
+from imports.sandbox.catalogue import Catalogue
+from imports.sandbox.journal import Journal, JournalError
+from imports.sandbox.server import PortTakenError, SandboxServer
+from imports.sandbox.world import World
+from imports.sandbox.wsdl import WsdlError
+
+PORT = 8801
+WSDL = Path(imports.__file__).parent / "marketingcloud" / "marketingcloud.wsdl"
+ENDING = {signal.SIGINT, signal.SIGTERM}
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        number = float(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds") from exc
+    if not 0 < number < 86_400:
+        raise ArgumentTypeError(f"{text!r} is not between 0 and a day")
+    return number
+
+
+class Command(BaseCommand):
+    """Serve a small Marketing Cloud on 127.0.0.1 until SIGINT or SIGTERM."""
+
+    help = "Serves a small Marketing Cloud on 127.0.0.1: token, SOAP service, WSDL."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--port", type=int, default=PORT, help="0 takes a free one")
+        add("--wsdl", type=Path, default=WSDL, help="the contract requests must keep")
+        add("--journal", type=Path, help="a file that remembers every Perform")
+        add("--pace", type=seconds, default=12.0, help="seconds of an ordinary import")
+        add("--history-days", type=int, default=30, help="days of past results")
+        add("--alive", action="store_true", help="schedules go on starting imports")
+        add("--quiet", action="store_true", help="no line for each call")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Serve; exit 1 with a sentence where that is impossible."""
+        if not options["quiet"]:
+            _log_to_stderr()
+        with _ending_signals_wait():
+            try:
+                server = _server(options)
+            except (WsdlError, PortTakenError, JournalError, OSError) as exc:
+                raise CommandError(str(exc)) from exc
+            with server:
+                self.stdout.write(_hint(server))
+                self.stdout.flush()
+                signal.sigwait(ENDING)
+
+
+def _server(options: dict[str, Any]) -> SandboxServer:
+    world = World(
+        pace_seconds=options["pace"],
+        history_days=options["history_days"],
+        alive=options["alive"],
+        journal=Journal(options["journal"]),
+    )
+    return SandboxServer(options["wsdl"], world=world, port=options["port"])
+
+
+@contextmanager
+def _ending_signals_wait() -> Iterator[None]:
+    """Hold the signals that end us back for `sigwait`, in every thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("imports.sandbox")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _hint(server: SandboxServer) -> str:
+    return f"Sandbox at {server.url}: {_credentials(server.world.catalogue)}"
+
+
+def _credentials(catalogue: Catalogue) -> str:
+    accounts = [
+        f"{one.name} (MID {one.mid}) client {one.client_id} / {one.client_secret}"
+        for one in catalogue.accounts
+    ]
+    users = [f"API user {one.username} / {one.password}" for one in catalogue.users]
+    return "; ".join(accounts + users)

@@ -1,0 +1,236 @@
+"""Proving who we are: OAuth 2 client credentials, or WS-Security UsernameToken."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+from lxml import etree
+
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    UnavailableError,
+)
+from imports.marketingcloud.records import OAuthCredentials, Token, UsernameCredentials
+from imports.marketingcloud.refusals import quote
+from imports.marketingcloud.wire import Answer, Wire
+
+_FUEL = "http://exacttarget.com"
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+_WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
+_WSSE = f"{_WSS}wssecurity-secext-1.0.xsd"
+_PASSWORD_TEXT = f"{_WSS}username-token-profile-1.0#PasswordText"
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")
+_LONGEST_LIFE_SECONDS = 24 * 60 * 60
+_CREDENTIAL_ERRORS = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+    }
+)
+
+
+class TokenStore(Protocol):
+    """Keeps an account's token for all processes."""
+
+    def current(self) -> Token | None:
+        """A token that is good for a while yet, or None."""
+
+    def renew(self, fetch: Callable[[], Token], *, refused: str | None = None) -> Token:
+        """A new token: one request at a time over all processes.
+
+        If another process has stored a token other than `refused` meanwhile, gives
+        that and does not call `fetch`.
+        """
+
+
+class Signer(Protocol):
+    """Gives the SOAP header that proves who we are."""
+
+    def header(self) -> etree._Element:
+        """The header for the next request."""
+
+    def renewed_header(self) -> etree._Element:
+        """The header for one more try after "Token Expired"."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must never appear in a message."""
+
+    def instance_url(self) -> str | None:
+        """The SOAP address that the token answer named, only to be compared."""
+
+
+class OAuthSigner:
+    """Signs with an access token, fetched when the store has none that is good."""
+
+    def __init__(
+        self, credentials: OAuthCredentials, tokens: TokenStore, wire: Wire
+    ) -> None:
+        self._credentials = credentials
+        self._tokens = tokens
+        self._wire = wire
+        self._token: Token | None = None
+
+    def header(self) -> etree._Element:
+        """The fueloauth header; raises AuthenticationError or UnavailableError."""
+        self._token = self._tokens.current() or self._tokens.renew(self._fetch)
+        return _fueloauth(self._token)
+
+    def renewed_header(self) -> etree._Element:
+        """The fueloauth header with another token than the last one."""
+        refused = self._token.value if self._token else None
+        self._token = self._tokens.renew(self._fetch, refused=refused)
+        return _fueloauth(self._token)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The client secret and the token in use."""
+        token = (self._token.value,) if self._token else ()
+        return (self._credentials.client_secret, *token)
+
+    def instance_url(self) -> str | None:
+        """As the last token answer named it."""
+        return self._token.soap_instance_url if self._token else None
+
+    def _fetch(self) -> Token:
+        try:
+            answer = self._wire.post(
+                f"{self._credentials.auth_url.rstrip('/')}/v2/token",
+                json.dumps(_token_request(self._credentials)).encode(),
+                {"Content-Type": "application/json", "Accept": "application/json"},
+            )
+        except MarketingCloudError as exc:
+            raise _no_token(str(exc)) from exc
+        finally:
+            self._wire.close()
+        return read_token(answer)
+
+
+class UsernameSigner:
+    """Signs with user name and password in every request."""
+
+    def __init__(self, credentials: UsernameCredentials) -> None:
+        self._credentials = credentials
+
+    def header(self) -> etree._Element:
+        """The wsse:Security header."""
+        header = etree.Element(f"{{{_WSSE}}}Security", nsmap={"wsse": _WSSE})
+        header.set(f"{{{_SOAP}}}mustUnderstand", "1")
+        token = etree.SubElement(header, f"{{{_WSSE}}}UsernameToken")
+        username = etree.SubElement(token, f"{{{_WSSE}}}Username")
+        username.text = self._credentials.username
+        password = etree.SubElement(token, f"{{{_WSSE}}}Password", Type=_PASSWORD_TEXT)
+        password.text = self._credentials.password
+        return header
+
+    def renewed_header(self) -> NoReturn:
+        """There is no token to renew: raises AuthenticationError."""
+        raise AuthenticationError(
+            "Marketing Cloud says that the token has expired, but this account signs"
+            " in with a user name."
+        )
+
+    def secrets(self) -> tuple[str, ...]:
+        """The password."""
+        return (self._credentials.password,)
+
+    def instance_url(self) -> None:
+        """A user name's answers name no address."""
+
+
+def read_token(answer: Answer) -> Token:
+    """The token in the token endpoint's answer (facts.md 5.1).
+
+    Raises AuthenticationError where the credentials were refused, UnavailableError
+    for everything else: without a token nothing was asked of the SOAP service.
+    """
+    content = _json(answer)
+    if answer.status == 401 or _refuses_credentials(answer.status, content):
+        raise AuthenticationError(
+            f"Marketing Cloud refused the client ID or client secret{_said(content)}.",
+            code=_text(content, "error") or str(content.get("errorcode", "")) or None,
+        )
+    if answer.status != 200:
+        raise _no_token(
+            f"The token address answered with HTTP {answer.status}{_said(content)}."
+        )
+    return _token(content)
+
+
+def _token(content: dict[str, Any]) -> Token:
+    value, life = _text(content, "access_token"), _seconds(content.get("expires_in"))
+    if _TOKEN.fullmatch(value) is None or life is None:
+        raise _no_token("The token address gave an answer that is not a token.")
+    return Token(
+        value=value,
+        expires_in_seconds=life,
+        soap_instance_url=_text(content, "soap_instance_url")[:500] or None,
+    )
+
+
+def _token_request(credentials: OAuthCredentials) -> dict[str, str]:
+    request = {
+        "grant_type": "client_credentials",
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+    }
+    if credentials.mid:
+        request["account_id"] = credentials.mid
+    return request
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    try:
+        content = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}  # told apart by the status and by what is missing
+    return content if isinstance(content, dict) else {}
+
+
+def _refuses_credentials(status: int, content: dict[str, Any]) -> bool:
+    if status not in (400, 403):
+        return False
+    return (
+        _text(content, "error") in _CREDENTIAL_ERRORS
+        or _text(content, "message").casefold() == "not authorized"
+    )
+
+
+def _said(content: dict[str, Any]) -> str:
+    words = (
+        _text(content, "error_description")
+        or _text(content, "message")
+        or _text(content, "error")
+    )
+    return f": {quote(words)}" if words else ""
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 < value < math.inf:
+        return None
+    return float(min(value, _LONGEST_LIFE_SECONDS))
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _no_token(why: str) -> UnavailableError:
+    return UnavailableError(f"Marketing Cloud gave no access token. {why}")
+
+
+def _fueloauth(token: Token) -> etree._Element:
+    header = etree.Element(f"{{{_FUEL}}}fueloauth", nsmap={None: _FUEL})
+    header.text = token.value
+    return header

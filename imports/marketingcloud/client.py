@@ -1,0 +1,222 @@
+"""MarketingCloudClient: what mcdash asks of Marketing Cloud, in its own words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from lxml import etree
+
+from imports.marketingcloud.answers import Message, child, text
+from imports.marketingcloud.auth import (
+    OAuthSigner,
+    Signer,
+    TokenStore,
+    UsernameSigner,
+)
+from imports.marketingcloud.errors import (
+    MarketingCloudError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
+from imports.marketingcloud.records import (
+    ConnectionReport,
+    DefinitionList,
+    DefinitionRecord,
+    ImportResults,
+    Limits,
+    OAuthCredentials,
+    StartedImport,
+    UsernameCredentials,
+)
+from imports.marketingcloud.refusals import overall_error
+from imports.marketingcloud.retrieve import Retriever
+from imports.marketingcloud.rows import DEFINITIONS, RESULTS
+from imports.marketingcloud.soap import SoapService
+from imports.marketingcloud.sockets import PeerCheck
+from imports.marketingcloud.starting import read_started
+from imports.marketingcloud.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST_SECRET = 4
+
+
+class MarketingCloudClient:
+    """One account's Marketing Cloud; used by one thread at a time.
+
+    Every verb raises a `MarketingCloudError` and nothing else. `soap_url` is the
+    full address of the service. `refused_properties` ("ObjectType:Property") and
+    `takes_in` are what earlier clients learned about the account. `check_peer` is
+    called with the IP address of each new connection before anything is sent and
+    may raise a `MarketingCloudError`.
+    """
+
+    def __init__(
+        self,
+        *,
+        soap_url: str,
+        credentials: OAuthCredentials | UsernameCredentials,
+        tokens: TokenStore,
+        limits: Limits = Limits(),
+        refused_properties: Iterable[str] = (),
+        takes_in: bool | None = None,
+        proxy: str | None = None,
+        check_peer: PeerCheck | None = None,
+    ) -> None:
+        self._wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
+        token_wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
+        self._signer = _signer(credentials, tokens, token_wire)
+        self._soap = SoapService(
+            url=soap_url,
+            wire=self._wire,
+            signer=self._signer,
+            mid=credentials.mid if isinstance(credentials, UsernameCredentials) else "",
+        )
+        self._retriever = Retriever(
+            self._soap.retrieve, refused=refused_properties, takes_in=takes_in
+        )
+
+    def close(self) -> None:
+        """Closes the kept connection; the client may still be used."""
+        self._wire.close()
+
+    def authenticate(self) -> None:
+        """Makes sure that a usable token is at hand.
+
+        Does nothing for a user name, which is only tried with a request. Raises
+        AuthenticationError or UnavailableError.
+        """
+        with self._speaking_plainly():
+            self._signer.header()
+
+    def list_definitions(self) -> DefinitionList:
+        """All import definitions of the account, over all pages.
+
+        Raises AuthenticationError, RequestRefusedError, UnavailableError or
+        OutcomeUnknownError; asking again is harmless.
+        """
+        with self._speaking_plainly():
+            found = self._retriever.rows(DEFINITIONS)
+        return DefinitionList(
+            definitions=_without_repeats(found),
+            refused_properties=self._retriever.refused,
+        )
+
+    def start_definition(
+        self,
+        *,
+        customer_key: str,
+        object_id: str | None = None,
+        send_before: float | None = None,
+    ) -> StartedImport:
+        """Performs "start" once, by customer key, or by ObjectID where it is empty.
+
+        `send_before` is a `time.monotonic()` value, checked right before the bytes
+        go out; too late raises UnavailableError. After OutcomeUnknownError the
+        import may be running: it must not be started again.
+        """
+        with self._speaking_plainly():
+            message = self._soap.perform_start(
+                customer_key=customer_key,
+                object_id=object_id,
+                send_before=send_before,
+            )
+            started = read_started(message, customer_key=customer_key)
+        return replace(
+            started,
+            status_message=self._scrubbed(started.status_message),
+            contradiction=started.contradiction
+            and self._scrubbed(started.contradiction),
+        )
+
+    def results_of_tasks(self, task_ids: Sequence[str]) -> ImportResults:
+        """The results of these tasks; a task without a row yet is simply absent."""
+        return self._results("TaskResultID", task_ids)
+
+    def results_of_definitions(self, customer_keys: Sequence[str]) -> ImportResults:
+        """All results that Marketing Cloud remembers of these definitions."""
+        return self._results("ImportDefinitionCustomerKey", customer_keys)
+
+    def check_connection(self) -> ConnectionReport:
+        """Asks GetSystemStatus, which proves address and credentials."""
+        with self._speaking_plainly():
+            result = _system_status(self._soap.system_status())
+            return ConnectionReport(
+                system_status=text(result, "SystemStatus"),
+                system_message=self._scrubbed(text(result, "StatusMessage")),
+                soap_instance_url=self._signer.instance_url(),
+            )
+
+    def _results(self, name: str, values: Sequence[str]) -> ImportResults:
+        with self._speaking_plainly():
+            rows = self._retriever.rows_by(RESULTS, name, values)
+        asked = {value.casefold() for value in values}
+        mine = "task_id" if name == "TaskResultID" else "customer_key"
+        wanted = [row for row in rows if getattr(row, mine).casefold() in asked]
+        if len(wanted) < len(rows):
+            logger.warning("Left out %d rows not asked for", len(rows) - len(wanted))
+        return ImportResults(
+            results=tuple(dict.fromkeys(wanted)),
+            takes_in=self._retriever.learned_in,
+            refused_properties=self._retriever.refused,
+        )
+
+    @contextmanager
+    def _speaking_plainly(self) -> Iterator[None]:
+        """Lets nothing but our errors out, and no secret with them."""
+        self._wire.sent = False
+        try:
+            yield
+        except MarketingCloudError as error:
+            error.message = self._scrubbed(error.message)
+            error.args = (error.message,)
+            raise
+        except Exception as exc:
+            logger.exception("Unforeseen failure in a call to Marketing Cloud")
+            raise self._unforeseen() from exc
+
+    def _unforeseen(self) -> MarketingCloudError:
+        if self._wire.sent:
+            return OutcomeUnknownError(
+                "Marketing Cloud's answer could not be understood."
+            )
+        return UnavailableError(
+            "The request to Marketing Cloud could not be made. Nothing was sent."
+        )
+
+    def _scrubbed(self, words: str) -> str:
+        for secret in self._signer.secrets():
+            if len(secret) >= _SHORTEST_SECRET:
+                words = words.replace(secret, "•••")
+        return words
+
+
+def _signer(
+    credentials: OAuthCredentials | UsernameCredentials, tokens: TokenStore, wire: Wire
+) -> Signer:
+    if isinstance(credentials, OAuthCredentials):
+        return OAuthSigner(credentials, tokens, wire)
+    return UsernameSigner(credentials)
+
+
+def _without_repeats(
+    found: Iterable[DefinitionRecord],
+) -> tuple[DefinitionRecord, ...]:
+    # A definition that moves while we turn pages comes twice; the later is fresher.
+    return tuple({(one.object_id, one.customer_key): one for one in found}.values())
+
+
+def _system_status(message: Message) -> etree._Element:
+    element = message.element
+    overall = text(element, "OverallStatus")
+    result = child(child(element, "Results"), "Result")
+    if overall.casefold() != "ok":
+        raise overall_error(
+            overall, text(element, "OverallStatusMessage"), text(element, "RequestID")
+        )
+    if result is None or not text(result, "SystemStatus"):
+        raise OutcomeUnknownError("Marketing Cloud's answer names no system status.")
+    return result

@@ -1,0 +1,189 @@
+"""Retrieve with all its pages, around properties and operators that are refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from imports.marketingcloud.answers import Message, children, text
+from imports.marketingcloud.errors import OutcomeUnknownError
+from imports.marketingcloud.refusals import (
+    QuestionRefusedError,
+    named_properties,
+    overall_error,
+    status_error,
+)
+from imports.marketingcloud.rows import Kind
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_VALUES_AT_ONCE = 200
+_MOST_PAGES = 400  # of 2,500 rows each: a million
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """A filter on one property: equals one value, or IN several."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+class Asks(Protocol):
+    """Sends one Retrieve; `continue_request` is the page before's RequestID."""
+
+    def __call__(
+        self,
+        *,
+        object_type: str,
+        properties: Sequence[str],
+        where: Where | None,
+        continue_request: str | None,
+    ) -> Message: ...
+
+
+class Retriever:
+    """Retrieves rows, remembering what the account refuses.
+
+    `refused` are properties named "ObjectType:Property"; `takes_in` is what is
+    known about the account and the IN operator.
+    """
+
+    def __init__(
+        self, ask: Asks, *, refused: Iterable[str], takes_in: bool | None
+    ) -> None:
+        self._ask = ask
+        self._refused = list(dict.fromkeys(refused))
+        self._takes_in = takes_in
+        self.learned_in: bool | None = None
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """All properties known to be refused, in the order in which they were."""
+        return tuple(self._refused)
+
+    def rows(self, kind: Kind[T], where: Where | None = None) -> list[T]:
+        """All rows of all pages. A refused property is dropped and remembered.
+
+        Raises RequestRefusedError, OutcomeUnknownError or what sending raises.
+        """
+        while True:
+            asked = self._asked(kind)
+            try:
+                return self._pages(kind, asked, where)
+            except QuestionRefusedError as refusal:
+                self._drop(kind, asked, refusal)
+
+    def rows_by(self, kind: Kind[T], name: str, values: Iterable[str]) -> list[T]:
+        """All rows whose property `name` has one of `values`.
+
+        IN where the account takes it, one question a value where it does not;
+        `learned_in` tells afterwards, None where IN was not tried.
+        """
+        self.learned_in = None
+        wanted = list(dict.fromkeys(value for value in values if value))
+        return [
+            row
+            for chunk in _chunks(wanted)
+            for row in self._by_chunk(kind, name, chunk)
+        ]
+
+    def _by_chunk(self, kind: Kind[T], name: str, chunk: tuple[str, ...]) -> list[T]:
+        if len(chunk) == 1 or self._takes_in is False:
+            return self._one_by_one(kind, name, chunk)
+        try:
+            rows = self.rows(kind, Where(name=name, values=chunk))
+        except QuestionRefusedError as refusal:
+            rows = self._one_by_one(kind, name, chunk)
+            logger.info("This account does not take the operator IN: %s", refusal)
+            self._takes_in = self.learned_in = False
+        else:
+            self._takes_in = self.learned_in = True
+        return rows
+
+    def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> list[T]:
+        return [
+            row
+            for value in values
+            for row in self.rows(kind, Where(name=name, values=(value,)))
+        ]
+
+    def _asked(self, kind: Kind[T]) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in kind.properties
+            if name in kind.essential
+            or f"{kind.object_type}:{name}" not in self._refused
+        )
+
+    def _drop(
+        self, kind: Kind[T], asked: tuple[str, ...], refusal: QuestionRefusedError
+    ) -> None:
+        named = named_properties(refusal.words, asked)
+        if not named or kind.essential.intersection(named):
+            raise refusal
+        logger.info("%s cannot be retrieved: %s", kind.object_type, ", ".join(named))
+        self._refused.extend(f"{kind.object_type}:{name}" for name in named)
+
+    def _pages(
+        self, kind: Kind[T], asked: tuple[str, ...], where: Where | None
+    ) -> list[T]:
+        rows: list[T] = []
+        seen: set[str | None] = {None}
+        page: str | None = None
+        while True:
+            message = self._ask(
+                object_type=kind.object_type,
+                properties=asked,
+                where=where,
+                continue_request=page,
+            )
+            page = _next_page(message)
+            rows.extend(_read(kind, message))
+            if page is None:
+                return rows
+            if page in seen or len(seen) > _MOST_PAGES:
+                raise OutcomeUnknownError(
+                    "Marketing Cloud's list does not come to an end.", request_id=page
+                )
+            seen.add(page)
+
+
+def _read(kind: Kind[T], message: Message) -> Iterator[T]:
+    for element in children(message.element, "Results"):
+        row = kind.read(element)
+        if row is not None:
+            yield row
+
+
+def _next_page(message: Message) -> str | None:
+    status = text(message.element, "OverallStatus")
+    request_id = text(message.element, "RequestID")
+    known = status.casefold()
+    if known not in ("ok", "moredataavailable"):
+        words = text(message.element, "OverallStatusMessage")
+        raise overall_error(status, words, request_id)
+    if not 200 <= message.status < 300:
+        raise status_error(message.status, _odd_status(message.status))
+    if known == "ok":
+        return None
+    if not request_id:
+        raise OutcomeUnknownError(
+            "Marketing Cloud says that there is more, but not where it goes on."
+        )
+    return request_id
+
+
+def _odd_status(status: int) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"Marketing Cloud's answer says OK, but with HTTP {status}."
+    )
+
+
+def _chunks(values: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(values), _VALUES_AT_ONCE):
+        yield tuple(values[start : start + _VALUES_AT_ONCE])

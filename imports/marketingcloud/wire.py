@@ -1,0 +1,256 @@
+"""The wire: one HTTP POST, sent at most once, bounded in time and size.
+
+No redirects, no retries, no proxies or passwords from the environment, TLS
+always verified. What went wrong is told as an error named by what we know:
+`UnavailableError` only where the exchange saw that nothing was sent.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import requests
+from urllib3 import exceptions as urllib3_errors
+
+from imports.marketingcloud.errors import (
+    MarketingCloudError,
+    OutcomeUnknownError,
+    RequestRefusedError,
+    UnavailableError,
+)
+from imports.marketingcloud.records import Limits
+from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAdapter
+
+logger = logging.getLogger(__name__)
+
+_PIECE = 64 * 1024
+_FORESEEN = (
+    requests.RequestException,
+    urllib3_errors.HTTPError,
+    HTTPException,
+    OSError,
+)
+_WHY_NOT_SENT: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3_errors.NameResolutionError, "its name could not be looked up"),
+    (urllib3_errors.ProxyError, "the proxy did not let the connection through"),
+    (urllib3_errors.SSLError, "the secure connection could not be set up"),
+    (urllib3_errors.ConnectTimeoutError, "the connection was not answered in time"),
+    (urllib3_errors.NewConnectionError, "the connection was refused"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An HTTP answer as it came. `broken` says why `body` could not be read."""
+
+    status: int
+    content_type: str = ""
+    body: bytes = b""
+    broken: OutcomeUnknownError | None = None
+
+
+class Wire:
+    """A session of its own; used by one thread at a time.
+
+    `proxy` is the address of an HTTP proxy. `check_peer` is called with the IP
+    address that a connection reached, before anything is sent, and may raise a
+    `MarketingCloudError` to stop there.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        proxy: str | None = None,
+        check_peer: PeerCheck | None = None,
+    ) -> None:
+        self.sent = False
+        self._limits = limits
+        self._check_peer = check_peer
+        self._watch = Watch()
+        self._adapter = WatchedAdapter(self._watch)
+        self._session = _session(self._adapter, proxy)
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        send_before: float | None = None,
+        fresh: bool = False,
+    ) -> Answer:
+        """Sends `body` once and gives the answer, whatever its status but 3xx.
+
+        `fresh` forbids a kept connection. Raises UnavailableError when nothing
+        was sent, RequestRefusedError for a redirect, OutcomeUnknownError when no
+        answer came.
+        """
+        if fresh:
+            self.close()
+        with self._exchange(send_before) as exchange:
+            try:
+                return self._post(exchange, url, body, headers)
+            except MarketingCloudError:
+                raise
+            except Exception as exc:
+                raise self._failure(exchange, url, exc) from exc
+            finally:
+                self.sent = exchange.sent
+
+    def close(self) -> None:
+        """Closes the connections that were kept for later."""
+        self._adapter.close()
+
+    def _exchange(self, send_before: float | None) -> Exchange:
+        self._watch.exchange = Exchange(
+            seconds=self._limits.call_deadline_seconds,
+            send_before=send_before,
+            check_peer=self._check_peer,
+        )
+        return self._watch.exchange
+
+    def _post(
+        self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        limits = self._limits
+        response = self._session.post(
+            url,
+            data=body,
+            headers=dict(headers),
+            allow_redirects=False,
+            stream=True,
+            timeout=(
+                min(limits.connect_timeout_seconds, limits.call_deadline_seconds),
+                min(limits.read_timeout_seconds, limits.call_deadline_seconds),
+            ),
+        )
+        with response:
+            return self._answer(exchange, response)
+
+    def _answer(self, exchange: Exchange, response: requests.Response) -> Answer:
+        status = response.status_code
+        if 300 <= status < 400:
+            raise RequestRefusedError(
+                f"Marketing Cloud pointed to another address (HTTP {status}), which"
+                " mcdash does not follow. Check the account's addresses."
+            )
+        content_type = response.headers.get("Content-Type", "")
+        try:
+            body = self._body(exchange, response)
+        except OutcomeUnknownError as broken:
+            return Answer(status=status, content_type=content_type, broken=broken)
+        return Answer(status=status, content_type=content_type, body=body)
+
+    def _body(self, exchange: Exchange, response: requests.Response) -> bytes:
+        try:
+            body = self._read(response)
+        except _FORESEEN as exc:
+            raise _unread(exchange, exc) from exc
+        if exchange.expired:
+            raise _too_slow(exchange)
+        return body
+
+    def _read(self, response: requests.Response) -> bytes:
+        cap = self._limits.max_answer_bytes
+        declared = response.headers.get("Content-Length", "")
+        if declared.isdecimal() and int(declared[:20]) > cap:
+            raise self._too_large()
+        body = io.BytesIO()
+        for piece in response.iter_content(_PIECE):
+            if body.tell() + len(piece) > cap:
+                raise self._too_large()
+            body.write(piece)
+        return body.getvalue()
+
+    def _too_large(self) -> OutcomeUnknownError:
+        megabytes = self._limits.max_answer_bytes / (1024 * 1024)
+        return OutcomeUnknownError(
+            f"Marketing Cloud's answer is larger than {megabytes:g} MB,"
+            " so it was not read."
+        )
+
+    def _failure(
+        self, exchange: Exchange, url: str, exc: Exception
+    ) -> MarketingCloudError:
+        if not isinstance(exc, _FORESEEN):
+            logger.exception("Unforeseen failure while talking to Marketing Cloud")
+        if exchange.sent:
+            return _unanswered(exchange, exc)
+        host = urlsplit(url).hostname or "the address"
+        return UnavailableError(
+            f"Marketing Cloud could not be reached at {host}: {_why_not_sent(exc)}."
+            " Nothing was sent."
+        )
+
+
+class _Session(requests.Session):
+    def get_redirect_target(
+        self,
+        resp: requests.Response,  # noqa: ARG002 - requests' own signature
+    ) -> str | None:
+        """None, always: even unfollowed, requests would read a redirect whole."""
+        return None
+
+
+def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
+    session = _Session()
+    session.trust_env = False
+    session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    session.headers.update({"User-Agent": "mcdash", "Accept-Encoding": "gzip, deflate"})
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _unread(exchange: Exchange, exc: BaseException) -> OutcomeUnknownError:
+    if exchange.expired:
+        return _too_slow(exchange)
+    if any(isinstance(cause, _DECODING) for cause in _causes(exc)):
+        return OutcomeUnknownError(
+            "Marketing Cloud's answer could not be unpacked: its compression is broken."
+        )
+    return OutcomeUnknownError("Marketing Cloud's answer broke off in the middle.")
+
+
+_DECODING = (urllib3_errors.DecodeError, requests.exceptions.ContentDecodingError)
+
+
+def _unanswered(exchange: Exchange, exc: Exception) -> OutcomeUnknownError:
+    if exchange.expired or isinstance(exc, requests.ReadTimeout):
+        return _too_slow(exchange)
+    return OutcomeUnknownError(
+        "The connection to Marketing Cloud broke before an answer came."
+    )
+
+
+def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
+    if exchange.expired:
+        return OutcomeUnknownError(
+            f"Marketing Cloud did not finish its answer within {exchange.seconds:g}"
+            " seconds."
+        )
+    return OutcomeUnknownError("Marketing Cloud did not answer in time.")
+
+
+def _why_not_sent(exc: BaseException) -> str:
+    causes = list(_causes(exc))
+    for kind, words in _WHY_NOT_SENT:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return "the connection could not be set up"
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__

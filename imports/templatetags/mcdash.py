@@ -1,0 +1,157 @@
+"""Template tags of mcdash: `{% load mcdash %}`. Each is a thin name over a module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from imports.templatetags import icons, numbers, strips, texts, times
+from imports.templatetags.statuses import STATUSES, StatusLook, status_look
+
+register = template.Library()
+
+
+@register.simple_tag
+def status_icon(status: str, size: int = 16) -> SafeString:
+    """The silhouette of a status in its hue; the word belongs beside it."""
+    return format_html(
+        '<span class="ink-{}">{}</span>',
+        status_look(status).hue,
+        icons.status_icon_svg(status, size=size),
+    )
+
+
+@register.simple_tag
+def status_label(
+    status: str, phase: str = "", *, short: bool = False, stale: bool = False
+) -> SafeString:
+    """Icon and word for a row; Unknown keeps its hatched badge everywhere.
+
+    `stale` turns the icon grey and still: what it says is as it was when Marketing
+    Cloud last answered.
+    """
+    look = status_look(status)
+    if look.fill == "hatch":
+        return status_badge(status)
+    return format_html(
+        '<span class="status ink-{}{}{}">{}<span><b>{}</b>{}</span></span>',
+        "grey" if stale else look.hue,
+        " speaks" if look.speaks else "",
+        " still" if stale else "",
+        icons.status_icon_svg(status),
+        look.short if short else look.label,
+        _phase(phase),
+    )
+
+
+@register.simple_tag
+def status_badge(status: str, phase: str = "") -> SafeString:
+    """Icon and word on the status's own ground."""
+    look = status_look(status)
+    return format_html(
+        '<span class="badge ink-{} {}">{}<b>{}</b>{}</span>',
+        look.hue,
+        look.fill,
+        icons.status_icon_svg(status),
+        look.label,
+        _phase(phase),
+    )
+
+
+def _phase(phase: str) -> SafeString | str:
+    return format_html(' <span class="phase">{}</span>', phase) if phase else ""
+
+
+@register.filter
+def status_word(status: str) -> str:
+    """The word of a status, for sentences and titles."""
+    return status_look(status).label
+
+
+@register.filter
+def status_hue(status: str) -> str:
+    """The hue of a status, for class names such as "ink-red" and "tint-red"."""
+    return status_look(status).hue
+
+
+@register.filter
+def status_sentence(status: str) -> str:
+    """What a status means, in one sentence."""
+    return status_look(status).sentence
+
+
+@register.simple_tag
+def statuses() -> list[StatusLook]:
+    """All ten in the order of a run's life, for filters and the style guide."""
+    return list(STATUSES.values())
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16, style: str = "micro") -> SafeString:
+    """An icon by heroicons' name, or "unplugged", "replace", "brand" of our own."""
+    return icons.icon_svg(name, size=size, style=style)
+
+
+@register.simple_tag
+def strip(
+    runs: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
+) -> str:
+    """The last 20 runs as bars; `wide` on the page of one run or definition."""
+    return strips.strip_svg(runs, wide=wide, current=current)
+
+
+@register.filter
+def count(value: object) -> str:
+    """412006 -> "412,006"; an unknown count -> "–"."""
+    return numbers.count_text(value)
+
+
+@register.filter
+def duration(value: timedelta | float | None) -> str:
+    """Seconds or a timedelta -> "6:48" or "1:02:03"; unknown -> "–"."""
+    return numbers.duration_text(value)
+
+
+@register.filter
+def share(part: int | None, whole: int | None) -> str:
+    """`errors|share:total` -> "8.4 %"; unknown or of nothing -> "–"."""
+    return numbers.share_text(part, whole)
+
+
+@register.simple_tag
+def when(
+    moment: datetime | None,
+    clock_minutes: int = times.DEFAULT_CLOCK_MINUTES,
+    focusable: bool = True,
+) -> str:
+    """ "6 min ago" with the exact time in the reader's zone and on their clock."""
+    return times.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
+
+
+@register.simple_tag
+def elapsed(since: datetime | None) -> str:
+    """Time gone by since a moment, ticking in the browser."""
+    return times.elapsed_html(since)
+
+
+@register.filter
+def exact(moment: datetime | None) -> str:
+    """The exact time in words, in both zones."""
+    return times.exact_text(moment) if moment else numbers.UNKNOWN
+
+
+@register.filter
+def middle(text: str, limit: int = 32) -> SafeString:
+    """One line that gives way in its middle and keeps its last 14 characters."""
+    return texts.middle_html(str(text), limit)
+
+
+@register.simple_tag
+def found(text: str, query: str = "", limit: int = 32) -> SafeString:
+    """As `middle`, with the words of a search marked."""
+    return texts.middle_html(str(text), limit, query)

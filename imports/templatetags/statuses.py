@@ -1,0 +1,104 @@
+"""How each status of a run looks and reads: the one table that pages draw from.
+
+Keys are the values of `imports.models.RunStatus`; hues and silhouettes are those
+of the look (circle: ordinary life, triangle: take care, octagon: stopped, diamond:
+not known, outline: nothing ran or no trace).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusLook:
+    """One status as a reader meets it.
+
+    `hue` names a colour of tokens.css, `fill` how its badge is painted (tint,
+    outline or hatch), `speaks` whether the word takes the hue in a row: success
+    and ordinary life stay quiet. `short` is the word for a narrow column.
+    """
+
+    value: str
+    label: str
+    short: str
+    hue: str
+    fill: str
+    speaks: bool
+    sentence: str
+
+
+def _look(
+    value: str,
+    label: str,
+    hue: str,
+    sentence: str,
+    *,
+    fill: str = "tint",
+    speaks: bool = False,
+    short: str = "",
+) -> StatusLook:
+    return StatusLook(
+        value=value,
+        label=label,
+        short=short or label,
+        hue=hue,
+        fill=fill,
+        speaks=speaks,
+        sentence=sentence,
+    )
+
+
+_ALL = (
+    _look("queued", "Queued", "grey", "Waiting for the worker to take it."),
+    _look("starting", "Starting", "grey", "On its way to Marketing Cloud, once."),
+    _look("running", "Running", "blue", "Marketing Cloud is working on it."),
+    _look("completed", "Completed", "green", "Ended without a refused row."),
+    _look(
+        "completed_with_errors",
+        "Completed with errors",
+        "amber",
+        "Ended; some rows were refused.",
+        speaks=True,
+        short="With errors",
+    ),
+    _look("failed", "Failed", "red", "Marketing Cloud gave up on it.", speaks=True),
+    _look(
+        "not_started",
+        "Not started",
+        "red",
+        "Nothing ran in Marketing Cloud.",
+        fill="outline",
+        speaks=True,
+    ),
+    _look(
+        "unknown",
+        "Outcome unknown",
+        "violet",
+        "Sent, and no readable answer came; it is never sent twice.",
+        fill="hatch",
+        speaks=True,
+    ),
+    _look(
+        "lost",
+        "Lost",
+        "violet",
+        "A task without a final phase for 24 hours.",
+        fill="outline",
+        speaks=True,
+    ),
+    _look(
+        "withdrawn",
+        "Withdrawn",
+        "grey",
+        "Taken back before it was sent.",
+        fill="outline",
+    ),
+)
+
+STATUSES: dict[str, StatusLook] = {look.value: look for look in _ALL}
+
+
+def status_look(status: str) -> StatusLook:
+    """The look of a status; KeyError for a value that is none of ours."""
+    return STATUSES[str(status)]

@@ -1,0 +1,175 @@
+"""Take into the history what was started elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from imports.marketingcloud.records import ImportResult
+from imports.models import (
+    FINISHED,
+    Account,
+    EventKind,
+    ImportDefinition,
+    ImportRun,
+    Lease,
+    Origin,
+    RunEvent,
+    RunStatus,
+    database_now,
+    publish,
+    violated_constraint,
+)
+
+from .ask_account import ask_account
+from .errors import AccountBusyError
+from .learn_answers import learn_answers
+from .record_result import fields_of, status_of
+
+# An own start of these is on the wire or looked for: its task is not "outside".
+UNSETTLED = (RunStatus.STARTING, RunStatus.UNKNOWN)
+BATCH = 500
+TRIES = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdoptReport:
+    """How many rows were read, how many runs were new, how many had to wait."""
+
+    rows: int
+    adopted: int
+    waiting: int
+
+
+def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
+    """Enter the tasks of `account`'s definitions that we did not start.
+
+    Raises `AccountBusyError` while another process does the same, and
+    `MarketingCloudError`.
+    """
+    name = f"adopt:{account.pk}"
+    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
+    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
+        raise AccountBusyError(f"“{account}” is being adopted by another process.")
+    try:
+        return _adopt(account)
+    finally:
+        Lease.objects.release(name, holder=holder)
+
+
+def _adopt(account: Account) -> AdoptReport:
+    definitions = _by_key(account)
+    with ask_account(account) as client:
+        answer = client.results_of_definitions(list(definitions))
+    learn_answers(account, answer)
+    rows = {row.task_id: row for row in answer.results}
+    for attempt in range(TRIES):
+        try:
+            adopted, waiting = _enter(account, definitions, rows)
+            break
+        except IntegrityError as error:
+            # a start got its task id in the meantime: look once more
+            if violated_constraint(error) != "run_task_once" or attempt == TRIES - 1:
+                raise
+    return AdoptReport(rows=len(rows), adopted=len(adopted), waiting=waiting)
+
+
+def _by_key(account: Account) -> dict[str, ImportDefinition]:
+    """The account's definitions by customer key; of a re-used key the current one."""
+    ordered = account.definitions.exclude(customer_key="").order_by(
+        "last_seen_at", "pk"
+    )
+    return {definition.customer_key: definition for definition in ordered}
+
+
+def _enter(
+    account: Account,
+    definitions: dict[str, ImportDefinition],
+    rows: dict[str, ImportResult],
+) -> tuple[list[ImportRun], int]:
+    now = database_now()
+    with transaction.atomic():
+        # in this order: a run that leaves `starting` in between has its task then
+        busy = _unsettled_keys(account)
+        known = set(
+            account.runs.filter(task_id__isnull=False).values_list("task_id", flat=True)
+        )
+        new = [row for row in rows.values() if row.task_id not in known]
+        free = [row for row in new if row.customer_key not in busy]
+        runs = [
+            _outside_run(account, definitions.get(row.customer_key), row, now)
+            for row in free
+        ]
+        _save(runs)
+        if runs:
+            publish(runs=runs)
+        _note_adoption(account, runs, now)
+    return runs, len(new) - len(free)
+
+
+def _unsettled_keys(account: Account) -> set[str]:
+    return set(
+        account.runs.ours()
+        .filter(status__in=UNSETTLED)
+        .values_list("customer_key", flat=True)
+    )
+
+
+def _outside_run(
+    account: Account,
+    definition: ImportDefinition | None,
+    row: ImportResult,
+    now: datetime,
+) -> ImportRun:
+    fields = fields_of(row, offset_minutes=account.clock_offset_minutes)
+    status = status_of(row)
+    occurred_at = fields["started_at"] or fields["finished_at"] or now
+    return ImportRun(
+        account=account,
+        definition=definition,
+        customer_key=row.customer_key,
+        origin=Origin.OUTSIDE,
+        status=status,
+        task_id=row.task_id,
+        occurred_at=occurred_at,
+        last_checked_at=now,
+        settled_at=(fields["finished_at"] or now) if status in FINISHED else None,
+        next_check_at=None if status in FINISHED else now,
+        **fields,
+    )
+
+
+def _save(runs: list[ImportRun]) -> None:
+    ImportRun.objects.bulk_create(runs, batch_size=BATCH)
+    RunEvent.objects.bulk_create(
+        [
+            RunEvent(
+                run=run,
+                at=run.last_checked_at or run.occurred_at,
+                kind=EventKind.ADOPTED,
+                to_status=run.status,
+                details={"phase": run.phase},
+            )
+            for run in runs
+        ],
+        batch_size=BATCH,
+    )
+    _redraw(run.definition for run in runs)
+
+
+def _redraw(definitions: Iterable[ImportDefinition | None]) -> None:
+    for definition in {d for d in definitions if d}:
+        definition.redraw()
+
+
+def _note_adoption(account: Account, runs: list[ImportRun], now: datetime) -> None:
+    account.last_adopted_at = now
+    times = [run.occurred_at for run in runs]
+    if account.history_since:
+        times.append(account.history_since)
+    account.history_since = min(times, default=None)
+    account.save(update_fields=["last_adopted_at", "history_since"])

@@ -1,0 +1,75 @@
+"""Ask an account something, and remember how it fared."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from imports import connection
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    RequestRefusedError,
+)
+from imports.models import Account, database_now, publish
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def ask_account(account: Account) -> Iterator[MarketingCloudClient]:
+    """A client for `account`; how the asking ends is noted on the account.
+
+    Every `MarketingCloudError` goes on to the caller.
+    """
+    try:
+        yield connection.connect(account)
+    except AuthenticationError as error:
+        log.warning("Account %s: credentials refused: %s", account.pk, error.message)
+        _note_refused(account)
+        raise
+    except RequestRefusedError:
+        _note_contact(account)
+        raise
+    except MarketingCloudError as error:
+        log.warning("Account %s does not answer: %s", account.pk, error.message)
+        _note_failure(account)
+        raise
+    else:
+        _note_contact(account)
+
+
+def _note_contact(account: Account) -> None:
+    now = database_now()
+    rows = Account.objects.filter(pk=account.pk)
+    rows.update(last_contact_at=now)
+    recovered = rows.exclude(failures_in_row=0, credentials_refused_at=None)
+    with transaction.atomic():
+        changed = recovered.update(
+            failures_in_row=0, not_answering_since=None, credentials_refused_at=None
+        )
+        if changed:
+            publish(accounts=[account])
+
+
+def _note_failure(account: Account) -> None:
+    with transaction.atomic():
+        Account.objects.filter(pk=account.pk).update(
+            failures_in_row=F("failures_in_row") + 1,
+            not_answering_since=Coalesce("not_answering_since", database_now()),
+        )
+        publish(accounts=[account])
+
+
+def _note_refused(account: Account) -> None:
+    with transaction.atomic():
+        Account.objects.filter(pk=account.pk).update(
+            credentials_refused_at=Coalesce("credentials_refused_at", database_now())
+        )
+        publish(accounts=[account])

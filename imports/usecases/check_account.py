@@ -1,0 +1,94 @@
+"""Try an account step by step: addresses, credentials, service, permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from imports import connection
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.errors import MarketingCloudError
+from imports.marketingcloud.records import ConnectionReport
+from imports.models import Account
+
+from .ask_account import ask_account
+
+NO_SUCH_TASK = "0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckStep:
+    """One step of the check, in a sentence."""
+
+    name: str
+    is_ok: bool
+    message: str
+
+
+def check_account(*, account: Account) -> Iterator[CheckStep]:
+    """Yield one step after the other; stops at the first that fails.
+
+    Only reads are sent. That the credentials work clears "credentials refused".
+    """
+    steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
+        ("Credentials", _sign_in),
+        ("SOAP service", lambda client: _ask_status(account, client)),
+        ("Definitions", _list_definitions),
+        ("Results", _read_results),
+    )
+    try:
+        connection.connect(account)
+    except MarketingCloudError as error:
+        yield CheckStep(name="Addresses", is_ok=False, message=error.message)
+        return
+    yield CheckStep(
+        name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
+    )
+    for name, step in steps:
+        result = _try(account, name, step)
+        yield result
+        if not result.is_ok:
+            return
+
+
+def _try(
+    account: Account, name: str, step: Callable[[MarketingCloudClient], str]
+) -> CheckStep:
+    try:
+        with ask_account(account) as client:
+            message = step(client)
+    except MarketingCloudError as error:
+        return CheckStep(name=name, is_ok=False, message=error.message)
+    return CheckStep(name=name, is_ok=True, message=message)
+
+
+def _sign_in(client: MarketingCloudClient) -> str:
+    client.authenticate()
+    return "Marketing Cloud knows them."
+
+
+def _ask_status(account: Account, client: MarketingCloudClient) -> str:
+    report = client.check_connection()
+    words = report.system_message or report.system_status
+    return f"It answers; its system status is {words}.{_other_host(account, report)}"
+
+
+def _other_host(account: Account, report: ConnectionReport) -> str:
+    named = urlsplit(report.soap_instance_url or "").hostname
+    ours = urlsplit(account.service_address).hostname
+    if named is None or named == ours:
+        return ""
+    return f" The token names another host, {named}; the account's own one is used."
+
+
+def _list_definitions(client: MarketingCloudClient) -> str:
+    answer = client.list_definitions()
+    refused = ", ".join(answer.refused_properties)
+    tail = f" Not readable here: {refused}." if refused else ""
+    return f"{len(answer.definitions)} can be read.{tail}"
+
+
+def _read_results(client: MarketingCloudClient) -> str:
+    client.results_of_tasks([NO_SUCH_TASK])
+    return "ImportResultsSummary can be read."

@@ -1,0 +1,43 @@
+"""What a use case may refuse, in words fit for the person who asked."""
+
+from __future__ import annotations
+
+from imports.models import ImportDefinition, ImportRun
+
+
+class UseCaseError(Exception):
+    """Refused; the message says what happened and what to do."""
+
+
+class AlreadyRunningError(UseCaseError):
+    """The definition has an active run of ours; `run` is that one."""
+
+    def __init__(self, run: ImportRun) -> None:
+        self.run = run
+        who = f" by {run.started_by_name}" if run.started_by_name else ""
+        super().__init__(
+            f"“{run.definition}” is under way: run {run.pk} was started{who} and is "
+            f"{run.get_status_display().lower()}. Nothing was started a second time."
+        )
+
+
+class NotStartableError(UseCaseError):
+    """The definition cannot be started at all."""
+
+    def __init__(self, definition: ImportDefinition, reason: str) -> None:
+        super().__init__(f"“{definition}” was not started: {reason}")
+
+
+class NotWithdrawableError(UseCaseError):
+    """The run is no longer queued."""
+
+    def __init__(self, run: ImportRun) -> None:
+        super().__init__(
+            f"Run {run.pk} cannot be withdrawn: it is "
+            f"{run.get_status_display().lower()}, and what was sent cannot be stopped "
+            "from here."
+        )
+
+
+class AccountBusyError(UseCaseError):
+    """Another process is doing the same work for the account right now."""

@@ -1,0 +1,147 @@
+"""Look at an account's running runs, in as few Retrieves as possible."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from imports.marketingcloud.records import ImportResult
+from imports.models import (
+    Account,
+    ErrorKind,
+    EventKind,
+    ImportRun,
+    Lease,
+    RunStatus,
+    StaleRunError,
+    database_now,
+    publish,
+)
+from imports.models.run import LOST_AFTER
+
+from .ask_account import ask_account
+from .errors import AccountBusyError
+from .learn_answers import learn_answers
+from .record_result import record_result
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefreshReport:
+    """How many runs were looked at, and what came of it."""
+
+    checked: int = 0
+    changed: int = 0
+    ended: int = 0
+    without_row: int = 0
+
+
+def refresh_runs(
+    *, account: Account, holder: str, only_due: bool = False
+) -> RefreshReport:
+    """Ask for the results of all running runs of `account`, once.
+
+    With `only_due` just those whose time has come. Raises `AccountBusyError`
+    while another process does the same, and `MarketingCloudError`.
+    """
+    name = f"refresh:{account.pk}"
+    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
+    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
+        raise AccountBusyError(f"“{account}” is being refreshed by another process.")
+    try:
+        return _refresh(account, only_due=only_due)
+    finally:
+        Lease.objects.release(name, holder=holder)
+
+
+def _refresh(account: Account, *, only_due: bool) -> RefreshReport:
+    runs = account.runs.followed().select_related("account", "definition")
+    if only_due:
+        runs = runs.due(database_now())
+    followed = {run.task_id: run for run in runs if run.task_id}
+    if not followed:
+        return RefreshReport()
+    try:
+        with ask_account(account) as client:
+            answer = client.results_of_tasks(list(followed))
+    except Exception:
+        _postpone(followed.values())
+        raise
+    learn_answers(account, answer)
+    rows = {row.task_id: row for row in answer.results if row.task_id in followed}
+    return _record(followed, rows)
+
+
+def _record(
+    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult]
+) -> RefreshReport:
+    now = database_now()
+    with transaction.atomic():
+        changed = [
+            run
+            for task_id, run in followed.items()
+            if _look_at(run, rows.get(task_id), now)
+        ]
+        _note_looks(set(followed.values()).difference(changed), now)
+        if changed:
+            publish(runs=changed)
+    return RefreshReport(
+        checked=len(followed),
+        changed=len(changed),
+        ended=sum(run.has_ended for run in changed),
+        without_row=len(followed) - len(rows),
+    )
+
+
+def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            changed = row is not None and record_result(run, row, at=now)
+            return _lose_if_too_old(run, now) or changed
+    except StaleRunError as error:
+        log.info("%s", error)
+        return False
+
+
+def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
+    since = run.settled_at or run.occurred_at
+    if run.status != RunStatus.RUNNING or now - since < LOST_AFTER:
+        return False
+    run.move_to(
+        RunStatus.LOST,
+        kind=EventKind.LOST,
+        details={"phase": run.phase, "looks": run.looks},
+        error_kind=ErrorKind.TOO_OLD,
+        settled_at=now,
+        next_check_at=None,
+    )
+    if run.definition:
+        run.definition.redraw()
+    return True
+
+
+def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:
+    by_time = defaultdict(list)
+    for run in runs:
+        by_time[run.next_look(now)].append(run.pk)
+    for next_check_at, keys in by_time.items():
+        ImportRun.objects.followed().filter(pk__in=keys).update(
+            last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
+        )
+
+
+def _postpone(runs: Iterable[ImportRun]) -> None:
+    """After a failure: look again when it is next due, not at once."""
+    now = database_now()
+    for run in runs:
+        ImportRun.objects.followed().filter(pk=run.pk).update(
+            next_check_at=run.next_look(now)
+        )

@@ -1,0 +1,213 @@
+"""Send a queued run's Perform, at most once.
+
+Order: call slot, token, claim, send, record. The claim is committed before the
+wire; from then on the run is never queued again, and a claim whose lease runs
+out is `unknown`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+
+from imports import connection
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    OutcomeUnknownError,
+    RequestRefusedError,
+    UnavailableError,
+)
+from imports.marketingcloud.records import StartedImport
+from imports.models import (
+    ErrorKind,
+    EventKind,
+    ImportRun,
+    InvalidTransitionError,
+    RunStatus,
+    StaleRunError,
+    database_now,
+    publish,
+)
+
+from .ask_account import ask_account
+from .record_start import record_start
+
+log = logging.getLogger(__name__)
+
+# More than this between claim and send: a frozen worker, which must send nothing.
+SEND_WITHIN_SECONDS = 5
+RECORD_FOR_SECONDS = 60
+
+KIND_OF_ERROR = {
+    AuthenticationError: ErrorKind.CREDENTIALS_REFUSED,
+    RequestRefusedError: ErrorKind.REFUSED,
+    UnavailableError: ErrorKind.UNAVAILABLE,
+}
+
+
+def send_start(*, run: ImportRun, holder: str) -> ImportRun:
+    """Claim `run` and perform it; returns it in the state that the answer proves.
+
+    A run that is no longer queued is left alone.
+    """
+    if run.status != RunStatus.QUEUED:
+        return run
+    try:
+        if reason := _reason_not_to(run):
+            return _not_started(run, *reason)
+        with connection.start_slot(run.account), ask_account(run.account) as client:
+            client.authenticate()
+            return _claim_and_perform(run, client, holder)
+    except StaleRunError as error:
+        log.info("Run %s: %s", run.pk, error)
+    except MarketingCloudError as error:
+        _settle(run, error)
+    return run
+
+
+def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
+    run.account.refresh_from_db()
+    waited = database_now() - (run.queued_at or run.occurred_at)
+    if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
+        return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
+    if run.account.starts_paused:
+        return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
+    if run.account.credentials_refused_at:
+        return (
+            ErrorKind.CREDENTIALS_REFUSED,
+            "Marketing Cloud refused the account's credentials; nothing was sent. "
+            "An administrator must correct them or test the connection.",
+        )
+    return None
+
+
+def _claim_and_perform(
+    run: ImportRun, client: MarketingCloudClient, holder: str
+) -> ImportRun:
+    claimed = time.monotonic()
+    _claim(run, holder)
+    started = _perform(run, client, send_before=claimed + SEND_WITHIN_SECONDS)
+    _persist(lambda: record_start(run=run, started=started))
+    return run
+
+
+def _perform(
+    run: ImportRun, client: MarketingCloudClient, *, send_before: float
+) -> StartedImport:
+    try:
+        return client.start_definition(
+            customer_key=run.customer_key,
+            object_id=run.definition.object_id if run.definition else None,
+            send_before=send_before,
+        )
+    except MarketingCloudError:
+        raise
+    except Exception as error:
+        log.exception("Run %s: an unforeseen end of Perform", run.pk)
+        raise OutcomeUnknownError(
+            "Something unforeseen happened while the start was sent. The import may "
+            "be running."
+        ) from error
+
+
+def _claim(run: ImportRun, holder: str) -> None:
+    """Commit that this worker, and no other, sends the run's Perform.
+
+    `sent_at` is set here: from this commit on it may have been sent.
+    """
+    now = database_now()
+    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    with transaction.atomic():
+        run.move_to(
+            RunStatus.STARTING,
+            kind=EventKind.CLAIMED,
+            claimed_at=now,
+            sent_at=now,
+            claimed_by=holder,
+            claim_expires_at=now + lease,
+        )
+        publish(runs=[run])
+
+
+def _settle(run: ImportRun, error: MarketingCloudError) -> None:
+    """What the error proves decides the state."""
+    if run.status == RunStatus.STARTING and isinstance(error, OutcomeUnknownError):
+        _persist(lambda: _unknown(run, error))
+        return
+    kind = KIND_OF_ERROR.get(type(error), ErrorKind.UNAVAILABLE)
+    _persist(
+        lambda: _not_started(
+            run,
+            kind,
+            error.message,
+            error_code=error.code or "",
+            request_id=error.request_id or "",
+        )
+    )
+
+
+def _unknown(run: ImportRun, error: MarketingCloudError) -> None:
+    now = database_now()
+    with transaction.atomic():
+        run.move_to(
+            RunStatus.UNKNOWN,
+            kind=EventKind.UNANSWERED,
+            details={"message": error.message, "code": error.code},
+            error_kind=ErrorKind.NO_ANSWER,
+            error_code=error.code or "",
+            request_id=error.request_id or "",
+            message=error.message,
+            answered_at=now,
+            next_check_at=now,
+        )
+        publish(runs=[run])
+
+
+def _not_started(
+    run: ImportRun, kind: ErrorKind, message: str, **changes: Any
+) -> ImportRun:
+    now: datetime = database_now()
+    with transaction.atomic():
+        run.move_to(
+            RunStatus.NOT_STARTED,
+            kind=EventKind.NOT_STARTED,
+            details={"why": kind, "message": message},
+            error_kind=kind,
+            message=message,
+            sent_at=None if kind == ErrorKind.UNAVAILABLE else run.sent_at,
+            answered_at=now,
+            settled_at=now,
+            **changes,
+        )
+        if run.definition:
+            run.definition.redraw()
+        publish(runs=[run])
+    return run
+
+
+def _persist(write: Any) -> None:
+    """Write an answer down even where the database is locked for a while.
+
+    What still fails is raised; the run's lease then ends it as `unknown`.
+    """
+    give_up = time.monotonic() + RECORD_FOR_SECONDS
+    while True:
+        try:
+            write()
+        except OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            log.exception("The database refused an answer; trying again")
+            time.sleep(1)
+        except (StaleRunError, InvalidTransitionError) as error:
+            log.warning("An answer came too late: %s", error)
+            return
+        else:
+            return

@@ -1,0 +1,107 @@
+"""Record that somebody wants a definition started. Nothing is sent here."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from imports.models import (
+    EventKind,
+    ImportDefinition,
+    ImportRun,
+    Origin,
+    RunStatus,
+    User,
+    database_now,
+    publish,
+    violated_constraint,
+)
+
+from .errors import AlreadyRunningError, NotStartableError
+
+
+def start_import(
+    *,
+    definition: ImportDefinition,
+    started_by: User | None,
+    started_by_name: str = "",
+    origin: Origin = Origin.DASHBOARD,
+    request_token: UUID | None = None,
+    batch: UUID | None = None,
+    again_of: ImportRun | None = None,
+) -> ImportRun:
+    """A queued run of `definition`, committed; the worker sends it.
+
+    A repeated `request_token` gives the first one's run. Raises
+    `AlreadyRunningError` while an own run of the definition is active, and
+    `NotStartableError` where the account is switched off.
+    """
+    if again := _first_with(request_token, definition):
+        return again
+    if not definition.account.is_active:
+        raise NotStartableError(definition, "its account is switched off.")
+    run = ImportRun(
+        account=definition.account,
+        definition=definition,
+        definition_version=definition.versions.first(),
+        customer_key=definition.customer_key,
+        origin=origin,
+        status=RunStatus.QUEUED,
+        started_by=started_by,
+        started_by_name=started_by_name
+        or (started_by.shown_name if started_by else ""),
+        request_token=request_token,
+        batch=batch,
+        again_of=again_of,
+    )
+    try:
+        return _queue(run)
+    except IntegrityError as error:
+        return _already_there(error, definition, request_token)
+
+
+def _name_of(person: User | None) -> str:
+    return person.shown_name if person else ""
+
+
+def _queue(run: ImportRun) -> ImportRun:
+    with transaction.atomic():
+        run.queued_at = run.occurred_at = database_now()
+        run.save(force_insert=True)
+        ImportDefinition.objects.filter(runs=run).update(last_run=run)
+        run.record(
+            EventKind.QUEUED,
+            to_status=RunStatus.QUEUED,
+            actor=run.started_by,
+            actor_name=run.started_by_name,
+            details={"origin": run.origin},
+        )
+        run.revision = publish(runs=[run])
+    return run
+
+
+def _first_with(
+    request_token: UUID | None, definition: ImportDefinition
+) -> ImportRun | None:
+    if request_token is None:
+        return None
+    return ImportRun.objects.filter(
+        request_token=request_token, definition=definition
+    ).first()
+
+
+def _already_there(
+    error: IntegrityError, definition: ImportDefinition, request_token: UUID | None
+) -> ImportRun:
+    """The run that the database would not let us double. Raises otherwise."""
+    if again := _first_with(request_token, definition):
+        return again
+    if violated_constraint(error) != "run_one_active":
+        raise error
+    active = definition.runs.ours().active().first()
+    if active is None:
+        raise NotStartableError(
+            definition, "another run of it ended this moment. Start it again."
+        ) from error
+    raise AlreadyRunningError(active) from error
