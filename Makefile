@@ -9,6 +9,9 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 DATA := $(or $(MCDASH_DATA_DIR),var)
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+# Where test-services finds its engines; the user must be allowed to make databases.
+export MCDASH_TEST_POSTGRES_URL ?= postgresql://mcdash_test:mcdash_test@127.0.0.1:5432/mcdash_test
+export MCDASH_TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 PYTEST := $(PY) -m pytest
 COV := --cov --cov-branch --cov-report=term
 NEW_KEYS := import base64, secrets; \
@@ -41,6 +44,8 @@ test-slow: $(DEV)  ## the tests that take long
 	$(PYTEST) -m "slow and not services" $(PYTEST_ARGS)
 
 test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
+	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 -m "not slow and not services" \
+	  tests/models tests/usecases $(PYTEST_ARGS)
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing

@@ -76,6 +76,8 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = env.db_url_config(url)
     if scheme == "sqlite":
         database["OPTIONS"] = SQLITE_OPTIONS
+        # a file: Django's shared in-memory test database loses threaded writes
+        database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
         database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return database
@@ -173,6 +175,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "imports.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -183,6 +186,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "imports.middleware.ReaderZoneMiddleware",
 ]
 
 ROOT_URLCONF = "mcdash.urls"
@@ -250,6 +254,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+CSRF_FAILURE_VIEW = "imports.views.problems.form_refused"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_SSL_REDIRECT = not MCDASH_ALLOW_LOOPBACK

@@ -1,13 +1,35 @@
-"""Settings for tests: throw-away keys, loopback allowed, plain static files."""
+"""What tests of every room share; settings for tests are in tests/settings.py."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import shutil
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet
+import pytest
 
-os.environ.setdefault("MCDASH_SECRET_KEY", "only-for-tests-" + "x" * 50)
-os.environ.setdefault("MCDASH_FIELD_KEYS", Fernet.generate_key().decode())
-os.environ.setdefault("MCDASH_ALLOW_LOOPBACK", "1")
-os.environ.setdefault("MCDASH_DATA_DIR", tempfile.mkdtemp(prefix="mcdash-tests-"))
+if TYPE_CHECKING:
+    from tests.fakes import FakeDoor, FakeMarketingCloud
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    from tests.settings import DATA_DIR, MADE_DATA_DIR
+
+    if MADE_DATA_DIR:
+        shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> FakeDoor:
+    """The one door to Marketing Cloud, leading to fakes."""
+    from tests.fakes import FakeDoor
+
+    door = FakeDoor()
+    monkeypatch.setattr("imports.connection.connect", door.connect)
+    return door
+
+
+@pytest.fixture
+def cloud(door: FakeDoor) -> FakeMarketingCloud:
+    """The fake that every account reaches which has none of its own."""
+    return door.usual

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 
 from django.core.management import call_command
 from django.db.models import QuerySet
@@ -52,7 +53,7 @@ def _add(account: SandboxAccount, port: int) -> None:
             account.name,
             *("--auth-url", auth_url, "--soap-url", soap_url),
             *("--mid", str(account.mid), "--client-id", account.client_id),
-            verbosity=0,
+            stdout=StringIO(),
         )
 
 

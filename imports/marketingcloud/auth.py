@@ -20,6 +20,7 @@ from imports.marketingcloud.refusals import quote
 from imports.marketingcloud.wire import Answer, Wire
 
 _FUEL = "http://exacttarget.com"
+_FUEL_ONLY: Any = {None: _FUEL}  # the stubs know no default namespace
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 _WSSE = f"{_WSS}wssecurity-secext-1.0.xsd"
@@ -158,6 +159,8 @@ def read_token(answer: Answer) -> Token:
             f"Marketing Cloud refused the client ID or client secret{_said(content)}.",
             code=_text(content, "error") or str(content.get("errorcode", "")) or None,
         )
+    if answer.broken is not None:
+        raise _no_token(str(answer.broken)) from answer.broken
     if answer.status != 200:
         raise _no_token(
             f"The token address answered with HTTP {answer.status}{_said(content)}."
@@ -231,6 +234,6 @@ def _no_token(why: str) -> UnavailableError:
 
 
 def _fueloauth(token: Token) -> etree._Element:
-    header = etree.Element(f"{{{_FUEL}}}fueloauth", nsmap={None: _FUEL})
+    header = etree.Element(f"{{{_FUEL}}}fueloauth", nsmap=_FUEL_ONLY)
     header.text = token.value
     return header

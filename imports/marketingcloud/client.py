@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,7 +42,11 @@ from imports.marketingcloud.wire import Wire
 
 logger = logging.getLogger(__name__)
 
+_NO_LIMITS_GIVEN = Limits()
+_MOST_TOKEN_ANSWER_BYTES = 1024 * 1024
 _SHORTEST_SECRET = 4
+_TELLING_PART = 12
+_MOST_CODE = 100
 
 
 class MarketingCloudClient:
@@ -60,20 +65,24 @@ class MarketingCloudClient:
         soap_url: str,
         credentials: OAuthCredentials | UsernameCredentials,
         tokens: TokenStore,
-        limits: Limits = Limits(),
+        limits: Limits = _NO_LIMITS_GIVEN,
         refused_properties: Iterable[str] = (),
         takes_in: bool | None = None,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
     ) -> None:
         self._wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
-        token_wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
+        token_wire = Wire(
+            limits=_token_limits(limits), proxy=proxy, check_peer=check_peer
+        )
         self._signer = _signer(credentials, tokens, token_wire)
         self._soap = SoapService(
             url=soap_url,
             wire=self._wire,
             signer=self._signer,
-            mid=credentials.mid if isinstance(credentials, UsernameCredentials) else "",
+            mid=credentials.mid
+            if isinstance(credentials, UsernameCredentials)
+            else None,
         )
         self._retriever = Retriever(
             self._soap.retrieve, refused=refused_properties, takes_in=takes_in
@@ -173,6 +182,7 @@ class MarketingCloudClient:
         except MarketingCloudError as error:
             error.message = self._scrubbed(error.message)
             error.args = (error.message,)
+            error.code = error.code and self._scrubbed(error.code)[:_MOST_CODE]
             raise
         except Exception as exc:
             logger.exception("Unforeseen failure in a call to Marketing Cloud")
@@ -190,8 +200,17 @@ class MarketingCloudClient:
     def _scrubbed(self, words: str) -> str:
         for secret in self._signer.secrets():
             if len(secret) >= _SHORTEST_SECRET:
+                # A long token may have been cut short with the words around it.
+                start = re.escape(secret[:_TELLING_PART])
+                rest = r"[^\s”]*" if len(secret) > _TELLING_PART else ""
                 words = words.replace(secret, "•••")
+                words = re.sub(start + rest, "•••", words)
         return words
+
+
+def _token_limits(limits: Limits) -> Limits:
+    cap = min(limits.max_answer_bytes, _MOST_TOKEN_ANSWER_BYTES)
+    return replace(limits, max_answer_bytes=cap)
 
 
 def _signer(

@@ -112,18 +112,18 @@ def overall_error(status: str, message: str, request_id: str) -> MarketingCloudE
     if not known.startswith(("error", "has errors", "api permission failed")):
         return OutcomeUnknownError(
             f"Marketing Cloud's answer has an unknown status: {quote(status)}.",
-            request_id=request_id or None,
+            request_id=request_id[:100] or None,
         )
     if is_permission(words):
         return RequestRefusedError(
             "Marketing Cloud says that the account's package or user lacks a"
             f" permission: {quote(words)}.",
-            request_id=request_id or None,
+            request_id=request_id[:100] or None,
         )
     return QuestionRefusedError(
         f"Marketing Cloud refused the request: {quote(words)}.",
         words=words,
-        request_id=request_id or None,
+        request_id=request_id[:100] or None,
     )
 
 

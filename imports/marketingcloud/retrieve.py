@@ -148,7 +148,8 @@ class Retriever:
                 return rows
             if page in seen or len(seen) > _MOST_PAGES:
                 raise OutcomeUnknownError(
-                    "Marketing Cloud's list does not come to an end.", request_id=page
+                    "Marketing Cloud's list does not come to an end.",
+                    request_id=page[:100],
                 )
             seen.add(page)
 

@@ -71,7 +71,8 @@ def document() -> Document:
     """Our WSDL, parsed once in a process."""
     with _document_lock:
         if not _documents:
-            _documents.append(Document(str(WSDL_PATH), _Disk(), settings=_SETTINGS))
+            disk: Any = _Disk()
+            _documents.append(Document(str(WSDL_PATH), disk, settings=_SETTINGS))
         return _documents[0]
 
 
@@ -101,7 +102,7 @@ class SoapService:
     ) -> Message:
         """One page of a Retrieve."""
         request = self._types.RetrieveRequest(
-            ClientIDs=[self._client()] if self._mid else [],
+            ClientIDs=[self._client()] if self._mid else None,
             ObjectType=object_type,
             Properties=list(properties),
             Filter=self._filter(where) if where else None,

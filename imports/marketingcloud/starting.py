@@ -21,6 +21,7 @@ from imports.marketingcloud.refusals import (
     status_error,
 )
 
+_MOST_CODE = 100
 _TASK_ID = re.compile(r"\d{1,19}", re.ASCII)
 _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 
@@ -71,9 +72,9 @@ def _result(node: etree._Element) -> _Result:
     words = text(node, "StatusMessage")
     return _Result(
         task_id=_task_id(text(task, "ID") if task is not None else "", words),
-        status_code=text(node, "StatusCode"),
+        status_code=text(node, "StatusCode")[:_MOST_CODE],
         status_message=words,
-        error_code=text(node, "ErrorCode"),
+        error_code=text(node, "ErrorCode")[:_MOST_CODE],
         customer_key=_echoed_key(node),
     )
 
@@ -91,7 +92,7 @@ def _task_id(number: str, words: str) -> str:
 
 
 def _request_id(element: etree._Element) -> str | None:
-    return text(element, "RequestID")[:200] or None
+    return text(element, "RequestID")[:_MOST_CODE] or None
 
 
 def _contradiction(

@@ -29,6 +29,7 @@ from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAd
 
 logger = logging.getLogger(__name__)
 
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _PIECE = 64 * 1024
 _FORESEEN = (
     requests.RequestException,
@@ -40,9 +41,12 @@ _WHY_NOT_SENT: tuple[tuple[type[BaseException], str], ...] = (
     (urllib3_errors.NameResolutionError, "its name could not be looked up"),
     (urllib3_errors.ProxyError, "the proxy did not let the connection through"),
     (urllib3_errors.SSLError, "the secure connection could not be set up"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (urllib3_errors.NewConnectionError, "no connection could be made"),
     (urllib3_errors.ConnectTimeoutError, "the connection was not answered in time"),
-    (urllib3_errors.NewConnectionError, "the connection was refused"),
 )
+_DECODING = (urllib3_errors.DecodeError, requests.exceptions.ContentDecodingError)
+_SLOW = (urllib3_errors.ReadTimeoutError, requests.ReadTimeout)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,21 +217,20 @@ def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
 
 
 def _unread(exchange: Exchange, exc: BaseException) -> OutcomeUnknownError:
-    if exchange.expired:
+    if exchange.expired or _comes_from(exc, _SLOW):
         return _too_slow(exchange)
-    if any(isinstance(cause, _DECODING) for cause in _causes(exc)):
+    if _comes_from(exc, _DECODING):
         return OutcomeUnknownError(
             "Marketing Cloud's answer could not be unpacked: its compression is broken."
         )
     return OutcomeUnknownError("Marketing Cloud's answer broke off in the middle.")
 
 
-_DECODING = (urllib3_errors.DecodeError, requests.exceptions.ContentDecodingError)
-
-
 def _unanswered(exchange: Exchange, exc: Exception) -> OutcomeUnknownError:
-    if exchange.expired or isinstance(exc, requests.ReadTimeout):
+    if exchange.expired or _comes_from(exc, _SLOW):
         return _too_slow(exchange)
+    if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
+        return OutcomeUnknownError("Marketing Cloud's answer is not proper HTTP.")
     return OutcomeUnknownError(
         "The connection to Marketing Cloud broke before an answer came."
     )
@@ -243,11 +246,14 @@ def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
 
 
 def _why_not_sent(exc: BaseException) -> str:
-    causes = list(_causes(exc))
     for kind, words in _WHY_NOT_SENT:
-        if any(isinstance(cause, kind) for cause in causes):
+        if _comes_from(exc, kind):
             return words
     return "the connection could not be set up"
+
+
+def _comes_from(exc: BaseException, kinds: _Kinds) -> bool:
+    return any(isinstance(cause, kinds) for cause in _causes(exc))
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:

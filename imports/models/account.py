@@ -17,6 +17,7 @@ from .user import User
 if TYPE_CHECKING:
     from datetime import datetime
 
+NOT_ANSWERING_FROM = 3
 FROZEN_WITH_DEFINITIONS = ("mid", "subdomain", "auth_url", "soap_url")
 
 
@@ -117,6 +118,24 @@ class Account(models.Model):
     @property
     def is_oauth(self) -> bool:
         return self.auth_kind == AuthKind.OAUTH
+
+    @property
+    def is_not_answering(self) -> bool:
+        return self.failures_in_row >= NOT_ANSWERING_FROM
+
+    @property
+    def why_not_startable(self) -> str:
+        """Why nothing can be started here now, in a sentence; empty if it can."""
+        if not self.is_active:
+            return "This account is switched off."
+        if self.starts_paused:
+            return "Starts are paused in this account by an administrator."
+        if self.credentials_refused_at:
+            return (
+                "Marketing Cloud refused this account's credentials. An "
+                "administrator must correct them or test the connection."
+            )
+        return ""
 
     def clean(self) -> None:
         self._clean_credentials()

@@ -31,6 +31,17 @@ if TYPE_CHECKING:
 # How long after its start (s) a run is looked at how often (s).
 CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
 SLOWEST_CHECK_SECONDS = 300
+RECORDED = (
+    "customer_key",
+    "status",
+    "phase",
+    "task_id",
+    "total_rows",
+    "successful",
+    "duplicated",
+    "errors",
+    "origin",
+)
 LOST_AFTER = timedelta(hours=24)
 
 
@@ -172,6 +183,13 @@ class ImportRun(models.Model):
         return f"Run {self.pk}"
 
     @property
+    def shown_name(self) -> str:
+        """The definition's name; of a run without one what is known of it."""
+        if self.definition:
+            return self.definition.shown_name
+        return self.customer_key or f"Task {self.task_id}"
+
+    @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
 
@@ -205,6 +223,19 @@ class ImportRun(models.Model):
             "rows": self.total_rows,
             "errors": self.errors,
             "at": self.occurred_at.isoformat(),
+        }
+
+    def as_record(self) -> dict[str, Any]:
+        """This run as commands and exports give it; the names are an interface."""
+        times = ("queued_at", "started_at", "finished_at")
+        moments = {name: getattr(self, name) for name in times}
+        return {
+            "id": self.pk,
+            "account": self.account.name,
+            **{name: getattr(self, name) for name in RECORDED},
+            "started_by": self.started_by_name,
+            **{name: at and at.isoformat() for name, at in moments.items()},
+            "message": self.message,
         }
 
     def move_to(

@@ -72,7 +72,7 @@ class SandboxServer:
         self.control = Control(self.world, self.switches, self.calls, doorkeeper)
         self.release = Event()
         self._http = _listen(self, port)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.05,))
+        self._thread = Thread(target=self._http.serve_forever, args=(0.02,))
 
     @property
     def url(self) -> str:

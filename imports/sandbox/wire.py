@@ -192,7 +192,10 @@ class Exchange:
 
     def _close(self, _rule: Rule, _answer: Answer) -> None:
         self._handler.close_connection = True
-        self._handler.connection.shutdown(socket.SHUT_WR)
+        try:
+            self._handler.connection.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            raise ConnectionAbortedError("closed by the client") from exc
 
     def _hang(self, rule: Rule, answer: Answer) -> None:
         self._release.wait(float(rule.options["seconds"]))

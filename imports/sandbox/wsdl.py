@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 from lxml import etree
 
@@ -21,6 +22,7 @@ class Contract:
 
     def __init__(self, path: Path) -> None:
         """Read the WSDL; raise WsdlError with a sentence where it is no good."""
+        self._lock = Lock()
         try:
             self.text = path.read_bytes()
             self._schema = _schema_of(self.text)
@@ -30,7 +32,8 @@ class Contract:
     def check(self, element: etree._Element) -> None:
         """Raise a soap:Client fault where the message does not fit the schema."""
         try:
-            self._schema.assertValid(element)
+            with self._lock:  # a schema keeps its last errors
+                self._schema.assertValid(element)
         except etree.DocumentInvalid as exc:
             text = f"Invalid request: {exc}"
             raise FaultError(named_fault("client", text)) from exc

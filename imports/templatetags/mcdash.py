@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.template import RequestContext
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imports.templatetags import icons, numbers, strips, texts, times
+from imports.models import ImportRun
+from imports.templatetags import bars, icons, numbers, runs, strips, texts, times
 from imports.templatetags.statuses import STATUSES, StatusLook, status_look
 
 register = template.Library()
@@ -99,10 +103,10 @@ def icon(name: str, size: int = 16, style: str = "micro") -> SafeString:
 
 @register.simple_tag
 def strip(
-    runs: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
+    bars_of: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
 ) -> str:
     """The last 20 runs as bars; `wide` on the page of one run or definition."""
-    return strips.strip_svg(runs, wide=wide, current=current)
+    return strips.strip_svg(bars_of, wide=wide, current=current)
 
 
 @register.filter
@@ -155,3 +159,84 @@ def middle(text: str, limit: int = 32) -> SafeString:
 def found(text: str, query: str = "", limit: int = 32) -> SafeString:
     """As `middle`, with the words of a search marked."""
     return texts.middle_html(str(text), limit, query)
+
+
+@register.simple_tag
+def proportion(
+    loaded: int | None, duplicates: int | None, errors: int | None
+) -> SafeString:
+    """One bar of loaded, duplicate and refused rows, to scale."""
+    return bars.proportion_svg(loaded, duplicates, errors)
+
+
+@register.simple_tag
+def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeString:
+    """A phase's place within a run, all in seconds."""
+    return bars.lane_svg(start, length, total, hue)
+
+
+@register.simple_tag
+def run_state(run: ImportRun, *, short: bool = False) -> SafeString:
+    """A run's status in a row; grey and still while its account is silent."""
+    return status_label(
+        run.status, runs.shown_phase(run), short=short, stale=runs.is_stale(run)
+    )
+
+
+@register.simple_tag
+def last_checked(run: ImportRun) -> str:
+    """When a run was last looked at, and whether that is still so."""
+    return runs.last_checked_html(run)
+
+
+register.filter("run_name", runs.run_name)
+register.filter("run_ended_at", runs.ended_at)
+register.filter("took", runs.took_text)
+
+
+@register.filter
+def initials(name: str) -> str:
+    """ "Ana Ruiz" -> "AR", for the person's menu."""
+    words = str(name).replace(".", " ").replace("@", " ").split()
+    letters = [word[0] for word in (words[:1] + words[1:][-1:])]
+    return "".join(letters).upper() or "?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NavItem:
+    """One of the four places that every page leads to."""
+
+    word: str
+    url: str
+    icon: str
+    is_current: bool
+
+
+_PLACES = (
+    ("Dashboard", "dashboard", "home", ("dashboard",)),
+    (
+        "Definitions",
+        "definition_list",
+        "list-bullet",
+        ("definition", "definition_list"),
+    ),
+    ("History", "run_list", "clock", ("run", "run_list")),
+    ("Accounts", "account_list", "server-stack", ("account", "account_list")),
+)
+
+
+@register.simple_tag(takes_context=True)
+def nav_items(context: RequestContext) -> list[NavItem]:
+    """The four places, the one that the reader is at marked."""
+    request = context.get("request")
+    match = getattr(request, "resolver_match", None)
+    here = match.url_name if match and match.app_name == "imports" else ""
+    return [
+        NavItem(
+            word=word,
+            url=reverse(f"imports:{route}"),
+            icon=icon_name,
+            is_current=here in routes,
+        )
+        for word, route, icon_name, routes in _PLACES
+    ]

@@ -25,7 +25,7 @@ class NotStartableError(UseCaseError):
     """The definition cannot be started at all."""
 
     def __init__(self, definition: ImportDefinition, reason: str) -> None:
-        super().__init__(f"“{definition}” was not started: {reason}")
+        super().__init__(f"“{definition}” was not started. {reason}")
 
 
 class NotWithdrawableError(UseCaseError):

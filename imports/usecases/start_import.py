@@ -35,12 +35,12 @@ def start_import(
 
     A repeated `request_token` gives the first one's run. Raises
     `AlreadyRunningError` while an own run of the definition is active, and
-    `NotStartableError` where the account is switched off.
+    `NotStartableError` where its account takes no starts now.
     """
     if again := _first_with(request_token, definition):
         return again
-    if not definition.account.is_active:
-        raise NotStartableError(definition, "its account is switched off.")
+    if reason := definition.account.why_not_startable:
+        raise NotStartableError(definition, reason)
     run = ImportRun(
         account=definition.account,
         definition=definition,
@@ -102,6 +102,6 @@ def _already_there(
     active = definition.runs.ours().active().first()
     if active is None:
         raise NotStartableError(
-            definition, "another run of it ended this moment. Start it again."
+            definition, "Another run of it ended this moment. Start it again."
         ) from error
     raise AlreadyRunningError(active) from error

@@ -16,7 +16,13 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    OutputWrapper,
+)
+from django.db.models import Q
 
 from imports.management.demo_people import ensure_demo_people
 from imports.management.processes import (
@@ -35,6 +41,7 @@ from imports.management.sandbox_accounts import (
 WEB_PORT = 8000
 ANSWERS_WITHIN_SECONDS = 60
 LOOK_EVERY_SECONDS = 0.1
+NEW = Q(last_synced_at=None) | Q(last_adopted_at=None)
 CHILD_SETTINGS = {"MCDASH_ALLOW_LOOPBACK": "1", "MCDASH_DEBUG": "0"}
 
 
@@ -64,28 +71,26 @@ class Command(BaseCommand):
         except NoFreePortError as error:
             raise CommandError(str(error)) from error
         except AskedToEnd:
-            self.say("The demo has ended. `make demo` goes on with the same data.")
+            self.stdout.write(
+                "The demo has ended. `make demo` goes on with the same data."
+            )
 
     def run_demo(self, port: int, sandbox_port: int) -> None:
         children = Children(logs=settings.DATA_DIR / "logs")
         with the_only_demo(), asked_to_end() as asked, children:
-            demo = Demo(children=children, asked=asked, say=self.say)
+            demo = Demo(children=children, asked=asked, output=self.stdout)
             demo.run(port=port, sandbox_port=sandbox_port)
-
-    def say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
 
 
 class Demo:
     """One demo from its first process to its end."""
 
     def __init__(
-        self, *, children: Children, asked: Event, say: Callable[[str], None]
+        self, *, children: Children, asked: Event, output: OutputWrapper
     ) -> None:
         self.children = children
         self.asked = asked
-        self.say = say
+        self.output = output
         self.web_port = self.sandbox_port = 0
 
     def run(self, *, port: int, sandbox_port: int) -> NoReturn:
@@ -116,15 +121,15 @@ class Demo:
         call_command("collectstatic", verbosity=0, interactive=False)
 
     def fill_history(self) -> None:
-        """The accounts follow the sandbox's port; its 30 days enter the history."""
+        """The accounts follow the sandbox's port; at the first start its 30 days of
+        results enter the history. Later the worker reads what is new.
+        """
         self.wait_until(lambda: is_listening(self.sandbox_port), "The sandbox")
         ensure_sandbox_accounts(self.sandbox_port)
-        names = [account.name for account in sandbox_accounts()]
-        self.say("Reading definitions and history from the sandbox ...")
-        call_command("sync_definitions", *names, verbosity=0)
-        self.require_going_on()
-        call_command("adopt_runs", *names, verbosity=0)
-        self.require_going_on()
+        names = [account.name for account in sandbox_accounts().filter(NEW)]
+        for command in ("sync_definitions", "adopt_runs") if names else ():
+            call_command(command, *names, stdout=self.output)
+            self.require_going_on()
 
     def start_worker_and_pages(self, first_port: int) -> None:
         self.web_port = free_port(first_port)
@@ -145,6 +150,10 @@ class Demo:
         self.children.start(
             name, [sys.executable, *arguments], env=env, folder=settings.BASE_DIR
         )
+
+    def say(self, text: str) -> None:
+        self.output.write(text)
+        self.output.flush()
 
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + ANSWERS_WITHIN_SECONDS

@@ -54,8 +54,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Serve; exit 1 with a sentence where that is impossible."""
-        if not options["quiet"]:
-            _log_to_stderr()
+        _log_to_stderr(logging.WARNING if options["quiet"] else logging.INFO)
         with _ending_signals_wait():
             try:
                 server = _server(options)
@@ -87,12 +86,12 @@ def _ending_signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("imports.sandbox")
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     logger.propagate = False
 
 

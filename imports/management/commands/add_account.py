@@ -1,0 +1,101 @@
+"""`add_account NAME …`: connect a business unit."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
+
+from imports.models import Account, AuthKind
+
+from ._base import McdashCommand
+
+
+class Command(McdashCommand):
+    help = (
+        "Connect a Marketing Cloud business unit. The secret is read from "
+        "MCDASH_CLIENT_SECRET (or MCDASH_PASSWORD with --username) or asked for."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        self.parser = parser
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--subdomain", metavar="S", default="")
+        parser.add_argument(
+            "--auth-url", metavar="URL", default="", help="/v2/token is added to it"
+        )
+        parser.add_argument(
+            "--soap-url", metavar="URL", default="", help="the service's full address"
+        )
+        parser.add_argument("--mid", metavar="N", default="")
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--client-id", metavar="ID", default="")
+        who.add_argument("--username", metavar="U", default="")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        self._check_usage(options)
+        account = Account(
+            name=options["name"].strip(),
+            auth_kind=_kind(options),
+            client_id=options["client_id"],
+            username=options["username"],
+            subdomain=options["subdomain"],
+            auth_url=options["auth_url"].rstrip("/"),
+            soap_url=options["soap_url"],
+            mid=options["mid"],
+        )
+        _validate(account)
+        account.secret = _secret(options)
+        account.save()
+        self._report(account, as_json=options["json"])
+
+    def _check_usage(self, options: dict[str, Any]) -> None:
+        by_url = options["soap_url"] and (options["auth_url"] or options["username"])
+        if bool(options["subdomain"]) == bool(by_url):
+            self.parser.error(
+                "give either --subdomain, or --soap-url and (with --client-id) "
+                "--auth-url"
+            )
+
+    def _report(self, account: Account, *, as_json: bool) -> None:
+        if as_json:
+            self.print_json({"id": account.pk, "name": account.name})
+            return
+        self.stdout.write(
+            f"Account “{account}” was added. Try it with: check_account "
+            f"{account.name!r}"
+        )
+
+
+def _kind(options: dict[str, Any]) -> AuthKind:
+    return AuthKind.USERNAME_TOKEN if options["username"] else AuthKind.OAUTH
+
+
+def _validate(account: Account) -> None:
+    """Everything but the secret, so that nobody types one in vain."""
+    try:
+        account.full_clean(exclude=["secret"])
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from error
+
+
+def _secret(options: dict[str, Any]) -> str:
+    name = "MCDASH_PASSWORD" if options["username"] else "MCDASH_CLIENT_SECRET"
+    secret = os.environ.get(name) or _ask(name)
+    if not secret:
+        raise CommandError("No secret was given; the account was not added.")
+    return secret
+
+
+def _ask(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            f"{name} is not set and there is no terminal to ask at; the account was "
+            "not added."
+        )
+    return getpass.getpass("Password: " if "PASSWORD" in name else "Client secret: ")

@@ -1,0 +1,34 @@
+"""`check_account NAME`: try an account step by step."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from imports.usecases.check_account import check_account
+
+from ._base import McdashCommand, account_named
+
+
+class Command(McdashCommand):
+    help = "Try an account: addresses, credentials, service, permissions."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name", metavar="NAME")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        steps = []
+        for step in check_account(account=account_named(options["name"])):
+            steps.append(step)
+            if not options["json"]:
+                mark = "ok    " if step.is_ok else "FAILED"
+                self.stdout.write(f"{mark} {step.name}: {step.message}")
+        is_ok = all(step.is_ok for step in steps)
+        if options["json"]:
+            self.print_json({"is_ok": is_ok, "steps": [asdict(s) for s in steps]})
+        if not is_ok:
+            sys.exit(1)

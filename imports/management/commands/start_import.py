@@ -1,0 +1,167 @@
+"""`start_import NAME CUSTOMER_KEY [--wait]`: start a definition from a shell."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from imports.marketingcloud.errors import MarketingCloudError
+from imports.models import (
+    Account,
+    ImportDefinition,
+    ImportRun,
+    Origin,
+    RunStatus,
+    User,
+    new_holder,
+)
+from imports.tasks import wake_worker
+from imports.usecases.errors import AccountBusyError, UseCaseError
+from imports.usecases.refresh_runs import refresh_runs
+from imports.usecases.send_start import send_start
+from imports.usecases.settle_overdue import settle_overdue
+from imports.usecases.start_import import start_import
+from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.withdraw_run import withdraw_run
+
+from ._base import McdashCommand, account_named, positive_number
+from ._progress import Progress
+
+LOOK_EVERY_SECONDS = 2
+EXIT_CODES = {
+    RunStatus.COMPLETED: 0,
+    RunStatus.FAILED: 1,
+    RunStatus.NOT_STARTED: 1,
+    RunStatus.WITHDRAWN: 1,
+    RunStatus.LOST: 3,
+    RunStatus.UNKNOWN: 3,
+    RunStatus.QUEUED: 4,
+    RunStatus.STARTING: 4,
+    RunStatus.RUNNING: 4,
+    RunStatus.COMPLETED_WITH_ERRORS: 5,
+}
+
+
+class Command(McdashCommand):
+    help = (
+        "Start a definition. Exit status: 0 completed (without --wait: queued), "
+        "1 failed or not started, 3 outcome unknown, 4 still running at the timeout, "
+        "5 completed with errors."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name", metavar="NAME", help="the account")
+        parser.add_argument("customer_key", metavar="CUSTOMER_KEY")
+        parser.add_argument(
+            "--wait", action="store_true", help="send it here and follow it to its end"
+        )
+        parser.add_argument(
+            "--timeout", metavar="SECONDS", type=positive_number, default=3600
+        )
+        parser.add_argument("--as", metavar="USER", dest="username")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        account = account_named(options["name"])
+        definition = _definition(account, options["customer_key"])
+        person = _person(options["username"])
+        try:
+            run = start_import(
+                definition=definition,
+                started_by=person,
+                started_by_name="" if person else getpass.getuser(),
+                origin=Origin.COMMAND,
+            )
+        except UseCaseError as error:
+            raise CommandError(str(error)) from error
+        if options["wait"]:
+            self._wait(run, options)
+        else:
+            self._leave_to_worker(run, options)
+
+    def _leave_to_worker(self, run: ImportRun, options: dict[str, Any]) -> None:
+        wake_worker(run)
+        if options["json"]:
+            self.print_json(run.as_record())
+        else:
+            self.stdout.write(f"Run {run.pk} is queued; the worker sends it.")
+
+    def _wait(self, run: ImportRun, options: dict[str, Any]) -> None:
+        progress = Progress(None if options["json"] else self.stdout)
+        try:
+            _follow(run, progress, options["timeout"])
+        except KeyboardInterrupt:
+            self._interrupted(run)
+        if options["json"]:
+            self.print_json(run.as_record())
+        else:
+            progress.end(run)
+        sys.exit(EXIT_CODES[RunStatus(run.status)])
+
+    def _interrupted(self, run: ImportRun) -> None:
+        """Ctrl-C: what was not sent is taken back, what was sent goes on."""
+        run.refresh_from_db()
+        if run.status == RunStatus.QUEUED:
+            withdraw_run(run=run, by=run.started_by, by_name=run.started_by_name)
+            self.stderr.write("Withdrawn: nothing was sent.")
+        else:
+            self.stderr.write(f"No longer waiting; run {run.pk} goes on.")
+        sys.exit(130)
+
+
+def _definition(account: Account, customer_key: str) -> ImportDefinition:
+    """The definition of that key; the account is synced once where it is not known."""
+    known = ImportDefinition.objects.with_key(account, customer_key)
+    if found := known.first():
+        return found
+    try:
+        sync_definitions(account=account, holder=new_holder())
+    except (MarketingCloudError, UseCaseError) as error:
+        raise CommandError(
+            f"The key “{customer_key}” is not known yet in “{account}”, and its "
+            f"definitions could not be fetched: {error}"
+        ) from error
+    if found := known.all().first():
+        return found
+    raise CommandError(
+        f"“{account}” has no definition with the customer key “{customer_key}”."
+    )
+
+
+def _person(username: str | None) -> User | None:
+    if username is None:
+        return None
+    person = User.objects.filter(username=username).first()
+    if person is None:
+        raise CommandError(f"There is no user “{username}”.")
+    return person
+
+
+def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
+    give_up = time.monotonic() + timeout
+    progress.show(run)
+    send_start(run=run, holder=new_holder())
+    while True:
+        run.refresh_from_db()
+        progress.show(run)
+        if run.has_ended or run.status == RunStatus.UNKNOWN:
+            return
+        if time.monotonic() >= give_up:
+            return
+        time.sleep(min(LOOK_EVERY_SECONDS, max(0.0, give_up - time.monotonic())))
+        _look(run, progress)
+
+
+def _look(run: ImportRun, progress: Progress) -> None:
+    """Ask once; an account that does not answer is asked again next time."""
+    settle_overdue()
+    try:
+        refresh_runs(account=run.account, holder=new_holder())
+    except AccountBusyError:
+        return  # the worker is at it; its findings are read from the database
+    except MarketingCloudError as error:
+        progress.trouble(error.message)

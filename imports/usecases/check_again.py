@@ -1,0 +1,46 @@
+"""Follow a lost run once more."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from imports.models import (
+    ErrorKind,
+    EventKind,
+    ImportRun,
+    InvalidTransitionError,
+    RunStatus,
+    StaleRunError,
+    User,
+    database_now,
+    publish,
+)
+
+from .errors import UseCaseError
+
+
+def check_again(*, run: ImportRun, by: User | None) -> ImportRun:
+    """Put a lost run back among those that the worker looks at.
+
+    Raises `UseCaseError` where the run is not lost. Only reads follow.
+    """
+    if run.status != RunStatus.LOST:
+        raise UseCaseError(
+            f"Run {run.pk} is {run.get_status_display().lower()}; only a lost run is "
+            "checked again."
+        )
+    now = database_now()
+    try:
+        with transaction.atomic():
+            run.move_to(
+                RunStatus.RUNNING,
+                kind=EventKind.CHECKED_AGAIN,
+                actor=by,
+                settled_at=now,
+                next_check_at=now,
+                error_kind=ErrorKind.NONE,
+            )
+            publish(runs=[run])
+    except (InvalidTransitionError, StaleRunError) as error:
+        raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error
+    return run

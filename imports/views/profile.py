@@ -1,0 +1,24 @@
+"""`/profile/`: time zone, theme, keys."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from imports.forms import ProfileForm
+
+from .access import SignedInRequest, signed_in
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: SignedInRequest) -> HttpResponse:
+    form = ProfileForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Your profile was saved.")
+        return redirect("imports:profile")
+    status = 400 if form.errors else 200
+    return render(request, "imports/profile.html", {"form": form}, status=status)

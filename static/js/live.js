@@ -1,0 +1,159 @@
+// Live, politely: one request per page. This only says when: it fires mcdash:poll on
+// #live, and htmx asks. The server answers 204 (nothing changed) or the parts that
+// did, among them #live itself with the next data-seconds (0: nothing more to come).
+
+const SLOWEST_MS = 60_000;
+const GIVE_UP_MS = 15_000;
+const root = document.documentElement;
+const note = document.getElementById("live-note");
+
+let timer = 0;
+let asking = false;
+let failures = 0;
+let ended = false;
+let lastHeard = new Date();
+
+const live = () => document.getElementById("live");
+const seconds = () => Number(live()?.dataset.seconds ?? 0);
+const isPaused = () => "paused" in root.dataset;
+const mayAsk = () => seconds() > 0 && !ended && !isPaused() && !document.hidden;
+const isPoll = (event) =>
+  event.detail.requestConfig?.triggeringEvent?.type === "mcdash:poll";
+
+function schedule() {
+  clearTimeout(timer);
+  if (!mayAsk()) return;
+  const wait = Math.min(seconds() * 1000 * 2 ** failures, SLOWEST_MS);
+  timer = setTimeout(ask, Math.max(wait, seconds() * 1000));
+}
+
+function ask() {
+  clearTimeout(timer);
+  if (asking || !mayAsk()) return;
+  live().dispatchEvent(new CustomEvent("mcdash:poll", { bubbles: true }));
+}
+
+function say(text, link) {
+  if (!note) return;
+  note.replaceChildren(text);
+  if (link) {
+    const anchor = document.createElement("a");
+    anchor.href = link.href;
+    anchor.textContent = link.text;
+    note.append(" ", anchor);
+  }
+  note.hidden = !text;
+  if (text) {
+    document.dispatchEvent(
+      new CustomEvent("mcdash:announce", { detail: { sentences: [text] } }),
+    );
+  }
+}
+
+function stop(text, link) {
+  ended = true;
+  clearTimeout(timer);
+  say(text, link);
+}
+
+function signInLink() {
+  const here = location.pathname + location.search;
+  const next = encodeURIComponent(here);
+  return { href: `${root.dataset.login}?next=${next}`, text: "Sign in again" };
+}
+
+/** True where the answer is the sign-in page, or its refusal. */
+function isSignedOut(xhr) {
+  if (xhr.status === 401) return true;
+  if (!root.dataset.login || !xhr.responseURL) return false;
+  const landed = new URL(xhr.responseURL, location.href).pathname;
+  return landed === root.dataset.login && location.pathname !== landed;
+}
+
+function endSession() {
+  stop("You are signed out, and this page no longer updates.", signInLink());
+}
+
+function heard() {
+  failures = 0;
+  lastHeard = new Date();
+  if (!ended && note && !note.hidden) say("");
+}
+
+function missed() {
+  failures += 1;
+  if (failures < 2) return;
+  const time = lastHeard.toLocaleTimeString("en-GB", {
+    timeZone: root.dataset.timeZone || undefined,
+  });
+  if (note?.hidden) say(`Not updating: mcdash does not answer. As of ${time}.`);
+}
+
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.triggeringEvent?.type !== "mcdash:poll") return;
+  asking = true;
+  event.detail.timeout = GIVE_UP_MS;
+});
+
+// A sign-in form must never land inside a part of a page, whoever asked for it.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (!isSignedOut(event.detail.xhr)) return;
+  event.preventDefault();
+  endSession();
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!isPoll(event)) return;
+  asking = false;
+  const { status } = event.detail.xhr;
+  if (ended) return;
+  if (status === 403 || status === 404) {
+    stop("You can no longer see this page, so it has stopped updating.", {
+      href: "/",
+      text: "Go to the dashboard",
+    });
+  } else if (status >= 200 && status < 300) heard();
+  else missed();
+  schedule();
+});
+
+document.addEventListener("visibilitychange", () =>
+  document.hidden ? clearTimeout(timer) : ask(),
+);
+window.addEventListener("online", ask);
+window.addEventListener("pageshow", (event) => event.persisted && ask());
+// Something of ours was just done: look at once (sent by the server as HX-Trigger).
+document.addEventListener("mcdash:changed", () => setTimeout(ask, 50));
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.target.id === "live" && !asking) schedule();
+});
+
+function showPause() {
+  for (const button of document.querySelectorAll("[data-pause]")) {
+    button.setAttribute("aria-pressed", String(isPaused()));
+  }
+}
+
+function setPaused(paused) {
+  if (paused) root.dataset.paused = "";
+  else delete root.dataset.paused;
+  showPause();
+  if (paused) clearTimeout(timer);
+  else ask();
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-pause]")) return;
+  setPaused(!isPaused());
+  try {
+    localStorage.setItem("mcdash.paused", isPaused() ? "1" : "0");
+  } catch (error) {
+    console.info("mcdash: the pause switch is not kept:", error.message);
+  }
+});
+window.addEventListener("storage", (event) => {
+  if (event.key === "mcdash.paused") setPaused(event.newValue === "1");
+});
+
+showPause();
+schedule();

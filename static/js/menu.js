@@ -1,0 +1,53 @@
+// Small manners: menus close when one looks elsewhere, and text can be copied.
+
+const openMenus = () => document.querySelectorAll("details.menu[open]");
+
+document.addEventListener("click", (event) => {
+  for (const menu of openMenus()) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("focusin", (event) => {
+  for (const menu of openMenus()) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of openMenus()) {
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  }
+});
+
+function tell(sentence) {
+  document.dispatchEvent(
+    new CustomEvent("mcdash:announce", { detail: { sentences: [sentence] } }),
+  );
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  const word = button.querySelector("[data-word]") ?? button;
+  const before = word.textContent;
+  try {
+    await navigator.clipboard.writeText(source.textContent.trim());
+    word.textContent = "Copied";
+    tell("Copied.");
+  } catch (error) {
+    // No clipboard (plain http, or refused): the text is selected instead.
+    console.info("mcdash: copying was refused:", error.message);
+    source.closest("details")?.setAttribute("open", "");
+    getSelection().selectAllChildren(source);
+    word.textContent = "Selected";
+    tell("The text is selected; copy it with your keyboard.");
+  }
+  setTimeout(() => (word.textContent = before), 3000);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});

@@ -1,0 +1,298 @@
+"""`make demo`'s command: its people and accounts, and the whole of it as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from imports.management.commands import demo
+from imports.management.demo_people import ensure_demo_people
+from imports.management.sandbox_accounts import ensure_sandbox_accounts
+from imports.models import Account, AccountToken, User, database_now
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+# --- accounts and people ---------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_sandboxes_accounts_are_added_once() -> None:
+    assert ensure_sandbox_accounts(8801) == ["Nordlicht DE", "Nordlicht SE"]
+    assert ensure_sandbox_accounts(8801) == []
+    account = Account.objects.get(name="Nordlicht DE")
+    assert account.token_address == "http://127.0.0.1:8801"
+    assert account.service_address == "http://127.0.0.1:8801/Service.asmx"
+    assert (account.mid, account.client_id) == ("510001", "nordlicht-de")
+    assert account.secret.reveal() == "sandbox-secret-de"
+
+
+@pytest.mark.django_db
+def test_the_accounts_follow_the_sandbox_to_another_port() -> None:
+    ensure_sandbox_accounts(8801)
+    account = Account.objects.get(name="Nordlicht SE")
+    AccountToken.objects.create(
+        account=account, token="of the old port", expires_at=database_now()
+    )
+    ensure_sandbox_accounts(8907)
+    account.refresh_from_db()
+    assert account.token_address == "http://127.0.0.1:8907"
+    assert account.service_address == "http://127.0.0.1:8907/Service.asmx"
+    assert not AccountToken.objects.filter(account=account).exists()
+
+
+@pytest.mark.django_db
+def test_a_real_account_of_the_same_name_keeps_its_address() -> None:
+    real = Account.objects.create(
+        name="Nordlicht DE", client_id="real", secret="s", subdomain="mc1"
+    )
+    ensure_sandbox_accounts(8801)
+    real.refresh_from_db()
+    assert (real.auth_url, real.soap_url) == ("", "")
+
+
+@pytest.mark.django_db
+def test_the_environment_keeps_its_own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCDASH_CLIENT_SECRET", "mine")
+    ensure_sandbox_accounts(8801)
+    assert os.environ["MCDASH_CLIENT_SECRET"] == "mine"
+
+
+def test_the_sandboxes_accounts_need_loopback(settings: Settings) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    with pytest.raises(CommandError, match="MCDASH_ALLOW_LOOPBACK=1"):
+        call_command("add_sandbox_accounts")
+
+
+@pytest.mark.django_db
+def test_the_marketer_may_start_in_both_accounts_and_is_no_staff(
+    tmp_path: Path,
+) -> None:
+    ensure_sandbox_accounts(8801)
+    ensure_demo_people(tmp_path / "demo.json")
+    marketer = User.objects.get(username="marketer")
+    startable = Account.objects.startable_by(marketer)
+    assert {account.name for account in startable} == {"Nordlicht DE", "Nordlicht SE"}
+    assert not marketer.is_staff
+    assert User.objects.get(username="admin").is_superuser
+
+
+@pytest.mark.django_db
+def test_passwords_are_made_once_and_kept_for_their_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    first = ensure_demo_people(file)
+    assert ensure_demo_people(file) == first == json.loads(file.read_text())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for name, password in first.items():
+        assert User.objects.get(username=name).check_password(password)
+
+
+@pytest.mark.django_db
+def test_a_lost_password_file_makes_new_passwords_that_work(tmp_path: Path) -> None:
+    before = ensure_demo_people(tmp_path / "demo.json")
+    after = ensure_demo_people(tmp_path / "other.json")
+    assert after["marketer"] != before["marketer"]
+    assert User.objects.get(username="marketer").check_password(after["marketer"])
+
+
+def test_the_demo_refuses_where_plain_http_is_not_allowed(
+    settings: Settings,
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    with pytest.raises(CommandError, match="MCDASH_ALLOW_LOOPBACK=1"):
+        call_command("demo")
+
+
+def test_a_second_demo_on_the_same_data_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    with (
+        demo.the_only_demo(),
+        pytest.raises(CommandError, match="already running"),
+    ):
+        call_command("demo", stdout=StringIO())
+
+
+# --- the whole of it --------------------------------------------------------------
+
+
+class RunningDemo:
+    """`manage.py demo` as a process, and what it printed so far."""
+
+    def __init__(self, data: Path, first_port: int) -> None:
+        ports = ("--port", str(first_port), "--sandbox-port", str(first_port + 1))
+        self.data = data
+        self.output = data / "output.txt"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "demo", *ports],
+                cwd=ROOT,
+                env=os.environ | {"MCDASH_DATA_DIR": str(data)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def address(self) -> str:
+        """The last line, once everything is up."""
+        until = time.monotonic() + 90
+        while not (found := re.search(r"^(http://\S+/)\n\Z", self.said(), re.M)):
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.05)
+        return found[1]
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+    def passwords(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.data / "demo.json").read_text())
+        return found
+
+    def processes(self) -> dict[int, str]:
+        """Every living process that was started with this demo's data folder."""
+        mark = f"MCDASH_DATA_DIR={self.data}".encode()
+        return {
+            int(folder.name): command_line(folder)
+            for folder in Path("/proc").iterdir()
+            if folder.name.isdecimal() and mark in environment(folder)
+        }
+
+
+def environment(folder: Path) -> list[bytes]:
+    try:
+        return (folder / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def command_line(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    return folder
+
+
+def unused_port() -> int:
+    with socket.socket() as attempt:
+        attempt.bind(("127.0.0.1", 0))
+        port: int = attempt.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running_demo(data: Path, first_port: int) -> Iterator[RunningDemo]:
+    running = RunningDemo(data, first_port)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGTERM)
+
+
+def get(address: str, path: str) -> tuple[int, str]:
+    connection = HTTPConnection(address.split("/")[2], timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def history(data: Path) -> list[dict[str, object]]:
+    """What `list_runs` tells about this data folder."""
+    listed = subprocess.run(
+        [sys.executable, "manage.py", "list_runs", "--json", "--limit", "5000"],
+        cwd=ROOT,
+        env=os.environ | {"MCDASH_DATA_DIR": str(data)},
+        capture_output=True,
+        check=True,
+    )
+    found: list[dict[str, object]] = json.loads(listed.stdout)
+    return found
+
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="looks at processes in /proc"
+)
+
+
+@pytest.mark.slow
+@needs_proc
+def test_the_demo_serves_pages_and_ends_without_a_process_left(data: Path) -> None:
+    with running_demo(data, unused_port()) as running:
+        address = running.address()
+        assert get(address, "/login/")[0] == 200
+        for name, password in running.passwords().items():
+            assert re.search(rf"{name}\s+password {password}\n", running.said())
+        assert {"run_sandbox", "run_huey", "mcdash.wsgi"} <= {
+            word for line in running.processes().values() for word in line.split()
+        }
+        assert running.end(signal.SIGTERM) == 0
+        assert running.processes() == {}
+
+
+@pytest.mark.slow
+@needs_proc
+def test_a_second_start_steps_over_busy_ports_and_keeps_data(data: Path) -> None:
+    first_port = unused_port()
+    with running_demo(data, first_port) as running:
+        running.address()
+        passwords, runs = running.passwords(), history(data)
+        assert {run["origin"] for run in runs} == {"outside"}
+        assert running.end(signal.SIGINT) == 0
+    with socket.socket() as taken, socket.socket() as also_taken:
+        taken.bind(("127.0.0.1", first_port))
+        also_taken.bind(("127.0.0.1", first_port + 1))
+        taken.listen()
+        also_taken.listen()
+        with running_demo(data, first_port) as running:
+            assert get(running.address(), "/login/")[0] == 200
+            assert running.passwords() == passwords
+            kept = {run["task_id"] for run in runs}
+            again = [run["task_id"] for run in history(data)]
+            assert kept <= set(again)
+            assert len(again) == len(set(again))
+
+
+@pytest.mark.slow
+@needs_proc
+def test_a_part_that_dies_is_named_and_ends_the_rest(data: Path) -> None:
+    with running_demo(data, unused_port()) as running:
+        running.address()
+        (worker,) = (
+            pid for pid, line in running.processes().items() if "run_huey" in line
+        )
+        os.kill(worker, signal.SIGKILL)
+        assert running.process.wait(timeout=60) == 1
+        assert "The worker ended by itself (code -9)" in running.said()
+        assert running.processes() == {}

@@ -1,0 +1,35 @@
+"""The site's settings for tests: throw-away keys, loopback allowed, plain static files.
+
+The environment is set before `mcdash.settings` reads it; pytest-django imports this
+before any conftest.py.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+os.environ.setdefault("MCDASH_SECRET_KEY", "only-for-tests-" + "x" * 50)
+os.environ.setdefault("MCDASH_FIELD_KEYS", Fernet.generate_key().decode())
+os.environ.setdefault("MCDASH_ALLOW_LOOPBACK", "1")
+
+# pytest's first process makes the folder; xdist's workers inherit the variable and have
+# a folder of their own in it, so that they share neither queue nor database.
+MADE_DATA_DIR = "PYTEST_XDIST_WORKER" not in os.environ
+if MADE_DATA_DIR:
+    os.environ["MCDASH_DATA_DIR"] = tempfile.mkdtemp(prefix="mcdash-tests-")
+else:
+    own = Path(os.environ["MCDASH_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"]
+    own.mkdir(exist_ok=True)
+    os.environ["MCDASH_DATA_DIR"] = str(own)
+
+from mcdash.settings import *  # noqa: E402, F403
+from mcdash.settings import STORAGES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}

@@ -1,0 +1,176 @@
+"""Rules of the repository, as tests: what may lie where, and what must agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from imports.models import TRANSITIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST_FILE = 400
+TOP_LEVEL = {
+    *("manage.py", "pyproject.toml", "mcdash", "imports", "templates", "static"),
+    *("tests", "docs", ".ci", "Makefile", "README.md", "CHANGELOG.md"),
+    *("CONTRIBUTING.md", "SECURITY.md", ".env.example", ".gitignore"),
+    *(".pre-commit-config.yaml", "requirements.txt", "requirements-dev.txt"),
+    *("LICENSE", ".gitattributes", ".editorconfig"),
+}
+# spelled in two parts, so that this file does not break its own rule
+REGISTRIES = (
+    "py" + "pi.",
+    "python" + "hosted",
+    "registry.npm" + "js",
+    "npm" + "js.org",
+)
+HOME_PATHS = re.compile(r"(?<![\w.<])/(?:home|root|Users)/\w")
+SETTING = re.compile(r"^#?([A-Z][A-Z_]+)=", re.MULTILINE)
+
+
+@cache
+def tracked_files() -> tuple[Path, ...]:
+    """What git knows or would take, as it lies on disk."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout: what is tracked cannot be told")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return tuple(path for path in paths if path.is_file())
+
+
+def tracked_texts() -> list[tuple[Path, str]]:
+    found = []
+    for path in tracked_files():
+        content = path.read_bytes()
+        if b"\0" not in content:
+            found.append((path.relative_to(ROOT), content.decode()))
+    return found
+
+
+def project() -> dict[str, object]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def package_name(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def declared(*, dev: bool) -> set[str]:
+    tables = project()
+    requirements = (
+        tables["dependency-groups"]["dev"]  # type: ignore[index]
+        if dev
+        else tables["project"]["dependencies"]  # type: ignore[index]
+    )
+    return {package_name(requirement) for requirement in requirements}
+
+
+def pinned(lock: str) -> dict[str, str]:
+    pins = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
+    return {package_name(name): version for name, version in pins}
+
+
+def test_no_file_names_a_package_registry() -> None:
+    named = [
+        f"{path}: {registry}"
+        for path, text in tracked_texts()
+        for registry in REGISTRIES
+        if registry in text.lower()
+    ]
+    assert not named
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    neighbourhood = f"{ROOT.parent}/"
+    named = [
+        str(path)
+        for path, text in tracked_texts()
+        if HOME_PATHS.search(text) or (len(neighbourhood) > 2 and neighbourhood in text)
+    ]
+    assert not named
+
+
+def test_no_product_file_is_longer_than_400_lines() -> None:
+    long = {
+        str(path): lines
+        for path, text in tracked_texts()
+        if path.suffix in {".py", ".html", ".css", ".js"}
+        and path.parts[0] != "tests"
+        and "migrations" not in path.parts
+        and (lines := text.count("\n")) > LONGEST_FILE
+    }
+    assert not long
+
+
+def test_the_top_level_holds_only_what_belongs_there() -> None:
+    found = {path.relative_to(ROOT).parts[0] for path in tracked_files()}
+    assert found <= TOP_LEVEL
+
+
+def test_every_dependency_has_its_line_in_the_docs() -> None:
+    lines = (ROOT / "docs/dependencies.md").read_text().splitlines()
+    told = {package_name(line[2:]) for line in lines if re.match(r"\| [A-Za-z]", line)}
+    assert told - {"package"} == declared(dev=False) | declared(dev=True)
+
+
+@pytest.mark.parametrize(
+    ("lock", "dev"), [("requirements.txt", False), ("requirements-dev.txt", True)]
+)
+def test_every_dependency_is_pinned(lock: str, dev: bool) -> None:
+    wanted = declared(dev=False) | (declared(dev=True) if dev else set())
+    assert wanted <= pinned(lock).keys()
+
+
+def test_tests_run_on_the_versions_that_run_in_earnest() -> None:
+    assert pinned("requirements.txt").items() <= pinned("requirements-dev.txt").items()
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_every_pin_has_a_hash(lock: str) -> None:
+    entries = re.split(r"^(?=[\w.-]+==)", (ROOT / lock).read_text(), flags=re.MULTILINE)
+    assert len(entries) > 1
+    assert all("--hash=sha256:" in entry for entry in entries[1:])
+
+
+def test_the_example_names_every_setting_and_no_other() -> None:
+    example = SETTING.findall((ROOT / ".env.example").read_text())
+    assert len(example) == len(set(example))
+    assert set(example) == settings_read()
+
+
+def settings_read() -> set[str]:
+    """The environment variables that settings.py reads: its texts that look so."""
+    tree = ast.parse((ROOT / "mcdash/settings.py").read_text())
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args
+    ]
+    first = [call.args[0] for call in calls]
+    texts = [node.value for node in first if isinstance(node, ast.Constant)]
+    return {
+        text
+        for text in texts
+        if isinstance(text, str) and re.fullmatch(r"MCDASH_[A-Z_]+|DATABASE_URL", text)
+    }
+
+
+def test_the_diagram_in_the_docs_shows_the_table_of_transitions() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE))
+    assert drawn == {
+        (str(before.value), str(after.value))
+        for before, afters in TRANSITIONS.items()
+        for after in afters
+    }
