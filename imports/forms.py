@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
@@ -32,7 +32,13 @@ class StartForm(forms.Form):
         )
 
 
-class ProfileForm(forms.ModelForm[User]):
+if TYPE_CHECKING:
+    UserModelForm = forms.ModelForm[User]
+else:
+    UserModelForm = forms.ModelForm
+
+
+class ProfileForm(UserModelForm):
     """How a person likes to read."""
 
     time_zone = forms.ChoiceField(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from lxml import etree
@@ -35,7 +35,7 @@ from imports.marketingcloud.records import (
 from imports.marketingcloud.refusals import overall_error
 from imports.marketingcloud.retrieve import Retriever
 from imports.marketingcloud.rows import DEFINITIONS, RESULTS
-from imports.marketingcloud.soap import SoapService
+from imports.marketingcloud.soap import Gate, SoapService
 from imports.marketingcloud.sockets import PeerCheck
 from imports.marketingcloud.starting import read_started
 from imports.marketingcloud.wire import Wire
@@ -56,7 +56,9 @@ class MarketingCloudClient:
     full address of the service. `refused_properties` ("ObjectType:Property") and
     `takes_in` are what earlier clients learned about the account. `check_peer` is
     called with the IP address of each new connection before anything is sent and
-    may raise a `MarketingCloudError`.
+    may raise a `MarketingCloudError`. Each read is sent inside `gate()`, which
+    may wait and may raise a `MarketingCloudError`; a start is not, its caller
+    holds a place before the claim.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class MarketingCloudClient:
         takes_in: bool | None = None,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
+        gate: Gate = nullcontext,
     ) -> None:
         self._wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
         token_wire = Wire(
@@ -83,6 +86,7 @@ class MarketingCloudClient:
             mid=credentials.mid
             if isinstance(credentials, UsernameCredentials)
             else None,
+            gate=gate,
         )
         self._retriever = Retriever(
             self._soap.retrieve, refused=refused_properties, takes_in=takes_in

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ _SETTINGS = zeep.Settings(raw_response=True, forbid_dtd=True)
 
 # At DEBUG zeep's transport would print whole envelopes, secrets included.
 logging.getLogger("zeep.transports").setLevel(logging.INFO)
+
+
+Gate = Callable[[], AbstractContextManager[None]]
 
 
 class Transport:
@@ -79,15 +83,23 @@ def document() -> Document:
 class SoapService:
     """Marketing Cloud's SOAP service at one address, with one set of credentials.
 
-    `mid` is the business unit to name in requests, None where the token does.
+    `mid` is the business unit to name in requests, None where the token does. Each
+    read waits at `gate`; a Perform's caller has passed one before its claim.
     """
 
     def __init__(
-        self, *, url: str, wire: Wire, signer: Signer, mid: str | None
+        self,
+        *,
+        url: str,
+        wire: Wire,
+        signer: Signer,
+        mid: str | None,
+        gate: Gate = nullcontext,
     ) -> None:
         self._transport = Transport(wire)
         self._signer = signer
         self._mid = mid
+        self._gate = gate
         client = zeep.Client(document(), transport=self._transport, settings=_SETTINGS)
         self._types = client.type_factory(NAMESPACE)
         self._operations = client.create_service(_BINDING, url)
@@ -172,11 +184,16 @@ class SoapService:
     ) -> Message:
         self._transport.send_before, self._transport.fresh = send_before, fresh
         send = self._operations[operation]
+        gate = nullcontext if fresh else self._gate
         header = self._signer.header()
         try:
-            return read_message(send(_soapheaders=[header], **arguments), answers_with)
+            with gate():
+                answer = send(_soapheaders=[header], **arguments)
+            return read_message(answer, answers_with)
         except TokenExpiredError:
             # The one answer after which a Perform is sent again: it proves that
             # nothing was performed. A second one is an AuthenticationError.
             header = self._signer.renewed_header()
-        return read_message(send(_soapheaders=[header], **arguments), answers_with)
+        with gate():
+            answer = send(_soapheaders=[header], **arguments)
+        return read_message(answer, answers_with)

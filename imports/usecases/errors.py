@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import ImportDefinition, ImportRun
+
+# Faces may not import the wall; they meet its error here, with the others.
+__all__ = [
+    "AccountBusyError",
+    "AlreadyRunningError",
+    "MarketingCloudError",
+    "NotStartableError",
+    "NotWithdrawableError",
+    "UseCaseError",
+]
 
 
 class UseCaseError(Exception):

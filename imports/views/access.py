@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
@@ -34,10 +34,9 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     A sign-in form must never land inside a part of a page.
     """
 
-    @wraps(view)
     @never_cache
     def guarded(
-        request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponse:
         if isinstance(request.user, User):
             return view(cast("SignedInRequest", request), *args, **kwargs)
@@ -45,6 +44,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
             return HttpResponse("Your session has ended.", status=401)
         return redirect_to_login(request.get_full_path())
 
+    update_wrapper(guarded, view)
     return guarded
 
 

@@ -22,6 +22,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The phone shows the first three that need attention, then all of them.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-more]")) return;
+  document.documentElement.dataset.allAttention = "";
+  document.querySelector(".attention .later a")?.focus();
+});
+
 function tell(sentence) {
   document.dispatchEvent(
     new CustomEvent("mcdash:announce", { detail: { sentences: [sentence] } }),

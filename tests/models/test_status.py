@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from imports.models import (
@@ -61,7 +63,7 @@ def test_a_run_moves_only_as_the_table_says(
     before: RunStatus, after: RunStatus
 ) -> None:
     run = made(before)
-    needed = {"task_id": run.task_id or "1", "sent_at": run.occurred_at}
+    needed: dict[str, Any] = {"task_id": run.task_id or "1", "sent_at": run.occurred_at}
     if after in TRANSITIONS[before]:
         run.move_to(after, kind=EventKind.FOUND, **needed)
     else:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account
@@ -31,13 +32,25 @@ class McdashCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
+        except OperationalError as error:
+            self._refuse(
+                CommandError(
+                    f"The database does not serve: {error}. Is it reachable, and was "
+                    "“manage.py migrate” run?"
+                ),
+                options,
+            )
         except CommandError as error:
-            if not getattr(self, "_called_from_command_line", False):
-                raise
-            if options.get("json"):
-                self.print_json({"error": str(error)})
-            self.stderr.write(str(error))
-            sys.exit(error.returncode)
+            self._refuse(error, options)
+        return None
+
+    def _refuse(self, error: CommandError, options: dict[str, Any]) -> None:
+        if not getattr(self, "_called_from_command_line", False):
+            raise error
+        if options.get("json"):
+            self.print_json({"error": str(error)})
+        self.stderr.write(str(error))
+        sys.exit(error.returncode)
 
     def print_json(self, document: Any) -> None:
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))

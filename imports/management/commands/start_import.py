@@ -31,7 +31,8 @@ from imports.usecases.withdraw_run import withdraw_run
 from ._base import McdashCommand, account_named, positive_number
 from ._progress import Progress
 
-LOOK_EVERY_SECONDS = 2
+# A person is watching: every second at first, then as the worker would.
+LOOK_EVERY_SECONDS, WHILE_YOUNG_SECONDS, THEN_EVERY_SECONDS = 1, 60, 5
 EXIT_CODES = {
     RunStatus.COMPLETED: 0,
     RunStatus.FAILED: 1,
@@ -142,7 +143,8 @@ def _person(username: str | None) -> User | None:
 
 
 def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
-    give_up = time.monotonic() + timeout
+    began = time.monotonic()
+    give_up = began + timeout
     progress.show(run)
     send_start(run=run, holder=new_holder())
     while True:
@@ -152,8 +154,13 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
             return
         if time.monotonic() >= give_up:
             return
-        time.sleep(min(LOOK_EVERY_SECONDS, max(0.0, give_up - time.monotonic())))
+        time.sleep(min(_pause(began), max(0.0, give_up - time.monotonic())))
         _look(run, progress)
+
+
+def _pause(began: float) -> float:
+    is_young = time.monotonic() - began < WHILE_YOUNG_SECONDS
+    return LOOK_EVERY_SECONDS if is_young else THEN_EVERY_SECONDS
 
 
 def _look(run: ImportRun, progress: Progress) -> None:

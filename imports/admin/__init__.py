@@ -1,0 +1,13 @@
+"""Administration: accounts, access, people, and history to look at."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from . import accounts, definitions, history, people, workers
+
+admin.site.site_header = "mcdash administration"
+admin.site.site_title = "mcdash administration"
+admin.site.index_title = "Accounts, access and history"
+
+__all__ = ["accounts", "definitions", "history", "people", "workers"]

@@ -1,0 +1,111 @@
+"""What the pages of the administration share: read-only ones, audited ones."""
+
+# ruff: noqa: ARG002  the signatures are Django's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.text import Truncator
+
+from imports.models import Account, User
+from imports.usecases.record_audit import AuditAction, record_audit
+
+M = TypeVar("M", bound=Model)
+SHOWN_CHARACTERS = 80
+
+if TYPE_CHECKING:
+
+    class TypedAdmin(admin.ModelAdmin[M]):
+        pass
+
+else:
+
+    class TypedAdmin(admin.ModelAdmin, Generic[M]):
+        """ModelAdmin, which takes no type arguments while it runs."""
+
+
+class ReadOnlyAdmin(TypedAdmin[M]):
+    """To look at only: nobody adds, changes or deletes, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+
+class AuditedAdmin(TypedAdmin[M]):
+    """Leaves an AuditEntry for whatever is added, changed or deleted here."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        audit(request, self.action("added"), obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if fields := changed_fields(message):
+            audit(request, self.action("changed"), obj, details={"fields": fields})
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[M]) -> Any:
+        for obj in queryset:
+            audit(request, self.action("deleted"), obj)
+        return super().log_deletions(request, queryset)
+
+    def action(self, deed: str) -> AuditAction:
+        """The audit's name for `deed` (added, changed, deleted) on this model."""
+        return AuditAction(f"{self.opts.model_name}_{deed}")
+
+
+def changed_fields(message: Any) -> list[str]:
+    """The object's own fields in a change message of the admin, by their labels."""
+    parts = [] if isinstance(message, str) else message
+    own = [part.get("changed", {}) for part in parts]
+    return [str(field) for c in own if "name" not in c for field in c.get("fields", ())]
+
+
+def audit(
+    request: HttpRequest,
+    action: AuditAction,
+    obj: Model,
+    *,
+    account: Account | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write down what the person behind `request` did to `obj`."""
+    if isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
+        account = obj
+    record_audit(
+        actor=request.user if isinstance(request.user, User) else None,
+        action=action,
+        obj=obj,
+        account=account,
+        ip=request.META.get("REMOTE_ADDR") or None,
+        details=details,
+    )
+
+
+def short(text: str) -> str:
+    """A text from outside, cut to the width of a list's column."""
+    return Truncator(text).chars(SHOWN_CHARACTERS) or "–"
+
+
+def shown_facts(facts: dict[str, Any]) -> str:
+    """Facts as a list of terms; whatever they hold is shown as text."""
+    rows = ((key, "–" if facts[key] is None else facts[key]) for key in sorted(facts))
+    return format_html_join("", "<div><b>{}</b>: {}</div>", rows) or "–"

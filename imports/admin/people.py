@@ -1,0 +1,115 @@
+"""People and groups."""
+
+# ruff: noqa: ARG002  the signatures are Django's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+
+from imports.models import User
+
+from .access import AccessAudited
+from .base import AuditedAdmin
+
+if TYPE_CHECKING:
+    UserPages = DjangoUserAdmin[User]
+else:
+    UserPages = DjangoUserAdmin
+
+MEMBERS_SHOWN = 200
+
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(AuditedAdmin[User], UserPages):
+    """Only a superuser makes superusers, changes them, or grants permissions."""
+
+    list_display = (
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "is_active",
+        "is_staff",
+        "last_login",
+    )
+    fieldsets = (
+        *(DjangoUserAdmin.fieldsets or ()),
+        ("Reading", {"fields": ("time_zone", "theme", "shortcuts_on")}),
+    )
+
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest | None, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "time_zone":
+            zones = [(zone, zone) for zone in sorted(available_timezones())]
+            return forms.ChoiceField(choices=zones, initial=db_field.default)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> tuple[str, ...]:
+        fixed = () if _is_superuser(request) else ("is_superuser", "user_permissions")
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        return _may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        return _may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return request.user.is_active and bool(request.user.is_superuser)
+
+
+def _may_touch(request: HttpRequest, person: User | None) -> bool:
+    return _is_superuser(request) or not (person and person.is_superuser)
+
+
+@admin.register(Group)
+class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
+    list_display = ("name", "shown_accesses")
+    fields = ("name", "members", "permissions")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).prefetch_related("accesses__account")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> tuple[str, ...]:
+        return ("members",) if _is_superuser(request) else ("members", "permissions")
+
+    @admin.display(description="Accounts")
+    def shown_accesses(self, group: Group) -> str:
+        accesses = group.accesses.all()
+        words = (f"{a.account} ({a.get_level_display().lower()})" for a in accesses)
+        return ", ".join(sorted(words)) or "–"
+
+    @admin.display(description="Members")
+    def members(self, group: Group) -> str:
+        if group.pk is None:
+            return "–"
+        people = group.user_set.order_by("username")[: MEMBERS_SHOWN + 1]
+        links = [
+            (reverse("admin:imports_user_change", args=[person.pk]), person)
+            for person in people[:MEMBERS_SHOWN]
+        ]
+        more = " and more" if len(people) > MEMBERS_SHOWN else ""
+        return format_html_join(", ", '<a href="{}">{}</a>', links) + more or "–"

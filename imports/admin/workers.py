@@ -1,0 +1,77 @@
+"""Workers: who beats, and how far they are behind."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import DateTimeField, QuerySet, Value
+from django.http import HttpRequest, HttpResponse
+
+from imports.models import ImportRun, RunStatus, Worker, database_now
+
+from .base import ReadOnlyAdmin
+
+# Later than this a worker is taken to be gone: the pages show a banner then.
+SILENT_AFTER = timedelta(seconds=60)
+WAITING_SHOWN = 1000
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin[Worker]):
+    list_display = ("holder", "is_alive", "heartbeat", "host", "version")
+    sortable_by = ()
+    fields = ("holder", "host", "version", "seen_at", "heartbeat")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        now = Value(database_now(), output_field=DateTimeField())
+        return super().get_queryset(request).annotate(now=now)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        load = {"load": load_sentences(database_now())}
+        return super().changelist_view(request, load | (extra_context or {}))
+
+    @admin.display(description="Alive", boolean=True)
+    def is_alive(self, worker: Worker) -> bool:
+        return _silence(worker) <= SILENT_AFTER
+
+    @admin.display(description="Heartbeat")
+    def heartbeat(self, worker: Worker) -> str:
+        return f"{_seconds(_silence(worker))} ago"
+
+
+def load_sentences(now: datetime) -> list[str]:
+    """How many starts and looks are due and how long the oldest of each waits."""
+    queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
+    return [
+        _sentence("Starts queued", _oldest(queued, "queued_at"), now),
+        _sentence("Runs due for a look", _oldest(_due(now), "next_check_at"), now),
+    ]
+
+
+def _due(now: datetime) -> QuerySet[ImportRun]:
+    return ImportRun.objects.due(now)
+
+
+def _oldest(runs: QuerySet[ImportRun], field: str) -> list[datetime]:
+    waiting = runs.filter(**{f"{field}__isnull": False}).order_by(field)
+    return list(waiting.values_list(field, flat=True)[:WAITING_SHOWN])
+
+
+def _sentence(what: str, waiting: list[datetime], now: datetime) -> str:
+    if not waiting:
+        return f"{what}: none."
+    number = f"{len(waiting)}" + (" or more" if len(waiting) == WAITING_SHOWN else "")
+    return f"{what}: {number}; the oldest has waited {_seconds(now - waiting[0])}."
+
+
+def _silence(worker: Worker) -> timedelta:
+    now: datetime = worker.now  # type: ignore[attr-defined]
+    return max(now - worker.seen_at, timedelta(0))
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{round(duration.total_seconds()):,} s"

@@ -1,0 +1,100 @@
+"""What a person may not see does not exist."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from imports.models import AccessLevel, Account, ImportDefinition, ImportRun, User
+from tests.factories import (
+    AccountFactory,
+    ImportDefinitionFactory,
+    ImportRunFactory,
+    UserFactory,
+    grant,
+)
+
+pytestmark = pytest.mark.django_db
+
+VIEW, START = AccessLevel.VIEW, AccessLevel.START
+
+
+def rights(user: User | AnonymousUser) -> tuple[set[str], set[str]]:
+    """The names of the accounts that `user` may see, and may start in."""
+    seen, started = (
+        set(rows.values_list("name", flat=True))
+        for rows in (
+            Account.objects.visible_to(user),
+            Account.objects.startable_by(user),
+        )
+    )
+    return seen, started
+
+
+def test_a_person_sees_the_accounts_of_their_groups_alone() -> None:
+    user = UserFactory.create()
+    AccountFactory.create(name="Other")
+    grant(user, AccountFactory.create(name="Seen"), VIEW)
+    grant(user, AccountFactory.create(name="Started"), START)
+    assert rights(user) == ({"Seen", "Started"}, {"Started"})
+
+
+@pytest.mark.parametrize("order", [(VIEW, START), (START, VIEW)])
+def test_a_person_has_the_highest_right_of_their_groups(
+    order: tuple[AccessLevel, AccessLevel],
+) -> None:
+    user, account = UserFactory.create(), AccountFactory.create(name="DE")
+    for level in order:
+        grant(user, account, level)
+    assert rights(user) == ({"DE"}, {"DE"})
+    assert Account.objects.visible_to(user).count() == 1
+
+
+def test_the_highest_right_counts_for_that_account_only() -> None:
+    user = UserFactory.create()
+    group = grant(user, AccountFactory.create(name="DE"), START)
+    grant(user, AccountFactory.create(name="SE"), VIEW)
+    assert group.user_set.get() == user
+    assert rights(user) == ({"DE", "SE"}, {"DE"})
+
+
+@pytest.mark.parametrize("power", ["is_staff", "is_superuser"])
+def test_no_power_gives_a_right_in_all_accounts(power: str) -> None:
+    AccountFactory.create()
+    assert rights(UserFactory.create(**{power: True})) == (set(), set())
+
+
+def test_a_person_switched_off_sees_nothing() -> None:
+    user = UserFactory.create()
+    grant(user, AccountFactory.create(), START)
+    user.is_active = False
+    assert rights(user) == (set(), set())
+
+
+def test_a_stranger_sees_nothing() -> None:
+    AccountFactory.create()
+    assert rights(AnonymousUser()) == (set(), set())
+
+
+def test_an_account_switched_off_is_seen_but_nothing_starts_in_it() -> None:
+    user = UserFactory.create()
+    grant(user, AccountFactory.create(name="DE", is_active=False), START)
+    assert rights(user) == ({"DE"}, set())
+
+
+def test_definitions_and_runs_follow_their_account() -> None:
+    user = UserFactory.create()
+    seen, started, other = (ImportDefinitionFactory.create() for _ in range(3))
+    grant(user, seen.account, VIEW)
+    grant(user, started.account, START)
+    runs = [ImportRunFactory.create(definition=d) for d in (seen, started, other)]
+    assert set(ImportDefinition.objects.visible_to(user)) == {seen, started}
+    assert set(ImportDefinition.objects.startable_by(user)) == {started}
+    assert set(ImportRun.objects.visible_to(user)) == set(runs[:2])
+
+
+def test_accounts_that_may_be_asked_are_active_and_not_refused() -> None:
+    good = AccountFactory.create()
+    AccountFactory.create(is_active=False)
+    AccountFactory.create(credentials_refused_at="2026-03-18T12:00:00Z")
+    assert list(Account.objects.reachable()) == [good]
