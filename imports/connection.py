@@ -141,7 +141,11 @@ class DatabaseTokenStore:
         left = row.expires_at - database_now()
         if left <= TOKEN_MARGIN:
             return None
-        return Token(value=row.token.reveal(), expires_in_seconds=left.total_seconds())
+        try:
+            value = row.token.reveal()
+        except LostKeyError:
+            return None  # a new one is fetched, under a key that is there
+        return Token(value=value, expires_in_seconds=left.total_seconds())
 
     def renew(self, fetch: Callable[[], Token], *, refused: str | None = None) -> Token:
         """A token other than `refused`: one that another process just got, or new."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from platform import node
 
-from django.db import connections
+from django.db import close_old_connections, connections
 from huey.contrib.djhuey import HUEY, db_task, on_startup
 
 from imports.marketingcloud.errors import MarketingCloudError
@@ -64,10 +64,16 @@ def wake_worker(run: ImportRun) -> None:
     A queue that does not answer is no reason to fail: the run is committed and
     the pulse finds it.
     """
+    _wake(run.account_id)
+
+
+def _wake(account_id: int) -> bool:
     try:
-        send_starts(run.account_id)
+        send_starts(account_id)
     except Exception:  # whatever the queue's engine raises
-        log.exception("Run %s: the queue did not take the message", run.pk)
+        log.exception("Account %s: the queue did not take the message", account_id)
+        return False
+    return True
 
 
 class Reads:
@@ -141,12 +147,23 @@ def beat() -> None:
 
 
 def tick() -> None:
-    """Look once for everything that is due; the reads themselves run in threads."""
-    _free_leases_of_the_dead()
-    settle_overdue()
-    _send_overlooked()
-    _refresh_due()
-    _sync_and_adopt_due()
+    """Look once for everything that is due; the reads themselves run in threads.
+
+    A step that fails does not keep the others from their work.
+    """
+    steps = (
+        _free_leases_of_the_dead,
+        settle_overdue,
+        _send_overlooked,
+        _refresh_due,
+        _sync_and_adopt_due,
+    )
+    for step in steps:
+        try:
+            step()
+        except Exception:  # the others must still be done
+            log.exception("The worker's step %s failed", step.__name__)
+            close_old_connections()
 
 
 def _version() -> str:
@@ -166,8 +183,13 @@ def _free_leases_of_the_dead() -> None:
 def _send_overlooked() -> None:
     before = database_now() - OVERLOOKED_AFTER
     waiting = ImportRun.objects.filter(status=RunStatus.QUEUED, queued_at__lt=before)
-    for account_id in waiting.values_list("account_id", flat=True).distinct():
-        send_starts(account_id)
+    for account in Account.objects.filter(pk__in=waiting.values("account_id")):
+        if not _wake(account.pk):
+            READS.submit("send", account, _send(account))
+
+
+def _send(account: Account) -> Callable[[], object]:
+    return lambda: send_queued(account=account, holder=new_holder())
 
 
 def _refresh_due() -> None:

@@ -21,9 +21,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
-DATA_DIR = Path(env.str("MCDASH_DATA_DIR", default="var"))
-DATA_DIR = DATA_DIR if DATA_DIR.is_absolute() else BASE_DIR / DATA_DIR
-env.read_env(DATA_DIR / "keys.env")
 
 
 def _required(name: str, hint: str) -> str:
@@ -49,6 +46,26 @@ def _flag(name: str) -> bool:
     return text in {"1", "true", "yes"}
 
 
+def _data_dir() -> Path:
+    folder = BASE_DIR / env.str("MCDASH_DATA_DIR", default="var")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"MCDASH_DATA_DIR: {folder} cannot be made a folder ({error.strerror})."
+        ) from error
+    return folder
+
+
+def _scheme(name: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not an address: {error}.") from error
+    return parts.scheme
+
+
 def _field_keys() -> list[str]:
     keys = _required(
         "MCDASH_FIELD_KEYS",
@@ -68,7 +85,7 @@ def _field_keys() -> list[str]:
 
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'mcdash.sqlite3'}")
-    scheme = urlsplit(url).scheme
+    scheme = _scheme("DATABASE_URL", url)
     if scheme not in {"sqlite", "postgresql", "postgres"}:
         raise ImproperlyConfigured(
             "DATABASE_URL must start with sqlite:/// or postgresql://."
@@ -96,7 +113,7 @@ SQLITE_OPTIONS = {
 
 def _huey() -> dict[str, Any]:
     url = env.str("MCDASH_QUEUE_URL", default=f"sqlite:///{DATA_DIR / 'queue.sqlite3'}")
-    scheme = urlsplit(url).scheme
+    scheme = _scheme("MCDASH_QUEUE_URL", url)
     if scheme == "sqlite":
         storage = {
             "huey_class": "huey.SqliteHuey",
@@ -126,6 +143,8 @@ def _huey() -> dict[str, Any]:
     }
 
 
+DATA_DIR = _data_dir()
+env.read_env(DATA_DIR / "keys.env")
 SECRET_KEY = _required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = _flag("MCDASH_DEBUG")
 MCDASH_FIELD_KEYS = _field_keys()
@@ -141,6 +160,7 @@ MCDASH_CALL_DEADLINE_SECONDS = _seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
 MCDASH_MAX_ANSWER_MB = _seconds("MCDASH_MAX_ANSWER_MB", 50)
 MCDASH_START_EXPIRES_SECONDS = _seconds("MCDASH_START_EXPIRES_SECONDS", 900)
 MCDASH_START_LEASE_SECONDS = _seconds("MCDASH_START_LEASE_SECONDS", 240)
+MCDASH_UNKNOWN_GRACE_SECONDS = _seconds("MCDASH_UNKNOWN_GRACE_SECONDS", 900)
 if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
     raise ImproperlyConfigured(
         "MCDASH_START_LEASE_SECONDS "

@@ -31,7 +31,7 @@ class AccessInline(AccessTable):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None:
             field.choices = list(field.choices)  # one query, however many rows
         return field

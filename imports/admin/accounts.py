@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from imports.models import Account, ImportDefinition
 from imports.models.account import FROZEN_WITH_DEFINITIONS
@@ -63,7 +65,7 @@ class AccountForm(AccountModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        is_new = self.instance.pk is None
+        is_new = self.instance._state.adding
         self.fields["secret"].required = is_new
         self.fields["secret"].help_text = (
             "The client secret or the API user's password. It is stored encrypted "
@@ -183,9 +185,7 @@ def health_of(account: Account) -> str:
     return "Answers" if account.last_contact_at else "Never asked yet"
 
 
-def _time(moment: Any) -> str:
-    from django.utils.timezone import localtime
-
+def _time(moment: datetime) -> str:
     return date_format(localtime(moment), "Y-m-d H:i")
 
 

@@ -46,7 +46,7 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
 
     def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
         number = self.validate_number(number)
-        return self._get_page(self._fetched[: self.per_page], number, self)
+        return Page(self._fetched[: self.per_page], number, self)
 
 
 class UncountedChangeList(ChangeList):

@@ -50,9 +50,7 @@ class UserAdmin(AuditedAdmin[User], UserPages):
         ("Reading", {"fields": ("time_zone", "theme", "shortcuts_on")}),
     )
 
-    def formfield_for_dbfield(
-        self, db_field: Any, request: HttpRequest | None, **kwargs: Any
-    ) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         if db_field.name == "time_zone":
             zones = [(zone, zone) for zone in sorted(available_timezones())]
             return forms.ChoiceField(choices=zones, initial=db_field.default)
@@ -104,7 +102,7 @@ class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
 
     @admin.display(description="Members")
     def members(self, group: Group) -> str:
-        if group.pk is None:
+        if group._state.adding:
             return "–"
         people = group.user_set.order_by("username")[: MEMBERS_SHOWN + 1]
         links = [

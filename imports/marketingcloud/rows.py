@@ -144,19 +144,23 @@ def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     destination_type = ""
     for node in row:
         name = local(node)
+        if len(node) == 0:
+            _keep(facts, name, node)
+            continue
         if name == "DestinationObject":
             destination_type = type_name(node)
         for inner in node:
             _keep(facts, f"{name}.{local(inner)}", inner)
-        if len(node) == 0:
-            _keep(facts, name, node)
     return facts, destination_type
 
 
 def _keep(facts: dict[str, str], path: str, node: etree._Element) -> None:
     name = _ANSWERS_TO.get(path)
-    if name is not None and name not in facts and not is_nil(node):
-        facts[name] = node.text or ""
+    if name is None or name in facts:
+        return
+    text = node.text
+    if text is not None or not is_nil(node):
+        facts[name] = text or ""
 
 
 def _destination(facts: dict[str, str], kind: str) -> str:

@@ -27,11 +27,11 @@ from imports.models import (
 
 from .ask_account import ask_account
 from .errors import AccountBusyError
+from .find_candidates import find_candidates
 from .learn_answers import learn_answers
+from .reconcile_runs import settle_with, unsettled
 from .record_result import fields_of, status_of
 
-# An own start of these is on the wire or looked for: its task is not "outside".
-UNSETTLED = (RunStatus.STARTING, RunStatus.UNKNOWN)
 BATCH = 500
 TRIES = 3
 
@@ -67,6 +67,8 @@ def _adopt(account: Account) -> AdoptReport:
         answer = client.results_of_definitions(list(definitions))
     learn_answers(account, answer)
     rows = {row.task_id: row for row in answer.results}
+    asked = [run for run in unsettled(account) if run.customer_key in definitions]
+    settle_with(asked, rows.values())
     for attempt in range(TRIES):
         try:
             adopted, waiting = _enter(account, definitions, rows)
@@ -94,7 +96,7 @@ def _enter(
     now = database_now()
     with transaction.atomic():
         # in this order: a run that leaves `starting` in between has its task then
-        busy = _unsettled_keys(account)
+        busy = _waiting_keys(account, rows.values())
         known = set(
             account.runs.filter(task_id__isnull=False).values_list("task_id", flat=True)
         )
@@ -111,12 +113,15 @@ def _enter(
     return runs, len(new) - len(free)
 
 
-def _unsettled_keys(account: Account) -> set[str]:
-    return set(
-        account.runs.ours()
-        .filter(status__in=UNSETTLED)
-        .values_list("customer_key", flat=True)
-    )
+def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
+    """Keys whose new tasks may be an own start's: they are not adopted yet."""
+    starting = account.runs.ours().filter(status=RunStatus.STARTING)
+    keys = set(starting.values_list("customer_key", flat=True))
+    for run in unsettled(account):
+        is_open = run.status == RunStatus.UNKNOWN
+        if is_open or len(find_candidates(run, rows)) == 1:
+            keys.add(run.customer_key)
+    return keys
 
 
 def _outside_run(

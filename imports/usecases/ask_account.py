@@ -45,31 +45,35 @@ def ask_account(account: Account) -> Iterator[MarketingCloudClient]:
         _note_contact(account)
 
 
+# Each publishes before it writes: whoever changes runs locks the counter first and
+# accounts after it, so the other order could deadlock with them.
+
+
 def _note_contact(account: Account) -> None:
-    now = database_now()
     rows = Account.objects.filter(pk=account.pk)
-    rows.update(last_contact_at=now)
-    recovered = rows.exclude(failures_in_row=0, credentials_refused_at=None)
     with transaction.atomic():
-        changed = recovered.update(
-            failures_in_row=0, not_answering_since=None, credentials_refused_at=None
-        )
-        if changed:
+        if rows.exclude(failures_in_row=0, credentials_refused_at=None).exists():
             publish(accounts=[account])
+        rows.update(
+            last_contact_at=database_now(),
+            failures_in_row=0,
+            not_answering_since=None,
+            credentials_refused_at=None,
+        )
 
 
 def _note_failure(account: Account) -> None:
     with transaction.atomic():
+        publish(accounts=[account])
         Account.objects.filter(pk=account.pk).update(
             failures_in_row=F("failures_in_row") + 1,
             not_answering_since=Coalesce("not_answering_since", database_now()),
         )
-        publish(accounts=[account])
 
 
 def _note_refused(account: Account) -> None:
     with transaction.atomic():
+        publish(accounts=[account])
         Account.objects.filter(pk=account.pk).update(
             credentials_refused_at=Coalesce("credentials_refused_at", database_now())
         )
-        publish(accounts=[account])

@@ -70,8 +70,8 @@ def _sign_in(client: MarketingCloudClient) -> str:
 
 def _ask_status(account: Account, client: MarketingCloudClient) -> str:
     report = client.check_connection()
-    words = report.system_message or report.system_status
-    return f"It answers; its system status is {words}.{_other_host(account, report)}"
+    status = f"It answers; its system status is {report.system_status}."
+    return status + _other_host(account, report)
 
 
 def _other_host(account: Account, report: ConnectionReport) -> str:

@@ -46,10 +46,9 @@ def record_audit(
     account can then no longer be deleted), `ip` the request's address. `details`
     must be fit for JSON and never hold a secret.
     """
-    person = actor if isinstance(actor, User) else None
     return AuditEntry.objects.create(
-        actor=person,
-        actor_name=person.shown_name if person else actor or "",
+        actor=actor if isinstance(actor, User) else None,
+        actor_name=actor.shown_name if isinstance(actor, User) else actor or "",
         action=action,
         object_type=obj._meta.model_name or "" if obj else "",
         object_id=str(obj.pk) if obj else "",

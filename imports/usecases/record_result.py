@@ -53,10 +53,12 @@ def fields_of(result: ImportResult, *, offset_minutes: int) -> dict[str, Any]:
 def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:
     """Write the row into `run`; True where a person would see a difference.
 
-    Runs inside the caller's transaction; the caller publishes what changed.
+    A run that has no task yet takes the row's. Runs inside the caller's
+    transaction; the caller publishes what changed.
     Raises `StaleRunError` where somebody else moved the run first.
     """
     fields = fields_of(result, offset_minutes=run.account.clock_offset_minutes)
+    fields["task_id"] = result.task_id
     changed = {k: v for k, v in fields.items() if getattr(run, k) != v}
     status = status_of(result)
     if not changed and status == run.status:

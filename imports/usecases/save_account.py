@@ -21,7 +21,7 @@ def save_account(*, account: Account, fields: Collection[str]) -> None:
     time. A changed sign-in drops the stored token and "credentials refused".
     """
     with transaction.atomic():
-        if account.pk is None:
+        if account._state.adding:
             account.save()
             publish(accounts=[account])
         elif fields:

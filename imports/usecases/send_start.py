@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import OperationalError, close_old_connections, transaction
 
 from imports import connection
 from imports.marketingcloud.client import MarketingCloudClient
@@ -94,7 +95,7 @@ def _claim_and_perform(
     claimed = time.monotonic()
     _claim(run, holder)
     started = _perform(run, client, send_before=claimed + SEND_WITHIN_SECONDS)
-    _persist(lambda: record_start(run=run, started=started))
+    _persist(run, lambda: record_start(run=run, started=started))
     return run
 
 
@@ -139,17 +140,18 @@ def _claim(run: ImportRun, holder: str) -> None:
 def _settle(run: ImportRun, error: MarketingCloudError) -> None:
     """What the error proves decides the state."""
     if run.status == RunStatus.STARTING and isinstance(error, OutcomeUnknownError):
-        _persist(lambda: _unknown(run, error))
+        _persist(run, lambda: _unknown(run, error))
         return
     kind = KIND_OF_ERROR.get(type(error), ErrorKind.UNAVAILABLE)
     _persist(
+        run,
         lambda: _not_started(
             run,
             kind,
             error.message,
             error_code=error.code or "",
             request_id=error.request_id or "",
-        )
+        ),
     )
 
 
@@ -192,22 +194,50 @@ def _not_started(
     return run
 
 
-def _persist(write: Any) -> None:
+def _persist(run: ImportRun, write: Callable[[], object]) -> None:
     """Write an answer down even where the database is locked for a while.
 
     What still fails is raised; the run's lease then ends it as `unknown`.
     """
+    known, again = RunStatus(run.status), False
     give_up = time.monotonic() + RECORD_FOR_SECONDS
     while True:
         try:
-            write()
+            _write(run, write, known, again=again)
         except OperationalError:
             if time.monotonic() > give_up:
                 raise
             log.exception("The database refused an answer; trying again")
             time.sleep(1)
+            close_old_connections()
+            again = True
         except (StaleRunError, InvalidTransitionError) as error:
             log.warning("An answer came too late: %s", error)
             return
         else:
             return
+
+
+def _write(
+    run: ImportRun, write: Callable[[], object], known: RunStatus, *, again: bool
+) -> None:
+    if not again:
+        try:
+            write()
+        except StaleRunError:
+            log.info("Run %s was moved while its answer was under way", run.pk)
+        else:
+            return
+    # a failed try may have left on `run` what the database rolled back
+    run.refresh_from_db()
+    if run.status not in _still_ours(known):
+        raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
+    write()
+
+
+def _still_ours(known: RunStatus) -> set[RunStatus]:
+    """Where a run may be for our answer to count: a claim's lease may have ended.
+
+    One that was queued for us and is claimed by now is another worker's.
+    """
+    return {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}

@@ -49,8 +49,7 @@ def start_import(
         origin=origin,
         status=RunStatus.QUEUED,
         started_by=started_by,
-        started_by_name=started_by_name
-        or (started_by.shown_name if started_by else ""),
+        started_by_name=started_by_name or _name_of(started_by),
         request_token=request_token,
         batch=batch,
         again_of=again_of,
@@ -97,7 +96,12 @@ def _already_there(
     """The run that the database would not let us double. Raises otherwise."""
     if again := _first_with(request_token, definition):
         return again
-    if violated_constraint(error) != "run_one_active":
+    violated = violated_constraint(error)
+    if violated == "run_request_once":
+        raise NotStartableError(
+            definition, "its request was already used for another definition."
+        ) from error
+    if violated != "run_one_active":
         raise error
     active = definition.runs.ours().active().first()
     if active is None:

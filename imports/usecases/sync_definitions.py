@@ -108,7 +108,10 @@ class _Matcher:
         if found := self.by_object.get(record.object_id):
             return found
         # first seen by its key alone, now with an id: it is the same one
-        return self.by_key.pop(digest, None) if record.customer_key else None
+        found = self.by_key.pop(digest, None) if record.customer_key else None
+        if found:
+            self.by_object[record.object_id] = found
+        return found
 
     def sort(
         self, records: Iterable[DefinitionRecord], now: datetime
@@ -120,8 +123,8 @@ class _Matcher:
         for record in records:
             stored = self.find(record)
             if stored is None:
-                identity = (record.object_id, record.customer_key)
-                created[identity] = _filled(
+                key = "" if record.object_id else record.customer_key
+                created[record.object_id, key] = _filled(
                     ImportDefinition(account=self.account, first_seen_at=now),
                     record,
                     now,

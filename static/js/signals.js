@@ -9,10 +9,11 @@ let timer = 0;
 
 function announce(sentences) {
   waiting.push(...sentences);
-  clearTimeout(timer);
+  if (timer || !waiting.length) return;
   timer = setTimeout(() => {
     if (region) region.textContent = waiting.join(" ");
     waiting = [];
+    timer = 0;
   }, BATCH_MS);
 }
 

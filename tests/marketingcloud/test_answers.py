@@ -78,8 +78,13 @@ def test_a_dtd_is_never_accepted(prolog: str, encoding: str) -> None:
         read_message(_answer(body.encode(encoding)), NAME)
 
 
-def test_an_answer_of_endless_tiny_elements_is_not_parsed() -> None:
-    body = retrieved("<a/>" * 700_000)
+@pytest.mark.parametrize(
+    "bomb",
+    ["<a/>" * 700_000, "<a " + " ".join(f'a{n}=""' for n in range(300_000)) + "/>"],
+    ids=["elements", "attributes"],
+)
+def test_an_answer_of_endless_tiny_parts_is_not_parsed(bomb: str) -> None:
+    body = retrieved(bomb)
     with pytest.raises(OutcomeUnknownError, match="far more elements"):
         read_message(_answer(body), NAME)
 

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account
 from imports.usecases.errors import UseCaseError
+
+
+INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 
 
 class McdashCommand(BaseCommand):
@@ -32,7 +35,10 @@ class McdashCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
-        except OperationalError as error:
+        except KeyboardInterrupt:
+            self.stderr.write("Interrupted.")
+            sys.exit(INTERRUPTED)
+        except (OperationalError, ProgrammingError) as error:
             self._refuse(
                 CommandError(
                     f"The database does not serve: {error}. Is it reachable, and was "
@@ -49,7 +55,7 @@ class McdashCommand(BaseCommand):
             raise error
         if options.get("json"):
             self.print_json({"error": str(error)})
-        self.stderr.write(str(error))
+        self.stderr.write("\n".join(map(printable, str(error).splitlines())))
         sys.exit(error.returncode)
 
     def print_json(self, document: Any) -> None:
@@ -117,9 +123,11 @@ class AccountsCommand(McdashCommand):
             self.stdout.write("There is no active account. Add one with add_account.")
         for report in reports:
             if report["error"]:
-                self.stderr.write(f"{report['account']}: {report['error']}")
+                words = printable(report["error"])
+                self.stderr.write(f"{report['account']}: {words}")
             else:
-                self.stdout.write(f"{report['account']}: {self.sentence(report)}")
+                words = printable(self.sentence(report))
+                self.stdout.write(f"{report['account']}: {words}")
 
     def pass_over(self, account: Account) -> dict[str, Any]:
         """Do the pass for one account; its figures by name."""

@@ -22,7 +22,7 @@ class Progress:
         self._say(_state(run))
 
     def trouble(self, message: str) -> None:
-        self._say(f"Not answering: {message}")
+        self._say(f"Not answering: {printable(message)}")
 
     def end(self, run: ImportRun) -> None:
         """The last word: the counts, and where nothing is known, that."""

@@ -7,12 +7,19 @@ import os
 import sys
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from imports.models import Account, AuthKind
+from imports.usecases.save_account import save_account
 
 from ._base import McdashCommand
+
+SECRET_VARIABLES = {
+    AuthKind.OAUTH: "MCDASH_CLIENT_SECRET",
+    AuthKind.USERNAME_TOKEN: "MCDASH_PASSWORD",
+}
+PROMPTS = {"MCDASH_CLIENT_SECRET": "Client secret: ", "MCDASH_PASSWORD": "Password: "}
 
 
 class Command(McdashCommand):
@@ -51,12 +58,13 @@ class Command(McdashCommand):
         )
         _validate(account)
         account.secret = _secret(options)
-        account.save()
+        save_account(account=account, fields=())
         self._report(account, as_json=options["json"])
 
     def _check_usage(self, options: dict[str, Any]) -> None:
         by_url = options["soap_url"] and (options["auth_url"] or options["username"])
-        if bool(options["subdomain"]) == bool(by_url):
+        any_url = options["soap_url"] or options["auth_url"]
+        if any_url if options["subdomain"] else not by_url:
             self.parser.error(
                 "give either --subdomain, or --soap-url and (with --client-id) "
                 "--auth-url"
@@ -81,11 +89,20 @@ def _validate(account: Account) -> None:
     try:
         account.full_clean(exclude=["secret"])
     except ValidationError as error:
-        raise CommandError(" ".join(error.messages)) from error
+        raise CommandError(" ".join(_sentences(error))) from error
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Each message with the field it is about, where it is about one."""
+    return [
+        message if field == NON_FIELD_ERRORS else f"{field}: {message}"
+        for field, messages in error.message_dict.items()
+        for message in messages
+    ]
 
 
 def _secret(options: dict[str, Any]) -> str:
-    name = "MCDASH_PASSWORD" if options["username"] else "MCDASH_CLIENT_SECRET"
+    name = SECRET_VARIABLES[_kind(options)]
     secret = os.environ.get(name) or _ask(name)
     if not secret:
         raise CommandError("No secret was given; the account was not added.")
@@ -98,4 +115,7 @@ def _ask(name: str) -> str:
             f"{name} is not set and there is no terminal to ask at; the account was "
             "not added."
         )
-    return getpass.getpass("Password: " if "PASSWORD" in name else "Client secret: ")
+    try:
+        return getpass.getpass(PROMPTS[name])
+    except EOFError:
+        return ""

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from imports.usecases.check_account import check_account
 
-from ._base import McdashCommand, account_named
+from ._base import McdashCommand, account_named, printable
 
 
 class Command(McdashCommand):
@@ -26,7 +26,7 @@ class Command(McdashCommand):
             steps.append(step)
             if not options["json"]:
                 mark = "ok    " if step.is_ok else "FAILED"
-                self.stdout.write(f"{mark} {step.name}: {step.message}")
+                self.stdout.write(f"{mark} {step.name}: {printable(step.message)}")
         is_ok = all(step.is_ok for step in steps)
         if options["json"]:
             self.print_json({"is_ok": is_ok, "steps": [asdict(s) for s in steps]})

@@ -140,7 +140,7 @@ class Demo:
             *("--bind", f"{LOOPBACK}:{self.web_port}"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
         )
-        self.wait_until(lambda: answers(self.web_port), "The first page")
+        self.wait_until(lambda: answers(self.web_port), "The sign-in page")
 
     def start_command(self, name: str, *arguments: str) -> None:
         self.start_python(name, str(settings.BASE_DIR / "manage.py"), *arguments)
@@ -161,7 +161,7 @@ class Demo:
             self.require_going_on()
             if time.monotonic() > until:
                 raise CommandError(
-                    f"{what} did not answer within {ANSWERS_WITHIN_SECONDS} s; "
+                    f"{what} was not served within {ANSWERS_WITHIN_SECONDS} s; "
                     f"see {self.children.logs}."
                 )
             self.asked.wait(LOOK_EVERY_SECONDS)

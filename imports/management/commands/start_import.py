@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import OperationalError
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
@@ -20,7 +22,11 @@ from imports.models import (
     new_holder,
 )
 from imports.tasks import wake_worker
-from imports.usecases.errors import AccountBusyError, UseCaseError
+from imports.usecases.errors import (
+    AccountBusyError,
+    NotWithdrawableError,
+    UseCaseError,
+)
 from imports.usecases.refresh_runs import refresh_runs
 from imports.usecases.send_start import send_start
 from imports.usecases.settle_overdue import settle_overdue
@@ -28,7 +34,7 @@ from imports.usecases.start_import import start_import
 from imports.usecases.sync_definitions import sync_definitions
 from imports.usecases.withdraw_run import withdraw_run
 
-from ._base import McdashCommand, account_named, positive_number
+from ._base import INTERRUPTED, McdashCommand, account_named, positive_number
 from ._progress import Progress
 
 # A person is watching: every second at first, then as the worker would.
@@ -74,7 +80,7 @@ class Command(McdashCommand):
             run = start_import(
                 definition=definition,
                 started_by=person,
-                started_by_name="" if person else getpass.getuser(),
+                started_by_name="" if person else _login(),
                 origin=Origin.COMMAND,
             )
         except UseCaseError as error:
@@ -96,22 +102,55 @@ class Command(McdashCommand):
         try:
             _follow(run, progress, options["timeout"])
         except KeyboardInterrupt:
-            self._interrupted(run)
+            self._interrupted(run, options)
+        except OperationalError as error:
+            raise CommandError(
+                f"The database stopped serving ({error}) while run {run.pk} was "
+                "followed. The import may be running; look at the run later.",
+                returncode=EXIT_CODES[RunStatus.UNKNOWN],
+            ) from error
         if options["json"]:
             self.print_json(run.as_record())
         else:
             progress.end(run)
         sys.exit(EXIT_CODES[RunStatus(run.status)])
 
-    def _interrupted(self, run: ImportRun) -> None:
+    def _interrupted(self, run: ImportRun, options: dict[str, Any]) -> None:
         """Ctrl-C: what was not sent is taken back, what was sent goes on."""
         run.refresh_from_db()
         if run.status == RunStatus.QUEUED:
-            withdraw_run(run=run, by=run.started_by, by_name=run.started_by_name)
-            self.stderr.write("Withdrawn: nothing was sent.")
-        else:
-            self.stderr.write(f"No longer waiting; run {run.pk} goes on.")
-        sys.exit(130)
+            _withdraw(run)
+        if options["json"]:
+            self.print_json(run.as_record())
+        self.stderr.write(_last_words(run))
+        sys.exit(INTERRUPTED)
+
+
+def _withdraw(run: ImportRun) -> None:
+    """Take `run` back, unless a worker took it this moment."""
+    try:
+        withdraw_run(run=run, by=run.started_by, by_name=run.started_by_name)
+    except NotWithdrawableError:
+        run.refresh_from_db()
+
+
+def _last_words(run: ImportRun) -> str:
+    if run.status == RunStatus.WITHDRAWN:
+        return "Withdrawn: nothing was sent."
+    if run.status == RunStatus.STARTING:
+        return (
+            f"Interrupted while run {run.pk} was being sent: the import may be "
+            "running. It is never sent again by itself. Look at the run later."
+        )
+    return f"No longer waiting; run {run.pk} goes on."
+
+
+def _login() -> str:
+    """The system's name for who is logged in; where it has none, the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
 
 
 def _definition(account: Account, customer_key: str) -> ImportDefinition:

@@ -1,0 +1,53 @@
+"""An administrator at the admin's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django import Settings
+
+from imports.models import User
+from tests.factories import UserFactory
+
+Staff = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def static_root(settings: Settings, tmp_path: Path) -> None:
+    """WhiteNoise warns of a folder that is not there; tests collect no files."""
+    settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return UserFactory.create(
+        username="root", first_name="Ruth", is_staff=True, is_superuser=True
+    )
+
+
+@pytest.fixture
+def admin(root: User) -> Client:
+    """The browser of a superuser."""
+    client = Client()
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def staff(db: None) -> Staff:
+    """The browser of a staff member with just the permissions named."""
+
+    def sign_in(*codenames: str) -> Client:
+        person = UserFactory.create(is_staff=True)
+        found = Permission.objects.filter(codename__in=codenames)
+        assert len(found) == len(codenames)
+        person.user_permissions.set(found)
+        client = Client()
+        client.force_login(person)
+        return client
+
+    return sign_in

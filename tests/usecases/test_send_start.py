@@ -1,0 +1,497 @@
+"""Perform is sent at most once per run, and what comes back decides the state."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from pytest_django import Settings
+
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    OutcomeUnknownError,
+    RequestRefusedError,
+    UnavailableError,
+)
+from imports.models import (
+    Account,
+    ErrorKind,
+    ImportDefinition,
+    ImportRun,
+    Lease,
+    RunEvent,
+    RunStatus,
+    database_now,
+)
+from imports.usecases import send_start as module
+from imports.usecases.adopt_runs import adopt_runs
+from imports.usecases.send_start import send_start
+from imports.usecases.settle_overdue import settle_overdue
+from imports.usecases.start_import import start_import
+from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
+from tests.fakes import FakeDoor, FakeMarketingCloud
+
+pytestmark = pytest.mark.django_db
+
+REFUSALS: list[tuple[MarketingCloudError, str, str]] = [
+    (AuthenticationError("Login failed."), "not_started", "credentials_refused"),
+    (RequestRefusedError("No.", code="43060"), "not_started", "refused"),
+    (UnavailableError("Nothing was sent."), "not_started", "unavailable"),
+    (OutcomeUnknownError("The answer broke off."), "unknown", "no_answer"),
+]
+
+
+@pytest.fixture
+def run(definition: ImportDefinition) -> ImportRun:
+    return start_import(definition=definition, started_by=None, started_by_name="ops")
+
+
+def send(run: ImportRun) -> ImportRun:
+    """The run as the database has it after a worker sent it."""
+    send_start(run=run, holder="worker")
+    return ImportRun.objects.get(pk=run.pk)
+
+
+def kinds(run: ImportRun) -> list[str]:
+    return [event.kind for event in run.events.all()]
+
+
+def test_an_accepted_start_runs_with_its_task(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    run = send(run)
+    assert run.status == RunStatus.RUNNING
+    assert cloud.performed == ["customers-daily"]
+    assert list(cloud.tasks) == [run.task_id]
+    assert run.request_id.endswith(str(run.task_id))
+    assert run.claimed_by == "worker"
+    assert run.queued_at and run.claimed_at and run.answered_at
+    assert run.queued_at <= run.claimed_at <= run.answered_at
+    assert run.claim_expires_at is None
+    assert run.next_check_at is not None
+    assert kinds(run) == ["queued", "claimed", "accepted"]
+
+
+def test_the_claim_is_committed_before_the_wire(
+    run: ImportRun, cloud: FakeMarketingCloud, settings: Settings
+) -> None:
+    seen: list[ImportRun] = []
+    cloud.before["start_definition"] = lambda: seen.append(
+        ImportRun.objects.get(pk=run.pk)
+    )
+    send(run)
+    (on_the_wire,) = seen
+    assert on_the_wire.status == RunStatus.STARTING
+    assert on_the_wire.sent_at == on_the_wire.claimed_at
+    assert on_the_wire.claim_expires_at and on_the_wire.claimed_at
+    lease = on_the_wire.claim_expires_at - on_the_wire.claimed_at
+    assert lease.total_seconds() == settings.MCDASH_START_LEASE_SECONDS
+
+
+def test_the_token_is_got_before_the_claim(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    seen: list[str] = []
+    cloud.before["authenticate"] = lambda: seen.append(
+        ImportRun.objects.get(pk=run.pk).status
+    )
+    send(run)
+    assert seen == ["queued"]
+
+
+def test_a_call_slot_is_held_while_sending_and_given_back(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    held: list[list[str]] = []
+
+    def slots() -> list[str]:
+        taken = Lease.objects.filter(expires_at__gt=database_now())
+        return list(taken.values_list("name", flat=True))
+
+    cloud.before["authenticate"] = lambda: held.append(slots())
+    send(run)
+    assert held == [[f"call:{run.account_id}:1"]]
+    assert slots() == []
+
+
+def test_a_definition_without_a_key_is_started_by_its_object_id(
+    cloud: FakeMarketingCloud,
+) -> None:
+    facts = cloud.add_definition("")
+    definition = ImportDefinitionFactory.create(
+        customer_key="", object_id=facts["ObjectID"]
+    )
+    run = send(start_import(definition=definition, started_by=None))
+    assert run.status == RunStatus.RUNNING
+    assert cloud.performed == [facts["ObjectID"]]
+
+
+@pytest.mark.parametrize(("error", "status", "kind"), REFUSALS)
+def test_what_an_error_on_the_wire_proves_decides_the_state(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    error: MarketingCloudError,
+    status: str,
+    kind: str,
+) -> None:
+    cloud.fail("start_definition", error)
+    run = send(run)
+    assert (run.status, run.error_kind) == (status, kind)
+    assert (run.message, run.error_code) == (error.message, error.code or "")
+    assert run.answered_at is not None
+    end = "unanswered" if status == "unknown" else "not_started"
+    assert kinds(run) == ["queued", "claimed", end]
+
+
+@pytest.mark.parametrize("error", [one[0] for one in REFUSALS])
+def test_without_a_token_nothing_is_sent_whatever_the_reason(
+    run: ImportRun, cloud: FakeMarketingCloud, error: MarketingCloudError
+) -> None:
+    cloud.fail("authenticate", error)
+    run = send(run)
+    assert run.status == RunStatus.NOT_STARTED
+    assert (run.claimed_at, run.sent_at) == (None, None)
+    assert cloud.calls["start_definition"] == 0
+    assert kinds(run) == ["queued", "not_started"]
+
+
+def test_a_start_performed_without_an_answer_is_unknown_and_never_sent_again(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.fail_after("start_definition", OutcomeUnknownError("Cut off."))
+    assert send(run).status == RunStatus.UNKNOWN
+    for _ in range(3):
+        run.refresh_from_db()
+        assert send(run).status == RunStatus.UNKNOWN
+    assert cloud.performed == ["customers-daily"]
+
+
+def test_an_unforeseen_end_on_the_wire_is_unknown(
+    run: ImportRun, cloud: FakeMarketingCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.fail_after("start_definition", KeyError("surprise"))
+    run = send(run)
+    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.NO_ANSWER)
+    assert "may be running" in run.message
+
+
+def test_an_unknown_key_is_refused_in_marketing_clouds_words(
+    cloud: FakeMarketingCloud,
+) -> None:
+    definition = ImportDefinitionFactory.create(customer_key="no-such-key")
+    run = send(start_import(definition=definition, started_by=None))
+    assert (run.status, run.error_code) == (RunStatus.NOT_STARTED, "43010")
+    assert "not found: no-such-key" in run.message
+    assert run.request_id
+    assert cloud.performed == []
+
+
+def test_refused_credentials_are_noted_on_the_account(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.knows_credentials = False
+    assert send(run).error_kind == ErrorKind.CREDENTIALS_REFUSED
+    run.account.refresh_from_db()
+    assert run.account.credentials_refused_at is not None
+
+
+def test_an_address_that_is_not_allowed_sends_nothing(
+    run: ImportRun, door: FakeDoor
+) -> None:
+    door.refuses[run.account_id] = UnavailableError("The host is not allowed.")
+    run = send(run)
+    assert (run.status, run.message) == ("not_started", "The host is not allowed.")
+    assert not door.usual.calls
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "words"),
+    [
+        ({"starts_paused": True}, ErrorKind.PAUSED, "Starts are paused"),
+        (
+            {"credentials_refused_at": "2026-03-18T12:00:00Z"},
+            ErrorKind.CREDENTIALS_REFUSED,
+            "refused the account's credentials",
+        ),
+    ],
+)
+def test_an_account_that_may_not_start_sends_nothing(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    state: dict[str, Any],
+    kind: ErrorKind,
+    words: str,
+) -> None:
+    Account.objects.filter(pk=run.account_id).update(**state)
+    run = send(run)
+    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, kind)
+    assert words in run.message
+    assert run.sent_at is None
+    assert not cloud.calls
+
+
+def test_a_start_that_waited_too_long_is_not_sent(
+    run: ImportRun, cloud: FakeMarketingCloud, settings: Settings
+) -> None:
+    waited = timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS + 1)
+    run.queued_at = database_now() - waited
+    run.save()
+    run = send(run)
+    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.EXPIRED)
+    assert not cloud.calls
+
+
+def test_a_worker_frozen_between_claim_and_send_sends_nothing(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.clock = lambda: time.monotonic() + module.SEND_WITHIN_SECONDS + 0.1
+    run = send(run)
+    assert (run.status, run.sent_at) == (RunStatus.NOT_STARTED, None)
+    assert "Nothing was sent" in run.message
+    assert cloud.performed == []
+
+
+def test_a_worker_that_is_slow_but_in_time_sends(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.clock = lambda: time.monotonic() + module.SEND_WITHIN_SECONDS - 2
+    assert send(run).status == RunStatus.RUNNING
+
+
+@pytest.mark.parametrize("status", sorted(set(RunStatus) - {RunStatus.QUEUED}), ids=str)
+def test_a_run_that_is_not_queued_is_left_alone(
+    cloud: FakeMarketingCloud, status: RunStatus
+) -> None:
+    run = ImportRunFactory.create(**{status.value: True})
+    assert send(run).status == status
+    assert not cloud.calls
+
+
+def test_a_run_withdrawn_in_the_meantime_is_not_sent(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    ImportRun.objects.filter(pk=run.pk).update(status=RunStatus.WITHDRAWN)
+    assert send(run).status == RunStatus.WITHDRAWN
+    assert cloud.performed == []
+
+
+def test_who_loses_the_claim_does_not_touch_the_winners_run(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    def the_other_claims() -> None:
+        ImportRun.objects.filter(pk=run.pk).update(
+            status=RunStatus.STARTING, claimed_by="the other"
+        )
+
+    cloud.before["authenticate"] = the_other_claims
+    cloud.fail("authenticate", UnavailableError("The token did not come."))
+    run = send(run)
+    assert (run.status, run.claimed_by) == (RunStatus.STARTING, "the other")
+    assert run.message == ""
+
+
+class Waits:
+    """Stands in for the module's time: no test waits for a locked database."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.waited += seconds
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    waits = Waits()
+    monkeypatch.setattr(module, "time", waits)
+    return waits
+
+
+def test_an_answer_is_written_down_once_the_database_is_free_again(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+) -> None:
+    from imports.usecases import record_start
+
+    real, failures = record_start.publish, [OperationalError("locked")] * 3
+
+    def publish(**changed: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return real(**changed)
+
+    monkeypatch.setattr(record_start, "publish", publish)
+    run = send(run)
+    assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
+    assert kinds(run) == ["queued", "claimed", "accepted"]
+    assert waits.waited == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RequestRefusedError("No."), RunStatus.NOT_STARTED),
+        (OutcomeUnknownError("Cut off."), RunStatus.UNKNOWN),
+    ],
+)
+def test_a_failure_is_written_down_once_the_database_is_free_again(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+    error: MarketingCloudError,
+    status: RunStatus,
+) -> None:
+    real, failures = module.publish, [OperationalError("locked")] * 2
+
+    def publish(**changed: Any) -> int:
+        (changing,) = changed["runs"]
+        if failures and changing.status == status:
+            raise failures.pop()
+        return real(**changed)
+
+    monkeypatch.setattr(module, "publish", publish)
+    cloud.fail("start_definition", error)
+    run = send(run)
+    assert (run.status, waits.waited) == (status, 2)
+
+
+def test_a_database_that_stays_locked_leaves_the_claim_to_its_lease(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+) -> None:
+    monkeypatch.setattr(module, "RECORD_FOR_SECONDS", -1)
+    monkeypatch.setattr(module, "record_start", raise_locked)
+    with pytest.raises(OperationalError):
+        send_start(run=run, holder="worker")
+    run.refresh_from_db()
+    assert run.status == RunStatus.STARTING
+    let_the_lease_end(run)
+    run.refresh_from_db()
+    assert run.status == RunStatus.UNKNOWN
+
+
+def raise_locked(**_: Any) -> None:
+    raise OperationalError("database is locked")
+
+
+def let_the_lease_end(run: ImportRun) -> None:
+    over = database_now() - timedelta(seconds=1)
+    ImportRun.objects.filter(pk=run.pk).update(claim_expires_at=over)
+    settle_overdue()
+
+
+def test_an_answer_after_the_lease_still_counts(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.after["start_definition"] = lambda: let_the_lease_end(run)
+    run = send(run)
+    assert (run.status, run.error_kind) == (RunStatus.RUNNING, "")
+    assert run.task_id in cloud.tasks
+    assert kinds(run) == ["queued", "claimed", "unanswered", "accepted"]
+
+
+def test_a_refusal_after_the_lease_still_counts(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.before["start_definition"] = lambda: let_the_lease_end(run)
+    cloud.fail("start_definition", RequestRefusedError("No.", code="43060"))
+    run = send(run)
+    assert (run.status, run.error_code) == (RunStatus.NOT_STARTED, "43060")
+
+
+def test_no_answer_after_the_lease_leaves_the_run_unknown(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.before["start_definition"] = lambda: let_the_lease_end(run)
+    cloud.fail("start_definition", OutcomeUnknownError("Cut off."))
+    run = send(run)
+    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.LEASE_OVER)
+
+
+def test_a_task_adopted_before_its_answer_came_is_merged_into_our_run(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    def adopted_meanwhile() -> None:
+        (task,) = cloud.tasks.values()
+        ImportRunFactory.create(
+            definition=run.definition,
+            outside=True,
+            running=True,
+            task_id=task.task_id,
+            phase="Processing",
+            total_rows=300,
+        ).record("adopted", details={"phase": "Processing"})
+        ImportDefinition.objects.update(last_run=ImportRun.objects.latest("pk"))
+
+    cloud.after["start_definition"] = adopted_meanwhile
+    run = send(run)
+    assert list(ImportRun.objects.all()) == [run]
+    assert (run.status, run.phase, run.total_rows) == ("running", "Processing", 300)
+    assert run.origin == "dashboard"
+    assert run.definition and run.definition.last_run == run
+    assert sorted(kinds(run)) == sorted(
+        ["queued", "claimed", "adopted", "accepted", "merged"]
+    )
+    assert RunEvent.objects.count() == 5
+
+
+def test_adoption_waits_while_a_start_is_on_the_wire(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    def look_around() -> None:
+        cloud.advance()
+        report = adopt_runs(account=run.account, holder="another")
+        assert (report.adopted, report.waiting) == (0, 1)
+
+    cloud.after["start_definition"] = look_around
+    assert send(run).status == RunStatus.RUNNING
+    assert ImportRun.objects.count() == 1
+
+
+def test_an_answer_that_contradicts_itself_is_a_start_and_keeps_the_words(
+    run: ImportRun, cloud: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    real = cloud.start_definition
+
+    def strange(**asked: Any) -> Any:
+        return replace(real(**asked), contradiction="StatusCode “Error”")
+
+    monkeypatch.setattr(cloud, "start_definition", strange)
+    run = send(run)
+    assert run.status == RunStatus.RUNNING
+    event = run.events.get(kind="contradicted")
+    assert event.details == {"words": "StatusCode “Error”"}
+
+
+def test_what_a_failed_start_did_to_the_account_does_not_stop_others(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.fail("start_definition", UnavailableError("Refused connection."))
+    send(run)
+    other = ImportDefinitionFactory.create(
+        account=AccountFactory.create(), customer_key="customers-daily"
+    )
+    assert send(start_import(definition=other, started_by=None)).status == "running"
+
+
+def test_a_run_that_ends_unstarted_is_drawn_on_its_definition(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.fail("start_definition", RequestRefusedError("No."))
+    run = send(run)
+    assert run.definition
+    assert [bar["status"] for bar in run.definition.strip] == ["not_started"]
+    assert run.revision == run.account.revision

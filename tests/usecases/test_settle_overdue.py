@@ -1,0 +1,82 @@
+"""What ran out of time is settled, on the database's clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from pytest_django import Settings
+
+from imports.models import ErrorKind, ImportRun, RunStatus, database_now
+from imports.usecases.settle_overdue import settle_overdue
+from tests.factories import ImportRunFactory
+
+pytestmark = pytest.mark.django_db
+
+SECOND = timedelta(seconds=1)
+
+
+def test_a_claim_older_than_its_lease_is_unknown_and_never_queued() -> None:
+    run = ImportRunFactory.create(
+        starting=True, claim_expires_at=database_now() - SECOND
+    )
+    assert settle_overdue() == [run]
+    run.refresh_from_db()
+    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.LEASE_OVER)
+    assert "may be running" in run.message
+    assert run.claim_expires_at is None
+    event = run.events.get()
+    assert (event.kind, event.details["claimed_by"]) == ("unanswered", run.claimed_by)
+
+
+def test_a_claim_within_its_lease_is_left_alone() -> None:
+    ImportRunFactory.create(
+        starting=True, claim_expires_at=database_now() + 60 * SECOND
+    )
+    assert settle_overdue() == []
+
+
+def test_a_start_that_waited_too_long_was_not_started(settings: Settings) -> None:
+    settings.MCDASH_START_EXPIRES_SECONDS = 60
+    late = ImportRunFactory.create(queued_at=database_now() - 61 * SECOND)
+    ImportRunFactory.create(queued_at=database_now() - 50 * SECOND)
+    assert settle_overdue() == [late]
+    late.refresh_from_db()
+    assert (late.status, late.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.EXPIRED)
+    assert late.settled_at is not None
+    assert late.definition
+    assert [bar["status"] for bar in late.definition.strip] == ["not_started"]
+
+
+def test_the_clock_of_the_process_does_not_matter() -> None:
+    ImportRunFactory.create(
+        starting=True, claim_expires_at=database_now() + 60 * SECOND
+    )
+    with time_machine.travel(datetime(2040, 1, 1, tzinfo=UTC)):
+        assert settle_overdue() == []
+
+
+def test_a_run_that_moved_on_in_the_meantime_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = ImportRunFactory.create(
+        starting=True, claim_expires_at=database_now() - SECOND
+    )
+    real = ImportRun.move_to
+
+    def moved_first(self: ImportRun, *args: object, **changes: object) -> None:
+        ImportRun.objects.filter(pk=self.pk).update(status="running", task_id="1")
+        real(self, *args, **changes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ImportRun, "move_to", moved_first)
+    assert settle_overdue() == []
+    run.refresh_from_db()
+    assert run.status == RunStatus.RUNNING
+
+
+def test_running_and_unknown_runs_are_not_overdue() -> None:
+    old = database_now() - timedelta(days=30)
+    for status in ("running", "unknown", "lost"):
+        ImportRunFactory.create(**{status: True}, queued_at=old, occurred_at=old)
+    assert settle_overdue() == []
