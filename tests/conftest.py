@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,12 @@ def door(monkeypatch: pytest.MonkeyPatch) -> FakeDoor:
 def cloud(door: FakeDoor) -> FakeMarketingCloud:
     """The fake that every account reaches which has none of its own."""
     return door.usual
+
+
+@pytest.fixture
+def caplog_imports(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """caplog that hears our own loggers, which do not propagate."""
+    monkeypatch.setattr(logging.getLogger("imports"), "propagate", True)
+    return caplog

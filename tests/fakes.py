@@ -132,6 +132,7 @@ class FakeMarketingCloud:
         self.is_late = False
         self.takes_in = True
         self.refuses: list[str] = []
+        self.soap_instance_url: str | None = None
         self.clock: Callable[[], float] = time.monotonic
         self._known_in: bool | None = None
         self._known_refused: list[str] = []
@@ -244,7 +245,7 @@ class FakeMarketingCloud:
         return ConnectionReport(
             system_status="OK",
             system_message="System Status Retrieved",
-            soap_instance_url=None,
+            soap_instance_url=self.soap_instance_url,
         )
 
     # how it does them

@@ -166,6 +166,14 @@ def settings_read() -> set[str]:
     }
 
 
+def test_the_readme_tells_of_every_command() -> None:
+    folder = ROOT / "imports/management/commands"
+    commands = {path.stem for path in folder.glob("[a-z]*.py")}
+    told = re.findall(r"^\| `(\w+)[^|]*` \|", (ROOT / "README.md").read_text(), re.M)
+    assert commands
+    assert commands <= set(told)
+
+
 def test_the_diagram_in_the_docs_shows_the_table_of_transitions() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import ForeignKey
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 
 from imports.models import AccountAccess
@@ -27,6 +27,9 @@ else:
 class AccessInline(AccessTable):
     model = AccountAccess
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccountAccess]:
+        return super().get_queryset(request).select_related("account", "group")
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any

@@ -57,7 +57,7 @@ class SecretInput(forms.CharField):
 
 
 class AccountForm(AccountModelForm):
-    secret = SecretInput(required=False, strip=False)
+    secret = SecretInput(label="Secret", required=False, strip=False)
 
     class Meta:
         model = Account

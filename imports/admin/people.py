@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 
 from imports.models import User
 
@@ -110,4 +110,5 @@ class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
             for person in people[:MEMBERS_SHOWN]
         ]
         more = " and more" if len(people) > MEMBERS_SHOWN else ""
-        return format_html_join(", ", '<a href="{}">{}</a>', links) + more or "–"
+        shown = format_html_join(", ", '<a href="{}">{}</a>', links)
+        return format_html("{}{}", shown or "–", more)

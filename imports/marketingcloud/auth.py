@@ -80,6 +80,7 @@ class OAuthSigner:
         self._tokens = tokens
         self._wire = wire
         self._token: Token | None = None
+        self._instance_url: str | None = None
 
     def header(self) -> etree._Element:
         """The fueloauth header; raises AuthenticationError or UnavailableError."""
@@ -99,7 +100,7 @@ class OAuthSigner:
 
     def instance_url(self) -> str | None:
         """As the last token answer named it."""
-        return self._token.soap_instance_url if self._token else None
+        return self._instance_url
 
     def _fetch(self) -> Token:
         try:
@@ -112,7 +113,9 @@ class OAuthSigner:
             raise _no_token(str(exc)) from exc
         finally:
             self._wire.close()
-        return read_token(answer)
+        token = read_token(answer)
+        self._instance_url = token.soap_instance_url
+        return token
 
 
 class UsernameSigner:

@@ -132,7 +132,7 @@ class Wire:
             stream=True,
             timeout=(
                 min(limits.connect_timeout_seconds, limits.call_deadline_seconds),
-                min(limits.read_timeout_seconds, limits.call_deadline_seconds),
+                limits.read_timeout_seconds,
             ),
         )
         with response:

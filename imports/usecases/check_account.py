@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from imports import connection
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ConnectionReport
-from imports.models import Account
+from imports.models import Account, AccountToken
 
 from .ask_account import ask_account
 
@@ -32,13 +33,13 @@ def check_account(*, account: Account) -> Iterator[CheckStep]:
     Only reads are sent. That the credentials work clears "credentials refused".
     """
     steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
-        ("Credentials", _sign_in),
+        ("Credentials", lambda client: _sign_in(account, client)),
         ("SOAP service", lambda client: _ask_status(account, client)),
         ("Definitions", _list_definitions),
         ("Results", _read_results),
     )
     try:
-        connection.connect(account)
+        client = connection.connect(account)
     except MarketingCloudError as error:
         yield CheckStep(name="Addresses", is_ok=False, message=error.message)
         return
@@ -46,25 +47,28 @@ def check_account(*, account: Account) -> Iterator[CheckStep]:
         name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
     )
     for name, step in steps:
-        result = _try(account, name, step)
+        result = _try(account, name, partial(step, client))
         yield result
         if not result.is_ok:
             return
 
 
-def _try(
-    account: Account, name: str, step: Callable[[MarketingCloudClient], str]
-) -> CheckStep:
+def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
+    # one client for all steps: it knows what its token's answer named
     try:
-        with ask_account(account) as client:
-            message = step(client)
+        with ask_account(account):
+            message = step()
     except MarketingCloudError as error:
         return CheckStep(name=name, is_ok=False, message=error.message)
     return CheckStep(name=name, is_ok=True, message=message)
 
 
-def _sign_in(client: MarketingCloudClient) -> str:
+def _sign_in(account: Account, client: MarketingCloudClient) -> str:
+    """Only a new token proves a client's secret; a user's name goes with a call."""
+    AccountToken.objects.filter(account=account).delete()
     client.authenticate()
+    if not account.is_oauth:
+        client.check_connection()
     return "Marketing Cloud knows them."
 
 

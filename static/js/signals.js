@@ -11,7 +11,7 @@ function announce(sentences) {
   waiting.push(...sentences);
   if (timer || !waiting.length) return;
   timer = setTimeout(() => {
-    if (region) region.textContent = waiting.join(" ");
+    if (region) region.textContent = [...new Set(waiting)].join(" ");
     waiting = [];
     timer = 0;
   }, BATCH_MS);

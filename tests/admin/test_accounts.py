@@ -33,7 +33,7 @@ def page_of(account: Account) -> str:
 
 def new_account(client: Client, **fields: str) -> dict[str, str]:
     given = {"name": "Nordlicht DE", "client_id": "id", "subdomain": "mc1"}
-    return filled_form(client, f"{LIST}add/", secret=SECRET, **(given | fields))
+    return filled_form(client, f"{LIST}add/", {"secret": SECRET, **given, **fields})
 
 
 def test_an_account_is_added_with_its_secret_encrypted(admin: Client) -> None:
@@ -63,7 +63,7 @@ def test_a_secret_is_not_sent_back_even_with_a_form_that_has_errors(
 def test_an_empty_secret_keeps_the_stored_one_and_its_token(admin: Client) -> None:
     account = AccountFactory.create(secret=SECRET)
     AccountTokenFactory.create(account=account)
-    form = filled_form(admin, page_of(account), label="Germany")
+    form = filled_form(admin, page_of(account), {"label": "Germany"})
     assert admin.post(page_of(account), form).status_code == 302
     account.refresh_from_db()
     assert (account.label, account.secret.reveal()) == ("Germany", SECRET)
@@ -73,7 +73,7 @@ def test_an_empty_secret_keeps_the_stored_one_and_its_token(admin: Client) -> No
 def test_a_new_secret_drops_the_token_and_the_refusal(admin: Client) -> None:
     account = AccountFactory.create(credentials_refused_at=timezone.now())
     AccountTokenFactory.create(account=account)
-    form = filled_form(admin, page_of(account), secret=SECRET)
+    form = filled_form(admin, page_of(account), {"secret": SECRET})
     admin.post(page_of(account), form)
     account.refresh_from_db()
     assert account.secret.reveal() == SECRET
@@ -83,7 +83,7 @@ def test_a_new_secret_drops_the_token_and_the_refusal(admin: Client) -> None:
 
 def test_a_new_label_leaves_the_refusal_alone(admin: Client) -> None:
     account = AccountFactory.create(credentials_refused_at=timezone.now())
-    admin.post(page_of(account), filled_form(admin, page_of(account), label="x"))
+    admin.post(page_of(account), filled_form(admin, page_of(account), {"label": "x"}))
     account.refresh_from_db()
     assert account.credentials_refused_at
 
@@ -92,7 +92,7 @@ def test_saving_writes_only_what_the_administrator_changed(
     admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = AccountFactory.create()
-    form = filled_form(admin, page_of(account), label="Germany")
+    form = filled_form(admin, page_of(account), {"label": "Germany"})
 
     def meanwhile(self: Account) -> None:
         Account.objects.filter(pk=account.pk).update(failures_in_row=7)
@@ -107,7 +107,7 @@ def test_the_audit_names_the_changed_fields_and_never_the_secret(
     admin: Client,
 ) -> None:
     account = AccountFactory.create()
-    form = filled_form(admin, page_of(account), secret=SECRET, label="Germany")
+    form = filled_form(admin, page_of(account), {"secret": SECRET, "label": "Germany"})
     admin.post(page_of(account), form, REMOTE_ADDR="203.0.113.7")
     entry = AuditEntry.objects.get()
     assert entry.action == "account_changed"
@@ -125,7 +125,9 @@ def test_saving_without_a_change_leaves_no_audit_entry(admin: Client) -> None:
 def test_mid_and_addresses_are_fixed_once_definitions_exist(admin: Client) -> None:
     account = ImportDefinitionFactory.create().account
     before = (account.mid, account.subdomain)
-    form = filled_form(admin, page_of(account), mid="999", subdomain="other", label="x")
+    form = filled_form(
+        admin, page_of(account), {"mid": "999", "subdomain": "other", "label": "x"}
+    )
     admin.post(page_of(account), form)
     account.refresh_from_db()
     assert account.label == "x"
@@ -134,7 +136,7 @@ def test_mid_and_addresses_are_fixed_once_definitions_exist(admin: Client) -> No
 
 def test_mid_and_addresses_may_be_mended_before(admin: Client) -> None:
     account = AccountFactory.create()
-    form = filled_form(admin, page_of(account), mid="999")
+    form = filled_form(admin, page_of(account), {"mid": "999"})
     admin.post(page_of(account), form)
     account.refresh_from_db()
     assert account.mid == "999"
@@ -145,7 +147,7 @@ def test_a_fixed_address_that_is_no_longer_allowed_is_an_error_in_words(
 ) -> None:
     account = AccountFactory.create(soap_url="https://soap.elsewhere.example/S.asmx")
     ImportDefinitionFactory.create(account=account)
-    form = filled_form(admin, page_of(account), label="x")
+    form = filled_form(admin, page_of(account), {"label": "x"})
     response = admin.post(page_of(account), form)
     assert response.status_code == 200
     assert "is not among the allowed endpoint hosts" in response.content.decode()
@@ -153,9 +155,7 @@ def test_a_fixed_address_that_is_no_longer_allowed_is_an_error_in_words(
 
 def test_health_cannot_be_edited(admin: Client) -> None:
     account = AccountFactory.create()
-    form = filled_form(
-        admin, page_of(account), label="x", failures_in_row="9", history_since_0="x"
-    )
+    form = filled_form(admin, page_of(account), {"label": "x", "failures_in_row": "9"})
     admin.post(page_of(account), form)
     account.refresh_from_db()
     assert (account.label, account.failures_in_row) == ("x", 0)
@@ -247,12 +247,12 @@ def test_access_is_granted_changed_and_taken_away_on_the_account_and_audited(
         "accesses-0-group": str(group.pk),
         "accesses-0-level": "view",
     }
-    admin.post(page_of(account), filled_form(admin, page_of(account), **granted))
+    admin.post(page_of(account), filled_form(admin, page_of(account), granted))
     assert AccountAccess.objects.get().level == AccessLevel.VIEW
     raised = {"accesses-0-level": "start"}
-    admin.post(page_of(account), filled_form(admin, page_of(account), **raised))
+    admin.post(page_of(account), filled_form(admin, page_of(account), raised))
     gone = {"accesses-0-DELETE": "on"}
-    admin.post(page_of(account), filled_form(admin, page_of(account), **gone))
+    admin.post(page_of(account), filled_form(admin, page_of(account), gone))
     assert not AccountAccess.objects.exists()
     entries = AuditEntry.objects.order_by("id")
     assert [(e.action, e.details["level"]) for e in entries] == [
@@ -273,7 +273,7 @@ def test_access_is_granted_on_the_group_too(admin: Client) -> None:
         "accesses-0-account": str(account.pk),
         "accesses-0-level": "start",
     }
-    admin.post(url, filled_form(admin, url, **granted))
+    admin.post(url, filled_form(admin, url, granted))
     assert AccountAccess.objects.get().account == account
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.account) == ("access_added", account)

@@ -1,8 +1,9 @@
-"""What the wall's tests share: a stage, a token store, a client with short limits."""
+"""What the wall's tests share: a stage, a token store, a client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,12 +18,15 @@ from tests.marketingcloud.playing import Stage, staged
 
 SECRET = "client-secret-S3cr3t-marked"
 PASSWORD = "pass-word-S3cr3t-marked"
-SHORT = Limits(
-    connect_timeout_seconds=0.5,
-    read_timeout_seconds=0.3,
-    call_deadline_seconds=0.6,
+# Roomy where time is not the matter, so that a busy machine changes nothing.
+ROOMY = Limits(
+    connect_timeout_seconds=10,
+    read_timeout_seconds=20,
+    call_deadline_seconds=30,
     max_answer_bytes=200_000,
 )
+FOR_HANGING = replace(ROOMY, read_timeout_seconds=0.3)
+FOR_DRIPPING = replace(ROOMY, call_deadline_seconds=0.5)
 
 
 class MemoryTokens:
@@ -72,7 +76,7 @@ def tokens() -> MemoryTokens:
 
 
 def oauth_client(
-    stage: Stage, tokens: MemoryTokens, *, limits: Limits = SHORT, **more: object
+    stage: Stage, tokens: MemoryTokens, *, limits: Limits = ROOMY, **more: object
 ) -> MarketingCloudClient:
     """A client with OAuth credentials for the stage."""
     options: dict[str, object] = {
@@ -89,7 +93,7 @@ def oauth_client(
 
 @pytest.fixture
 def client(stage: Stage, tokens: MemoryTokens) -> Iterator[MarketingCloudClient]:
-    """A client with OAuth credentials, a good token and short limits."""
+    """A client with OAuth credentials and a good token."""
     made = oauth_client(stage, tokens)
     yield made
     made.close()
@@ -104,7 +108,7 @@ def username_client(stage: Stage) -> Iterator[MarketingCloudClient]:
             username="api-user", password=PASSWORD, mid="7206381"
         ),
         tokens=MemoryTokens(None),
-        limits=SHORT,
+        limits=ROOMY,
     )
     yield made
     made.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.marketingcloud.records import OAuthCredentials
-from tests.marketingcloud.conftest import SECRET, SHORT, MemoryTokens, oauth_client
+from tests.marketingcloud.conftest import ROOMY, SECRET, MemoryTokens, oauth_client
 from tests.marketingcloud.playing import Play, Stage, answer, cut, drip, hang
 
 JSON = "application/json"
@@ -45,7 +46,7 @@ def test_the_token_is_asked_for_with_the_documented_body(stage: Stage) -> None:
     )
     tokens = MemoryTokens(None)
     client = MarketingCloudClient(
-        soap_url=stage.url, credentials=credentials, tokens=tokens, limits=SHORT
+        soap_url=stage.url, credentials=credentials, tokens=tokens, limits=ROOMY
     )
     client.authenticate()
     [request] = stage.received
@@ -135,8 +136,10 @@ def test_a_token_that_cannot_be_had_proves_that_nothing_was_performed(
     stage: Stage, play: Play
 ) -> None:
     stage.plays(play)
+    limits = replace(ROOMY, read_timeout_seconds=0.5, call_deadline_seconds=0.7)
+    client = oauth_client(stage, MemoryTokens(None), limits=limits)
     with pytest.raises(UnavailableError, match="gave no access token"):
-        _fresh(stage).start_definition(customer_key="a")
+        client.start_definition(customer_key="a")
     assert [one.path for one in stage.received] == ["/v2/token"]
 
 

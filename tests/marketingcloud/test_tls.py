@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
-from tests.marketingcloud.conftest import MemoryTokens, oauth_client
+from tests.marketingcloud.conftest import FOR_DRIPPING, MemoryTokens, oauth_client
 from tests.marketingcloud.playing import Stage, answer, drip
 from tests.marketingcloud.wording import performed, started
 
@@ -91,8 +91,9 @@ def test_the_deadline_ends_an_answer_that_drips_through_tls(
     stage: Stage, tls_client: MarketingCloudClient, certificate: Path
 ) -> None:
     tls_client._wire._session.verify = str(certificate)
+    tls_client._wire._limits = FOR_DRIPPING
     head = b"HTTP/1.1 200 OK\r\n"
     stage.plays(drip(head + b"Content-Length: 9999\r\n\r\n"), drip(head + b"X-A: "))
     for _ in range(2):
-        with pytest.raises(OutcomeUnknownError, match=r"within 0\.6 seconds"):
+        with pytest.raises(OutcomeUnknownError, match=r"within 0\.5 seconds"):
             tls_client.start_definition(customer_key="customers-daily")

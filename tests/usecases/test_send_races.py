@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connections
@@ -19,23 +20,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(works: Iterable[Callable[[], object]]) -> None:
-    """Each of `works` in a thread of its own, all at the same time."""
-    errors: list[BaseException] = []
+    """Each of `works` in a thread of its own; an error in one is raised here."""
 
     def run(work: Callable[[], object]) -> None:
         try:
             work()
-        except BaseException as error:
-            errors.append(error)
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for done in [pool.submit(run, work) for work in works]:
+            done.result()
 
 
 def test_one_of_two_workers_wins_the_claim_and_performs(

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 from pytest_django import Settings
 
 from imports.marketingcloud.errors import (
@@ -69,8 +68,7 @@ def test_an_accepted_start_runs_with_its_task(
     assert list(cloud.tasks) == [run.task_id]
     assert run.request_id.endswith(str(run.task_id))
     assert run.claimed_by == "worker"
-    assert run.queued_at and run.claimed_at and run.answered_at
-    assert run.queued_at <= run.claimed_at <= run.answered_at
+    assert run.queued_at <= run.claimed_at <= run.answered_at  # type: ignore[operator]
     assert run.claim_expires_at is None
     assert run.next_check_at is not None
     assert kinds(run) == ["queued", "claimed", "accepted"]
@@ -87,9 +85,9 @@ def test_the_claim_is_committed_before_the_wire(
     (on_the_wire,) = seen
     assert on_the_wire.status == RunStatus.STARTING
     assert on_the_wire.sent_at == on_the_wire.claimed_at
-    assert on_the_wire.claim_expires_at and on_the_wire.claimed_at
-    lease = on_the_wire.claim_expires_at - on_the_wire.claimed_at
-    assert lease.total_seconds() == settings.MCDASH_START_LEASE_SECONDS
+    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    assert on_the_wire.claimed_at
+    assert on_the_wire.claim_expires_at == on_the_wire.claimed_at + lease
 
 
 def test_the_token_is_got_before_the_claim(
@@ -294,97 +292,6 @@ def test_who_loses_the_claim_does_not_touch_the_winners_run(
     assert run.message == ""
 
 
-class Waits:
-    """Stands in for the module's time: no test waits for a locked database."""
-
-    monotonic = staticmethod(time.monotonic)
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.waited += seconds
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
-    waits = Waits()
-    monkeypatch.setattr(module, "time", waits)
-    return waits
-
-
-def test_an_answer_is_written_down_once_the_database_is_free_again(
-    run: ImportRun,
-    cloud: FakeMarketingCloud,
-    monkeypatch: pytest.MonkeyPatch,
-    waits: Waits,
-) -> None:
-    from imports.usecases import record_start
-
-    real, failures = record_start.publish, [OperationalError("locked")] * 3
-
-    def publish(**changed: Any) -> int:
-        if failures:
-            raise failures.pop()
-        return real(**changed)
-
-    monkeypatch.setattr(record_start, "publish", publish)
-    run = send(run)
-    assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
-    assert kinds(run) == ["queued", "claimed", "accepted"]
-    assert waits.waited == 3
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (RequestRefusedError("No."), RunStatus.NOT_STARTED),
-        (OutcomeUnknownError("Cut off."), RunStatus.UNKNOWN),
-    ],
-)
-def test_a_failure_is_written_down_once_the_database_is_free_again(
-    run: ImportRun,
-    cloud: FakeMarketingCloud,
-    monkeypatch: pytest.MonkeyPatch,
-    waits: Waits,
-    error: MarketingCloudError,
-    status: RunStatus,
-) -> None:
-    real, failures = module.publish, [OperationalError("locked")] * 2
-
-    def publish(**changed: Any) -> int:
-        (changing,) = changed["runs"]
-        if failures and changing.status == status:
-            raise failures.pop()
-        return real(**changed)
-
-    monkeypatch.setattr(module, "publish", publish)
-    cloud.fail("start_definition", error)
-    run = send(run)
-    assert (run.status, waits.waited) == (status, 2)
-
-
-def test_a_database_that_stays_locked_leaves_the_claim_to_its_lease(
-    run: ImportRun,
-    cloud: FakeMarketingCloud,
-    monkeypatch: pytest.MonkeyPatch,
-    waits: Waits,
-) -> None:
-    monkeypatch.setattr(module, "RECORD_FOR_SECONDS", -1)
-    monkeypatch.setattr(module, "record_start", raise_locked)
-    with pytest.raises(OperationalError):
-        send_start(run=run, holder="worker")
-    run.refresh_from_db()
-    assert run.status == RunStatus.STARTING
-    let_the_lease_end(run)
-    run.refresh_from_db()
-    assert run.status == RunStatus.UNKNOWN
-
-
-def raise_locked(**_: Any) -> None:
-    raise OperationalError("database is locked")
-
-
 def let_the_lease_end(run: ImportRun) -> None:
     over = database_now() - timedelta(seconds=1)
     ImportRun.objects.filter(pk=run.pk).update(claim_expires_at=over)
@@ -439,7 +346,8 @@ def test_a_task_adopted_before_its_answer_came_is_merged_into_our_run(
     assert list(ImportRun.objects.all()) == [run]
     assert (run.status, run.phase, run.total_rows) == ("running", "Processing", 300)
     assert run.origin == "dashboard"
-    assert run.definition and run.definition.last_run == run
+    assert run.definition
+    assert run.definition.last_run == run
     assert sorted(kinds(run)) == sorted(
         ["queued", "claimed", "adopted", "accepted", "merged"]
     )

@@ -9,12 +9,17 @@ import time_machine
 from pytest_django import Settings
 
 from imports.models import ErrorKind, ImportRun, RunStatus, database_now
+from imports.usecases import settle_overdue as module
 from imports.usecases.settle_overdue import settle_overdue
 from tests.factories import ImportRunFactory
 
 pytestmark = pytest.mark.django_db
 
 SECOND = timedelta(seconds=1)
+
+
+def in_a_minute() -> datetime:
+    return database_now() + 60 * SECOND
 
 
 def test_a_claim_older_than_its_lease_is_unknown_and_never_queued() -> None:
@@ -60,19 +65,19 @@ def test_the_clock_of_the_process_does_not_matter() -> None:
 def test_a_run_that_moved_on_in_the_meantime_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = ImportRunFactory.create(
-        starting=True, claim_expires_at=database_now() - SECOND
+    first, second = ImportRunFactory.create_batch(
+        2, starting=True, claim_expires_at=database_now() - SECOND
     )
-    real = ImportRun.move_to
 
-    def moved_first(self: ImportRun, *args: object, **changes: object) -> None:
-        ImportRun.objects.filter(pk=self.pk).update(status="running", task_id="1")
-        real(self, *args, **changes)  # type: ignore[arg-type]
+    def publish(*, runs: list[ImportRun]) -> int:
+        others = ImportRun.objects.exclude(pk__in=[run.pk for run in runs])
+        others.update(status="running", task_id="1")
+        return 1
 
-    monkeypatch.setattr(ImportRun, "move_to", moved_first)
-    assert settle_overdue() == []
-    run.refresh_from_db()
-    assert run.status == RunStatus.RUNNING
+    monkeypatch.setattr(module, "publish", publish)
+    assert settle_overdue() == [first]
+    second.refresh_from_db()
+    assert second.status == RunStatus.RUNNING
 
 
 def test_running_and_unknown_runs_are_not_overdue() -> None:

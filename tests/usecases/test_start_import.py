@@ -95,21 +95,24 @@ def test_the_second_person_is_told_whose_run_is_under_way() -> None:
 
 @pytest.mark.parametrize("status", ["starting", "running", "unknown"])
 def test_no_second_start_while_the_first_is_not_settled(status: str) -> None:
-    run = ImportRunFactory.create(**{status: True})
+    definition = ImportDefinitionFactory.create()
+    ImportRunFactory.create(definition=definition, **{status: True})
     with pytest.raises(AlreadyRunningError):
-        start_import(definition=run.definition, started_by=None)
+        start_import(definition=definition, started_by=None)
 
 
 def test_a_definition_may_start_beside_a_run_from_outside() -> None:
-    outside = ImportRunFactory.create(running=True, outside=True)
-    run = start_import(definition=outside.definition, started_by=None)
+    definition = ImportDefinitionFactory.create()
+    ImportRunFactory.create(definition=definition, running=True, outside=True)
+    run = start_import(definition=definition, started_by=None)
     assert run.status == RunStatus.QUEUED
 
 
 def test_starting_again_remembers_the_first_run_and_its_batch() -> None:
-    failed, batch = ImportRunFactory.create(failed=True), uuid4()
+    definition, batch = ImportDefinitionFactory.create(), uuid4()
+    failed = ImportRunFactory.create(definition=definition, failed=True)
     run = start_import(
-        definition=failed.definition, started_by=None, again_of=failed, batch=batch
+        definition=definition, started_by=None, again_of=failed, batch=batch
     )
     run.refresh_from_db()
     assert (run.again_of, run.batch) == (failed, batch)
@@ -134,12 +137,13 @@ def test_a_token_used_for_another_definition_starts_nothing() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_many_clicks_at_once_one_run_comes() -> None:
     definition = ImportDefinitionFactory.create()
-    ready, ends = threading.Barrier(6), []
+    ready, ends = threading.Barrier(6), list[str]()
 
     def click() -> None:
         ready.wait()
         try:
-            ends.append(start_import(definition=definition, started_by=None).pk)
+            run = start_import(definition=definition, started_by=None)
+            ends.append(str(run.pk))
         except AlreadyRunningError as error:
             ends.append(f"told of {error.run.pk}")
         finally:
@@ -151,13 +155,13 @@ def test_of_many_clicks_at_once_one_run_comes() -> None:
     for thread in threads:
         thread.join()
     run = ImportRun.objects.get()
-    assert sorted(map(str, ends)) == [str(run.pk)] + [f"told of {run.pk}"] * 5
+    assert sorted(ends) == [str(run.pk)] + [f"told of {run.pk}"] * 5
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_double_click_gives_both_the_same_run() -> None:
     definition, token = ImportDefinitionFactory.create(), uuid4()
-    ready, ends = threading.Barrier(4), []
+    ready, ends = threading.Barrier(4), list[int]()
 
     def click() -> None:
         ready.wait()

@@ -15,7 +15,6 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account
 from imports.usecases.errors import UseCaseError
 
-
 INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 
 

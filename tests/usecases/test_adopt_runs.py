@@ -1,0 +1,265 @@
+"""What others started enters the history, each task once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from imports.marketingcloud.errors import UnavailableError
+from imports.models import (
+    Account,
+    ImportDefinition,
+    ImportRun,
+    Lease,
+    Origin,
+    RunStatus,
+    database_now,
+)
+from imports.usecases import adopt_runs as module
+from imports.usecases.adopt_runs import AdoptReport, adopt_runs
+from imports.usecases.errors import AccountBusyError
+from tests.factories import ImportDefinitionFactory, ImportRunFactory, LeaseFactory
+from tests.fakes import FakeMarketingCloud, vendor_text
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
+KEY = "customers-daily"
+
+
+@pytest.fixture
+def account(definition: ImportDefinition) -> Account:
+    return definition.account
+
+
+def adopt(account: Account) -> AdoptReport:
+    return adopt_runs(account=account, holder="worker")
+
+
+def days_ago(days: int) -> dict[str, Any]:
+    start = NOON - timedelta(days=days)
+    return {
+        "start_text": vendor_text(start),
+        "end_text": vendor_text(start + timedelta(minutes=2)),
+    }
+
+
+def test_thirty_days_of_history_are_adopted_once(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    for days in range(30):
+        cloud.add_task(KEY, **days_ago(days))
+    assert adopt(account) == AdoptReport(rows=30, adopted=30, waiting=0)
+    assert adopt(account) == AdoptReport(rows=30, adopted=0, waiting=0)
+    runs = account.runs.latest_first()
+    assert [run.occurred_at for run in runs] == [
+        NOON - timedelta(days=days) for days in range(30)
+    ]
+    assert {run.origin for run in runs} == {Origin.OUTSIDE}
+    definition.refresh_from_db()
+    assert definition.last_run == runs[0]
+    assert len(definition.strip) == 20
+    assert definition.strip[-1]["run"] == runs[0].pk
+
+
+def test_an_adopted_run_says_what_is_known_of_it(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    task = cloud.add_task(KEY, **days_ago(1))
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.definition, run.customer_key) == (definition, KEY)
+    assert (run.status, run.phase) == (RunStatus.COMPLETED, "Completed")
+    assert run.task_id == task.task_id
+    assert (run.total_rows, run.successful, run.errors) == (1000, 990, 0)
+    assert run.finished_at == run.settled_at == NOON - timedelta(days=1, minutes=-2)
+    assert (run.queued_at, run.sent_at, run.started_by_name) == (None, None, "")
+    event = run.events.get()
+    assert (event.kind, event.to_status) == ("adopted", "completed")
+    account.refresh_from_db()
+    assert run.revision == account.revision > 0
+
+
+def test_a_run_still_going_is_followed(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_task(KEY, step=1)
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.status, run.settled_at) == (RunStatus.RUNNING, None)
+    assert list(ImportRun.objects.due(database_now())) == [run]
+
+
+def test_our_own_runs_are_not_adopted(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    task = cloud.add_task(KEY)
+    ours = ImportRunFactory.create(
+        definition=definition, running=True, task_id=task.task_id
+    )
+    assert adopt(account) == AdoptReport(rows=1, adopted=0, waiting=0)
+    assert list(ImportRun.objects.all()) == [ours]
+
+
+@pytest.mark.parametrize("status", ["starting", "unknown"])
+def test_tasks_wait_while_a_start_of_their_key_is_not_settled(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    status: str,
+) -> None:
+    ours = ImportRunFactory.create(definition=definition, **{status: True})
+    ImportDefinitionFactory.create(account=account, customer_key="price-list")
+    cloud.add_task(KEY)
+    cloud.add_task("price-list")
+    assert adopt(account) == AdoptReport(rows=2, adopted=1, waiting=1)
+    assert set(ImportRun.objects.ours()) == {ours}
+
+
+def test_an_outside_run_that_is_unknown_holds_nothing_back(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    ImportRunFactory.create(definition=definition, outside=True, unknown=True)
+    cloud.add_task(KEY)
+    assert adopt(account).adopted == 1
+
+
+def test_a_start_that_got_its_task_meanwhile_is_not_adopted_twice(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = cloud.add_task(KEY)
+    later = ImportDefinitionFactory.create(account=account, customer_key="later")
+    other = cloud.add_task("later")
+    real, turns = module._unsettled_keys, [1]
+
+    def overtaken(account: Account) -> set[str]:
+        if turns.pop() if turns else 0:
+            ImportRunFactory.create(
+                definition=definition, running=True, task_id=task.task_id
+            )
+        return real(account)
+
+    monkeypatch.setattr(module, "_unsettled_keys", overtaken)
+    assert adopt(account).adopted == 1
+    assert list(later.runs.values_list("task_id", flat=True)) == [other.task_id]
+    assert definition.runs.get().origin == Origin.DASHBOARD
+
+
+def test_the_apis_memory_ends_where_its_oldest_task_began(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    for days in (3, 12, 7):
+        cloud.add_task(KEY, **days_ago(days))
+    adopt(account)
+    account.refresh_from_db()
+    assert account.history_since == NOON - timedelta(days=12)
+    assert account.last_adopted_at
+    cloud.add_task(KEY, **days_ago(1))
+    adopt(account)
+    account.refresh_from_db()
+    assert account.history_since == NOON - timedelta(days=12)
+
+
+def test_without_any_task_nothing_is_known_of_the_past(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    assert adopt(account) == AdoptReport(rows=0, adopted=0, waiting=0)
+    account.refresh_from_db()
+    assert account.history_since is None
+    assert account.last_adopted_at is not None
+
+
+def test_unreadable_dates_are_kept_verbatim_and_the_run_is_dated_now(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_task(KEY, start_text="kurz nach zwölf", end_text="99/99/9999 25:61 PM")
+    before = database_now()
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.start_text, run.end_text) == ("kurz nach zwölf", "99/99/9999 25:61 PM")
+    assert (run.started_at, run.finished_at) == (None, None)
+    assert before <= run.occurred_at <= database_now()
+
+
+def test_a_task_without_a_start_is_dated_by_its_end(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_task(KEY, start_text="", end_text=vendor_text(NOON))
+    adopt(account)
+    assert ImportRun.objects.get().occurred_at == NOON
+
+
+def test_texts_with_html_are_kept_verbatim(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    strange = "<script>alert('ü & ö')</script>"
+    cloud.add_task(KEY, phase=strange, import_type=strange, destination_id=strange)
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.phase, run.import_type, run.destination_id) == (strange,) * 3
+    assert run.status == RunStatus.RUNNING
+
+
+def test_a_re_used_key_belongs_to_the_definition_seen_last(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    newer = ImportDefinitionFactory.create(
+        account=account,
+        customer_key=KEY,
+        last_seen_at=definition.last_seen_at + timedelta(hours=1),
+    )
+    cloud.add_task(KEY)
+    adopt(account)
+    assert ImportRun.objects.get().definition == newer
+
+
+def test_all_definitions_with_a_key_are_asked_for_in_one_call(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    ImportDefinitionFactory.create(account=account, customer_key="price-list")
+    ImportDefinitionFactory.create(account=account, customer_key="")
+    ImportDefinitionFactory.create(customer_key="another account's")
+    adopt(account)
+    ((verb, keys),) = cloud.asked
+    assert verb == "results_of_definitions"
+    assert sorted(keys) == [KEY, "price-list"]
+
+
+def test_one_process_at_a_time_adopts(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    LeaseFactory.create(name=f"adopt:{account.pk}")
+    with pytest.raises(AccountBusyError):
+        adopt(account)
+    assert not cloud.calls
+
+
+def test_a_failed_adoption_leaves_no_mark_and_no_lease(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.fail("results_of_definitions", UnavailableError("No."))
+    with pytest.raises(UnavailableError):
+        adopt(account)
+    account.refresh_from_db()
+    assert account.last_adopted_at is None
+    assert not Lease.objects.filter(expires_at__gt=database_now()).exists()
+
+
+def test_many_tasks_of_a_definition_cost_no_more_queries_than_few(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    counts = []
+    for number in (3, 300):
+        for _ in range(number):
+            cloud.add_task(KEY)
+        with CaptureQueriesContext(connection) as queries:
+            adopt(account)
+        counts.append(len(queries))
+    assert counts[1] == counts[0]

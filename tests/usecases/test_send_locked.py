@@ -1,0 +1,134 @@
+"""An answer is written down even where the database is locked for a while."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from imports.marketingcloud.errors import (
+    MarketingCloudError,
+    OutcomeUnknownError,
+    RequestRefusedError,
+)
+from imports.models import ImportDefinition, ImportRun, RunStatus, database_now, publish
+from imports.usecases import record_start
+from imports.usecases import send_start as module
+from imports.usecases.send_start import send_start
+from imports.usecases.settle_overdue import settle_overdue
+from imports.usecases.start_import import start_import
+from tests.fakes import FakeMarketingCloud
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(definition: ImportDefinition) -> ImportRun:
+    return start_import(definition=definition, started_by=None)
+
+
+def send(run: ImportRun) -> ImportRun:
+    send_start(run=run, holder="worker")
+    return ImportRun.objects.get(pk=run.pk)
+
+
+def kinds(run: ImportRun) -> list[str]:
+    return [event.kind for event in run.events.all()]
+
+
+class Waits:
+    """Stands in for the module's time: no test waits for a locked database."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.waited += seconds
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    waits = Waits()
+    monkeypatch.setattr(module, "time", waits)
+    return waits
+
+
+def test_an_answer_is_written_down_once_the_database_is_free_again(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+) -> None:
+    real, failures = publish, [OperationalError("locked")] * 3
+
+    def locked(**changed: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return real(**changed)
+
+    monkeypatch.setattr(record_start, "publish", locked)
+    run = send(run)
+    assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
+    assert kinds(run) == ["queued", "claimed", "accepted"]
+    assert waits.waited == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RequestRefusedError("No."), RunStatus.NOT_STARTED),
+        (OutcomeUnknownError("Cut off."), RunStatus.UNKNOWN),
+    ],
+)
+def test_a_failure_is_written_down_once_the_database_is_free_again(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+    error: MarketingCloudError,
+    status: RunStatus,
+) -> None:
+    real, failures = publish, [OperationalError("locked")] * 2
+
+    def locked(**changed: Any) -> int:
+        (changing,) = changed["runs"]
+        if failures and changing.status == status:
+            raise failures.pop()
+        return real(**changed)
+
+    monkeypatch.setattr(module, "publish", locked)
+    cloud.fail("start_definition", error)
+    run = send(run)
+    assert (run.status, waits.waited) == (status, 2)
+
+
+def test_a_database_that_stays_locked_leaves_the_claim_to_its_lease(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+) -> None:
+    monkeypatch.setattr(module, "RECORD_FOR_SECONDS", -1)
+    monkeypatch.setattr(module, "record_start", raise_locked)
+    with pytest.raises(OperationalError):
+        send_start(run=run, holder="worker")
+    run.refresh_from_db()
+    assert run.status == RunStatus.STARTING
+    let_the_lease_end(run)
+    run.refresh_from_db()
+    assert run.status == RunStatus.UNKNOWN
+
+
+def let_the_lease_end(run: ImportRun) -> None:
+    over = database_now() - timedelta(seconds=1)
+    ImportRun.objects.filter(pk=run.pk).update(claim_expires_at=over)
+    settle_overdue()
+
+
+def raise_locked(**_: Any) -> None:
+    raise OperationalError("database is locked")
