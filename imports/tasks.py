@@ -7,6 +7,8 @@ is lost costs a second, because the pulse of every worker looks for itself.
 from __future__ import annotations
 
 import logging
+import random
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -14,12 +16,15 @@ from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from platform import node
 
+from django.conf import settings
 from django.db import close_old_connections, connections
-from huey.contrib.djhuey import HUEY, db_task, on_startup
+from django.db.models import Q
+from huey.contrib.djhuey import HUEY, db_task, on_shutdown, on_startup
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
     Account,
+    AccountQuerySet,
     ImportRun,
     Lease,
     RunStatus,
@@ -28,8 +33,11 @@ from imports.models import (
     new_holder,
     process_name,
 )
+from imports.models.account import BREAKER_OPENS_AT
 from imports.usecases.adopt_runs import adopt_runs
 from imports.usecases.errors import AccountBusyError
+from imports.usecases.probe_account import probe_account
+from imports.usecases.reconcile_runs import reconcile_runs
 from imports.usecases.refresh_runs import refresh_runs
 from imports.usecases.send_queued import send_queued
 from imports.usecases.settle_overdue import settle_overdue
@@ -46,16 +54,18 @@ FORGOTTEN_AFTER_SECONDS = 3600
 OVERLOOKED_AFTER = timedelta(seconds=1)
 SYNC_EVERY = timedelta(hours=1)
 ADOPT_EVERY = timedelta(minutes=10)
-RETRY_AFTER_SECONDS = 60
-# Reads are given threads of their own, so that no start waits behind them.
-READS_AT_ONCE = 32
+LONGEST_REST_SECONDS = 60
+
+Key = tuple[str, int] | tuple[str, int, str]
 
 
 @db_task(priority=100)
 def send_starts(account_id: int) -> None:
-    """Send the account's queued starts."""
+    """Send the account's queued starts, in a thread of their own: an account that
+    hangs must not keep the queue from the others.
+    """
     account = Account.objects.get(pk=account_id)
-    send_queued(account=account, holder=new_holder())
+    SENDERS.submit(("send", account.pk, secrets.token_hex(4)), _send(account))
 
 
 def wake_worker(run: ImportRun) -> None:
@@ -76,54 +86,76 @@ def _wake(account_id: int) -> bool:
     return True
 
 
-class Reads:
-    """Reads of accounts in daemon threads, one of a kind per account at a time."""
+class Crew:
+    """Threads for calls that may hang, at most `most` at a time, one per key.
 
-    def __init__(self) -> None:
+    A key whose work failed rests for a while, longer each time, with jitter so
+    that many accounts do not come back at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._lock = threading.Lock()
-        self._under_way: set[tuple[str, int]] = set()
-        self._not_before: dict[tuple[str, int], float] = {}
+        self._threads: dict[Key, threading.Thread] = {}
+        self._rests: dict[Key, tuple[int, float]] = {}
 
-    def submit(self, kind: str, account: Account, work: Callable[[], object]) -> bool:
-        """Do `work` in a thread, unless the same is under way or just failed."""
-        key = (kind, account.pk)
+    def submit(self, key: Key, work: Callable[[], object]) -> bool:
+        """Do `work` in a thread, unless `key` is under way or resting."""
         with self._lock:
-            if key in self._under_way or len(self._under_way) >= READS_AT_ONCE:
+            if key in self._threads or len(self._threads) >= self._most:
                 return False
-            if time.monotonic() < self._not_before.get(key, 0):
+            if time.monotonic() < self._rests.get(key, (0, 0.0))[1]:
                 return False
-            self._under_way.add(key)
-        threading.Thread(
-            target=self._run, args=(key, work), name=f"{kind}:{account.pk}", daemon=True
-        ).start()
+            name = ":".join(map(str, key))
+            thread = threading.Thread(
+                target=self._run, args=(key, work), name=name, daemon=True
+            )
+            self._threads[key] = thread
+        thread.start()
         return True
 
-    def _run(self, key: tuple[str, int], work: Callable[[], object]) -> None:
+    def join(self, seconds: float) -> bool:
+        """Wait for all that is under way; False where some is after `seconds`."""
+        give_up = time.monotonic() + seconds
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, give_up - time.monotonic()))
+        return self.under_way == 0
+
+    @property
+    def under_way(self) -> int:
+        return len(self._threads)
+
+    def _run(self, key: Key, work: Callable[[], object]) -> None:
         try:
             self._try(key, work)
         finally:
             connections.close_all()
             with self._lock:
-                self._under_way.discard(key)
+                del self._threads[key]
 
-    def _try(self, key: tuple[str, int], work: Callable[[], object]) -> None:
+    def _try(self, key: Key, work: Callable[[], object]) -> None:
         try:
             work()
         except AccountBusyError as error:
             log.debug("%s", error)
         except MarketingCloudError as error:
-            log.warning("%s of account %s: %s", *key, error.message)
-            self._not_before[key] = time.monotonic() + RETRY_AFTER_SECONDS
+            log.warning("%s of account %s: %s", key[0], key[1], error.message)
+            self._rest(key)
         except Exception:  # one bad account never ends the loop
-            log.exception("%s of account %s failed", *key)
-            self._not_before[key] = time.monotonic() + RETRY_AFTER_SECONDS
+            log.exception("%s of account %s failed", key[0], key[1])
+            self._rest(key)
+        else:
+            self._rests.pop(key, None)
 
-    @property
-    def under_way(self) -> int:
-        return len(self._under_way)
+    def _rest(self, key: Key) -> None:
+        times = self._rests.get(key, (0, 0.0))[0] + 1
+        seconds = min(LONGEST_REST_SECONDS, 2**times) * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
+        self._rests[key] = (times, time.monotonic() + seconds)
 
 
-READS = Reads()
+READERS = Crew(most=64)
+SENDERS = Crew(most=256)
+STOPPING = threading.Event()
 
 
 def pulse_forever() -> None:
@@ -155,7 +187,9 @@ def tick() -> None:
         _free_leases_of_the_dead,
         settle_overdue,
         _send_overlooked,
+        _probe_due,
         _refresh_due,
+        _reconcile_due,
         _sync_and_adopt_due,
     )
     for step in steps:
@@ -185,17 +219,47 @@ def _send_overlooked() -> None:
     waiting = ImportRun.objects.filter(status=RunStatus.QUEUED, queued_at__lt=before)
     for account in Account.objects.filter(pk__in=waiting.values("account_id")):
         if not _wake(account.pk):
-            READS.submit("send", account, _send(account))
+            SENDERS.submit(("send", account.pk, secrets.token_hex(4)), _send(account))
 
 
 def _send(account: Account) -> Callable[[], object]:
-    return lambda: send_queued(account=account, holder=new_holder())
+    return lambda: send_queued(
+        account=account, holder=new_holder(), is_stopping=STOPPING.is_set
+    )
+
+
+def _probe_due() -> None:
+    for account in Account.objects.reachable().filter(
+        failures_in_row__gte=BREAKER_OPENS_AT
+    ):
+        READERS.submit(("probe", account.pk), _probe(account))
+
+
+def _probe(account: Account) -> Callable[[], object]:
+    return lambda: probe_account(account=account)
+
+
+def _answering() -> AccountQuerySet:
+    return Account.objects.reachable().filter(failures_in_row__lt=BREAKER_OPENS_AT)
 
 
 def _refresh_due() -> None:
     due = ImportRun.objects.due(database_now()).values("account_id")
-    for account in Account.objects.reachable().filter(pk__in=due):
-        READS.submit("refresh", account, _refresh(account))
+    for account in _answering().filter(pk__in=due):
+        READERS.submit(("refresh", account.pk), _refresh(account))
+
+
+def _reconcile_due() -> None:
+    now = database_now()
+    due = ImportRun.objects.filter(status=RunStatus.UNKNOWN).filter(
+        Q(next_check_at__lte=now) | Q(next_check_at=None)
+    )
+    for account in _answering().filter(pk__in=due.values("account_id")):
+        READERS.submit(("reconcile", account.pk), _reconcile(account))
+
+
+def _reconcile(account: Account) -> Callable[[], object]:
+    return lambda: reconcile_runs(account=account, holder=new_holder(), only_due=True)
 
 
 def _refresh(account: Account) -> Callable[[], object]:
@@ -204,11 +268,11 @@ def _refresh(account: Account) -> Callable[[], object]:
 
 def _sync_and_adopt_due() -> None:
     now = database_now()
-    for account in Account.objects.reachable():
+    for account in _answering():
         if _is_over(account.last_synced_at, now, SYNC_EVERY):
-            READS.submit("sync", account, _sync(account))
+            READERS.submit(("sync", account.pk), _sync(account))
         elif _is_over(account.last_adopted_at, now, ADOPT_EVERY):
-            READS.submit("adopt", account, _adopt(account))
+            READERS.submit(("adopt", account.pk), _adopt(account))
 
 
 def _is_over(last: datetime | None, now: datetime, every: timedelta) -> bool:
@@ -237,4 +301,12 @@ def start_pulse() -> None:
             thread.start()
 
 
-__all__ = ["HUEY", "READS", "beat", "send_starts", "tick", "wake_worker"]
+@on_shutdown()
+def finish_sending() -> None:
+    """Take no further start; let those on the wire finish and be recorded."""
+    STOPPING.set()
+    if not SENDERS.join(settings.MCDASH_CALL_DEADLINE_SECONDS + 10):
+        log.error("Stopped with %s starts still on the wire", SENDERS.under_way)
+
+
+__all__ = ["HUEY", "READERS", "SENDERS", "beat", "send_starts", "tick", "wake_worker"]

@@ -66,6 +66,13 @@ def _scheme(name: str, url: str) -> str:
     return parts.scheme
 
 
+def _sqlite_file(name: str, url: str) -> str:
+    path = Path(unquote(url.removeprefix("sqlite:///")))
+    if not path.parent.is_dir():
+        raise ImproperlyConfigured(f"{name}: there is no folder {path.parent}.")
+    return str(path)
+
+
 def _field_keys() -> list[str]:
     keys = _required(
         "MCDASH_FIELD_KEYS",
@@ -92,6 +99,7 @@ def _database() -> dict[str, Any]:
         )
     database: dict[str, Any] = env.db_url_config(url)
     if scheme == "sqlite":
+        _sqlite_file("DATABASE_URL", url)
         database["OPTIONS"] = SQLITE_OPTIONS
         # a file: Django's shared in-memory test database loses threaded writes
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
@@ -117,7 +125,7 @@ def _huey() -> dict[str, Any]:
     if scheme == "sqlite":
         storage = {
             "huey_class": "huey.SqliteHuey",
-            "filename": unquote(url.removeprefix("sqlite:///")),
+            "filename": _sqlite_file("MCDASH_QUEUE_URL", url),
         }
     elif scheme in {"postgresql", "postgres"}:
         storage = {"huey_class": "huey.PostgresHuey", "dsn": url}

@@ -52,6 +52,8 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
 class UncountedChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list  # asked already
         # equal numbers hide "N results" beside the search: nobody counted
         self.full_result_count = self.result_count
 

@@ -17,7 +17,8 @@ from .user import User
 if TYPE_CHECKING:
     from datetime import datetime
 
-NOT_ANSWERING_FROM = 3
+# Failed calls in a row after which pages say so, and after which calls are saved.
+NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
 FROZEN_WITH_DEFINITIONS = ("mid", "subdomain", "auth_url", "soap_url")
 
 
@@ -120,7 +121,13 @@ class Account(models.Model):
         return self.auth_kind == AuthKind.OAUTH
 
     @property
+    def is_breaker_open(self) -> bool:
+        """So many calls in a row failed that only a probe a minute is sent."""
+        return self.failures_in_row >= BREAKER_OPENS_AT
+
+    @property
     def is_not_answering(self) -> bool:
+        """Calls fail by now, as the pages say it."""
         return self.failures_in_row >= NOT_ANSWERING_FROM
 
     @property

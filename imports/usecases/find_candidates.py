@@ -27,10 +27,16 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
         ).values_list("task_id", flat=True)
     )
     free = {row.task_id: row for row in mine if row.task_id not in known}
-    distances = {task_id: distance(run, row) for task_id, row in free.items()}
-    near = [task_id for task_id in free if (distances[task_id] or TOO_FAR) <= TOO_FAR]
-    near.sort(key=lambda task_id: distances[task_id] or TOO_FAR)
-    return [free[task_id] for task_id in near]
+    near = [row for row in free.values() if rank(run, row) <= TOO_FAR]
+    return sorted(near, key=lambda row: rank(run, row))
+
+
+def rank(run: ImportRun, row: ImportResult) -> timedelta:
+    """The distance to sort by: an unreadable start comes last, but is no reason
+    against the task.
+    """
+    known = distance(run, row)
+    return TOO_FAR if known is None else known
 
 
 def distance(run: ImportRun, row: ImportResult) -> timedelta | None:

@@ -29,7 +29,7 @@ from imports.models import (
 
 from .ask_account import ask_account
 from .errors import AccountBusyError
-from .find_candidates import TOO_FAR, distance, find_candidates
+from .find_candidates import TOO_FAR, find_candidates, rank
 from .learn_answers import learn_answers
 from .record_result import record_result
 
@@ -124,8 +124,9 @@ def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None
             log.info("%s", error)
             run.refresh_from_db()
         except IntegrityError as error:
-            # it was started again meanwhile: it takes its task once that has ended
-            if violated_constraint(error) != "run_one_active":
+            # it was started again, or its task entered the history, meanwhile: the
+            # next look sees what is left
+            if violated_constraint(error) not in {"run_one_active", "run_task_once"}:
                 raise
             run.refresh_from_db()
 
@@ -133,8 +134,8 @@ def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None
 def _nearness(run: ImportRun, rows: list[ImportResult]) -> tuple[timedelta, bool]:
     """Of two runs that may be one task, the nearer in time comes first."""
     found = find_candidates(run, rows)
-    nearest = distance(run, found[0]) if found else None
-    return nearest or TOO_FAR, run.status != RunStatus.UNKNOWN
+    nearest = rank(run, found[0]) if found else TOO_FAR
+    return nearest, run.status != RunStatus.UNKNOWN
 
 
 def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from django.conf import settings
 
 from imports.models import Account, ImportRun, Lease, RunStatus
 
-from .send_start import send_start
+from .send_start import never, send_start
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +17,13 @@ log = logging.getLogger(__name__)
 SENDERS = 2
 
 
-def send_queued(*, account: Account, holder: str) -> list[ImportRun]:
+def send_queued(
+    *, account: Account, holder: str, is_stopping: Callable[[], bool] = never
+) -> list[ImportRun]:
     """Send the queued starts of `account`, oldest first; returns those sent.
+
+    Once `is_stopping()` no further one is taken: they stay queued for another
+    worker.
 
     At most two senders work for an account, over all processes; a third one
     leaves its starts to them, so that one slow account cannot occupy a worker.
@@ -26,24 +32,33 @@ def send_queued(*, account: Account, holder: str) -> list[ImportRun]:
     if name is None:
         return []
     try:
-        return _send_all(account, holder)
+        return _send_all(account, name, holder, is_stopping)
     finally:
         Lease.objects.release(name, holder=holder)
 
 
 def _free_sender(account: Account, holder: str) -> str | None:
-    seconds = settings.MCDASH_START_LEASE_SECONDS
     for number in range(1, SENDERS + 1):
         name = f"send:{account.pk}:{number}"
-        if Lease.objects.acquire(name, holder=holder, seconds=seconds):
+        if _hold(name, holder):
             return name
     return None
 
 
-def _send_all(account: Account, holder: str) -> list[ImportRun]:
+def _hold(name: str, holder: str) -> bool:
+    seconds = settings.MCDASH_START_LEASE_SECONDS
+    return Lease.objects.acquire(name, holder=holder, seconds=seconds)
+
+
+def _send_all(
+    account: Account, name: str, holder: str, is_stopping: Callable[[], bool]
+) -> list[ImportRun]:
     sent: dict[int, ImportRun] = {}
-    while run := _next_queued(account, list(sent)):
-        sent[run.pk] = send_start(run=run, holder=holder)
+    while not is_stopping() and _hold(name, holder):
+        run = _next_queued(account, list(sent))
+        if run is None:
+            break
+        sent[run.pk] = send_start(run=run, holder=holder, is_stopping=is_stopping)
     return list(sent.values())
 
 

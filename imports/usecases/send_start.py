@@ -37,7 +37,9 @@ from imports.models import (
     publish,
 )
 
+from .adopt_runs import adopt_runs
 from .ask_account import ask_account
+from .errors import AccountBusyError
 from .record_start import record_start
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
 
+NOTHING_SENT = (ErrorKind.UNAVAILABLE, ErrorKind.STOPPED)
 KIND_OF_ERROR = {
     AuthenticationError: ErrorKind.CREDENTIALS_REFUSED,
     RequestRefusedError: ErrorKind.REFUSED,
@@ -53,19 +56,27 @@ KIND_OF_ERROR = {
 }
 
 
-def send_start(*, run: ImportRun, holder: str) -> ImportRun:
+def never() -> bool:
+    return False
+
+
+def send_start(
+    *, run: ImportRun, holder: str, is_stopping: Callable[[], bool] = never
+) -> ImportRun:
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
-    A run that is no longer queued is left alone.
+    A run that is no longer queued is left alone; one that is claimed while the
+    worker is being stopped is not sent.
     """
     if run.status != RunStatus.QUEUED:
         return run
     try:
         if reason := _reason_not_to(run):
             return _not_started(run, *reason)
+        _adopt_first(run, holder)
         with connection.start_slot(run.account), ask_account(run.account) as client:
             client.authenticate()
-            return _claim_and_perform(run, client, holder)
+            return _claim_and_perform(run, client, holder, is_stopping)
     except StaleRunError as error:
         log.info("Run %s: %s", run.pk, error)
     except MarketingCloudError as error:
@@ -80,6 +91,12 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
         return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
     if run.account.starts_paused:
         return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
+    if run.account.is_breaker_open:
+        return (
+            ErrorKind.NOT_ANSWERING,
+            "Marketing Cloud does not answer for this account; nothing was sent. "
+            "Start it again once the account answers.",
+        )
     if run.account.credentials_refused_at:
         return (
             ErrorKind.CREDENTIALS_REFUSED,
@@ -89,11 +106,34 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
     return None
 
 
+def _adopt_first(run: ImportRun, holder: str) -> None:
+    """Before an account's first start: know its tasks, so that an unknown start is
+    not mistaken for an older one.
+    """
+    if run.account.last_adopted_at is not None:
+        return
+    try:
+        adopt_runs(account=run.account, holder=holder)
+    except AccountBusyError as error:
+        log.info("Run %s: %s", run.pk, error)
+    except (RequestRefusedError, OutcomeUnknownError) as error:
+        log.warning("Run %s starts without adoption: %s", run.pk, error.message)
+
+
 def _claim_and_perform(
-    run: ImportRun, client: MarketingCloudClient, holder: str
+    run: ImportRun,
+    client: MarketingCloudClient,
+    holder: str,
+    is_stopping: Callable[[], bool],
 ) -> ImportRun:
     claimed = time.monotonic()
     _claim(run, holder)
+    if is_stopping():
+        return _not_started(
+            run,
+            ErrorKind.STOPPED,
+            "The worker was stopped before it was sent; nothing was sent.",
+        )
     started = _perform(run, client, send_before=claimed + SEND_WITHIN_SECONDS)
     _persist(run, lambda: record_start(run=run, started=started))
     return run
@@ -183,7 +223,7 @@ def _not_started(
             details={"why": kind, "message": message},
             error_kind=kind,
             message=message,
-            sent_at=None if kind == ErrorKind.UNAVAILABLE else run.sent_at,
+            sent_at=None if kind in NOTHING_SENT else run.sent_at,
             answered_at=now,
             settled_at=now,
             **changes,

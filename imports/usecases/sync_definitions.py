@@ -75,8 +75,8 @@ def _store(account: Account, answer: DefinitionList) -> SyncReport:
         matcher = _Matcher(account)
         created, changed, seen = matcher.sort(answer.definitions, now)
         _write(created, changed, now)
-        missing = _mark_missing(account, matcher, seen, now)
-        if created or changed or missing:
+        missing, back = _mark_missing(account, matcher, seen, now)
+        if created or changed or missing or back:
             publish(accounts=[account])
         _note_sync(account, answer, now)
     return SyncReport(
@@ -182,8 +182,8 @@ def _write(
 
 def _mark_missing(
     account: Account, matcher: _Matcher, seen: set[int], now: datetime
-) -> int:
-    """Date what is missing, undate what came back; the number newly missing."""
+) -> tuple[int, int]:
+    """Date what is missing, undate what came back; how many of each."""
     stored = [*matcher.by_object.values(), *matcher.by_key.values()]
     newly = [
         d.pk for d in stored if d.pk not in seen and d.not_seen_since is None and d.pk
@@ -195,7 +195,7 @@ def _mark_missing(
     rows.filter(pk__in=newly).update(not_seen_since=now)
     back = [d.pk for d in stored if d.pk in seen and d.not_seen_since is not None]
     rows.filter(pk__in=back).update(not_seen_since=None, last_seen_at=now)
-    return len(newly)
+    return len(newly), len(back)
 
 
 def _note_sync(account: Account, answer: DefinitionList, now: datetime) -> None:

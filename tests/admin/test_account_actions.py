@@ -136,9 +136,9 @@ def test_starts_are_paused_and_resumed_for_each_account(
         "Nordlicht DE: starts are paused now.",
         "Nordlicht SE: starts were paused already.",
     ]
-    account.refresh_from_db()
-    assert account.starts_paused
-    assert account.revision > before
+    changed = Account.objects.get(pk=account.pk)
+    assert changed.starts_paused
+    assert changed.revision > before
     assert run_action(admin, "resume_starts", [account]) == [
         "Nordlicht DE: starts are allowed now."
     ]

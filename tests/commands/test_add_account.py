@@ -243,9 +243,7 @@ def test_a_value_that_cannot_be_is_named(
 
 
 def test_a_refusal_with_json_is_one_document_too(secrets: None) -> None:
-    ran = run(
-        "add_account", "Nordlicht DE", *TENANT, *CLIENT, "--mid", "x", "--json"
-    )
+    ran = run("add_account", "Nordlicht DE", *TENANT, *CLIENT, "--mid", "x", "--json")
     assert ran.code == 1
     assert ran.document == {"error": "mid: A MID is a number."}
     assert not Account.objects.exists()

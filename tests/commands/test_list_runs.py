@@ -66,7 +66,9 @@ def test_the_newest_run_comes_first() -> None:
         ImportRunFactory.create(
             completed=True, occurred_at=NOON + timedelta(hours=hours)
         )
-    hours = [record["queued_at"][11:13] for record in run("list_runs", "--json").document]
+    hours = [
+        record["queued_at"][11:13] for record in run("list_runs", "--json").document
+    ]
     assert hours == ["15", "14", "13"]
 
 

@@ -35,6 +35,8 @@ from tests.fakes import FAILS, WITH_ERRORS, Ending, FakeMarketingCloud, FakeTask
 
 pytestmark = pytest.mark.django_db
 
+KEY = "customers-daily"
+
 
 @pytest.fixture
 def account() -> Account:
@@ -44,7 +46,7 @@ def account() -> Account:
 def followed(
     account: Account,
     cloud: FakeMarketingCloud,
-    key: str = "customers-daily",
+    key: str = KEY,
     **how: Any,
 ) -> tuple[ImportRun, FakeTask]:
     """A running run and its task, which has no row yet."""

@@ -1,0 +1,185 @@
+"""`start_import` that is left: to the worker, by Ctrl-C, or to somebody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from imports.management.commands import start_import
+from imports.models import ImportRun, RunStatus
+from imports.tasks import HUEY
+from tests.commands.running import run
+from tests.factories import AccountFactory, ImportDefinitionFactory
+from tests.fakes import FakeMarketingCloud
+
+COMMAND = ("start_import", "Nordlicht DE", "customers-daily")
+
+
+@pytest.fixture
+def fake(cloud: FakeMarketingCloud, db: None) -> FakeMarketingCloud:
+    facts = cloud.add_definition("customers-daily")
+    ImportDefinitionFactory.create(
+        account=AccountFactory.create(name="Nordlicht DE"),
+        customer_key="customers-daily",
+        object_id=facts["ObjectID"],
+    )
+    return cloud
+
+
+@pytest.fixture
+def queue() -> Iterator[None]:
+    HUEY.flush()
+    yield
+    HUEY.flush()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+# --- to the worker -----------------------------------------------------------------
+
+
+def test_without_wait_the_run_is_queued_and_the_worker_is_told(
+    fake: FakeMarketingCloud, queue: None
+) -> None:
+    ran = run(*COMMAND)
+    one = ImportRun.objects.get()
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"Run {one.pk} is queued; the worker sends it.\n"
+    assert one.status == RunStatus.QUEUED
+    (task,) = HUEY.pending()
+    assert task.args == (one.account_id,)
+    assert fake.performed == []
+
+
+def test_without_wait_json_is_the_queued_run(
+    fake: FakeMarketingCloud, queue: None
+) -> None:
+    ran = run(*COMMAND, "--json")
+    assert ran.document == ImportRun.objects.get().as_record()
+    assert ran.document["status"] == "queued"
+
+
+def test_a_queue_that_does_not_answer_loses_no_run(
+    fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the queue's disk is full")
+
+    monkeypatch.setattr(HUEY.storage, "enqueue", fail)
+    ran = run(*COMMAND, "--json")
+    assert ran.code == 0
+    assert ran.document["status"] == "queued"
+    assert ImportRun.objects.get().status == RunStatus.QUEUED
+
+
+def test_with_wait_no_worker_and_no_queue_are_needed(
+    fake: FakeMarketingCloud, queue: None, looks_often: None
+) -> None:
+    fake.before["results_of_tasks"] = fake.finish
+    assert run(*COMMAND, "--wait").code == 0
+    assert fake.performed == ["customers-daily"]
+    assert HUEY.pending() == []
+
+
+# --- to somebody else --------------------------------------------------------------
+
+
+def test_a_run_that_a_person_withdraws_meanwhile_is_not_sent(
+    fake: FakeMarketingCloud,
+) -> None:
+    fake.before["authenticate"] = lambda: ImportRun.objects.update(status="withdrawn")
+    ran = run(*COMMAND, "--wait")
+    assert ran.code == 1
+    assert "Withdrawn" in ran.out
+    assert fake.performed == []
+
+
+def test_a_run_that_a_worker_takes_meanwhile_is_only_watched(
+    fake: FakeMarketingCloud, looks_often: None
+) -> None:
+    def take() -> None:
+        task = fake.add_task("customers-daily")
+        ImportRun.objects.update(status="running", task_id=task.task_id)
+
+    fake.before["authenticate"] = take
+    assert run(*COMMAND, "--wait").code == 0
+    assert fake.performed == []
+    assert ImportRun.objects.get().status == RunStatus.COMPLETED
+
+
+# --- by Ctrl-C ---------------------------------------------------------------------
+
+
+def test_ctrl_c_while_queued_withdraws(fake: FakeMarketingCloud) -> None:
+    fake.before["authenticate"] = interrupt
+    ran = run(*COMMAND, "--wait")
+    assert (ran.code, ran.err) == (130, "Withdrawn: nothing was sent.\n")
+    one = ImportRun.objects.get()
+    assert one.status == RunStatus.WITHDRAWN
+    assert one.events.last().actor_name == one.started_by_name  # type: ignore[union-attr]
+    assert fake.performed == []
+
+
+def test_ctrl_c_leaves_one_json_document_too(fake: FakeMarketingCloud) -> None:
+    fake.before["authenticate"] = interrupt
+    ran = run(*COMMAND, "--wait", "--json")
+    assert ran.code == 130
+    assert ran.document == ImportRun.objects.get().as_record()
+    assert ran.document["status"] == "withdrawn"
+
+
+def test_ctrl_c_on_the_wire_says_that_the_import_may_be_running(
+    fake: FakeMarketingCloud,
+) -> None:
+    fake.before["start_definition"] = interrupt
+    ran = run(*COMMAND, "--wait")
+    assert ran.code == 130
+    assert "the import may be running" in ran.err
+    assert ImportRun.objects.get().status == RunStatus.STARTING
+
+
+def test_ctrl_c_while_running_lets_the_import_go_on(
+    fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: interrupt())
+    ran = run(*COMMAND, "--wait")
+    one = ImportRun.objects.get()
+    assert (ran.code, ran.err) == (130, f"No longer waiting; run {one.pk} goes on.\n")
+    assert one.status == RunStatus.RUNNING
+
+
+def test_ctrl_c_just_when_a_worker_takes_the_run_withdraws_nothing(
+    fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdraw = start_import.withdraw_run
+
+    def take_first(**options: ImportRun) -> ImportRun:
+        ImportRun.objects.update(status="starting")
+        return withdraw(**options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(start_import, "withdraw_run", take_first)
+    fake.before["authenticate"] = interrupt
+    ran = run(*COMMAND, "--wait")
+    assert ran.code == 130
+    assert "Withdrawn" not in ran.err
+    assert ImportRun.objects.get().status == RunStatus.STARTING
+
+
+# --- a database that does not serve --------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_without_tables_is_a_sentence() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE imports_account RENAME TO gone")
+        try:
+            ran = run(*COMMAND, "--wait", "--json")
+        finally:
+            cursor.execute("ALTER TABLE gone RENAME TO imports_account")
+    assert ran.code == 1
+    assert "was “manage.py migrate” run?" in ran.document["error"]

@@ -1,0 +1,132 @@
+"""A wrong setting stops the start with a sentence, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = Fernet.generate_key().decode()
+
+
+def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py check` with these settings, and no others of ours."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MCDASH_", "DATABASE_URL", "DJANGO_"))
+    }
+    settings = {
+        "MCDASH_SECRET_KEY": "k" * 50,
+        "MCDASH_FIELD_KEYS": KEY,
+        "MCDASH_DATA_DIR": str(folder),
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=inherited | settings | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_least_settings_start(tmp_path: Path) -> None:
+    done = check(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "var"
+    assert check(folder).returncode == 0
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MCDASH_SECRET_KEY", "", "is not set"),
+        ("MCDASH_FIELD_KEYS", "", "is not set"),
+        ("MCDASH_FIELD_KEYS", f"{KEY},short", "Key 2 of MCDASH_FIELD_KEYS"),
+        ("MCDASH_DEBUG", "maybe", "must be 1 or 0"),
+        ("MCDASH_ALLOW_LOOPBACK", "2", "must be 1 or 0"),
+        ("MCDASH_DATA_DIR", "{folder}/a file/var", "cannot be made a folder"),
+        ("DATABASE_URL", "mysql://user:pass@host/db", "sqlite:/// or postgresql://"),
+        ("DATABASE_URL", "postgresql://user:pass@host:port/db", "is not an address"),
+        ("DATABASE_URL", "sqlite:///{folder}/nowhere/db", "there is no folder"),
+        ("MCDASH_QUEUE_URL", "amqp://host", "postgresql:// or redis://"),
+        ("MCDASH_QUEUE_URL", "redis://[bad", "is not an address"),
+        ("MCDASH_QUEUE_URL", "sqlite:///{folder}/nowhere/q", "there is no folder"),
+        ("MCDASH_CONNECT_TIMEOUT_SECONDS", "soon", "must be a whole number"),
+        ("MCDASH_READ_TIMEOUT_SECONDS", "0", "must be a whole number"),
+        ("MCDASH_CALL_DEADLINE_SECONDS", "-1", "must be a whole number"),
+        ("MCDASH_MAX_ANSWER_MB", "1.5", "must be a whole number"),
+        ("MCDASH_START_EXPIRES_SECONDS", "", "must be a whole number"),
+        ("MCDASH_START_LEASE_SECONDS", "604801", "must be a whole number"),
+        ("MCDASH_UNKNOWN_GRACE_SECONDS", "ten", "must be a whole number"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_a_sentence(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    (tmp_path / "a file").touch()
+    done = check(tmp_path, **{name: value.format(folder=tmp_path)})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mcdash cannot start: ")
+    assert line.endswith(".") or line.endswith(".)")
+    assert name in line
+    assert said in line
+
+
+def test_no_sentence_repeats_a_secret(tmp_path: Path) -> None:
+    done = check(tmp_path, MCDASH_FIELD_KEYS="my-secret-but-no-fernet-key")
+    assert "my-secret" not in done.stderr
+    done = check(tmp_path, DATABASE_URL="postgresql://user:my-secret@host:port/db")
+    assert "my-secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("deadline", "lease", "starts"),
+    [("180", "180", False), ("180", "181", True), ("300", "240", False)],
+)
+def test_a_claim_must_outlast_a_call(
+    tmp_path: Path, deadline: str, lease: str, starts: bool
+) -> None:
+    done = check(
+        tmp_path,
+        MCDASH_CALL_DEADLINE_SECONDS=deadline,
+        MCDASH_START_LEASE_SECONDS=lease,
+    )
+    assert (done.returncode == 0) is starts
+    assert ("must exceed MCDASH_CALL_DEADLINE_SECONDS" in done.stderr) is not starts
+
+
+def test_keys_made_by_setup_are_found_in_the_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "keys.env").write_text(
+        f"MCDASH_SECRET_KEY={'s' * 50}\nMCDASH_FIELD_KEYS={KEY}\n"
+    )
+    environment = {"MCDASH_SECRET_KEY": "", "MCDASH_FIELD_KEYS": ""}
+    assert "is not set" in check(tmp_path, **environment).stderr
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MCDASH_", "DATABASE_URL", "DJANGO_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=clean | {"MCDASH_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
