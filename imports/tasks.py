@@ -287,6 +287,15 @@ def _adopt(account: Account) -> Callable[[], object]:
     return lambda: adopt_runs(account=account, holder=new_holder())
 
 
+def prepare_queue(**_: object) -> None:
+    """Make the queue's tables, where its engine has any; after `migrate` and when a
+    worker starts, never on import: pages must load while the queue is down.
+    """
+    storage = getattr(HUEY, "storage", None)
+    if make_tables := getattr(storage, "initialize_schema", None):
+        make_tables()
+
+
 _starting = threading.Lock()
 _pulses: list[threading.Thread] = []
 
@@ -296,6 +305,7 @@ def start_pulse() -> None:
     """One pulse per worker process, whatever its number of threads."""
     with _starting:
         if not _pulses:
+            prepare_queue()
             thread = threading.Thread(target=pulse_forever, name="pulse", daemon=True)
             _pulses.append(thread)
             thread.start()

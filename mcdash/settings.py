@@ -7,6 +7,7 @@ sentence.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -90,6 +91,18 @@ def _field_keys() -> list[str]:
     return [key.strip() for key in keys]
 
 
+def _trusted_proxies() -> list[str]:
+    texts = [text.strip() for text in env.list("MCDASH_TRUSTED_PROXIES", default=[])]
+    for text in texts:
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"MCDASH_TRUSTED_PROXIES: {text!r} is no address and no network."
+            ) from error
+    return texts
+
+
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'mcdash.sqlite3'}")
     scheme = _scheme("DATABASE_URL", url)
@@ -126,9 +139,14 @@ def _huey() -> dict[str, Any]:
         storage = {
             "huey_class": "huey.SqliteHuey",
             "filename": _sqlite_file("MCDASH_QUEUE_URL", url),
+            "create_tables": False,
         }
     elif scheme in {"postgresql", "postgres"}:
-        storage = {"huey_class": "huey.PostgresHuey", "dsn": url}
+        storage = {
+            "huey_class": "huey.PostgresHuey",
+            "dsn": url,
+            "create_tables": False,
+        }
     elif scheme in {"redis", "rediss"}:
         storage = {"huey_class": "huey.PriorityRedisHuey", "url": url}
     else:
@@ -160,7 +178,7 @@ MCDASH_ALLOW_LOOPBACK = _flag("MCDASH_ALLOW_LOOPBACK")
 MCDASH_ENDPOINT_HOSTS = env.list(
     "MCDASH_ENDPOINT_HOSTS", default=["*.marketingcloudapis.com", "*.exacttarget.com"]
 )
-MCDASH_TRUSTED_PROXIES = env.list("MCDASH_TRUSTED_PROXIES", default=[])
+MCDASH_TRUSTED_PROXIES = _trusted_proxies()
 MCDASH_PROXY_URL = env.str("MCDASH_PROXY_URL", default="") or None
 MCDASH_CONNECT_TIMEOUT_SECONDS = _seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
 MCDASH_READ_TIMEOUT_SECONDS = _seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
@@ -284,7 +302,9 @@ CONTENT_SECURITY_POLICY = {
 }
 CSRF_FAILURE_VIEW = "imports.views.problems.form_refused"
 X_FRAME_OPTIONS = "DENY"
-SECURE_REFERRER_POLICY = "no-referrer"
+# With "no-referrer" browsers send "Origin: null" with forms, which Django's CSRF check
+# refuses; other hosts learn nothing either way.
+SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = not MCDASH_ALLOW_LOOPBACK
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 import redis
 
-from imports.management.processes import Children, free_port
+from tests.journeys.site import Site, wait_until
 
-ROOT = Path(__file__).resolve().parent.parent
 POSTGRES = os.environ.get("MCDASH_TEST_POSTGRES_URL", "")
 REDIS = os.environ.get("MCDASH_TEST_REDIS_URL", "")
 pytestmark = [
@@ -50,62 +46,26 @@ def redis_queue() -> Iterator[str]:
     server.close()
 
 
-class Site:
-    """mcdash's processes on one database and one queue."""
-
-    def __init__(self, folder: Path, database_url: str, queue_url: str) -> None:
-        chosen = {"DATABASE_URL": database_url, "MCDASH_QUEUE_URL": queue_url}
-        own = {"MCDASH_DATA_DIR": str(folder), "MCDASH_ALLOW_LOOPBACK": "1"}
-        self.env = os.environ | own | {key: url for key, url in chosen.items() if url}
-        self.children = Children(logs=folder / "logs")
-
-    def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, name: str, *arguments: str) -> None:
-        command = [sys.executable, "manage.py", *arguments]
-        self.children.start(name, command, env=self.env, folder=ROOT)
-
-    def last_run(self) -> dict[str, object]:
-        runs = json.loads(self.run("list_runs", "--origin", "command", "--json"))
-        found: dict[str, object] = runs[0]
-        return found
-
-
-def wait_for_the_end(site: Site) -> dict[str, object]:
-    until = time.monotonic() + 60
-    while (run := site.last_run())["status"] in {"queued", "starting", "running"}:
-        assert site.children.ended() is None
-        assert time.monotonic() < until, run
-        time.sleep(0.5)
-    return run
-
-
 @pytest.mark.parametrize("queue", ["postgresql", "redis"])
 def test_the_worker_runs_an_import_on(
     queue: str, database: str, redis_queue: str, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, database, redis_queue if queue == "redis" else database)
-    port = free_port(9300)
-    site.run("migrate", "--verbosity", "0")
-    with site.children:
-        site.start("sandbox", "run_sandbox", "--port", str(port), "--pace", "1")
-        site.run("add_sandbox_accounts", "--port", str(port))
-        site.run("sync_definitions", "Nordlicht DE")
-        site.start("worker", "run_huey")
-        site.run("start_import", "Nordlicht DE", "customers-daily")
-        run = wait_for_the_end(site)
+    queue_url = redis_queue if queue == "redis" else database
+    engines = {"DATABASE_URL": database, "MCDASH_QUEUE_URL": queue_url}
+    with Site(folder=tmp_path, extra=engines) as site:
+        site.start_sandbox("--pace", "1")
+        site.prepare()
+        site.must("sync_definitions")
+        worker = site.start("run_huey")
+        site.must("start_import", "Nordlicht DE", "customers-daily")
+        run = wait_until(lambda: ended_run(site), worker.log.name, seconds=60)
     assert run["status"] == "completed"
     assert run["task_id"]
-    assert run["errors"] == 0
     assert run["successful"]
+    assert [line["task_id"] for line in site.performed()] == [int(run["task_id"])]
+
+
+def ended_run(site: Site) -> dict[str, Any] | None:
+    (run,) = site.ours()
+    under_way = run["status"] in {"queued", "starting", "running"}
+    return None if under_way else run

@@ -87,11 +87,8 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
     form = AccountForm
     list_display = (
         "name",
-        "label",
         "health",
         "last_contact_at",
-        "not_answering_since",
-        "credentials_refused_at",
         "starts_paused",
         "definition_count",
         "last_synced_at",

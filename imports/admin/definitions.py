@@ -63,7 +63,7 @@ class ImportDefinitionAdmin(ReadOnlyAdmin[ImportDefinition]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportDefinition]:
-        return super().get_queryset(request).defer("strip")
+        return super().get_queryset(request).defer("strip", "facts")
 
     @admin.display(description="Name", ordering="name")
     def shown_name(self, definition: ImportDefinition) -> str:
@@ -91,6 +91,10 @@ class DefinitionVersionAdmin(ReadOnlyAdmin[DefinitionVersion]):
     search_help_text = "Name or customer key of the definition"
     ordering = ("-id",)
     fields = ("definition", "number", "seen_at", "digest", "facts_shown")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DefinitionVersion]:
+        unlisted = ("facts", "definition__facts", "definition__strip")
+        return super().get_queryset(request).defer(*unlisted)
 
     @admin.display(description="Definition")
     def definition_name(self, version: DefinitionVersion) -> str:

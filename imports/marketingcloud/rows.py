@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lxml import etree
@@ -143,19 +144,23 @@ def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     facts: dict[str, str] = {}
     destination_type = ""
     for node in row:
-        name = local(node)
         if len(node) == 0:
-            _keep(facts, name, node)
+            _keep(facts, _fact(node.tag), node)
             continue
-        if name == "DestinationObject":
+        if local(node) == "DestinationObject":
             destination_type = type_name(node)
         for inner in node:
-            _keep(facts, f"{name}.{local(inner)}", inner)
+            _keep(facts, _fact(node.tag, inner.tag), inner)
     return facts, destination_type
 
 
-def _keep(facts: dict[str, str], path: str, node: etree._Element) -> None:
-    name = _ANSWERS_TO.get(path)
+@lru_cache(maxsize=1024)  # an answer has few names and a great many elements
+def _fact(*tags: str) -> str | None:
+    """The property that an element answers, by its tag below its parent's."""
+    return _ANSWERS_TO.get(".".join(tag.rpartition("}")[2] for tag in tags))
+
+
+def _keep(facts: dict[str, str], name: str | None, node: etree._Element) -> None:
     if name is None or name in facts:
         return
     text = node.text

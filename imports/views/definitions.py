@@ -1,23 +1,48 @@
-"""`/definitions/`: find one among thousands; `/definitions/<id>/`: know it."""
+"""`/definitions/`: find one among thousands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.core.paginator import Paginator
-from django.db.models.functions import Lower
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, Min, Q
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+from django_htmx.http import replace_url, trigger_client_event
 
-from imports.filters import DefinitionFilter
-from imports.models import Account, ImportDefinition
+from imports.filters import DefinitionFilter, DefinitionSort, with_favourites
+from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
 
-from .access import SignedInRequest, may_start, signed_in, visible_definition
-from .facts import definition_in_words, facts_of
+from .access import SignedInRequest, signed_in, visible_definition
+from .facets import address, facets
+from .facts import Destination, destination_of, update_type_word, with_destination
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 
 PER_PAGE = 50
-RUNS_SHOWN = 20
+WRONG = {
+    "q": "A search has at most 200 characters.",
+    "account": "There is no such account among yours.",
+    "status": "There is no such status.",
+    "update": "There is no such update type.",
+    "show": "There is no such filter.",
+    "sort": "There is no such order.",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DefinitionRow:
+    """A definition as the list shows it; `active` is the id of a run under way."""
+
+    definition: ImportDefinition
+    destination: Destination
+    update_word: str
+    is_favourite: bool
+    may_start: bool
+    active: int | None
 
 
 @signed_in
@@ -25,87 +50,142 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
     version = page_version(request.user)
     if is_unchanged(request, version):
         return nothing_changed()
-    context = _list_context(request)
+    context = _context(request)
     context["live"] = live(
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any(d.last_run and d.last_run.is_active for d in context["page"]),
+        is_moving=any(row.active for row in context["rows"]),
     )
     if request.htmx and request.htmx.target == "results":
-        return _results(request, context)
-    return answer(
+        return _found(request, context)
+    response = answer(
         request, "imports/definitions.html", "imports/_definitions_parts.html", context
     )
+    if context["wrong"] and not request.htmx:
+        response.status_code = 400
+    return response
 
 
-def _results(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
+def _found(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
     """What the search field swaps while one types."""
-    return render(request, "imports/_definitions_found.html", context)
-
-
-def _list_context(request: SignedInRequest) -> dict[str, Any]:
-    everything = ImportDefinition.objects.visible_to(request.user).filter(
-        not_seen_since=None
+    status = 422 if context["wrong"] else 200
+    response = render(
+        request, "imports/_definitions_found.html", context, status=status
     )
-    found = DefinitionFilter(request.GET, everything, request=request)
+    n = context["page"].paginator.count
+    said = f"{n:,} definition{'' if n == 1 else 's'} found."
+    trigger_client_event(response, "mcdash:announce", {"sentences": [said]})
+    return replace_url(response, request.path + address(request.GET))
+
+
+def _context(request: SignedInRequest) -> dict[str, Any]:
+    wanted = _wanted(request)
+    visible = ImportDefinition.objects.visible_to(request.user)
+    found = DefinitionFilter(
+        wanted, with_favourites(visible, request.user), request=request
+    )
     is_valid = found.is_valid()
-    ordered = (
-        (found.qs if is_valid else everything.none())
-        .select_related("account", "last_run")
-        .order_by(Lower("name"), "account__name", "pk")
-    )
-    page = Paginator(ordered, PER_PAGE).get_page(request.GET.get("page"))
+    page = _page(found.qs if is_valid else found.queryset.none(), wanted)
     return {
-        "filter": found,
-        "filter_errors": [] if is_valid else _errors(found),
+        "wanted": wanted,
+        "wrong": [WRONG[name] for name in found.errors],
+        "groups": facets(found) if is_valid else [],
+        "sorts": DefinitionSort.choices,
+        "kept": {k: wanted.get(k) for k in ("account", "status", "update", "show")},
         "page": page,
-        "found": page.paginator.count,
-        "total": everything.count(),
-        "accounts": list(Account.objects.visible_to(request.user).order_by("name")),
-        "startable": set(
-            Account.objects.startable_by(request.user).values_list("pk", flat=True)
-        ),
-        "query": _query_without(request, "since", "page"),
+        "rows": _rows(request.user, list(page)),
+        "newer_url": _page_url(wanted, page.number - 1) if page.has_previous() else "",
+        "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
+        "total": visible.filter(not_seen_since=None).count(),
+        "accounts": _accounts(request.user),
     }
 
 
-def _errors(found: DefinitionFilter) -> list[str]:
+def _wanted(request: SignedInRequest) -> QueryDict:
+    """What was asked for; a NUL is in no text of ours, so none is searched for."""
+    wanted = request.GET.copy()
+    if "q" in wanted:
+        wanted["q"] = wanted["q"].replace("\x00", "")
+    return wanted
+
+
+def _page(found: Any, wanted: QueryDict) -> Page[int]:
+    pages = Paginator(found.values_list("pk", flat=True), PER_PAGE)
+    return pages.get_page(wanted.get("page"))
+
+
+def _page_url(wanted: QueryDict, number: int) -> str:
+    return f"{address(wanted)}&page={number}"
+
+
+def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
+    """The definitions of a page in their order, in a constant number of queries."""
+    definitions = with_destination(
+        with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
+    ).select_related("account", "last_run__account")
+    by_pk = {definition.pk: definition for definition in definitions}
+    active = dict(
+        ImportRun.objects.active()
+        .filter(definition__in=shown)
+        .order_by("occurred_at")
+        .values_list("definition", "pk")
+    )
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     return [
-        f"{name}: {error}" for name, errors in found.errors.items() for error in errors
+        DefinitionRow(
+            definition=by_pk[pk],
+            destination=destination_of(by_pk[pk]),
+            update_word=update_type_word(by_pk[pk].update_type),
+            is_favourite=getattr(by_pk[pk], "is_favourite", False),
+            may_start=is_startable(by_pk[pk], startable),
+            active=active.get(pk),
+        )
+        for pk in shown
+        if pk in by_pk
     ]
 
 
-def _query_without(request: SignedInRequest, *names: str) -> str:
-    query = request.GET.copy()
-    for name in names:
-        query.pop(name, None)
-    return query.urlencode()
+def is_startable(definition: ImportDefinition, startable: set[int]) -> bool:
+    """Whether Start is offered, given the ids of the reader's startable accounts."""
+    return definition.account_id in startable and definition.not_seen_since is None
+
+
+def _accounts(user: User) -> dict[str, Any]:
+    """How many accounts the reader has, and since when the oldest stands unsynced."""
+    return Account.objects.visible_to(user).aggregate(
+        n=Count("pk"),
+        unsynced=Count("pk", filter=Q(last_synced_at=None, is_active=True)),
+        synced_at=Min("last_synced_at", filter=Q(is_active=True)),
+    )
 
 
 @signed_in
-def definition(request: SignedInRequest, pk: int) -> HttpResponse:
+@require_POST
+def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Keep a definition at hand (`wanted=1`) or let it go (`wanted=0`).
+
+    It says what is wanted rather than "the other one", so that a repeated press
+    changes nothing.
+    """
     shown = visible_definition(request.user, pk)
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
-    runs = shown.runs.select_related("account", "definition").latest_first()
-    active = shown.runs.active().select_related("account", "definition").first()
-    context = {
-        "definition": shown,
-        "in_words": definition_in_words(shown),
-        "facts": facts_of(shown),
-        "versions": list(shown.versions.all()[:10]),
-        "runs": list(runs[:RUNS_SHOWN]),
-        "active": active,
-        "may_start": may_start(request.user, shown),
-        "live": live(
-            request,
-            version,
-            title=f"{shown.shown_name} · mcdash",
-            is_moving=active is not None,
-        ),
-    }
-    return answer(
-        request, "imports/definition.html", "imports/_definition_parts.html", context
-    )
+    is_wanted = request.POST.get("wanted") == "1"
+    kept = Favourite.objects.filter(user=request.user, definition=shown)
+    if is_wanted:
+        Favourite.objects.get_or_create(user=request.user, definition=shown)
+    else:
+        kept.delete()
+    if not request.htmx:
+        return redirect(_way_back(request))
+    context = {"definition": shown, "is_favourite": is_wanted}
+    return render(request, "imports/_star.html", context)
+
+
+def _way_back(request: SignedInRequest) -> str:
+    """The page the star was pressed on, if it is one of ours."""
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return wanted
+    return reverse("imports:definition_list")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
-from imports.models import ImportDefinition
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from imports.models import ImportDefinition, ImportRun
 
 HOW = {
     "addandupdate": ("Add and update", "adding new rows and updating known ones"),
@@ -37,6 +41,8 @@ NAMES = {
     "StandardQuotedStrings": "Double quotes qualify texts",
     "DateFormattingLocale.LocaleCode": "Date format",
 }
+YES_NO = {"true": "yes", "false": "no"}
+ERRORS = {"true": "left out, the rest is loaded", "false": "stop the import"}
 
 
 def update_type_word(update_type: str) -> str:
@@ -51,11 +57,69 @@ def tolerates_errors(definition: ImportDefinition) -> bool | None:
     return known.get(str(definition.facts.get("AllowErrors", "")).casefold())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """What a definition loads into: "data extension", "list" or another kind, and
+    its name; empty as far as Marketing Cloud did not tell.
+    """
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name or self.kind.capitalize() or "–"
+
+    @property
+    def in_words(self) -> str:
+        """For the middle of a sentence: "the data extension price_list"."""
+        if self.name:
+            return f"the {self.kind} {self.name}" if self.kind else self.name
+        return f"a {self.kind}" if self.kind else ""
+
+
+KINDS = {"data extensions": "data extension", "subscriber list": "list"}
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def with_destination(
+    definitions: QuerySet[ImportDefinition],
+) -> QuerySet[ImportDefinition]:
+    """`definitions` with what their latest result says of the destination.
+
+    A definition gives an id that no person knows; a result gives the key.
+    """
+    told = ImportRun.objects.filter(definition=OuterRef("pk")).exclude(import_type="")
+    latest = told.latest_first()
+    return definitions.annotate(
+        result_destination=Subquery(latest.values("destination_id")[:1]),
+        result_type=Subquery(latest.values("import_type")[:1]),
+    )
+
+
+def destination_of(definition: ImportDefinition) -> Destination:
+    """What `definition` loads into; one query unless `with_destination` was used."""
+    if not hasattr(definition, "result_type"):
+        found = with_destination(ImportDefinition.objects.filter(pk=definition.pk))
+        definition = found.get()
+    kind = getattr(definition, "result_type", None) or ""
+    kind = KINDS.get(kind.casefold(), kind) or _kind_by_id(definition.destination)
+    names = (getattr(definition, "result_destination", None), definition.destination)
+    known = [name for name in names if name and not GUID.fullmatch(name)]
+    return Destination(kind=kind, name=known[0] if known else "")
+
+
+def _kind_by_id(destination: str) -> str:
+    if GUID.fullmatch(destination):
+        return "data extension"
+    return "list" if destination.isdecimal() else ""
+
+
 def definition_in_words(definition: ImportDefinition) -> list[str]:
     """What it does, in sentences."""
     _, how = HOW.get(definition.update_type.casefold(), ("", ""))
     source = definition.file_spec or "a file whose pattern is not known"
-    goal = f" into {definition.destination}" if definition.destination else ""
+    into = destination_of(definition).in_words
+    goal = f" into {into}" if into else ""
     sentences = [f"Loads {source}{goal}{', ' + how if how else ''}."]
     match tolerates_errors(definition):
         case True:
@@ -65,14 +129,29 @@ def definition_in_words(definition: ImportDefinition) -> list[str]:
     return sentences
 
 
-def facts_of(definition: ImportDefinition) -> list[tuple[str, Any]]:
+def facts_of(definition: ImportDefinition) -> list[tuple[str, str]]:
     """Every retrieved fact under a readable name, in the order of the list above."""
     order = {name: position for position, name in enumerate(NAMES)}
     names = sorted(definition.facts, key=lambda n: (order.get(n, len(order)), n))
-    return [(NAMES.get(name, name), definition.facts[name]) for name in names]
+    return [
+        (NAMES.get(name, name), fact_text(name, definition.facts[name]))
+        for name in names
+    ]
+
+
+def fact_text(name: str, value: Any) -> str:
+    """A fact as people read it; a dash for what is empty."""
+    text = "" if value is None else str(value)
+    if name == "UpdateType":
+        return update_type_word(text) or "–"
+    words = ERRORS if name == "AllowErrors" else YES_NO
+    return words.get(text.casefold(), text) or "–"
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """What differs between two versions: name, before, after."""
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return [(NAMES.get(n, n), old.get(n), new.get(n)) for n in sorted(names)]
+    return [
+        (NAMES.get(n, n), fact_text(n, old.get(n)), fact_text(n, new.get(n)))
+        for n in sorted(names)
+    ]

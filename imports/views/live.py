@@ -6,69 +6,94 @@ swapped out of band.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists
+from django.db.models import Count, Exists, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django_htmx.http import trigger_client_event
 
-from imports.models import (
-    ENDED,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    RunStatus,
-    User,
-    Worker,
-)
+from imports.models import ENDED, Account, ImportRun, RunStatus, User, Worker
 
 from .access import SignedInRequest
+from .needs import accounts_in_trouble, runs_in_need
 
 FAST_SECONDS = 3
 QUIET_SECONDS = 20
 WORKER_SILENT_AFTER = timedelta(seconds=60)
 MOST_SENTENCES = 5
+STATE_OF_RUN = {
+    RunStatus.FAILED: "failed",
+    RunStatus.NOT_STARTED: "failed",
+    RunStatus.UNKNOWN: "attention",
+    RunStatus.LOST: "attention",
+    RunStatus.COMPLETED_WITH_ERRORS: "attention",
+    RunStatus.QUEUED: "running",
+    RunStatus.STARTING: "running",
+    RunStatus.RUNNING: "running",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
-    """The greatest revision that the reader may see, and whether a worker lives."""
+    """What a page depends on: the greatest revision that the reader may see,
+    whether a worker lives, and the reader's day.
+    """
 
     number: int
     worker_is_silent: bool
+    day: dt.date = field(default_factory=timezone.localdate)
 
     def __str__(self) -> str:
-        return f"{self.number}{'s' if self.worker_is_silent else ''}"
+        return f"{self.number}-{self.day:%j}{'s' if self.worker_is_silent else ''}"
+
+
+def _beating() -> QuerySet[Worker]:
+    return Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
 
 
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query."""
-    beating = Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
     newest = (
         Account.objects.visible_to(user)
-        .annotate(heard=Exists(beating))
+        .annotate(heard=Exists(_beating()))
         .order_by("-revision")
         .values_list("revision", "heard")
         .first()
     )
-    number, heard = newest or (0, beating.exists())
+    number, heard = newest or (0, _beating().exists())
     return PageVersion(number=number, worker_is_silent=not heard)
+
+
+def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
+    """The run, or 404, and its page's version in the same query: a run's page
+    follows that run's account alone.
+    """
+    runs = ImportRun.objects.visible_to(user).select_related("account", "definition")
+    run = get_object_or_404(runs.annotate(heard=Exists(_beating())), pk=pk)
+    return run, PageVersion(
+        number=run.account.revision, worker_is_silent=not run.heard
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Live:
-    """What `#live` says: where and how often to ask, the tab's title and icon."""
+    """What `#live` says: where and how often to ask, the tab's title and icon; and
+    what every page shows of the whole: how much needs the reader, a silent worker.
+    """
 
     url: str
     seconds: int
     title: str
     state: str
     worker_is_silent: bool
+    attention_count: int
 
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
@@ -87,26 +112,52 @@ def live(
     is_moving: bool,
     is_over: bool = False,
 ) -> Live:
-    """How the page goes on: fast while something can change, 0 when all is final."""
-    failed, running = _state_counts(request.user)
+    """How a page over many runs goes on: fast while something on it can change,
+    0 when all is final.
+    """
+    failed, needy, is_running = _state(request.user)
+    state = "failed" if failed else "attention" if needy else ""
+    return Live(
+        url=_poll_url(request, version),
+        seconds=_pace(is_moving=is_moving, is_over=is_over),
+        title=f"({failed} failed) {title}" if failed else title,
+        state=state or ("running" if is_running else "quiet"),
+        worker_is_silent=version.worker_is_silent,
+        attention_count=needy,
+    )
+
+
+def live_of_run(
+    request: SignedInRequest, version: PageVersion, run: ImportRun, *, is_over: bool
+) -> Live:
+    """How the page of one run goes on: its title and icon tell of that run."""
+    return Live(
+        url=_poll_url(request, version),
+        seconds=_pace(is_moving=run.is_active, is_over=is_over),
+        title=f"{run.get_status_display()}: {run.shown_name[:80]} · mcdash",
+        state=STATE_OF_RUN.get(RunStatus(run.status), "quiet"),
+        worker_is_silent=version.worker_is_silent and not is_over,
+        attention_count=_state(request.user)[1],
+    )
+
+
+def _poll_url(request: SignedInRequest, version: PageVersion) -> str:
     query = request.GET.copy()
     query["since"] = str(version)
-    return Live(
-        url=f"{request.path}?{query.urlencode()}",
-        seconds=0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS,
-        title=f"({failed} failed) {title}" if failed else title,
-        state="failed" if failed else "running" if running else "quiet",
-        worker_is_silent=version.worker_is_silent,
-    )
+    return f"{request.path}?{query.urlencode()}"
 
 
-def _state_counts(user: User) -> tuple[int, int]:
-    """Definitions whose last run failed within a day, and runs under way."""
-    failed = ImportDefinition.objects.visible_to(user).filter(
-        last_run__status=RunStatus.FAILED,
-        last_run__occurred_at__gte=Now() - timedelta(days=1),
-    )
-    return failed.count(), ImportRun.objects.visible_to(user).active().count()
+def _pace(*, is_moving: bool, is_over: bool) -> int:
+    return 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS
+
+
+def _state(user: User) -> tuple[int, int, bool]:
+    """How many runs failed and how much needs the reader; whether anything runs."""
+    failed = Count("pk", filter=Q(status=RunStatus.FAILED))
+    runs = runs_in_need(user).order_by().aggregate(failed=failed, all=Count("pk"))
+    troubles = accounts_in_trouble(user).count()
+    is_running = ImportRun.objects.visible_to(user).active().exists()
+    return runs["failed"], runs["all"] + troubles, is_running
 
 
 def answer(
@@ -115,7 +166,7 @@ def answer(
     """The whole page, or for a poll its parts with what happened in sentences."""
     if "since" not in request.GET or not request.htmx:
         return render(request, page, context)
-    response = render(request, parts, context)
+    response = render(request, parts, context | {"oob": True})
     sentences = _sentences(request)
     if sentences:
         trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
@@ -132,4 +183,4 @@ def _sentences(request: SignedInRequest) -> list[str]:
         .select_related("definition")
         .order_by("-revision")[:MOST_SENTENCES]
     )
-    return [f"{run.shown_name}: {run.get_status_display()}." for run in runs]
+    return [f"{run.shown_name[:80]}: {run.get_status_display()}." for run in runs]

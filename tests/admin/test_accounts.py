@@ -223,8 +223,11 @@ def test_an_account_that_was_never_used_can_be_deleted(admin: Client) -> None:
     assert (entry.action, entry.object_label) == ("account_deleted", account.name)
 
 
-def test_the_secret_is_no_filter(admin: Client) -> None:
+def test_the_secret_is_no_filter_but_others_are(admin: Client) -> None:
+    switched_off = AccountFactory.create(is_active=False)
     AccountFactory.create()
+    shown = admin.get(f"{LIST}?is_active__exact=0").context["cl"].result_list
+    assert list(shown) == [switched_off]
     assert admin.get(f"{LIST}?secret__startswith=g").status_code == 400
 
 

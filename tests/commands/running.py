@@ -43,6 +43,5 @@ def _code(name: str, arguments: tuple[str, ...]) -> int:
         options = vars(command.create_parser("manage.py", name).parse_args(arguments))
         command.execute(*options.pop("args", ()), **options)
     except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
+        return int(end.code or 0)
     return 0

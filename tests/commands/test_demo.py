@@ -8,14 +8,13 @@ import re
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -23,11 +22,10 @@ from pytest_django import Settings
 
 from imports.management.commands import demo
 from imports.management.demo_people import ensure_demo_people
+from imports.management.processes import free_port
 from imports.management.sandbox_accounts import ensure_sandbox_accounts
 from imports.models import Account, AccountToken, User, database_now
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
+from tests.journeys.site import Site
 
 # --- accounts and people ---------------------------------------------------------
 
@@ -134,21 +132,13 @@ def test_a_second_demo_on_the_same_data_is_refused(
 
 
 class RunningDemo:
-    """`manage.py demo` as a process, and what it printed so far."""
+    """`manage.py demo` of a site as a process, and what it printed so far."""
 
-    def __init__(self, data: Path, first_port: int) -> None:
+    def __init__(self, site: Site, first_port: int) -> None:
         ports = ("--port", str(first_port), "--sandbox-port", str(first_port + 1))
-        self.data = data
-        self.output = data / "output.txt"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "demo", *ports],
-                cwd=ROOT,
-                env=os.environ | {"MCDASH_DATA_DIR": str(data)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self.folder = site.folder
+        self.part = site.start("demo", *ports)
+        self.process = self.part.process
 
     def address(self) -> str:
         """The last line, once everything is up."""
@@ -160,19 +150,19 @@ class RunningDemo:
         return found[1]
 
     def said(self) -> str:
-        return self.output.read_text()
+        return self.part.said
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
     def passwords(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads((self.data / "demo.json").read_text())
+        found: dict[str, str] = json.loads((self.folder / "demo.json").read_text())
         return found
 
     def processes(self) -> dict[int, str]:
         """Every living process that was started with this demo's data folder."""
-        mark = f"MCDASH_DATA_DIR={self.data}".encode()
+        mark = f"MCDASH_DATA_DIR={self.folder}".encode()
         return {
             int(folder.name): command_line(folder)
             for folder in Path("/proc").iterdir()
@@ -195,22 +185,28 @@ def command_line(folder: Path) -> str:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "var"
-    folder.mkdir()
-    return folder
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(folder=tmp_path / "var") as site:
+        yield site
 
 
 def unused_port() -> int:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        port: int = attempt.getsockname()[1]
-    return port
+    """A port that nobody else tries, below those that the system gives away."""
+    return free_port(20_000 + os.getpid() % 10_000)
 
 
 @contextmanager
-def running_demo(data: Path, first_port: int) -> Iterator[RunningDemo]:
-    running = RunningDemo(data, first_port)
+def taken(port: int) -> Iterator[None]:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        server.listen()
+        yield
+
+
+@contextmanager
+def running_demo(site: Site, first_port: int) -> Iterator[RunningDemo]:
+    running = RunningDemo(site, first_port)
     try:
         yield running
     finally:
@@ -228,16 +224,10 @@ def get(address: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
-def history(data: Path) -> list[dict[str, object]]:
-    """What `list_runs` tells about this data folder."""
-    listed = subprocess.run(
-        [sys.executable, "manage.py", "list_runs", "--json", "--limit", "5000"],
-        cwd=ROOT,
-        env=os.environ | {"MCDASH_DATA_DIR": str(data)},
-        capture_output=True,
-        check=True,
+def history(site: Site) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        site.must("list_runs", "--json", "--limit", "5000")
     )
-    found: list[dict[str, object]] = json.loads(listed.stdout)
     return found
 
 
@@ -248,8 +238,8 @@ needs_proc = pytest.mark.skipif(
 
 @pytest.mark.slow
 @needs_proc
-def test_the_demo_serves_pages_and_ends_without_a_process_left(data: Path) -> None:
-    with running_demo(data, unused_port()) as running:
+def test_the_demo_serves_pages_and_ends_without_a_process_left(site: Site) -> None:
+    with running_demo(site, unused_port()) as running:
         address = running.address()
         assert get(address, "/login/")[0] == 200
         for name, password in running.passwords().items():
@@ -263,31 +253,30 @@ def test_the_demo_serves_pages_and_ends_without_a_process_left(data: Path) -> No
 
 @pytest.mark.slow
 @needs_proc
-def test_a_second_start_steps_over_busy_ports_and_keeps_data(data: Path) -> None:
+def test_a_second_start_steps_over_busy_ports_and_keeps_data(site: Site) -> None:
     first_port = unused_port()
-    with running_demo(data, first_port) as running:
+    with running_demo(site, first_port) as running:
         running.address()
-        passwords, runs = running.passwords(), history(data)
+        passwords, runs = running.passwords(), history(site)
         assert {run["origin"] for run in runs} == {"outside"}
         assert running.end(signal.SIGINT) == 0
-    with socket.socket() as taken, socket.socket() as also_taken:
-        taken.bind(("127.0.0.1", first_port))
-        also_taken.bind(("127.0.0.1", first_port + 1))
-        taken.listen()
-        also_taken.listen()
-        with running_demo(data, first_port) as running:
-            assert get(running.address(), "/login/")[0] == 200
-            assert running.passwords() == passwords
-            kept = {run["task_id"] for run in runs}
-            again = [run["task_id"] for run in history(data)]
-            assert kept <= set(again)
-            assert len(again) == len(set(again))
+    with (
+        taken(first_port),
+        taken(first_port + 1),
+        running_demo(site, first_port) as running,
+    ):
+        assert get(running.address(), "/login/")[0] == 200
+        assert running.passwords() == passwords
+        kept = {run["task_id"] for run in runs}
+        again = [run["task_id"] for run in history(site)]
+        assert kept <= set(again)
+        assert len(again) == len(set(again))
 
 
 @pytest.mark.slow
 @needs_proc
-def test_a_part_that_dies_is_named_and_ends_the_rest(data: Path) -> None:
-    with running_demo(data, unused_port()) as running:
+def test_a_part_that_dies_is_named_and_ends_the_rest(site: Site) -> None:
+    with running_demo(site, unused_port()) as running:
         running.address()
         (worker,) = (
             pid for pid, line in running.processes().items() if "run_huey" in line

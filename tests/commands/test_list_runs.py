@@ -13,10 +13,11 @@ from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFa
 pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
-FIELDS = (
-    "id account customer_key status phase task_id total_rows successful duplicated "
-    "errors origin started_by queued_at started_at finished_at message"
-).split()
+FIELDS = [
+    *("id", "account", "customer_key", "status", "phase", "task_id"),
+    *("total_rows", "successful", "duplicated", "errors", "origin", "started_by"),
+    *("queued_at", "started_at", "finished_at", "message"),
+]
 
 
 def test_each_run_has_the_fields_of_the_interface_in_order() -> None:

@@ -279,7 +279,7 @@ def test_a_login_without_a_name_is_its_number(
         (NAME, "customers-daily", "--timeout", "0"),
         (NAME, "customers-daily", "--timeout", "soon"),
         (NAME, "customers-daily", "--as"),
-        (NAME, "customers-daily", "--force"),
+        (NAME, "customers-daily", "--again"),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:

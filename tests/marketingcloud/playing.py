@@ -155,12 +155,15 @@ def hang(data: bytes = b"") -> Play:
 
 
 def drip(head: bytes, *, every_seconds: float = 0.02) -> Play:
-    """The head at once, then one byte after another without end."""
+    """The head at once, then one byte after another for some ten seconds."""
 
     def act(handler: Handler) -> None:
         handler.write(head)
-        while not handler.server.over.wait(every_seconds):
+        for _ in range(int(10 / every_seconds)):
+            if handler.server.over.wait(every_seconds):
+                return
             handler.write(b"a")
+        handler.hang_up()
 
     return Play(act=act)
 

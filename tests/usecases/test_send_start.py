@@ -22,14 +22,12 @@ from imports.models import (
     ImportDefinition,
     ImportRun,
     Lease,
-    RunEvent,
     RunStatus,
     database_now,
 )
+from imports.models.account import BREAKER_OPENS_AT
 from imports.usecases import send_start as module
-from imports.usecases.adopt_runs import adopt_runs
 from imports.usecases.send_start import send_start
-from imports.usecases.settle_overdue import settle_overdue
 from imports.usecases.start_import import start_import
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeDoor, FakeMarketingCloud
@@ -211,6 +209,11 @@ def test_an_address_that_is_not_allowed_sends_nothing(
     [
         ({"starts_paused": True}, ErrorKind.PAUSED, "Starts are paused"),
         (
+            {"failures_in_row": BREAKER_OPENS_AT},
+            ErrorKind.NOT_ANSWERING,
+            "does not answer",
+        ),
+        (
             {"credentials_refused_at": "2026-03-18T12:00:00Z"},
             ErrorKind.CREDENTIALS_REFUSED,
             "refused the account's credentials",
@@ -292,81 +295,6 @@ def test_who_loses_the_claim_does_not_touch_the_winners_run(
     assert run.message == ""
 
 
-def let_the_lease_end(run: ImportRun) -> None:
-    over = database_now() - timedelta(seconds=1)
-    ImportRun.objects.filter(pk=run.pk).update(claim_expires_at=over)
-    settle_overdue()
-
-
-def test_an_answer_after_the_lease_still_counts(
-    run: ImportRun, cloud: FakeMarketingCloud
-) -> None:
-    cloud.after["start_definition"] = lambda: let_the_lease_end(run)
-    run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.RUNNING, "")
-    assert run.task_id in cloud.tasks
-    assert kinds(run) == ["queued", "claimed", "unanswered", "accepted"]
-
-
-def test_a_refusal_after_the_lease_still_counts(
-    run: ImportRun, cloud: FakeMarketingCloud
-) -> None:
-    cloud.before["start_definition"] = lambda: let_the_lease_end(run)
-    cloud.fail("start_definition", RequestRefusedError("No.", code="43060"))
-    run = send(run)
-    assert (run.status, run.error_code) == (RunStatus.NOT_STARTED, "43060")
-
-
-def test_no_answer_after_the_lease_leaves_the_run_unknown(
-    run: ImportRun, cloud: FakeMarketingCloud
-) -> None:
-    cloud.before["start_definition"] = lambda: let_the_lease_end(run)
-    cloud.fail("start_definition", OutcomeUnknownError("Cut off."))
-    run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.LEASE_OVER)
-
-
-def test_a_task_adopted_before_its_answer_came_is_merged_into_our_run(
-    run: ImportRun, cloud: FakeMarketingCloud
-) -> None:
-    def adopted_meanwhile() -> None:
-        (task,) = cloud.tasks.values()
-        ImportRunFactory.create(
-            definition=run.definition,
-            outside=True,
-            running=True,
-            task_id=task.task_id,
-            phase="Processing",
-            total_rows=300,
-        ).record("adopted", details={"phase": "Processing"})
-        ImportDefinition.objects.update(last_run=ImportRun.objects.latest("pk"))
-
-    cloud.after["start_definition"] = adopted_meanwhile
-    run = send(run)
-    assert list(ImportRun.objects.all()) == [run]
-    assert (run.status, run.phase, run.total_rows) == ("running", "Processing", 300)
-    assert run.origin == "dashboard"
-    assert run.definition
-    assert run.definition.last_run == run
-    assert sorted(kinds(run)) == sorted(
-        ["queued", "claimed", "adopted", "accepted", "merged"]
-    )
-    assert RunEvent.objects.count() == 5
-
-
-def test_adoption_waits_while_a_start_is_on_the_wire(
-    run: ImportRun, cloud: FakeMarketingCloud
-) -> None:
-    def look_around() -> None:
-        cloud.advance()
-        report = adopt_runs(account=run.account, holder="another")
-        assert (report.adopted, report.waiting) == (0, 1)
-
-    cloud.after["start_definition"] = look_around
-    assert send(run).status == RunStatus.RUNNING
-    assert ImportRun.objects.count() == 1
-
-
 def test_an_answer_that_contradicts_itself_is_a_start_and_keeps_the_words(
     run: ImportRun, cloud: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,3 +331,48 @@ def test_a_run_that_ends_unstarted_is_drawn_on_its_definition(
     assert run.definition
     assert [bar["status"] for bar in run.definition.strip] == ["not_started"]
     assert run.revision == run.account.revision
+
+
+def test_a_worker_that_is_stopped_after_its_claim_sends_nothing(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    send_start(run=run, holder="worker", is_stopping=lambda: True)
+    run.refresh_from_db()
+    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.STOPPED)
+    assert run.sent_at is None
+    assert cloud.performed == []
+
+
+def test_before_an_accounts_first_start_its_tasks_are_known(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    older = cloud.add_task("customers-daily")
+    run = send(run)
+    adopted = ImportRun.objects.get(task_id=older.task_id)
+    assert adopted.origin == "outside"
+    assert run.status == RunStatus.RUNNING
+    again = start_import(
+        definition=ImportDefinitionFactory.create(account=run.account), started_by=None
+    )
+    send(again)
+    assert cloud.calls["results_of_definitions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RequestRefusedError("API Permission Failed."), RunStatus.RUNNING),
+        (OutcomeUnknownError("Cut off."), RunStatus.RUNNING),
+        (UnavailableError("Nothing was sent."), RunStatus.NOT_STARTED),
+        (AuthenticationError("Login failed."), RunStatus.NOT_STARTED),
+    ],
+)
+def test_where_tasks_cannot_be_read_a_start_is_sent_if_it_can_be(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    error: MarketingCloudError,
+    status: RunStatus,
+) -> None:
+    cloud.fail("results_of_definitions", error)
+    assert send(run).status == status
+    assert len(cloud.performed) == (status == RunStatus.RUNNING)

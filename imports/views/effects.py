@@ -1,0 +1,130 @@
+"""What a start would do, in words that name object and effect."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.utils import dateformat, timezone
+
+from imports.models import FINISHED, ImportDefinition, ImportRun, RunStatus
+
+from .facts import tolerates_errors, update_type_word
+
+__all__ = [
+    "Effect",
+    "destination_words",
+    "effect",
+    "error_mail",
+    "fact",
+    "facts_in_short",
+    "max_file_age",
+    "tolerates_errors",
+]
+
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+DOES = {
+    "addandupdate": "adds new rows and updates known ones",
+    "addanddonotupdate": "adds new rows and leaves known ones alone",
+    "updatebutdonotadd": "updates known rows and adds none",
+    "overwrite": "replaces every row",
+    "merge": "merges rows",
+    "columnbased": "does per row what a column of the file says",
+}
+ON_ERRORS = {True: "Tolerated", False: "Stop the import"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """The dialog's sentence, how much it replaces, and whether to take care."""
+
+    sentence: str
+    detail: str
+    is_careful: bool
+
+
+def fact(run: ImportRun, name: str) -> str:
+    """A fact of the run's definition by the vendor's name; empty if not known."""
+    return str(run.definition.facts.get(name, "")) if run.definition else ""
+
+
+def error_mail(run: ImportRun) -> str:
+    """Where Marketing Cloud mails the end of the import to, if it does."""
+    return fact(run, "Notification.ResponseAddress")
+
+
+def max_file_age(run: ImportRun) -> str:
+    """The oldest file (hours) that the definition takes; empty if any."""
+    age = fact(run, "MaxFileAge")
+    return age if age.isdecimal() and int(age) else ""
+
+
+def last_with_destination(definition: ImportDefinition) -> ImportRun | None:
+    """The last run whose row named its destination and counted rows to its end."""
+    good = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+    ended = definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
+    return ended.filter(status__in=good).latest_first().first()
+
+
+def destination_words(
+    definition: ImportDefinition, last: ImportRun | None = None
+) -> str:
+    """The destination by the best name we have: definitions only hold an id, and
+    ImportResultsSummary often names the data extension's key.
+    """
+    if last is not None and last.destination_id:
+        return last.destination_id
+    named = definition.destination
+    if not named or GUID.fullmatch(named) or named.isdecimal():
+        return "its data extension" if GUID.fullmatch(named) else "its destination"
+    return named
+
+
+def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
+    """What starting `definition` does to its destination; `last` is its last run
+    that ended well.
+    """
+    goal = destination_words(definition, last)
+    word = update_type_word(definition.update_type) or "Update type not known"
+    does = DOES.get(definition.update_type.casefold())
+    link = "of" if definition.replaces_rows else "in"
+    what = f"{does} {link} {goal}" if does else f"changes rows in {goal}"
+    return Effect(
+        sentence=f"{word}: {what}.",
+        detail=_last_rows(last, is_careful=definition.replaces_rows),
+        is_careful=definition.replaces_rows,
+    )
+
+
+def _last_rows(last: ImportRun | None, *, is_careful: bool) -> str:
+    if last is None or last.total_rows is None:
+        unknown = "How many rows that is, is not known: no good run is in the history."
+        return unknown if is_careful else ""
+    began = timezone.localtime(last.began_at)
+    today = timezone.localdate()
+    day = {0: "today", 1: "yesterday"}.get((today - began.date()).days)
+    at = f"{day} {began:%H:%M}" if day else dateformat.format(began, "D j M, H:i")
+    return f"{last.total_rows:,} rows at the last good run, {at}."
+
+
+def facts_in_short(
+    definition: ImportDefinition, last: ImportRun | None
+) -> list[tuple[str, str]]:
+    """The five facts that tell what is loaded, from where, into what and how."""
+    tolerated = tolerates_errors(definition)
+    return [
+        ("Loads", definition.file_spec),
+        ("From", _source(definition)),
+        ("Into", destination_words(definition, last)),
+        ("How", update_type_word(definition.update_type)),
+        ("Row errors", ON_ERRORS[tolerated] if tolerated is not None else ""),
+    ]
+
+
+def _source(definition: ImportDefinition) -> str:
+    """The file location; an id of MC's own is given as such, it has no name here."""
+    location = definition.facts.get("RetrieveFileTransferLocation.CustomerKey")
+    found = location or definition.facts.get("RetrieveFileTransferLocation.ObjectID")
+    if found and GUID.fullmatch(str(found)):
+        return f"File location {str(found)[:8]}…"
+    return str(found or "")

@@ -1,0 +1,224 @@
+"""What needs the reader: runs and accounts, each with its cause and one action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.urls import reverse
+from django.utils import dateformat, timezone
+
+from imports.models import (
+    Account,
+    EventKind,
+    ImportRun,
+    RunEvent,
+    RunQuerySet,
+    RunStatus,
+    User,
+)
+from imports.models.account import NOT_ANSWERING_FROM
+
+from .causes import cause
+
+MOST_SHOWN = 20
+NEEDED_FOR = timedelta(days=2)
+# What needs the reader, the most pressing first.
+SEVERITY = (
+    RunStatus.FAILED,
+    RunStatus.UNKNOWN,
+    RunStatus.LOST,
+    RunStatus.NOT_STARTED,
+    RunStatus.COMPLETED_WITH_ERRORS,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Action:
+    """The one thing that helps: a page, a dialog, or something done at once."""
+
+    word: str
+    url: str
+    opens_dialog: bool = False
+    is_post: bool = False
+    icon: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """One row of "Needs attention"."""
+
+    id: str
+    name: str
+    url: str
+    account: str
+    word: str
+    cause: str
+    at: datetime | None
+    action: Action
+    status: str = ""
+    icon: str = ""
+    hue: str = ""
+
+
+def runs_in_need(user: User) -> RunQuerySet:
+    """Runs that are their definition's last and did not end well, of two days; and
+    every run whose outcome is unknown, since it holds its definition up.
+    """
+    since = timezone.now() - NEEDED_FOR
+    is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
+    recent = Q(status__in=SEVERITY, occurred_at__gte=since) & is_last
+    runs = ImportRun.objects.visible_to(user)
+    return runs.filter(recent | Q(status=RunStatus.UNKNOWN))
+
+
+def accounts_in_trouble(user: User) -> QuerySet[Account]:
+    """The reader's accounts that do not answer or refused their credentials."""
+    silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
+    return Account.objects.visible_to(user).filter(
+        silent | Q(credentials_refused_at__isnull=False), is_active=True
+    )
+
+
+def needs(user: User) -> list[Need]:
+    """Everything that needs `user`, the most pressing first, then the newest."""
+    accounts = list(_accounts(user))
+    refused = [_refused(account) for account in accounts if _is_refused(account)]
+    silent = [_silent(account) for account in accounts if not _is_refused(account)]
+    return [*refused, *_of_runs(user), *silent]
+
+
+def _of_runs(user: User) -> list[Need]:
+    runs = list(
+        runs_in_need(user)
+        .select_related("account", "definition")
+        .latest_first()[: 4 * MOST_SHOWN]
+    )
+    runs.sort(key=lambda run: SEVERITY.index(RunStatus(run.status)))
+    shown = runs[:MOST_SHOWN]
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    looks = _last_looks(shown)
+    return [
+        _need(run, may_start=run.account_id in startable, found=looks.get(run.pk, 0))
+        for run in shown
+    ]
+
+
+def _last_looks(runs: list[ImportRun]) -> dict[int, int]:
+    """How many tasks each unknown run may be, as its last look found."""
+    unknown = [run.pk for run in runs if run.status == RunStatus.UNKNOWN]
+    look = RunEvent.objects.filter(run=OuterRef("pk"), kind=EventKind.LOOKED)
+    last = Subquery(look.order_by("-at", "-id").values("details")[:1])
+    rows = ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
+    details: list[tuple[int, dict[str, Any] | None]] = list(rows)
+    return {pk: len((found or {}).get("candidates", [])) for pk, found in details}
+
+
+def _need(run: ImportRun, *, may_start: bool, found: int) -> Need:
+    return Need(
+        id=f"run-{run.pk}",
+        name=run.shown_name,
+        url=reverse("imports:run", args=[run.pk]),
+        account=run.account.name,
+        status=run.status,
+        word=run.get_status_display(),
+        cause=cause(run, candidates=found),
+        at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
+        action=_action(run, may_start=may_start, found=found),
+    )
+
+
+def _action(run: ImportRun, *, may_start: bool, found: int) -> Action:
+    if may_start:
+        match run.status:
+            case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(run):
+                return start_again(run)
+            case RunStatus.UNKNOWN if found > 1:
+                url = reverse("imports:run_choose", args=[run.pk])
+                return Action(word="Choose the run…", url=url, opens_dialog=True)
+            case RunStatus.LOST:
+                url = reverse("imports:run_check_again", args=[run.pk])
+                return Action(word="Check again", url=url, is_post=True)
+    url = reverse("imports:run", args=[run.pk])
+    word = "Open run" if run.status == RunStatus.UNKNOWN else "See next steps"
+    return Action(word=word, url=url)
+
+
+def can_start_again(run: ImportRun) -> bool:
+    """Whether another go is possible now, as far as the account lets it."""
+    gone = run.definition is None or run.definition.not_seen_since is not None
+    return not gone and not run.account.why_not_startable
+
+
+def start_again(run: ImportRun) -> Action:
+    """The dialog that starts the run's definition once more, of the same lineage."""
+    url = reverse("imports:definition_start", args=[run.definition_id])
+    return Action(
+        word="Start again…",
+        url=f"{url}?again_of={run.pk}",
+        opens_dialog=True,
+        icon="play",
+    )
+
+
+def _accounts(user: User) -> QuerySet[Account]:
+    active = ImportRun.objects.active().filter(account=OuterRef("pk"))
+    return accounts_in_trouble(user).annotate(has_active=Exists(active))
+
+
+def _is_refused(account: Account) -> bool:
+    return account.credentials_refused_at is not None
+
+
+def _open_account(account: Account) -> Action:
+    url = reverse("imports:account_list")
+    return Action(word="Open account", url=f"{url}#account-{account.pk}")
+
+
+def _refused(account: Account) -> Need:
+    return _account_need(
+        account,
+        icon="key",
+        hue="red",
+        word="Credentials refused",
+        cause="Nothing can be started or followed here until an administrator "
+        "corrects them.",
+        at=account.credentials_refused_at,
+    )
+
+
+def _silent(account: Account) -> Need:
+    since = account.not_answering_since
+    has_active = getattr(account, "has_active", False)
+    known = "What runs in it is shown as it was then." if has_active else ""
+    return _account_need(
+        account,
+        icon="unplugged",
+        hue="amber",
+        word=f"Not answering since {clock_text(since)}",
+        cause=known or "mcdash goes on asking; a start would not reach it now.",
+        at=account.last_contact_at or since,
+    )
+
+
+def _account_need(account: Account, **facts: Any) -> Need:
+    action = _open_account(account)
+    return Need(
+        id=f"account-{account.pk}",
+        name=account.name,
+        url=action.url,
+        account="account",
+        action=action,
+        **facts,
+    )
+
+
+def clock_text(moment: datetime | None) -> str:
+    """ "09:14" for a moment of today, with its date for another day's."""
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localdate()
+    return dateformat.format(local, "H:i" if is_today else "j M, H:i")
