@@ -18,7 +18,11 @@ from django.core.exceptions import ValidationError
 
 from imports.fields import LostKeyError, Secret
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import UnavailableError
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    UnavailableError,
+)
 from imports.marketingcloud.records import (
     Limits,
     OAuthCredentials,
@@ -35,10 +39,16 @@ from imports.models import (
 )
 
 TOKEN_MARGIN = timedelta(seconds=60)
-POLL_SECONDS = 0.05
+TOKEN_PAUSE_SECONDS = 60
+# Who waits looks often at first, then more rarely: many may be waiting.
+POLL_SECONDS, SLOWEST_POLL_SECONDS = 0.05, 0.5
 # A start may use both slots, a read only the second: no start waits for reads.
 START_SLOTS = (1, 2)
 READ_SLOTS = (2,)
+
+
+class NotAskedError(UnavailableError):
+    """We held the call back ourselves, which says nothing about the account."""
 
 
 def connect(account: Account) -> MarketingCloudClient:
@@ -99,7 +109,7 @@ def start_slot(account: Account) -> Iterator[None]:
 def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     """Hold one of `slots`, so that an account has two calls at a time at most.
 
-    Raises `UnavailableError` where none is free within the call deadline.
+    Raises `NotAskedError` where none is free within the call deadline.
     """
     holder = new_holder()
     names = [f"call:{account.pk}:{slot}" for slot in slots]
@@ -112,16 +122,41 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
 
 
 def _first_free(names: list[str], holder: str, seconds: float) -> str:
-    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
-    while True:
+    for _ in _tries():
+        held = _held(*names)
         for name in names:
-            if Lease.objects.acquire(name, holder=holder, seconds=seconds):
+            if name not in held and Lease.objects.acquire(
+                name, holder=holder, seconds=seconds
+            ):
                 return name
-        if time.monotonic() > give_up:
-            raise UnavailableError(
-                "The account is busy with other calls; nothing was sent."
-            )
-        time.sleep(POLL_SECONDS)
+    raise NotAskedError("The account is busy with other calls; nothing was sent.")
+
+
+def _tries() -> Iterator[None]:
+    """One try after the other until the call deadline, with pauses in between."""
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    pause = POLL_SECONDS
+    yield
+    while time.monotonic() < give_up:
+        time.sleep(pause)
+        pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
+        yield
+
+
+def _held(*names: str) -> set[str]:
+    """Those of the leases that somebody holds: looking locks nothing, trying does."""
+    held = Lease.objects.filter(name__in=names, expires_at__gt=database_now())
+    return set(held.values_list("name", flat=True))
+
+
+def forget_token(account: Account) -> None:
+    """Ask for a new token with the next call, even where one just failed."""
+    AccountToken.objects.filter(account=account).delete()
+    Lease.objects.filter(name=_pause_name(account)).delete()
+
+
+def _pause_name(account: Account) -> str:
+    return f"token-pause:{account.pk}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +183,39 @@ class DatabaseTokenStore:
         return Token(value=value, expires_in_seconds=left.total_seconds())
 
     def renew(self, fetch: Callable[[], Token], *, refused: str | None = None) -> Token:
-        """A token other than `refused`: one that another process just got, or new."""
+        """A token other than `refused`: one that another process just got, or new.
+
+        Raises `NotAskedError` while another process asks, or just failed.
+        """
         name = f"token:{self.account.pk}"
-        give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
-        while time.monotonic() < give_up:
-            if Lease.objects.acquire(
-                name,
-                holder=self.holder,
-                seconds=settings.MCDASH_CALL_DEADLINE_SECONDS + 30,
+        seconds = settings.MCDASH_CALL_DEADLINE_SECONDS + 30
+        for _ in _tries():
+            if name not in _held(name) and Lease.objects.acquire(
+                name, holder=self.holder, seconds=seconds
             ):
                 try:
-                    return self._usable(refused) or self._store(fetch())
+                    return self._usable(refused) or self._store(self._fetched(fetch))
                 finally:
                     Lease.objects.release(name, holder=self.holder)
-            time.sleep(POLL_SECONDS)
-        raise UnavailableError("Another process is still asking for a token.")
+        raise NotAskedError("Another process is still asking for a token.")
+
+    def _fetched(self, fetch: Callable[[], Token]) -> Token:
+        """A new token. After a failure none is asked for within a minute; refused
+        credentials need no pause, nothing is asked with them at all.
+        """
+        pause = _pause_name(self.account)
+        if _held(pause):
+            raise NotAskedError(
+                "Marketing Cloud gave no access token just now; it is asked again "
+                "after a minute. Nothing was sent."
+            )
+        try:
+            return fetch()
+        except AuthenticationError:
+            raise
+        except MarketingCloudError:
+            Lease.objects.acquire(pause, holder="pause", seconds=TOKEN_PAUSE_SECONDS)
+            raise
 
     def _usable(self, refused: str | None) -> Token | None:
         token = self.current()

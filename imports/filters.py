@@ -22,6 +22,7 @@ from django_filters.filters import (
 from django_filters.filterset import FilterSet
 
 from imports.models import (
+    ACTIVE,
     Account,
     DefinitionQuerySet,
     Favourite,
@@ -34,6 +35,9 @@ from imports.models import (
 )
 
 LONGEST_SEARCH = 200
+LONGEST_RUN = dt.timedelta(days=2)
+# Days beyond these cannot be told in every zone; no run is there either.
+FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2100, 1, 1)
 
 
 def visible_accounts(request: Any) -> Any:
@@ -46,6 +50,7 @@ def visible_definitions(request: Any) -> Any:
 
 def midnight(day: dt.date) -> datetime:
     """The start of `day` in the reader's zone."""
+    day = min(max(day, FIRST_DAY), LAST_DAY)
     zone: zoneinfo.ZoneInfo | dt.tzinfo = timezone.get_current_timezone()
     return datetime.combine(day, time.min, tzinfo=zone)
 
@@ -187,10 +192,17 @@ class RunFilter(FilterSet):
         return runs
 
     def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
-        return runs.filter(occurred_at__gte=midnight(day))
+        """Runs that were under way on that day or later, whenever they began; as
+        far back as a run may last, so that the index is used.
+        """
+        start = midnight(day)
+        ended = Q(finished_at__gte=start) | Q(finished_at=None, settled_at__gte=start)
+        under_way = Q(occurred_at__gte=start) | Q(status__in=ACTIVE) | ended
+        return runs.filter(under_way, occurred_at__gte=start - LONGEST_RUN)
 
     def until_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
-        return runs.filter(occurred_at__lt=midnight(day + dt.timedelta(days=1)))
+        next_day = min(day, LAST_DAY) + dt.timedelta(days=1)
+        return runs.filter(occurred_at__lt=midnight(next_day))
 
 
 # "from" is a word of Python's, so these two cannot be class attributes.

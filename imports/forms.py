@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.contrib.auth.forms import AuthenticationForm
 
 from imports.models import ImportDefinition, User
 
@@ -32,6 +35,44 @@ class StartForm(forms.Form):
         )
 
 
+class ChosenField(forms.Field):
+    """Definitions as (id, digest): what was chosen, on which facts."""
+
+    widget = forms.MultipleHiddenInput
+    default_error_messages = {"invalid": "This is no definition and its digest."}
+
+    def to_python(self, value: Any) -> list[tuple[int, str]]:
+        found = [
+            re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text) for text in value or ()
+        ]
+        if None in found:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return [(int(match[1]), match[2]) for match in found if match]
+
+
+class StartSeveralForm(forms.Form):
+    """The hidden fields of starting several: which press of the button, on what."""
+
+    batch = forms.UUIDField(widget=forms.HiddenInput)
+    chosen = ChosenField()
+
+    @classmethod
+    def fresh(cls, definitions: Iterable[ImportDefinition]) -> StartSeveralForm:
+        """The form of a dialog that is opened now."""
+        chosen = [f"{one.pk}:{one.digest}" for one in definitions]
+        return cls(initial={"batch": uuid.uuid4(), "chosen": chosen})
+
+
+class SignInForm(AuthenticationForm):
+    """User name and password, with a refusal that says what to look at."""
+
+    error_messages = {
+        "invalid_login": "This user name and password do not belong together. Both "
+        "tell capital letters from small ones.",
+        "inactive": "This sign-in is switched off. Ask an administrator.",
+    }
+
+
 if TYPE_CHECKING:
     UserModelForm = forms.ModelForm[User]
 else:
@@ -42,16 +83,38 @@ class ProfileForm(UserModelForm):
     """How a person likes to read."""
 
     time_zone = forms.ChoiceField(
-        choices=lambda: [(zone, zone.replace("_", " ")) for zone in _zones()]
+        help_text="Dates and “today” follow it, on every device.",
+        error_messages={"invalid_choice": "There is no such time zone in the list."},
     )
 
     class Meta:
         model = User
         fields = ("time_zone", "theme", "shortcuts_on")
-        labels: dict[str, Any] = {"shortcuts_on": "Single-key shortcuts"}
+        labels: dict[str, Any] = {"shortcuts_on": "Single keys"}
+        widgets: dict[str, Any] = {"theme": forms.RadioSelect}
+        error_messages: dict[str, Any] = {
+            "theme": {"invalid_choice": "There is no such theme."}
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = self.fields["time_zone"]
+        if isinstance(zone, forms.ChoiceField):
+            zone.choices = zone_choices(self.instance.time_zone)
 
 
-def _zones() -> list[str]:
-    return sorted(
-        zone for zone in available_timezones() if "/" in zone or zone == "UTC"
-    )
+def zone_choices(current: str) -> list[tuple[str, Any]]:
+    """The world's time zones by region; `current` is among them, whatever it is."""
+    names = sorted(zone for zone in available_timezones() if _is_offered(zone))
+    first = [name for name in dict.fromkeys(("UTC", current)) if name not in names]
+    regions: dict[str, list[tuple[str, str]]] = {}
+    for name in names:
+        region, _, place = name.partition("/")
+        regions.setdefault(region, []).append((name, place.replace("_", " ")))
+    return [*((name, name) for name in first), *regions.items()]
+
+
+def _is_offered(zone: str) -> bool:
+    """Places, not the offsets and the old names that are kept for machines."""
+    region, _, place = zone.partition("/")
+    return bool(place) and region not in ("Etc", "SystemV", "US", "posix", "right")

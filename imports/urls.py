@@ -5,7 +5,17 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from imports.views import accounts, dashboard, definitions, profile, runs, starts
+from imports.views import (
+    accounts,
+    bulk_starts,
+    dashboard,
+    definition,
+    definitions,
+    profile,
+    run,
+    runs,
+    starts,
+)
 
 
 class IdConverter(IntConverter):
@@ -20,14 +30,25 @@ app_name = "imports"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("definitions/", definitions.definition_list, name="definition_list"),
-    path("definitions/<id:pk>/", definitions.definition, name="definition"),
+    path(
+        "definitions/start/",
+        bulk_starts.definition_start_several,
+        name="definition_start_several",
+    ),
+    path("definitions/<id:pk>/", definition.definition, name="definition"),
+    path(
+        "definitions/<id:pk>/favourite/",
+        definitions.definition_favourite,
+        name="definition_favourite",
+    ),
     path(
         "definitions/<id:pk>/start/", starts.definition_start, name="definition_start"
     ),
     path("runs/", runs.run_list, name="run_list"),
-    path("runs/<id:pk>/", runs.run, name="run"),
-    path("runs/<id:pk>/withdraw/", runs.run_withdraw, name="run_withdraw"),
-    path("runs/<id:pk>/check-again/", runs.run_check_again, name="run_check_again"),
+    path("runs/<id:pk>/", run.run, name="run"),
+    path("runs/<id:pk>/withdraw/", run.run_withdraw, name="run_withdraw"),
+    path("runs/<id:pk>/check-again/", run.run_check_again, name="run_check_again"),
+    path("runs/<id:pk>/choose/", run.run_choose, name="run_choose"),
     path("accounts/", accounts.account_list, name="account_list"),
     path("profile/", profile.profile, name="profile"),
 ]

@@ -86,6 +86,7 @@ class MarketingCloudClient:
             mid=credentials.mid
             if isinstance(credentials, UsernameCredentials)
             else None,
+            limits=limits,
             gate=gate,
         )
         self._retriever = Retriever(

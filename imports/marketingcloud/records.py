@@ -35,12 +35,15 @@ class UsernameCredentials:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """How long a call may take (seconds) and how large an answer may be (bytes)."""
+    """How long a call may take (seconds), how large an answer may be (bytes), and how
+    often a read is tried.
+    """
 
     connect_timeout_seconds: float = 10
     read_timeout_seconds: float = 120
     call_deadline_seconds: float = 180
     max_answer_bytes: int = 50 * 1024 * 1024
+    read_tries: int = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

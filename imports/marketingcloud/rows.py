@@ -141,31 +141,40 @@ RESULTS = Kind(
 
 
 def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
+    """What a row says, and the type of its destination.
+
+    Thousands of rows with dozens of elements come here: no call for each of them.
+    """
     facts: dict[str, str] = {}
     destination_type = ""
     for node in row:
-        if len(node) == 0:
-            _keep(facts, _fact(node.tag), node)
-            continue
-        if local(node) == "DestinationObject":
-            destination_type = type_name(node)
-        for inner in node:
-            _keep(facts, _fact(node.tag, inner.tag), inner)
+        name = _fact(node.tag)
+        if name is None:
+            destination_type = _inner_facts(facts, node) or destination_type
+        elif name not in facts and len(node) == 0:
+            text = node.text
+            if text or not is_nil(node):
+                facts[name] = text or ""
     return facts, destination_type
+
+
+def _inner_facts(facts: dict[str, str], parent: etree._Element) -> str:
+    """Adds what the parts of `parent` say; the type of a DestinationObject."""
+    tag = parent.tag
+    for node in parent:
+        name = _fact(tag, node.tag)
+        if name is not None and name not in facts:
+            text = node.text
+            if text or not is_nil(node):
+                facts[name] = text or ""
+    is_destination = len(parent) and local(parent) == "DestinationObject"
+    return type_name(parent) if is_destination else ""
 
 
 @lru_cache(maxsize=1024)  # an answer has few names and a great many elements
 def _fact(*tags: str) -> str | None:
     """The property that an element answers, by its tag below its parent's."""
     return _ANSWERS_TO.get(".".join(tag.rpartition("}")[2] for tag in tags))
-
-
-def _keep(facts: dict[str, str], name: str | None, node: etree._Element) -> None:
-    if name is None or name in facts:
-        return
-    text = node.text
-    if text is not None or not is_nil(node):
-        facts[name] = text or ""
 
 
 def _destination(facts: dict[str, str], kind: str) -> str:

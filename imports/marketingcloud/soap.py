@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from zeep.wsdl import Document
 from imports.marketingcloud.answers import Message, read_message
 from imports.marketingcloud.auth import Signer
 from imports.marketingcloud.errors import RequestRefusedError
+from imports.marketingcloud.patience import read_patiently
+from imports.marketingcloud.records import Limits
 from imports.marketingcloud.refusals import TokenExpiredError
 from imports.marketingcloud.retrieve import Where
 from imports.marketingcloud.wire import Answer, Wire
@@ -94,12 +97,14 @@ class SoapService:
         wire: Wire,
         signer: Signer,
         mid: str | None,
+        limits: Limits,
         gate: Gate = nullcontext,
     ) -> None:
         self._transport = Transport(wire)
         self._signer = signer
         self._mid = mid
         self._gate = gate
+        self._limits = limits
         client = zeep.Client(document(), transport=self._transport, settings=_SETTINGS)
         self._types = client.type_factory(NAMESPACE)
         self._operations = client.create_service(_BINDING, url)
@@ -183,17 +188,29 @@ class SoapService:
         **arguments: Any,
     ) -> Message:
         self._transport.send_before, self._transport.fresh = send_before, fresh
-        send = self._operations[operation]
-        gate = nullcontext if fresh else self._gate
+        sends = partial(self._send, self._operations[operation], arguments)
         header = self._signer.header()
         try:
-            with gate():
-                answer = send(_soapheaders=[header], **arguments)
-            return read_message(answer, answers_with)
+            return read_message(sends(header, is_read=not fresh), answers_with)
         except TokenExpiredError:
             # The one answer after which a Perform is sent again: it proves that
             # nothing was performed. A second one is an AuthenticationError.
             header = self._signer.renewed_header()
-        with gate():
-            answer = send(_soapheaders=[header], **arguments)
-        return read_message(answer, answers_with)
+        return read_message(sends(header, is_read=not fresh), answers_with)
+
+    def _send(
+        self,
+        operation: Callable[..., Answer],
+        arguments: dict[str, Any],
+        header: Any,
+        *,
+        is_read: bool,
+    ) -> Answer:
+        if not is_read:
+            return operation(_soapheaders=[header], **arguments)
+
+        def read() -> Answer:
+            with self._gate():
+                return operation(_soapheaders=[header], **arguments)
+
+        return read_patiently(read, self._limits)

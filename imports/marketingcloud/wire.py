@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
@@ -55,6 +55,7 @@ class Answer:
 
     status: int
     content_type: str = ""
+    retry_after: str = ""
     body: bytes = b""
     broken: OutcomeUnknownError | None = None
 
@@ -145,12 +146,15 @@ class Wire:
                 f"Marketing Cloud pointed to another address (HTTP {status}), which"
                 " mcdash does not follow. Check the account's addresses."
             )
-        content_type = response.headers.get("Content-Type", "")
+        answer = Answer(
+            status=status,
+            content_type=response.headers.get("Content-Type", ""),
+            retry_after=response.headers.get("Retry-After", "").strip(),
+        )
         try:
-            body = self._body(exchange, response)
+            return replace(answer, body=self._body(exchange, response))
         except OutcomeUnknownError as broken:
-            return Answer(status=status, content_type=content_type, broken=broken)
-        return Answer(status=status, content_type=content_type, body=body)
+            return replace(answer, broken=broken)
 
     def _body(self, exchange: Exchange, response: requests.Response) -> bytes:
         try:

@@ -29,7 +29,7 @@ from .ask_account import ask_account
 from .errors import AccountBusyError
 from .find_candidates import find_candidates
 from .learn_answers import learn_answers
-from .reconcile_runs import settle_with, unsettled
+from .reconcile_runs import folded, settle_with, unsettled
 from .record_result import fields_of, status_of
 
 BATCH = 500
@@ -63,12 +63,12 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
 
 def _adopt(account: Account) -> AdoptReport:
     definitions = _by_key(account)
+    open_runs = [run for run in unsettled(account) if run.customer_key in definitions]
     with ask_account(account) as client:
         answer = client.results_of_definitions(list(definitions))
     learn_answers(account, answer)
     rows = {row.task_id: row for row in answer.results}
-    asked = [run for run in unsettled(account) if run.customer_key in definitions]
-    settle_with(asked, rows.values())
+    settle_with(open_runs, rows.values())
     for attempt in range(TRIES):
         try:
             adopted, waiting = _enter(account, definitions, rows)
@@ -101,9 +101,9 @@ def _enter(
             account.runs.filter(task_id__isnull=False).values_list("task_id", flat=True)
         )
         new = [row for row in rows.values() if row.task_id not in known]
-        free = [row for row in new if row.customer_key not in busy]
+        free = [row for row in new if folded(row) not in busy]
         runs = [
-            _outside_run(account, definitions.get(row.customer_key), row, now)
+            _outside_run(account, _definition_of(row, definitions), row, now)
             for row in free
         ]
         _save(runs)
@@ -116,12 +116,22 @@ def _enter(
 def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
     """Keys whose new tasks may be an own start's: they are not adopted yet."""
     starting = account.runs.ours().filter(status=RunStatus.STARTING)
-    keys = set(starting.values_list("customer_key", flat=True))
+    waiting = list(starting)
     for run in unsettled(account):
         is_open = run.status == RunStatus.UNKNOWN
         if is_open or len(find_candidates(run, rows)) == 1:
-            keys.add(run.customer_key)
-    return keys
+            waiting.append(run)
+    return {folded(run) for run in waiting}
+
+
+def _definition_of(
+    row: ImportResult, definitions: dict[str, ImportDefinition]
+) -> ImportDefinition | None:
+    """By its very key, else by one that differs in case only."""
+    if found := definitions.get(row.customer_key):
+        return found
+    alike = (d for key, d in definitions.items() if key.casefold() == folded(row))
+    return next(alike, None)
 
 
 def _outside_run(

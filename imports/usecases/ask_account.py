@@ -23,43 +23,60 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def ask_account(account: Account) -> Iterator[MarketingCloudClient]:
+def ask_account(
+    account: Account, *, although_refused: bool = False
+) -> Iterator[MarketingCloudClient]:
     """A client for `account`; how the asking ends is noted on the account.
 
-    Every `MarketingCloudError` goes on to the caller.
+    Every `MarketingCloudError` goes on to the caller. An account whose credentials
+    were refused raises `AuthenticationError` without being asked; only with
+    `although_refused` it is, and then an answer clears the refusal.
     """
+    if not although_refused:
+        _stop_if_refused(account)
     try:
         yield connection.connect(account)
+    except connection.NotAskedError:
+        raise
     except AuthenticationError as error:
         log.warning("Account %s: credentials refused: %s", account.pk, error.message)
         _note_refused(account)
         raise
     except RequestRefusedError:
-        _note_contact(account)
+        _note_contact(account, clears_refusal=although_refused)
         raise
     except MarketingCloudError as error:
         log.warning("Account %s does not answer: %s", account.pk, error.message)
         _note_failure(account)
         raise
     else:
-        _note_contact(account)
+        _note_contact(account, clears_refusal=although_refused)
+
+
+def _stop_if_refused(account: Account) -> None:
+    refused = Account.objects.filter(
+        pk=account.pk, credentials_refused_at__isnull=False
+    )
+    if refused.exists():
+        raise AuthenticationError(
+            "Marketing Cloud refused this account's credentials. It is not asked "
+            "again until they are changed or the connection is tested."
+        )
 
 
 # Each publishes before it writes: whoever changes runs locks the counter first and
 # accounts after it, so the other order could deadlock with them.
 
 
-def _note_contact(account: Account) -> None:
+def _note_contact(account: Account, *, clears_refusal: bool) -> None:
     rows = Account.objects.filter(pk=account.pk)
+    # a call that was under way with an older token proves nothing about a refusal
+    cleared = {"credentials_refused_at": None} if clears_refusal else {}
+    well = {"failures_in_row": 0, "not_answering_since": None, **cleared}
     with transaction.atomic():
-        if rows.exclude(failures_in_row=0, credentials_refused_at=None).exists():
+        if rows.exclude(**well).exists():
             publish(accounts=[account])
-        rows.update(
-            last_contact_at=database_now(),
-            failures_in_row=0,
-            not_answering_since=None,
-            credentials_refused_at=None,
-        )
+        rows.update(last_contact_at=database_now(), **well)
 
 
 def _note_failure(account: Account) -> None:

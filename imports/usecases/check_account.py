@@ -11,9 +11,10 @@ from imports import connection
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ConnectionReport
-from imports.models import Account, AccountToken
+from imports.models import Account
 
 from .ask_account import ask_account
+from .probe_account import may_ask_status
 
 NO_SUCH_TASK = "0"
 
@@ -56,7 +57,7 @@ def check_account(*, account: Account) -> Iterator[CheckStep]:
 def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
     # one client for all steps: it knows what its token's answer named
     try:
-        with ask_account(account):
+        with ask_account(account, although_refused=True):
             message = step()
     except MarketingCloudError as error:
         return CheckStep(name=name, is_ok=False, message=error.message)
@@ -65,14 +66,16 @@ def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
 
 def _sign_in(account: Account, client: MarketingCloudClient) -> str:
     """Only a new token proves a client's secret; a user's name goes with a call."""
-    AccountToken.objects.filter(account=account).delete()
+    connection.forget_token(account)
     client.authenticate()
     if not account.is_oauth:
-        client.check_connection()
+        client.results_of_tasks([NO_SUCH_TASK])
     return "Marketing Cloud knows them."
 
 
 def _ask_status(account: Account, client: MarketingCloudClient) -> str:
+    if not may_ask_status(account):
+        return "Its system status was asked for less than a minute ago."
     report = client.check_connection()
     status = f"It answers; its system status is {report.system_status}."
     return status + _other_host(account, report)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from imports.models import Account, Lease, new_holder
+import secrets
+
+from imports.models import Account, Lease
 
 from .ask_account import ask_account
 
@@ -12,14 +14,22 @@ ONCE_IN_SECONDS = 60
 def probe_account(*, account: Account) -> bool:
     """Ask for the system status, once a minute at most over all processes.
 
-    False where this minute's probe was already sent. An answer closes the
-    breaker; otherwise the `MarketingCloudError` goes on to the caller. The
-    vendor asks for GetSystemStatus no more often than every 60 seconds.
+    False where this minute's question was already asked. An answer closes the
+    breaker; otherwise the `MarketingCloudError` goes on to the caller.
     """
-    name = f"probe:{account.pk}"
-    # never given back: the lease is what spaces the probes
-    if not Lease.objects.acquire(name, holder=new_holder(), seconds=ONCE_IN_SECONDS):
+    if not may_ask_status(account):
         return False
     with ask_account(account) as client:
         client.check_connection()
     return True
+
+
+def may_ask_status(account: Account) -> bool:
+    """Whether the account's system status may be asked for now; then it must be.
+
+    The vendor wants GetSystemStatus no more often than every 60 seconds. The lease
+    is never given back, not even when the process dies that took it.
+    """
+    return Lease.objects.acquire(
+        f"probe:{account.pk}", holder=secrets.token_hex(8), seconds=ONCE_IN_SECONDS
+    )

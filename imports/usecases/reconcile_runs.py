@@ -112,10 +112,15 @@ def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun
 
 
 def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None:
-    """Settle what the rows settle, each run in a transaction of its own."""
-    rows = list(rows)
-    with_key = [run for run in runs if run.customer_key]
-    for run in sorted(with_key, key=lambda run: _nearness(run, rows)):
+    """Settle what the rows settle, each run in a transaction of its own.
+
+    `runs` were read before the rows were asked for. A run waits while another own
+    one of its key is on the wire or was cut off since: the rows may be that one's.
+    """
+    runs, rows = list(runs), list(rows)
+    busy = _keys_on_the_wire(runs)
+    free = [run for run in runs if run.customer_key and folded(run) not in busy]
+    for run in sorted(free, key=lambda run: _nearness(run, rows)):
         try:
             with transaction.atomic():
                 _settle_one(run, rows, database_now())
@@ -129,6 +134,19 @@ def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None
             if violated_constraint(error) not in {"run_one_active", "run_task_once"}:
                 raise
             run.refresh_from_db()
+
+
+def folded(row: ImportRun | ImportResult) -> str:
+    """The customer key as it is compared: the vendor may write it otherwise."""
+    return row.customer_key.casefold()
+
+
+def _keys_on_the_wire(runs: list[ImportRun]) -> set[str]:
+    accounts = {run.account_id for run in runs}
+    others = ImportRun.objects.ours().filter(
+        account__in=accounts, status__in=(RunStatus.STARTING, RunStatus.UNKNOWN)
+    )
+    return {folded(run) for run in others.exclude(pk__in=[run.pk for run in runs])}
 
 
 def _nearness(run: ImportRun, rows: list[ImportResult]) -> tuple[timedelta, bool]:
@@ -153,10 +171,9 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
 
 
 def _note_look(run: ImportRun, found: list[ImportResult], now: datetime) -> None:
-    run.record(
-        EventKind.LOOKED,
-        details={"candidates": [asdict(row) for row in found]},
-    )
+    candidates = [asdict(row) for row in found]
+    if not found or candidates != candidates_of(run):  # told once while it waits
+        run.record(EventKind.LOOKED, details={"candidates": candidates})
     run.change(
         looks=run.looks + 1,
         last_checked_at=now,
@@ -195,8 +212,9 @@ def _no_trace(run: ImportRun, now: datetime) -> None:
 
 
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
-    """What the last look found, for a person to choose from."""
-    look = run.events.filter(kind=EventKind.LOOKED).last()
+    """What the last look that succeeded found, for a person to choose from."""
+    looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
+    look = looks.last()
     found: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
     return found
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from imports.models import Account, AccountToken, publish
+from imports import connection
+from imports.models import Account, publish
 
 # A token and a refusal belong to these; with new ones the account is tried anew.
 SIGN_IN = frozenset(
@@ -32,7 +33,7 @@ def save_account(*, account: Account, fields: Collection[str]) -> None:
 
 def _save_fields(account: Account, fields: set[str]) -> None:
     if fields & SIGN_IN:
-        AccountToken.objects.filter(account=account).delete()
+        connection.forget_token(account)
         account.credentials_refused_at = None
         fields.add("credentials_refused_at")
     account.save(update_fields=sorted(fields))

@@ -47,13 +47,13 @@ log = logging.getLogger(__name__)
 # More than this between claim and send: a frozen worker, which must send nothing.
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
+ADOPTION_POLL_SECONDS = 0.2
 
-NOTHING_SENT = (ErrorKind.UNAVAILABLE, ErrorKind.STOPPED)
-KIND_OF_ERROR = {
-    AuthenticationError: ErrorKind.CREDENTIALS_REFUSED,
-    RequestRefusedError: ErrorKind.REFUSED,
-    UnavailableError: ErrorKind.UNAVAILABLE,
-}
+NOTHING_SENT = (ErrorKind.UNAVAILABLE, ErrorKind.STOPPED, ErrorKind.HELD_UP)
+
+
+class HeldUpError(UnavailableError):
+    """The worker stood still between its claim and the send."""
 
 
 def never() -> bool:
@@ -65,8 +65,8 @@ def send_start(
 ) -> ImportRun:
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
-    A run that is no longer queued is left alone; one that is claimed while the
-    worker is being stopped is not sent.
+    A run that is no longer queued is left alone. While the worker is being stopped
+    a queued one stays queued, and a claimed one is not sent.
     """
     if run.status != RunStatus.QUEUED:
         return run
@@ -89,6 +89,8 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
     waited = database_now() - (run.queued_at or run.occurred_at)
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
         return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
+    if not run.account.is_active:
+        return ErrorKind.PAUSED, "The account is switched off; nothing was sent."
     if run.account.starts_paused:
         return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
     if run.account.is_breaker_open:
@@ -108,16 +110,18 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
 
 def _adopt_first(run: ImportRun, holder: str) -> None:
     """Before an account's first start: know its tasks, so that an unknown start is
-    not mistaken for an older one.
+    not mistaken for an older one. Where another process is at it, wait for that.
     """
-    if run.account.last_adopted_at is not None:
-        return
-    try:
-        adopt_runs(account=run.account, holder=holder)
-    except AccountBusyError as error:
-        log.info("Run %s: %s", run.pk, error)
-    except (RequestRefusedError, OutcomeUnknownError) as error:
-        log.warning("Run %s starts without adoption: %s", run.pk, error.message)
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    while run.account.last_adopted_at is None and time.monotonic() < give_up:
+        try:
+            adopt_runs(account=run.account, holder=holder)
+        except AccountBusyError:
+            time.sleep(ADOPTION_POLL_SECONDS)
+            run.account.refresh_from_db()
+        except (RequestRefusedError, OutcomeUnknownError) as error:
+            log.warning("Run %s starts without adoption: %s", run.pk, error.message)
+            return
 
 
 def _claim_and_perform(
@@ -126,8 +130,12 @@ def _claim_and_perform(
     holder: str,
     is_stopping: Callable[[], bool],
 ) -> ImportRun:
-    claimed = time.monotonic()
-    _claim(run, holder)
+    if is_stopping():
+        return run
+    # again: it may have waited for its place, and somebody may have pulled the brake
+    if reason := _reason_not_to(run):
+        return _not_started(run, *reason)
+    claimed = _claim(run, holder)
     if is_stopping():
         return _not_started(
             run,
@@ -142,6 +150,11 @@ def _claim_and_perform(
 def _perform(
     run: ImportRun, client: MarketingCloudClient, *, send_before: float
 ) -> StartedImport:
+    if time.monotonic() >= send_before:
+        raise HeldUpError(
+            f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
+            "its claim; nothing was sent."
+        )
     try:
         return client.start_definition(
             customer_key=run.customer_key,
@@ -158,14 +171,15 @@ def _perform(
         ) from error
 
 
-def _claim(run: ImportRun, holder: str) -> None:
+def _claim(run: ImportRun, holder: str) -> float:
     """Commit that this worker, and no other, sends the run's Perform.
 
-    `sent_at` is set here: from this commit on it may have been sent.
+    `sent_at` is set here: from this commit on it may have been sent. Gives the
+    moment by `time.monotonic()`, taken with the database's, once that is ours.
     """
-    now = database_now()
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
     with transaction.atomic():
+        now, claimed = database_now(), time.monotonic()
         run.move_to(
             RunStatus.STARTING,
             kind=EventKind.CLAIMED,
@@ -175,6 +189,7 @@ def _claim(run: ImportRun, holder: str) -> None:
             claim_expires_at=now + lease,
         )
         publish(runs=[run])
+    return claimed
 
 
 def _settle(run: ImportRun, error: MarketingCloudError) -> None:
@@ -182,17 +197,26 @@ def _settle(run: ImportRun, error: MarketingCloudError) -> None:
     if run.status == RunStatus.STARTING and isinstance(error, OutcomeUnknownError):
         _persist(run, lambda: _unknown(run, error))
         return
-    kind = KIND_OF_ERROR.get(type(error), ErrorKind.UNAVAILABLE)
     _persist(
         run,
         lambda: _not_started(
             run,
-            kind,
+            _kind_of(error),
             error.message,
             error_code=error.code or "",
             request_id=error.request_id or "",
         ),
     )
+
+
+def _kind_of(error: MarketingCloudError) -> ErrorKind:
+    """By what was proven; the wall may have finer kinds of each error."""
+    if isinstance(error, AuthenticationError):
+        return ErrorKind.CREDENTIALS_REFUSED
+    if isinstance(error, RequestRefusedError):
+        return ErrorKind.REFUSED
+    is_late = isinstance(error, HeldUpError)
+    return ErrorKind.HELD_UP if is_late else ErrorKind.UNAVAILABLE
 
 
 def _unknown(run: ImportRun, error: MarketingCloudError) -> None:

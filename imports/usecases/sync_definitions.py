@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import (
     Account,
+    DefinitionVersion,
     ImportDefinition,
     Lease,
     database_now,
@@ -33,17 +35,19 @@ COLUMNS = (
     "update_type",
     "destination",
 )
-_IN_ORDER = json.JSONEncoder(sort_keys=True)
 WRITTEN = (*COLUMNS, "key_digest", "facts", "digest", "last_seen_at", "not_seen_since")
 BATCH = 500
-COPY_TO_VERSIONS = """
-    INSERT INTO imports_definitionversion
-        (definition_id, number, digest, facts, seen_at)
-    SELECT id, 1 + COALESCE((
-            SELECT MAX(number) FROM imports_definitionversion
-            WHERE definition_id = imports_importdefinition.id
-        ), 0), digest, facts, last_seen_at
-    FROM imports_importdefinition WHERE id IN
+DEFINITIONS = ImportDefinition._meta.db_table
+VERSIONS = DefinitionVersion._meta.db_table
+OF_THE_SAME = f"FROM {VERSIONS} WHERE definition_id = {DEFINITIONS}.id"
+UNVERSIONED = f"NOT EXISTS (SELECT 1 {OF_THE_SAME})"
+# The next version of a definition, copied where its facts just went: the ORM would
+# turn the same facts into JSON once more.
+COPY_TO_VERSIONS = f"""
+    INSERT INTO {VERSIONS} (definition_id, number, digest, facts, seen_at)
+    SELECT id, 1 + COALESCE((SELECT MAX(number) {OF_THE_SAME}), 0),
+        digest, facts, last_seen_at
+    FROM {DEFINITIONS} WHERE
 """
 
 
@@ -157,9 +161,17 @@ class _Matches:
 
 def digest_of(record: DefinitionRecord) -> str:
     """SHA-256 over all that was retrieved, independent of its order."""
-    known = [getattr(record, name) for name in COLUMNS]
-    text = _IN_ORDER.encode([known, dict(record.facts)])
+    names = _in_order(tuple(record.facts))
+    known = [getattr(record, name) or "" for name in COLUMNS]
+    values = map(record.facts.__getitem__, names)
+    # no text in XML holds a NUL
+    text = "\0".join([*known, *names, *values])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)  # the definitions of an account have the same few properties
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(names))
 
 
 def _filled(
@@ -179,12 +191,34 @@ def _create(
     records: Mapping[tuple[str | None, str], DefinitionRecord],
     now: datetime,
 ) -> None:
-    created = [
-        _filled(ImportDefinition(account=account, first_seen_at=now), record, now)
-        for record in records.values()
-    ]
-    ImportDefinition.objects.bulk_create(created, batch_size=BATCH)
-    _add_versions([definition.pk for definition in created])
+    """Insert new definitions and their first versions.
+
+    Not by `bulk_create`: preparing 2,500 rows value by value takes it longer than
+    fetching and reading them.
+    """
+    at = connection.ops.adapt_datetimefield_value(now)
+    same = {
+        "account_id": account.pk,
+        "first_seen_at": at,
+        "last_seen_at": at,
+        "strip": "[]",
+    }
+    columns = (*COLUMNS, "key_digest", "digest", "facts", *same)
+    marks = ", ".join(["%s"] * len(columns))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {DEFINITIONS} ({', '.join(columns)}) VALUES ({marks})",
+            [(*_values(record), *same.values()) for record in records.values()],
+        )
+        cursor.execute(
+            f"{COPY_TO_VERSIONS} account_id = %s AND {UNVERSIONED}", [account.pk]
+        )
+
+
+def _values(record: DefinitionRecord) -> tuple[str | None, ...]:
+    known = (getattr(record, name) for name in COLUMNS)
+    facts = json.dumps(dict(record.facts))
+    return (*known, key_digest(record.customer_key), digest_of(record), facts)
 
 
 def _change(records: Mapping[int, DefinitionRecord], now: datetime) -> None:
@@ -195,16 +229,11 @@ def _change(records: Mapping[int, DefinitionRecord], now: datetime) -> None:
 
 
 def _add_versions(keys: Sequence[int]) -> None:
-    """The next version of each definition, copied where its facts just went.
-
-    The ORM has no INSERT … SELECT; through Python the same facts would be turned
-    into JSON and sent a second time.
-    """
     for start in range(0, len(keys), BATCH):
         chunk = keys[start : start + BATCH]
         marks = ", ".join(["%s"] * len(chunk))
         with connection.cursor() as cursor:
-            cursor.execute(f"{COPY_TO_VERSIONS} ({marks})", chunk)
+            cursor.execute(f"{COPY_TO_VERSIONS} id IN ({marks})", chunk)
 
 
 def _mark_missing(

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 from django_htmx.middleware import HtmxDetails
 
-from imports.models import ImportDefinition, ImportRun, User
+from imports.models import Account, ImportDefinition, ImportRun, User
 
 P = ParamSpec("P")
 
@@ -60,14 +60,16 @@ def visible_run(user: User, pk: int) -> ImportRun:
     return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
 
 
-def may_start(user: User, definition: ImportDefinition) -> bool:
-    return ImportDefinition.objects.startable_by(user).filter(pk=definition.pk).exists()
+def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
+    """Whether `user` may start things in the account of a definition or run."""
+    accounts = Account.objects.startable_by(user)
+    return accounts.filter(pk=subject.account_id).exists()
 
 
-def require_start(user: User, definition: ImportDefinition) -> None:
+def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
     """Raise `PermissionDenied` with a sentence where `user` may only look."""
-    if not may_start(user, definition):
+    if not may_start(user, subject):
         raise PermissionDenied(
-            f"You may see “{definition.account}” but not start anything in it. Ask an "
+            f"You may see “{subject.account}” but not start anything in it. Ask an "
             "administrator for the right to start."
         )

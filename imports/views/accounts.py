@@ -2,64 +2,208 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Q, Sum
-from django.http import HttpResponse
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
 
-from imports.models import ACTIVE, Account, ImportRun, RunStatus
+from django.db.models import Count, Exists, Q, Subquery, Sum
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from imports.models import ACTIVE, Account, ImportRun, RunStatus, User, Worker
+from imports.templatetags.numbers import count_text
 
 from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, ended_since, start_of_today
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import (
+    WORKER_SILENT_AFTER,
+    PageVersion,
+    answer,
+    is_unchanged,
+    live,
+    nothing_changed,
+)
+from .needs import clock_text
 
-TODAY = ("completed", "with_errors", "failed", "errors_today")
+ENDED_TODAY = (
+    ("Completed", RunStatus.COMPLETED.value),
+    ("With errors", RunStatus.COMPLETED_WITH_ERRORS.value),
+    ("Failed", RunStatus.FAILED.value),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountsVersion(PageVersion):
+    """The page also shows when each account was last in contact."""
+
+    contact_at: datetime | None
+
+    def __str__(self) -> str:
+        contact = f"{self.contact_at:%H%M%S}" if self.contact_at else ""
+        return f"{PageVersion.__str__(self)}-{contact}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One number of a card, with the list behind it."""
+
+    word: str
+    value: str
+    url: str
+    status: str = ""
+    is_bad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """An account: how it fares in a sentence, what to do, and its numbers today."""
+
+    account: Account
+    is_well: bool
+    words: str
+    advice: str
+    figures: list[Figure]
+    definition_count: int
+    may_start: bool
 
 
 @signed_in
 def account_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
+    version = _version(request.user)
     if is_unchanged(request, version):
         return nothing_changed()
-    accounts = list(accounts_with_counts(request.user))
-    figures = _figures(accounts)
+    cards = _cards(request.user)
+    is_moving = any(card.figures[0].value != "0" for card in cards)
     context = {
-        "cards": [
-            {"account": account, **figures.get(account.pk, {})} for account in accounts
-        ],
-        "startable": set(
-            Account.objects.startable_by(request.user).values_list("pk", flat=True)
-        ),
-        "live": live(request, version, title="Accounts · mcdash", is_moving=False),
+        "cards": cards,
+        "zone": timezone.get_current_timezone_name(),
+        "live": live(request, version, title="Accounts · mcdash", is_moving=is_moving),
     }
     return answer(
         request, "imports/accounts.html", "imports/_accounts_parts.html", context
     )
 
 
-def _figures(accounts: list[Account]) -> dict[int, dict[str, int | None]]:
+def _version(user: User) -> AccountsVersion:
+    """The page's version for `user`, in one query."""
+    visible = Account.objects.visible_to(user)
+    beating = Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
+    contacts = visible.filter(last_contact_at__isnull=False)
+    newest = contacts.order_by("-last_contact_at").values("last_contact_at")[:1]
+    row = (
+        visible.annotate(heard=Exists(beating), contact_at=Subquery(newest))
+        .order_by("-revision")
+        .values_list("revision", "heard", "contact_at")
+        .first()
+    )
+    number, heard, contact_at = row or (0, True, None)
+    return AccountsVersion(
+        number=number, worker_is_silent=not heard, contact_at=contact_at
+    )
+
+
+def _cards(user: User) -> list[Card]:
+    accounts = list(accounts_with_counts(user))
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    counted = _counts(accounts)
+    return [
+        _card(account, counted.get(account.pk, {}), may_start=account.pk in startable)
+        for account in accounts
+    ]
+
+
+def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
     """Per account: running now, ended today by status, row errors today."""
     runs = ImportRun.objects.filter(account__in=accounts).order_by()
-    running = dict(
-        runs.filter(status__in=ACTIVE).values_list("account").annotate(n=Count("id"))
+    today = ended_since(runs, start_of_today()).values("account")
+    ended = today.annotate(
+        errors=Sum("errors"),
+        **{status: Count("id", filter=Q(status=status)) for _, status in ENDED_TODAY},
+    )
+    found = {row["account"]: dict(row) for row in ended}
+    running = runs.active().values_list("account").annotate(n=Count("id"))
+    for pk, n in running:
+        found.setdefault(pk, {})["running"] = n
+    return found
+
+
+def _card(account: Account, counts: dict[str, Any], *, may_start: bool) -> Card:
+    trouble, advice = _trouble(account)
+    return Card(
+        account=account,
+        is_well=not trouble,
+        words=trouble or _calm(account),
+        advice=advice,
+        figures=_figures(account, counts),
+        definition_count=getattr(account, "definition_count", 0),
+        may_start=may_start,
     )
 
-    def of(status: RunStatus) -> Count:
-        return Count("id", filter=Q(status=status))
 
-    today = (
-        ended_since(runs, start_of_today())
-        .values("account")
-        .annotate(
-            completed=of(RunStatus.COMPLETED),
-            with_errors=of(RunStatus.COMPLETED_WITH_ERRORS),
-            failed=of(RunStatus.FAILED),
-            errors_today=Sum("errors"),
+def _figures(account: Account, counts: dict[str, Any]) -> list[Figure]:
+    running = Figure(
+        word="Running",
+        value=count_text(counts.get("running", 0)),
+        url=_history(account, *sorted(ACTIVE)),
+        status=RunStatus.RUNNING,
+    )
+    ended = [
+        Figure(
+            word=word,
+            value=count_text(counts.get(status, 0)),
+            url=_history(account, status, is_today=True),
+            status=status,
         )
-        .values_list("account", *TODAY)
+        for word, status in ENDED_TODAY
+    ]
+    errors = Figure(
+        word="Row errors",
+        value=count_text(counts.get("errors")),
+        url=_history(account, is_today=True),
+        is_bad=bool(counts.get("errors")),
     )
-    found = {row[0]: dict(zip(TODAY, row[1:], strict=True)) for row in today}
-    nothing = dict.fromkeys(TODAY)
-    return {
-        account.pk: {"running": running.get(account.pk, 0)}
-        | found.get(account.pk, nothing)
-        for account in accounts
-    }
+    return [running, *ended, errors]
+
+
+def _history(account: Account, *statuses: str, is_today: bool = False) -> str:
+    query = [("account", str(account.pk)), *(("status", str(s)) for s in statuses)]
+    if is_today:
+        query.append(("from", timezone.localdate().isoformat()))
+    return f"{reverse('imports:run_list')}?{urlencode(query)}"
+
+
+def _trouble(account: Account) -> tuple[str, str]:
+    """What is wrong with the account, and what it means; empty where all is well."""
+    if not account.is_active:
+        return "Switched off by an administrator.", "Nothing is asked or started here."
+    if account.credentials_refused_at:
+        return (
+            "Marketing Cloud refused the credentials, "
+            f"{_since(account.credentials_refused_at)}.",
+            "Nothing can be started or followed until an administrator corrects them "
+            "and tests the connection.",
+        )
+    if account.is_not_answering:
+        return (
+            f"Not answering {_since(account.not_answering_since)}.",
+            "What runs here is shown as it was then. mcdash goes on asking by itself.",
+        )
+    if account.starts_paused:
+        return (
+            "Starts are paused by an administrator.",
+            "Nothing can be started here; what runs is followed as usual.",
+        )
+    return "", ""
+
+
+def _since(moment: datetime | None) -> str:
+    return f"since {clock_text(moment)}"
+
+
+def _calm(account: Account) -> str:
+    if account.last_contact_at is None:
+        return "Not asked yet: the worker will, within a minute."
+    return "Answering."

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from imports.models import (
+    ACTIVE,
     ENDED,
     Account,
-    ImportDefinition,
     ImportRun,
     RunQuerySet,
     RunStatus,
     User,
+    Worker,
 )
+from imports.templatetags.numbers import count_text, share_text
 
 from .access import SignedInRequest, signed_in
-from .causes import cause
 from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .needs import MOST_SHOWN, clock_text, needs
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
-MOST_ATTENTION = 20
-ATTENTION_FOR = timedelta(days=2)
-# What needs the reader, the most pressing first.
-SEVERITY = (
-    RunStatus.FAILED,
-    RunStatus.UNKNOWN,
-    RunStatus.LOST,
-    RunStatus.NOT_STARTED,
-    RunStatus.COMPLETED_WITH_ERRORS,
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attention:
-    """A run that needs somebody, and why."""
-
-    run: ImportRun
-    cause: str
-    may_start: bool
 
 
 @signed_in
@@ -64,16 +48,23 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
 def _context(user: User) -> dict[str, Any]:
     today = start_of_today()
     runs = ImportRun.objects.visible_to(user).select_related("account", "definition")
-    active = list(runs.active().latest_first()[: MOST_ACTIVE + 1])
+    active = list(runs.active().latest_first()[:MOST_ACTIVE])
+    figures = figures_of(runs, today)
+    accounts = list(accounts_with_counts(user))
     return {
-        "accounts": list(accounts_with_counts(user)),
-        "cards": cards(runs, today),
-        "attention": _attention(user),
-        "active": active[:MOST_ACTIVE],
-        "has_more_active": len(active) > MOST_ACTIVE,
+        "needs": needs(user)[:MOST_SHOWN],
+        "cards": cards(figures),
+        "active": active,
+        "active_count": figures["running"],
         "ended": list(ended_since(runs, today).latest_first()[:MOST_ENDED]),
-        "now": timezone.now(),
+        "ended_count": figures["ended"],
+        "ended_url": _list_url(*sorted(ENDED), today=True),
+        "active_url": _list_url(*sorted(ACTIVE)),
+        "accounts": [(account, how_it_fares(account)) for account in accounts],
+        "last_contact_at": _newest(accounts),
+        "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
+        "zone": zone_name(),
     }
 
 
@@ -82,30 +73,107 @@ def start_of_today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def zone_name() -> str:
+    """The reader's zone as people call it: "London" of "Europe/London"."""
+    return timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
+
+
 def ended_since(runs: RunQuerySet, moment: datetime) -> RunQuerySet:
     """Runs that ended after `moment`, by Marketing Cloud's word or else by ours."""
-    ours = Q(finished_at=None, settled_at__gte=moment, status__in=ENDED)
-    return runs.filter(Q(finished_at__gte=moment) | ours)
+    ours = Q(finished_at=None, settled_at__gte=moment)
+    return runs.filter(Q(finished_at__gte=moment) | ours, status__in=ENDED)
 
 
-def cards(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
-    """The six figures. What Marketing Cloud did not count is None, not 0."""
-
-    def of(status: RunStatus) -> Count:
-        return Count("id", filter=Q(status=status))
-
-    ended = ended_since(runs, today).order_by()
-    figures = ended.aggregate(
-        completed=of(RunStatus.COMPLETED),
-        with_errors=of(RunStatus.COMPLETED_WITH_ERRORS),
-        failed=of(RunStatus.FAILED),
+def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
+    """The day in numbers. What Marketing Cloud did not count is None, not 0."""
+    statuses = {
+        "completed": RunStatus.COMPLETED,
+        "with_errors": RunStatus.COMPLETED_WITH_ERRORS,
+        "failed": RunStatus.FAILED,
+    }
+    counts = {
+        name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
+    }
+    ended = ended_since(runs, today).order_by().aggregate(
+        **counts,
+        ended=Count("id"),
         rows=Sum("successful"),
         errors=Sum("errors"),
+        errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
+        errors_of_completed=Sum(
+            "errors", filter=Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+        ),
         total=Sum("total_rows", filter=Q(errors__isnull=False)),
     )
-    total, errors = figures["total"], figures["errors"]
-    rate = 100 * errors / total if total and errors is not None else None
-    return {"running": runs.active().count(), "error_rate": rate, **figures}
+    active = runs.active().order_by()
+    now = active.aggregate(running=Count("id"), errors_so_far=Sum("errors"))
+    return ended | now
+
+
+def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """The six cards, each leading to the list behind its number."""
+    errors, total = figures["errors"], figures["total"]
+    of_total = f"{count_text(errors)} of {count_text(total)}" if total else ""
+    return [
+        _card(
+            "Running",
+            figures["running"],
+            _errors(figures["errors_so_far"]),
+            RunStatus.RUNNING,
+            _list_url(*sorted(ACTIVE)),
+        ),
+        _ended_card("Completed today", figures["completed"], RunStatus.COMPLETED),
+        _ended_card(
+            "With errors",
+            figures["with_errors"],
+            RunStatus.COMPLETED_WITH_ERRORS,
+            _errors(figures["errors_of_completed"]),
+        ),
+        _ended_card(
+            "Failed",
+            figures["failed"],
+            RunStatus.FAILED,
+            _errors(figures["errors_of_failed"]),
+        ),
+        _card("Rows imported", figures["rows"], "today", "", _list_url(today=True)),
+        {
+            "label": "Row errors",
+            "figure": share_text(errors, total),
+            "hint": of_total,
+            "url": _list_url(RunStatus.COMPLETED_WITH_ERRORS, today=True),
+        },
+    ]
+
+
+def _card(
+    label: str, value: int | None, hint: str, status: str, url: str
+) -> dict[str, Any]:
+    figure = count_text(value)
+    return {
+        "label": label,
+        "figure": figure,
+        "hint": hint,
+        "status": status,
+        "url": url,
+    }
+
+
+def _ended_card(
+    label: str, value: int, status: RunStatus, hint: str = ""
+) -> dict[str, Any]:
+    return _card(label, value, hint, status, _list_url(status, today=True))
+
+
+def _errors(count: int | None) -> str:
+    return f"{count:,} row error{'' if count == 1 else 's'}" if count else ""
+
+
+def _list_url(*statuses: str, today: bool = False) -> str:
+    """The History of these statuses; of today by the reader's calendar."""
+    query = [("status", str(status)) for status in statuses]
+    if today:
+        query.append(("from", timezone.localdate().isoformat()))
+    return f"{reverse('imports:run_list')}?{urlencode(query)}"
 
 
 def accounts_with_counts(user: User) -> QuerySet[Account]:
@@ -121,21 +189,33 @@ def accounts_with_counts(user: User) -> QuerySet[Account]:
     )
 
 
-def _attention(user: User) -> list[Attention]:
-    """Definitions whose last run needs somebody, the most pressing first."""
-    since = timezone.now() - ATTENTION_FOR
-    definitions = (
-        ImportDefinition.objects.visible_to(user)
-        .filter(last_run__status__in=SEVERITY, last_run__occurred_at__gte=since)
-        .select_related("last_run__account", "last_run__definition")
-        .order_by("-last_run__occurred_at")[: 4 * MOST_ATTENTION]
-    )
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    runs = sorted(
-        (d.last_run for d in definitions if d.last_run),
-        key=lambda run: SEVERITY.index(RunStatus(run.status)),
-    )
-    return [
-        Attention(run=run, cause=cause(run), may_start=run.account_id in startable)
-        for run in runs[:MOST_ATTENTION]
-    ]
+def how_it_fares(account: Account) -> dict[str, Any]:
+    """Whether an account is well, and how it fares in a few words."""
+    count = getattr(account, "definition_count", 0)
+    found = f"{count:,} definition{'' if count == 1 else 's'}"
+    trouble = _trouble(account)
+    known = f"history since {_day(account.history_since)}"
+    calm = known if account.history_since else "no history yet"
+    return {"words": f"{found} · {trouble or calm}", "is_well": not trouble}
+
+
+def _trouble(account: Account) -> str:
+    if not account.is_active:
+        return "switched off"
+    if account.credentials_refused_at:
+        return "credentials refused"
+    if account.is_not_answering:
+        return f"not answering since {clock_text(account.not_answering_since)}"
+    return "starts are paused" if account.starts_paused else ""
+
+
+def _day(moment: datetime | None) -> str:
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment)
+    year = "" if local.year == timezone.localtime().year else f" {local.year}"
+    return f"{local.day} {local:%b}{year}"
+
+
+def _newest(accounts: list[Account]) -> datetime | None:
+    return max((a.last_contact_at for a in accounts if a.last_contact_at), default=None)

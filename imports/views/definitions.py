@@ -106,7 +106,7 @@ def _wanted(request: SignedInRequest) -> QueryDict:
     """What was asked for; a NUL is in no text of ours, so none is searched for."""
     wanted = request.GET.copy()
     if "q" in wanted:
-        wanted["q"] = wanted["q"].replace("\x00", "")
+        wanted["q"] = str(wanted["q"]).replace("\x00", "")
     return wanted
 
 
@@ -116,7 +116,7 @@ def _page(found: Any, wanted: QueryDict) -> Page[int]:
 
 
 def _page_url(wanted: QueryDict, number: int) -> str:
-    return f"{address(wanted)}&page={number}"
+    return address(wanted, page=number)
 
 
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
@@ -170,11 +170,10 @@ def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     """
     shown = visible_definition(request.user, pk)
     is_wanted = request.POST.get("wanted") == "1"
-    kept = Favourite.objects.filter(user=request.user, definition=shown)
     if is_wanted:
         Favourite.objects.get_or_create(user=request.user, definition=shown)
     else:
-        kept.delete()
+        Favourite.objects.filter(user=request.user, definition=shown).delete()
     if not request.htmx:
         return redirect(_way_back(request))
     context = {"definition": shown, "is_favourite": is_wanted}

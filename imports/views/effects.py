@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from django.utils import dateformat, timezone
 
-from imports.models import FINISHED, ImportDefinition, ImportRun, RunStatus
+from imports.models import ImportDefinition, ImportRun, RunStatus
 
-from .facts import tolerates_errors, update_type_word
+from .facts import GUID, destination_of, tolerates_errors, update_type_word
 
 __all__ = [
     "Effect",
-    "destination_words",
     "effect",
     "error_mail",
     "fact",
     "facts_in_short",
+    "last_good_run",
     "max_file_age",
     "tolerates_errors",
 ]
 
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DOES = {
     "addandupdate": "adds new rows and updates known ones",
     "addanddonotupdate": "adds new rows and leaves known ones alone",
@@ -59,32 +57,18 @@ def max_file_age(run: ImportRun) -> str:
     return age if age.isdecimal() and int(age) else ""
 
 
-def last_with_destination(definition: ImportDefinition) -> ImportRun | None:
-    """The last run whose row named its destination and counted rows to its end."""
+def last_good_run(definition: ImportDefinition) -> ImportRun | None:
+    """The last run that ended well and counted its rows."""
     good = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
-    ended = definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
-    return ended.filter(status__in=good).latest_first().first()
-
-
-def destination_words(
-    definition: ImportDefinition, last: ImportRun | None = None
-) -> str:
-    """The destination by the best name we have: definitions only hold an id, and
-    ImportResultsSummary often names the data extension's key.
-    """
-    if last is not None and last.destination_id:
-        return last.destination_id
-    named = definition.destination
-    if not named or GUID.fullmatch(named) or named.isdecimal():
-        return "its data extension" if GUID.fullmatch(named) else "its destination"
-    return named
+    counted = definition.runs.filter(status__in=good).exclude(total_rows=None)
+    return counted.latest_first().first()
 
 
 def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
     """What starting `definition` does to its destination; `last` is its last run
     that ended well.
     """
-    goal = destination_words(definition, last)
+    goal = destination_of(definition).in_words or "its destination"
     word = update_type_word(definition.update_type) or "Update type not known"
     does = DOES.get(definition.update_type.casefold())
     link = "of" if definition.replaces_rows else "in"
@@ -107,15 +91,13 @@ def _last_rows(last: ImportRun | None, *, is_careful: bool) -> str:
     return f"{last.total_rows:,} rows at the last good run, {at}."
 
 
-def facts_in_short(
-    definition: ImportDefinition, last: ImportRun | None
-) -> list[tuple[str, str]]:
+def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:
     """The five facts that tell what is loaded, from where, into what and how."""
     tolerated = tolerates_errors(definition)
     return [
         ("Loads", definition.file_spec),
         ("From", _source(definition)),
-        ("Into", destination_words(definition, last)),
+        ("Into", str(destination_of(definition))),
         ("How", update_type_word(definition.update_type)),
         ("Row errors", ON_ERRORS[tolerated] if tolerated is not None else ""),
     ]

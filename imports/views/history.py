@@ -64,9 +64,6 @@ class HistoryQuery:
             del query[name]
         return f"{reverse('imports:run_list')}?{query.urlencode()}".rstrip("?")
 
-    def page(self, **place: str) -> str:
-        return self.url(**place)
-
     def kept(self, *without: str) -> list[tuple[str, str]]:
         """Hidden fields that carry on every filter but those named."""
         return [

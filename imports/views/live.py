@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Q, QuerySet
+from django.db.models import Count, Exists, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -26,6 +26,7 @@ from .needs import accounts_in_trouble, runs_in_need
 
 FAST_SECONDS = 3
 QUIET_SECONDS = 20
+STEP_SECONDS = 20
 WORKER_SILENT_AFTER = timedelta(seconds=60)
 MOST_SENTENCES = 5
 STATE_OF_RUN = {
@@ -43,32 +44,41 @@ STATE_OF_RUN = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
     """What a page depends on: the greatest revision that the reader may see,
-    whether a worker lives, and the reader's day.
+    whether a worker lives, when Marketing Cloud was last heard of (in steps of 20
+    seconds, so that "last checked" stays true), and the reader's day.
     """
 
     number: int
     worker_is_silent: bool
+    heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
 
     def __str__(self) -> str:
-        return f"{self.number}-{self.day:%j}{'s' if self.worker_is_silent else ''}"
+        silent = "s" if self.worker_is_silent else ""
+        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}"
 
 
 def _beating() -> QuerySet[Worker]:
     return Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
 
 
+def _step(moment: dt.datetime | None) -> int:
+    return int(moment.timestamp()) // STEP_SECONDS if moment else 0
+
+
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query."""
-    newest = (
-        Account.objects.visible_to(user)
-        .annotate(heard=Exists(_beating()))
-        .order_by("-revision")
-        .values_list("revision", "heard")
-        .first()
+    found = Account.objects.visible_to(user).aggregate(
+        number=Max("revision"),
+        contact=Max("last_contact_at"),
+        heard=Count("pk", filter=Exists(_beating())),
     )
-    number, heard = newest or (0, _beating().exists())
-    return PageVersion(number=number, worker_is_silent=not heard)
+    is_heard = found["heard"] or (found["number"] is None and _beating().exists())
+    return PageVersion(
+        number=found["number"] or 0,
+        worker_is_silent=not is_heard,
+        heard_step=_step(found["contact"]),
+    )
 
 
 def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
@@ -78,7 +88,9 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     runs = ImportRun.objects.visible_to(user).select_related("account", "definition")
     run = get_object_or_404(runs.annotate(heard=Exists(_beating())), pk=pk)
     return run, PageVersion(
-        number=run.account.revision, worker_is_silent=not run.heard
+        number=run.account.revision,
+        worker_is_silent=not run.heard,
+        heard_step=_step(run.last_checked_at),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
@@ -15,14 +16,16 @@ from imports.tasks import wake_worker
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start_import import start_import
 
-from .access import (
-    SignedInRequest,
-    may_start,
-    require_start,
-    signed_in,
-    visible_definition,
+from .access import SignedInRequest, require_start, signed_in, visible_definition
+from .effects import effect, facts_in_short, last_good_run
+from .facts import changes
+
+INCOMPLETE = "This form was not complete, so nothing was started. Here is a fresh one."
+CHANGED = (
+    "The definition was changed in Marketing Cloud while you were looking at it. "
+    "Nothing was started. Look again, then start it."
 )
-from .facts import changes, definition_in_words, tolerates_errors
+IN_DIALOG = 2  # facts beyond these stand on the definition's own page
 
 
 @signed_in
@@ -35,16 +38,18 @@ def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
         return _dialog(request, definition)
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _dialog(
-            request,
-            definition,
-            status=400,
-            problem="This form was not complete, so nothing was started. Here is a "
-            "fresh one.",
-        )
+        return _dialog(request, definition, status=400, problem=INCOMPLETE)
+    again = _first_run(definition, form.cleaned_data["request_token"])
+    if again is not None:
+        return _started(request, again)
     if form.cleaned_data["digest"] != definition.digest:
         return _changed(request, definition, form.cleaned_data["digest"])
     return _start(request, definition, form.cleaned_data)
+
+
+def _first_run(definition: ImportDefinition, token: Any) -> ImportRun | None:
+    """The run of an earlier press of the same button, whatever changed since."""
+    return definition.runs.filter(request_token=token).first()
 
 
 def _start(
@@ -71,6 +76,7 @@ def _origin_run(definition: ImportDefinition, pk: int | None) -> ImportRun | Non
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
     if not request.htmx:
+        messages.success(request, f"{run.shown_name[:80]} is queued.")
         return redirect("imports:run", pk=run.pk)
     response = render(request, "imports/_toast_started.html", {"run": run})
     trigger_client_event(response, "mcdash:close-dialog", {})
@@ -86,8 +92,7 @@ def _changed(
         request,
         definition,
         status=409,
-        problem="The definition was changed in Marketing Cloud while you were looking "
-        "at it. Nothing was started. Look again, then start it.",
+        problem=CHANGED,
         changes=changes(old.facts, definition.facts) if old else [],
     )
 
@@ -97,24 +102,43 @@ def _dialog(
     definition: ImportDefinition,
     *,
     status: int = 200,
+    problem: str = "",
+    active: ImportRun | None = None,
     **more: Any,
 ) -> HttpResponse:
-    last = definition.runs.exclude(total_rows=None).latest_first().first()
-    again_of = request.POST.get("again_of") or request.GET.get("again_of") or ""
+    runs = definition.runs.active().select_related("account", "definition")
     context = {
         "definition": definition,
-        "form": StartForm.fresh(
-            definition, int(again_of) if again_of[:18].isdecimal() else None
-        ),
-        "last": last,
-        "in_words": definition_in_words(definition),
-        "tolerates_errors": tolerates_errors(definition),
-        "why_not": definition.account.why_not_startable,
-        "active": definition.runs.active().select_related("definition").first(),
-        "may_start": may_start(request.user, definition),
+        "problem": problem,
+        "why_not": _why_not(definition),
+        "active": active or runs.ours().first(),
+        "active_outside": runs.exclude(pk__in=runs.ours()).first(),
+        **_what_it_does(definition),
+        "form": StartForm.fresh(definition, _again_of(request)),
         **more,
     }
     if not request.htmx:
         return render(request, "imports/start.html", context, status=status)
     response = render(request, "imports/_start_dialog.html", context, status=status)
     return reswap(retarget(response, "#dialog-slot"), "innerHTML")
+
+
+def _what_it_does(definition: ImportDefinition) -> dict[str, Any]:
+    last = last_good_run(definition)
+    return {
+        "effect": effect(definition, last),
+        "facts": facts_in_short(definition)[:IN_DIALOG],
+        "last_run": definition.last_run,
+    }
+
+
+def _why_not(definition: ImportDefinition) -> str:
+    """Why it cannot be started now, in a sentence; empty if it can."""
+    if definition.not_seen_since is not None:
+        return "Marketing Cloud no longer shows this definition: it was deleted there."
+    return definition.account.why_not_startable
+
+
+def _again_of(request: SignedInRequest) -> int | None:
+    text = request.POST.get("again_of") or request.GET.get("again_of") or ""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None

@@ -24,6 +24,7 @@ ROOMY = Limits(
     read_timeout_seconds=20,
     call_deadline_seconds=30,
     max_answer_bytes=200_000,
+    read_tries=1,
 )
 FOR_HANGING = replace(ROOMY, read_timeout_seconds=0.3)
 FOR_DRIPPING = replace(ROOMY, call_deadline_seconds=0.5)

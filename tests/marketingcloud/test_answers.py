@@ -78,6 +78,14 @@ def test_a_dtd_is_never_accepted(prolog: str, encoding: str) -> None:
         read_message(_answer(body.encode(encoding)), NAME)
 
 
+def test_a_dtd_in_plain_sight_is_not_even_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imports.marketingcloud.answers._parser", pytest.fail)
+    with pytest.raises(OutcomeUnknownError, match="DTD"):
+        read_message(_answer("<!DOCTYPE a><a/>"), NAME)
+
+
 @pytest.mark.parametrize(
     "bomb",
     ["<a/>" * 700_000, "<a " + " ".join(f'a{n}=""' for n in range(300_000)) + "/>"],

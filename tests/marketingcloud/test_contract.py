@@ -11,7 +11,7 @@ from lxml import etree
 from imports.marketingcloud import soap
 from imports.marketingcloud.auth import OAuthSigner, Signer, UsernameSigner
 from imports.marketingcloud.errors import OutcomeUnknownError
-from imports.marketingcloud.records import OAuthCredentials, UsernameCredentials
+from imports.marketingcloud.records import Limits, OAuthCredentials, UsernameCredentials
 from imports.marketingcloud.retrieve import Where
 from imports.marketingcloud.rows import DEFINITION_PROPERTIES, RESULT_PROPERTIES
 from imports.marketingcloud.soap import WSDL_PATH, SoapService
@@ -107,7 +107,9 @@ def _every_envelope() -> _Recorder:
     recorder = _Recorder()
     for signer, mid in _signers(recorder):
         wire: Any = recorder
-        service = SoapService(url="https://x/y", wire=wire, signer=signer, mid=mid)
+        service = SoapService(
+            url="https://x/y", wire=wire, signer=signer, mid=mid, limits=Limits()
+        )
         _ask_everything(service)
     return recorder
 

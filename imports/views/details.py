@@ -1,0 +1,57 @@
+"""A run in Marketing Cloud's own words, and the same as text for its support."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from imports.models import ImportRun
+from imports.templatetags.times import clock_name
+
+FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def details_of(run: ImportRun) -> list[tuple[str, str]]:
+    """What Marketing Cloud said, verbatim, by its own names; what it did not say is
+    left out.
+    """
+    clock = clock_name(run.account.clock_offset_minutes)
+    facts = (
+        ("ImportStatus", run.phase),
+        ("TaskResultID", run.task_id or ""),
+        ("Customer key", run.customer_key),
+        ("Request", run.request_id),
+        ("StartDate", f"{run.start_text} {clock}" if run.start_text else ""),
+        ("EndDate", f"{run.end_text} {clock}" if run.end_text else ""),
+        ("ImportType", run.import_type),
+        ("DestinationID", run.destination_id),
+        ("Error code", run.error_code),
+        ("Message", run.message),
+    )
+    return [(name, value) for name, value in facts if value]
+
+
+def support_text(run: ImportRun) -> str:
+    """All that Marketing Cloud's support asks for, times on both clocks."""
+    moments = (
+        ("Queued", run.queued_at),
+        ("Sent", run.sent_at),
+        ("Answered", run.answered_at),
+        ("Started", run.started_at),
+        ("Ended", run.finished_at),
+    )
+    head = [
+        ("Business unit (MID)", run.account.mid),
+        ("Run in mcdash", f"{run.pk}, {run.get_status_display().lower()}"),
+        *details_of(run),
+    ]
+    offset = run.account.clock_offset_minutes
+    times = [(name, _both_clocks(at, offset)) for name, at in moments if at]
+    return "\n".join(f"{name}: {value}" for name, value in [*head, *times] if value)
+
+
+def _both_clocks(moment: datetime, offset_minutes: int) -> str:
+    theirs = moment.astimezone(timezone(timedelta(minutes=offset_minutes)))
+    return (
+        f"{moment.astimezone(UTC):{FORMAT}} UTC "
+        f"({theirs:{FORMAT}} {clock_name(offset_minutes)})"
+    )

@@ -1,0 +1,190 @@
+"""`/runs/<id>/`: one run, what happened to it, and what a person may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import reswap, retarget, trigger_client_event
+
+from imports.models import FINISHED, ImportRun, RunStatus, User
+from imports.usecases.check_again import check_again
+from imports.usecases.choose_task import choose_task
+from imports.usecases.errors import UseCaseError
+from imports.usecases.reconcile_runs import candidates_of
+from imports.usecases.withdraw_run import withdraw_run
+
+from .access import (
+    SignedInRequest,
+    may_start,
+    require_start,
+    signed_in,
+    visible_run,
+)
+from .causes import advice
+from .comparison import compare
+from .cursors import older_than
+from .details import details_of, support_text
+from .effects import facts_in_short
+from .live import answer, is_unchanged, live_of_run, nothing_changed, run_and_version
+from .needs import can_start_again, start_again
+from .timeline import timeline
+
+NONE_OF_THESE = "none"
+
+
+@signed_in
+def run(request: SignedInRequest, pk: int) -> HttpResponse:
+    shown, version = run_and_version(request.user, pk)
+    if is_unchanged(request, version):
+        return nothing_changed()
+    context = _context(request.user, shown)
+    context["live"] = live_of_run(
+        request,
+        version,
+        shown,
+        is_over=shown.has_ended and not _may_be_found_late(shown),
+    )
+    return answer(request, "imports/run.html", "imports/_run_parts.html", context)
+
+
+def _may_be_found_late(run: ImportRun) -> bool:
+    return run.status == RunStatus.NOT_STARTED and run.error_kind == "no_trace"
+
+
+def _context(user: User, shown: ImportRun) -> dict[str, Any]:
+    found = _candidates(shown)
+    previous = _previous(shown)
+    return {
+        "run": shown,
+        "advice": advice(shown, candidates=len(found)),
+        "timeline": timeline(shown),
+        "previous": previous,
+        "comparison": compare(shown, previous) if previous else [],
+        "facts": facts_in_short(shown.definition) if shown.definition else [],
+        "is_changed_since": _is_changed_since(shown),
+        "details": details_of(shown),
+        "support_text": support_text(shown),
+        "again": list(shown.again.latest_first()[:3]),
+        **_rights(user, shown, found),
+    }
+
+
+def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:
+    may = may_start(user, shown)
+    again = may and shown.has_ended and can_start_again(shown)
+    return {
+        "start_again": start_again(shown) if again else None,
+        "may_withdraw": may and shown.status == RunStatus.QUEUED,
+        "may_check_again": may and shown.status == RunStatus.LOST,
+        "may_choose": may and len(found) > 1,
+    }
+
+
+def _candidates(run: ImportRun) -> list[dict[str, Any]]:
+    return candidates_of(run) if run.status == RunStatus.UNKNOWN else []
+
+
+def _is_changed_since(run: ImportRun) -> bool:
+    """Whether the definition is not what it was when this run was started."""
+    if run.definition is None or run.definition_version is None:
+        return False
+    return run.definition_version.digest != run.definition.digest
+
+
+def _previous(run: ImportRun) -> ImportRun | None:
+    """The run of the same definition that ended before this one began."""
+    if run.definition is None:
+        return None
+    earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
+    return older_than(earlier, (run.occurred_at, run.pk)).first()
+
+
+@signed_in
+@require_POST
+def run_withdraw(request: SignedInRequest, pk: int) -> HttpResponse:
+    return _do(
+        request,
+        pk,
+        withdraw_run,
+        "Withdrawn: nothing was sent to Marketing Cloud.",
+    )
+
+
+@signed_in
+@require_POST
+def run_check_again(request: SignedInRequest, pk: int) -> HttpResponse:
+    return _do(
+        request, pk, check_again, "Checking again: the worker asks for it now."
+    )
+
+
+def _do(
+    request: SignedInRequest, pk: int, deed: Callable[..., ImportRun], done: str
+) -> HttpResponse:
+    """Do it, say what came of it, and show the run."""
+    shown = _startable_run(request.user, pk)
+    try:
+        deed(run=shown, by=request.user)
+        messages.success(request, done)
+    except UseCaseError as error:
+        messages.error(request, str(error))
+    return redirect("imports:run", pk=pk)
+
+
+def _startable_run(user: User, pk: int) -> ImportRun:
+    shown = visible_run(user, pk)
+    require_start(user, shown)
+    return shown
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
+    """A person says which of several runs in Marketing Cloud this one is."""
+    shown = _startable_run(request.user, pk)
+    if request.method != "POST":
+        return _choose(request, shown)
+    task = request.POST.get("task", "")
+    if not task:
+        return _choose(request, shown, status=400, problem="Choose one of them first.")
+    chosen = None if task == NONE_OF_THESE else task
+    try:
+        choose_task(run=shown, task_id=chosen, by=request.user)
+    except UseCaseError as error:
+        return _choose(request, shown, status=409, problem=str(error))
+    return _chosen(request, shown, chosen)
+
+
+def _chosen(request: SignedInRequest, run: ImportRun, task: str | None) -> HttpResponse:
+    text = (
+        f"{run.shown_name[:80]} is task {task}. mcdash follows it now."
+        if task
+        else "None of them is it. mcdash goes on looking."
+    )
+    if not request.htmx:
+        messages.success(request, text)
+        return redirect("imports:run", pk=run.pk)
+    response = render(request, "imports/_toast_done.html", {"text": text})
+    trigger_client_event(response, "mcdash:close-dialog", {})
+    return trigger_client_event(response, "mcdash:changed", {})
+
+
+def _choose(
+    request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    run.refresh_from_db(fields=["status"])
+    context = {
+        "run": run,
+        "candidates": _candidates(run),
+        "none_of_these": NONE_OF_THESE,
+        "problem": problem,
+    }
+    if not request.htmx:
+        return render(request, "imports/choose.html", context, status=status)
+    response = render(request, "imports/_choose_dialog.html", context, status=status)
+    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
