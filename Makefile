@@ -49,7 +49,7 @@ test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
-	$(PYTEST) tests/benchmarks -m "" -o python_files='bench_*.py test_*.py' -s $(PYTEST_ARGS)
+	$(PY) -m tests.benchmarks $(BENCH)
 
 # The site is loaded by mypy's Django plugin and by manage.py: keys are thrown away.
 check: $(DEV)  ## lint, types, layers, templates, migrations, settings

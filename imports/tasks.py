@@ -89,12 +89,14 @@ def _wake(account_id: int) -> bool:
 class Crew:
     """Threads for calls that may hang, at most `most` at a time, one per key.
 
-    A key whose work failed rests for a while, longer each time, with jitter so
-    that many accounts do not come back at once.
+    An account has at most `per_account` of them, so that some that hang leave room
+    for the others. A key whose work failed rests for a while, longer each time, with
+    jitter so that many accounts do not come back at once.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, per_account: int | None = None) -> None:
         self._most = most
+        self._per_account = per_account or most
         self._lock = threading.Lock()
         self._threads: dict[Key, threading.Thread] = {}
         self._rests: dict[Key, tuple[int, float]] = {}
@@ -102,9 +104,7 @@ class Crew:
     def submit(self, key: Key, work: Callable[[], object]) -> bool:
         """Do `work` in a thread, unless `key` is under way or resting."""
         with self._lock:
-            if key in self._threads or len(self._threads) >= self._most:
-                return False
-            if time.monotonic() < self._rests.get(key, (0, 0.0))[1]:
+            if not self._has_room(key):
                 return False
             name = ":".join(map(str, key))
             thread = threading.Thread(
@@ -113,6 +113,15 @@ class Crew:
             self._threads[key] = thread
         thread.start()
         return True
+
+    def _has_room(self, key: Key) -> bool:
+        mine = sum(other[1] == key[1] for other in self._threads)
+        return (
+            key not in self._threads
+            and len(self._threads) < self._most
+            and mine < self._per_account
+            and time.monotonic() >= self._rests.get(key, (0, 0.0))[1]
+        )
 
     def join(self, seconds: float) -> bool:
         """Wait for all that is under way; False where some is after `seconds`."""
@@ -153,7 +162,7 @@ class Crew:
         self._rests[key] = (times, time.monotonic() + seconds)
 
 
-READERS = Crew(most=64)
+READERS = Crew(most=256, per_account=2)
 SENDERS = Crew(most=256)
 STOPPING = threading.Event()
 

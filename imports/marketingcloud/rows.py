@@ -150,7 +150,8 @@ def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     for node in row:
         name = _fact(node.tag)
         if name is None:
-            destination_type = _inner_facts(facts, node) or destination_type
+            if len(node):
+                destination_type = _inner_facts(facts, node) or destination_type
         elif name not in facts and len(node) == 0:
             text = node.text
             if text or not is_nil(node):
@@ -167,8 +168,7 @@ def _inner_facts(facts: dict[str, str], parent: etree._Element) -> str:
             text = node.text
             if text or not is_nil(node):
                 facts[name] = text or ""
-    is_destination = len(parent) and local(parent) == "DestinationObject"
-    return type_name(parent) if is_destination else ""
+    return type_name(parent) if local(parent) == "DestinationObject" else ""
 
 
 @lru_cache(maxsize=1024)  # an answer has few names and a great many elements

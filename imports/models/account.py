@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Failed calls in a row after which pages say so, and after which calls are saved.
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
+# Marketing Cloud's documented clock, and how far an account's may be from it.
+USUAL_CLOCK_MINUTES, DRIFT_SHOWN_FROM_MINUTES = -360, 30
 FROZEN_WITH_DEFINITIONS = ("mid", "subdomain", "auth_url", "soap_url")
 
 
@@ -84,7 +86,7 @@ class Account(models.Model):
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
     )
-    clock_offset_minutes = models.IntegerField(default=-360)
+    clock_offset_minutes = models.IntegerField(default=USUAL_CLOCK_MINUTES)
     history_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
     last_adopted_at = models.DateTimeField(null=True, blank=True)
@@ -129,6 +131,12 @@ class Account(models.Model):
     def is_not_answering(self) -> bool:
         """Calls fail by now, as the pages say it."""
         return self.failures_in_row >= NOT_ANSWERING_FROM
+
+    @property
+    def clock_drift_minutes(self) -> int:
+        """How far the account's clock is from the documented one; 0 if not notable."""
+        drift = self.clock_offset_minutes - USUAL_CLOCK_MINUTES
+        return drift if abs(drift) >= DRIFT_SHOWN_FROM_MINUTES else 0
 
     @property
     def why_not_startable(self) -> str:

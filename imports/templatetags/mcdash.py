@@ -144,9 +144,11 @@ def elapsed(since: datetime | None) -> str:
 
 
 @register.filter
-def exact(moment: datetime | None) -> str:
+def exact(
+    moment: datetime | None, clock_minutes: int = times.DEFAULT_CLOCK_MINUTES
+) -> str:
     """The exact time in words, in both zones."""
-    return times.exact_text(moment) if moment else numbers.UNKNOWN
+    return times.exact_text(moment, clock_minutes) if moment else numbers.UNKNOWN
 
 
 @register.filter

@@ -123,8 +123,9 @@ def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
         _accept(run, started)
         run.change(**known)
         run.record(EventKind.MERGED, details={"adopted_run": adopted.pk})
-        for definition in {run.definition, adopted.definition} - {None}:
-            definition.redraw()
+        for definition in {run.definition, adopted.definition}:
+            if definition:
+                definition.redraw()
         publish(runs=[run])
 
 

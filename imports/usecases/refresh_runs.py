@@ -29,6 +29,7 @@ from imports.models.run import LOST_AFTER
 from .ask_account import ask_account
 from .errors import AccountBusyError
 from .learn_answers import learn_answers
+from .learn_clock import learn_clock
 from .record_result import record_result
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,26 @@ def _refresh(account: Account, *, only_due: bool) -> RefreshReport:
         raise
     learn_answers(account, answer)
     rows = {row.task_id: row for row in answer.results if row.task_id in followed}
+    _learn_clock(account, followed, rows)
     return _record(followed, rows)
+
+
+def _learn_clock(
+    account: Account,
+    followed: Mapping[str, ImportRun],
+    rows: Mapping[str, ImportResult],
+) -> None:
+    """First, so that the rows' dates are read by the right clock."""
+    rows_by_run = {followed[task_id]: row for task_id, row in rows.items()}
+    new = {
+        run: row.start_text
+        for run, row in rows_by_run.items()
+        if row.start_text and not run.start_text
+    }
+    if new:
+        learn_clock(account, new)
+    for run in followed.values():
+        run.account = account
 
 
 def _record(

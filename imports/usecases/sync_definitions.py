@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -48,7 +49,7 @@ COPY_TO_VERSIONS = f"""
     SELECT id, 1 + COALESCE((SELECT MAX(number) {OF_THE_SAME}), 0),
         digest, facts, last_seen_at
     FROM {DEFINITIONS} WHERE
-"""
+"""  # noqa: S608 - all names are the models' own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,8 +102,7 @@ def _store(account: Account, answer: DefinitionList) -> SyncReport:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     """A stored definition, without the facts: most have not changed."""
 
     pk: int
@@ -123,7 +123,7 @@ class _Matches:
         for object_id, key, pk, digest, since in account.definitions.values_list(
             *names
         ):
-            stored = _Stored(pk=pk, digest=digest, is_missing=since is not None)
+            stored = _Stored(pk, digest, since is not None)
             if object_id is None:
                 self.by_key[key] = stored
             else:
@@ -160,12 +160,14 @@ class _Matches:
 
 
 def digest_of(record: DefinitionRecord) -> str:
-    """SHA-256 over all that was retrieved, independent of its order."""
+    """SHA-256 over all that was retrieved, independent of its order.
+
+    That is the facts, and the destination, which also depends on its type.
+    """
     names = _in_order(tuple(record.facts))
-    known = [getattr(record, name) or "" for name in COLUMNS]
     values = map(record.facts.__getitem__, names)
     # no text in XML holds a NUL
-    text = "\0".join([*known, *names, *values])
+    text = "\0".join((record.destination, *names, *values))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -196,6 +198,8 @@ def _create(
     Not by `bulk_create`: preparing 2,500 rows value by value takes it longer than
     fetching and reading them.
     """
+    if not records:
+        return
     at = connection.ops.adapt_datetimefield_value(now)
     same = {
         "account_id": account.pk,
@@ -207,7 +211,7 @@ def _create(
     marks = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {DEFINITIONS} ({', '.join(columns)}) VALUES ({marks})",
+            f"INSERT INTO {DEFINITIONS} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
             [(*_values(record), *same.values()) for record in records.values()],
         )
         cursor.execute(

@@ -7,25 +7,17 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Q, Subquery, Sum
-from django.db.models.functions import Now
+from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.models import ACTIVE, Account, ImportRun, RunStatus, User, Worker
+from imports.models import ACTIVE, Account, ImportRun, RunStatus, User
 from imports.templatetags.numbers import count_text
 
 from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, ended_since, start_of_today
-from .live import (
-    WORKER_SILENT_AFTER,
-    PageVersion,
-    answer,
-    is_unchanged,
-    live,
-    nothing_changed,
-)
+from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .needs import clock_text
 
 ENDED_TODAY = (
@@ -33,17 +25,6 @@ ENDED_TODAY = (
     ("With errors", RunStatus.COMPLETED_WITH_ERRORS.value),
     ("Failed", RunStatus.FAILED.value),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AccountsVersion(PageVersion):
-    """The page also shows when each account was last in contact."""
-
-    contact_at: datetime | None
-
-    def __str__(self) -> str:
-        contact = f"{self.contact_at:%H%M%S}" if self.contact_at else ""
-        return f"{PageVersion.__str__(self)}-{contact}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +53,7 @@ class Card:
 
 @signed_in
 def account_list(request: SignedInRequest) -> HttpResponse:
-    version = _version(request.user)
+    version = page_version(request.user)
     if is_unchanged(request, version):
         return nothing_changed()
     cards = _cards(request.user)
@@ -84,24 +65,6 @@ def account_list(request: SignedInRequest) -> HttpResponse:
     }
     return answer(
         request, "imports/accounts.html", "imports/_accounts_parts.html", context
-    )
-
-
-def _version(user: User) -> AccountsVersion:
-    """The page's version for `user`, in one query."""
-    visible = Account.objects.visible_to(user)
-    beating = Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
-    contacts = visible.filter(last_contact_at__isnull=False)
-    newest = contacts.order_by("-last_contact_at").values("last_contact_at")[:1]
-    row = (
-        visible.annotate(heard=Exists(beating), contact_at=Subquery(newest))
-        .order_by("-revision")
-        .values_list("revision", "heard", "contact_at")
-        .first()
-    )
-    number, heard, contact_at = row or (0, True, None)
-    return AccountsVersion(
-        number=number, worker_is_silent=not heard, contact_at=contact_at
     )
 
 

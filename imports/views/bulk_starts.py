@@ -13,7 +13,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget, trigger_client_event
 
-from imports.filters import DefinitionSort
 from imports.forms import StartSeveralForm
 from imports.models import Account, ImportDefinition, ImportRun, RunStatus, User
 from imports.tasks import wake_worker
@@ -175,7 +174,7 @@ def _tell(
         "outcomes": outcomes,
         "started": started,
         "refused": len(outcomes) - started,
-        "newest_first": f"?sort={DefinitionSort.NEWEST}",
+        "text": f"{started:,} import{' is' if started == 1 else 's are'} queued.",
     }
     if request.htmx and started == len(outcomes):
         response = render(request, "imports/_toast_several.html", context)

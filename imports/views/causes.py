@@ -250,9 +250,8 @@ def _advise_unknown(run: ImportRun, candidates: int) -> Advice:
     )
     return Advice(
         title=cause(run, candidates=candidates),
-        known="It is never sent a second time, and the definition cannot be started "
-        "here until this is settled.",
-        words=run.message,
+        known=f"{run.message} It is never sent a second time, and the definition "
+        "cannot be started here until this is settled.".lstrip(),
         steps=steps,
     )
 

@@ -15,12 +15,11 @@ from imports.templatetags.numbers import (
     share_text,
 )
 
-# Name, label, and whether more (1) or fewer (-1) is worse.
 COUNTS = (
-    ("total_rows", "Rows", 0),
-    ("successful", "Loaded", -1),
-    ("duplicated", "Duplicates", 0),
-    ("errors", "Errors", 1),
+    ("total_rows", "Rows"),
+    ("successful", "Loaded"),
+    ("duplicated", "Duplicates"),
+    ("errors", "Errors"),
 )
 
 
@@ -36,28 +35,41 @@ class Row:
 
 
 def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
-    """What is not known of either run is a dash, and so is its change."""
+    """What is not known of either run is a dash, and so is its change.
+
+    More errors are worse; fewer rows loaded are, where errors took them.
+    """
+    changes = {name: _change(run, previous, name) for name, _ in COUNTS}
+    has_more_errors = (changes["errors"] or 0) > 0
+    worse = {
+        "errors": has_more_errors,
+        "successful": has_more_errors and (changes["successful"] or 0) < 0,
+    }
     counts = [
-        _count_row(label, getattr(run, name), getattr(previous, name), worse)
-        for name, label, worse in COUNTS
+        Row(
+            label=label,
+            this=count_text(getattr(run, name)),
+            previous=count_text(getattr(previous, name)),
+            change=_change_text(changes[name]),
+            is_worse=worse.get(name, False),
+        )
+        for name, label in COUNTS
     ]
     return [*counts, _share_row(run, previous), _took_row(run, previous)]
 
 
+def _change(run: ImportRun, previous: ImportRun, name: str) -> int | None:
+    this: int | None = getattr(run, name)
+    that: int | None = getattr(previous, name)
+    return None if this is None or that is None else this - that
+
+
+def _change_text(change: int | None) -> str:
+    return UNKNOWN if change is None else signed(change, count_text(abs(change)))
+
+
 def signed(value: float, text: str) -> str:
     return f"+{text}" if value > 0 else f"−{text}" if value < 0 else text
-
-
-def _count_row(label: str, this: int | None, that: int | None, worse: int) -> Row:
-    known = this is not None and that is not None
-    change = (this or 0) - (that or 0) if known else 0
-    return Row(
-        label=label,
-        this=count_text(this),
-        previous=count_text(that),
-        change=signed(change, count_text(abs(change))) if known else UNKNOWN,
-        is_worse=change * worse > 0,
-    )
 
 
 def _share(run: ImportRun) -> float | None:

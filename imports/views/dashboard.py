@@ -26,6 +26,7 @@ from imports.templatetags.numbers import count_text, share_text
 from .access import SignedInRequest, signed_in
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .needs import MOST_SHOWN, clock_text, needs
+from .timeline import zone_name
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
@@ -64,18 +65,13 @@ def _context(user: User) -> dict[str, Any]:
         "last_contact_at": _newest(accounts),
         "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
-        "zone": zone_name(),
+        "zone_words": zone_name(),
     }
 
 
 def start_of_today() -> datetime:
     """Midnight in the reader's zone."""
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def zone_name() -> str:
-    """The reader's zone as people call it: "London" of "Europe/London"."""
-    return timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
 
 
 def ended_since(runs: RunQuerySet, moment: datetime) -> RunQuerySet:
@@ -94,16 +90,20 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     counts = {
         name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
     }
-    ended = ended_since(runs, today).order_by().aggregate(
-        **counts,
-        ended=Count("id"),
-        rows=Sum("successful"),
-        errors=Sum("errors"),
-        errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
-        errors_of_completed=Sum(
-            "errors", filter=Q(status=RunStatus.COMPLETED_WITH_ERRORS)
-        ),
-        total=Sum("total_rows", filter=Q(errors__isnull=False)),
+    ended = (
+        ended_since(runs, today)
+        .order_by()
+        .aggregate(
+            **counts,
+            ended=Count("id"),
+            loaded=Sum("successful"),
+            refused=Sum("errors"),
+            errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
+            errors_of_completed=Sum(
+                "errors", filter=Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+            ),
+            total=Sum("total_rows", filter=Q(errors__isnull=False)),
+        )
     )
     active = runs.active().order_by()
     now = active.aggregate(running=Count("id"), errors_so_far=Sum("errors"))
@@ -112,7 +112,7 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
 
 def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """The six cards, each leading to the list behind its number."""
-    errors, total = figures["errors"], figures["total"]
+    errors, total = figures["refused"], figures["total"]
     of_total = f"{count_text(errors)} of {count_text(total)}" if total else ""
     return [
         _card(
@@ -135,7 +135,7 @@ def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
             RunStatus.FAILED,
             _errors(figures["errors_of_failed"]),
         ),
-        _card("Rows imported", figures["rows"], "today", "", _list_url(today=True)),
+        _card("Rows imported", figures["loaded"], "today", "", _list_url(today=True)),
         {
             "label": "Row errors",
             "figure": share_text(errors, total),

@@ -86,13 +86,18 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         wanted, with_favourites(visible, request.user), request=request
     )
     is_valid = found.is_valid()
+    kept = {name: wanted.get(name) for name in ("account", "status", "update", "show")}
     page = _page(found.qs if is_valid else found.queryset.none(), wanted)
     return {
         "wanted": wanted,
         "wrong": [WRONG[name] for name in found.errors],
         "groups": facets(found) if is_valid else [],
         "sorts": DefinitionSort.choices,
-        "kept": {k: wanted.get(k) for k in ("account", "status", "update", "show")},
+        "kept": kept,
+        "chosen": (chosen := sum(bool(value) for value in kept.values())),
+        "is_filtered": bool(chosen),
+        "is_narrowed": bool(chosen or wanted.get("q")),
+        "clear_url": address(wanted, q=""),
         "page": page,
         "rows": _rows(request.user, list(page)),
         "newer_url": _page_url(wanted, page.number - 1) if page.has_previous() else "",

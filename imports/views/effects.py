@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.utils import dateformat, timezone
 
 from imports.models import ImportDefinition, ImportRun, RunStatus
+from imports.templatetags.texts import middle_html
 
 from .facts import GUID, destination_of, tolerates_errors, update_type_word
 
@@ -29,6 +30,7 @@ DOES = {
     "merge": "merges rows",
     "columnbased": "does per row what a column of the file says",
 }
+PATTERN_LENGTH = 34
 ON_ERRORS = {True: "Tolerated", False: "Stop the import"}
 
 
@@ -95,7 +97,7 @@ def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:
     """The five facts that tell what is loaded, from where, into what and how."""
     tolerated = tolerates_errors(definition)
     return [
-        ("Loads", definition.file_spec),
+        ("Loads", middle_html(definition.file_spec, PATTERN_LENGTH)),
         ("From", _source(definition)),
         ("Into", str(destination_of(definition))),
         ("How", update_type_word(definition.update_type)),

@@ -109,7 +109,10 @@ def _accounts(found: DefinitionFilter) -> list[Choice]:
         .annotate(n=Count("pk"))
         .order_by("account__name")
     )
-    return _kept(_choice(found, "account", pk, name, n) for pk, name, n in rows)
+    counts = {(pk, name): n for pk, name, n in rows}
+    if chosen := found.form.cleaned_data["account"]:
+        counts.setdefault((chosen.pk, chosen.name), 0)
+    return [_choice(found, "account", pk, name, n) for (pk, name), n in counts.items()]
 
 
 def _statuses(found: DefinitionFilter) -> list[Choice]:
@@ -129,20 +132,21 @@ def _statuses(found: DefinitionFilter) -> list[Choice]:
 def _update_types(found: DefinitionFilter) -> list[Choice]:
     rows = found.without("update").values_list("update_type").annotate(n=Count("pk"))
     counts: Counter[str] = Counter()
-    for update_type, n in _by_case(rows):
+    for update_type, n in _by_case(rows, found.form.cleaned_data["update"]):
         counts[update_type] += n
-    return _kept(
+    return [
         _choice(found, "update", name, update_type_word(name), n)
         for name, n in counts.most_common()
-    )
+    ]
 
 
-def _by_case(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def _by_case(rows: Iterable[tuple[str, int]], chosen: str) -> Iterator[tuple[str, int]]:
     """The same type is one, however its letters are written; the first spelling wins.
 
-    A type that Marketing Cloud did not tell cannot be asked for.
+    A type that Marketing Cloud did not tell cannot be asked for; the chosen one is
+    there even if it leaves nothing.
     """
     spelling: dict[str, str] = {}
-    for update_type, n in rows:
+    for update_type, n in (*rows, (chosen, 0)):
         if update_type:
             yield spelling.setdefault(update_type.casefold(), update_type), n

@@ -41,8 +41,15 @@ NAMES = {
     "StandardQuotedStrings": "Double quotes qualify texts",
     "DateFormattingLocale.LocaleCode": "Date format",
 }
+HEADING = ("Name", "Description")
+MAPPINGS = {
+    "inferfromcolumnheadings": "by column headings",
+    "mapbyordinal": "by position",
+    "manualmap": "by hand",
+}
 YES_NO = {"true": "yes", "false": "no"}
 ERRORS = {"true": "left out, the rest is loaded", "false": "stop the import"}
+WORDS = {"AllowErrors": ERRORS, "FieldMappingType": MAPPINGS}
 
 
 def update_type_word(update_type: str) -> str:
@@ -67,7 +74,10 @@ class Destination:
     name: str
 
     def __str__(self) -> str:
-        return self.name or self.kind.capitalize() or "–"
+        kind = self.kind[:1].upper() + self.kind[1:]
+        if self.name.isdecimal():
+            return f"{kind} {self.name}".strip()
+        return self.name or kind or "–"
 
     @property
     def in_words(self) -> str:
@@ -130,9 +140,12 @@ def definition_in_words(definition: ImportDefinition) -> list[str]:
 
 
 def facts_of(definition: ImportDefinition) -> list[tuple[str, str]]:
-    """Every retrieved fact under a readable name, in the order of the list above."""
+    """Every retrieved fact under a readable name, in the order of the list above;
+    without its name and its description, which head every page about it.
+    """
     order = {name: position for position, name in enumerate(NAMES)}
-    names = sorted(definition.facts, key=lambda n: (order.get(n, len(order)), n))
+    told = [name for name in definition.facts if name not in HEADING]
+    names = sorted(told, key=lambda n: (order.get(n, len(order)), n))
     return [
         (NAMES.get(name, name), fact_text(name, definition.facts[name]))
         for name in names
@@ -144,7 +157,7 @@ def fact_text(name: str, value: Any) -> str:
     text = "" if value is None else str(value)
     if name == "UpdateType":
         return update_type_word(text) or "–"
-    words = ERRORS if name == "AllowErrors" else YES_NO
+    words = WORDS.get(name, YES_NO)
     return words.get(text.casefold(), text) or "–"
 
 

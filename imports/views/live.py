@@ -89,7 +89,7 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     run = get_object_or_404(runs.annotate(heard=Exists(_beating())), pk=pk)
     return run, PageVersion(
         number=run.account.revision,
-        worker_is_silent=not run.heard,
+        worker_is_silent=not getattr(run, "heard", False),
         heard_step=_step(run.last_checked_at),
     )
 

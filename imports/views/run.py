@@ -32,7 +32,7 @@ from .details import details_of, support_text
 from .effects import facts_in_short
 from .live import answer, is_unchanged, live_of_run, nothing_changed, run_and_version
 from .needs import can_start_again, start_again
-from .timeline import timeline
+from .timeline import timeline, zone_name
 
 NONE_OF_THESE = "none"
 
@@ -69,6 +69,7 @@ def _context(user: User, shown: ImportRun) -> dict[str, Any]:
         "is_changed_since": _is_changed_since(shown),
         "details": details_of(shown),
         "support_text": support_text(shown),
+        "zone_words": zone_name(),
         "again": list(shown.again.latest_first()[:3]),
         **_rights(user, shown, found),
     }
@@ -118,9 +119,7 @@ def run_withdraw(request: SignedInRequest, pk: int) -> HttpResponse:
 @signed_in
 @require_POST
 def run_check_again(request: SignedInRequest, pk: int) -> HttpResponse:
-    return _do(
-        request, pk, check_again, "Checking again: the worker asks for it now."
-    )
+    return _do(request, pk, check_again, "Checking again: the worker asks for it now.")
 
 
 def _do(

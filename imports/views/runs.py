@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from imports.filters import RunFilter, people
 from imports.models import Account, ImportRun
@@ -15,6 +14,7 @@ from .access import SignedInRequest, signed_in
 from .cursors import RunPage, is_readable, page_of
 from .history import HistoryQuery, chips, groups
 from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .timeline import zone_name
 
 UNREADABLE = {
     "status": "That status does not exist.",
@@ -42,9 +42,7 @@ def run_list(request: SignedInRequest) -> HttpResponse:
         is_moving=any(run.is_active for run in context["page"].runs),
         is_over=bool(context["problems"]),
     )
-    response = answer(
-        request, "imports/runs.html", "imports/_runs_parts.html", context
-    )
+    response = answer(request, "imports/runs.html", "imports/_runs_parts.html", context)
     if context["problems"]:
         response.status_code = 400
     return response
@@ -91,7 +89,7 @@ def _filters(
         "person": query.given.get("person", ""),
         "first_day": query.given.get("from", ""),
         "last_day": query.given.get("to", ""),
-        "zone": timezone.get_current_timezone_name(),
+        "zone_words": zone_name(),
     }
 
 

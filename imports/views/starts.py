@@ -110,6 +110,7 @@ def _dialog(
     context = {
         "definition": definition,
         "problem": problem,
+        "was_refused": status == 409,
         "why_not": _why_not(definition),
         "active": active or runs.ours().first(),
         "active_outside": runs.exclude(pk__in=runs.ours()).first(),

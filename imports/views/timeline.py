@@ -36,10 +36,16 @@ SETTLING = {
 }
 
 
+def zone_name() -> str:
+    """The reader's zone as people call it: "London" of "Europe/London"."""
+    return timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """One line of the timeline. `seconds` is how long it lasted and `lane_start`
-    when it began after the first one, None where no length is drawn.
+    when it began after the first one, None where no length is drawn. `day` is set
+    where it is another than that of the step before.
     """
 
     at: datetime
@@ -47,6 +53,7 @@ class Step:
     more: str = ""
     hue: str = ""
     status: str = ""
+    day: str = ""
     seconds: float | None = None
     lane_start: float | None = None
     times: int = 1
@@ -54,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """All steps and how many seconds lie between the first and the last."""
+    """All steps, and how many seconds the longest lane spans."""
 
     steps: list[Step]
     total: float
@@ -136,10 +143,21 @@ def _measured(steps: list[Step], *, is_open: bool) -> Timeline:
     first, last = steps[0].at, steps[-1].at
     end = max(last, timezone.now()) if is_open else last
     ends = [*(step.at for step in steps[1:]), end]
+    dated = _with_days(steps)
     measured = [
-        _lasting(step, first, until) for step, until in zip(steps, ends, strict=True)
+        _lasting(step, first, until) for step, until in zip(dated, ends, strict=True)
     ]
-    return Timeline(steps=measured, total=(end - first).total_seconds())
+    lanes = [(s.lane_start or 0) + s.seconds for s in measured if s.seconds]
+    return Timeline(steps=measured, total=max(lanes, default=0))
+
+
+def _with_days(steps: list[Step]) -> list[Step]:
+    """Where a step falls on another day than the one before it, it says so."""
+    days = [timezone.localtime(step.at).date() for step in steps]
+    return [
+        step if day == before else replace(step, day=f"{day.day} {day:%B}")
+        for step, day, before in zip(steps, days, [days[0], *days], strict=False)
+    ]
 
 
 def _lasting(step: Step, first: datetime, until: datetime) -> Step:

@@ -130,7 +130,8 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
 
 function showPause() {
   for (const button of document.querySelectorAll("[data-pause]")) {
-    button.setAttribute("aria-pressed", String(isPaused()));
+    if (button.type === "checkbox") button.checked = isPaused();
+    else button.setAttribute("aria-pressed", String(isPaused()));
   }
 }
 

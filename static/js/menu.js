@@ -29,6 +29,20 @@ document.addEventListener("click", (event) => {
   document.querySelector(".attention .later a")?.focus();
 });
 
+// The profile offers the browser's own time zone, if it is in the list.
+for (const button of document.querySelectorAll("[data-own-zone]")) {
+  const select = document.getElementById(button.dataset.ownZone);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const option = [...select.options].find((one) => one.value === zone);
+  button.querySelector("[data-zone]").textContent = zone;
+  button.hidden = !option || option.selected;
+  button.addEventListener("click", () => {
+    select.value = zone;
+    select.focus();
+    button.hidden = true;
+  });
+}
+
 function tell(sentence) {
   document.dispatchEvent(
     new CustomEvent("mcdash:announce", { detail: { sentences: [sentence] } }),

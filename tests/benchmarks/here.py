@@ -6,6 +6,7 @@ read before Django is loaded.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import subprocess
@@ -31,11 +32,18 @@ def prepare(folder: Path) -> None:
         "MCDASH_FIELD_KEYS": Fernet.generate_key().decode(),
         "MCDASH_ALLOW_LOOPBACK": "1",
     }
+    logging.disable(logging.INFO)
     import django
     from django.core.management import call_command
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
+
+
+def settings_given() -> dict[str, str]:
+    """What another process needs to work on the same data as this one."""
+    names = ("MCDASH_SECRET_KEY", "MCDASH_FIELD_KEYS")
+    return {name: os.environ[name] for name in names}
 
 
 @contextmanager

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Figure, milliseconds, seconds_of
 from tests.benchmarks.here import crowded_sandbox
 from tests.benchmarks.plain import PlainScript
+
+if TYPE_CHECKING:
+    from imports.models import Account
 
 COUNT = 2500
 ROUNDS, QUICK_ROUNDS = 11, 3
@@ -24,7 +30,7 @@ class Times:
     again: list[float] = field(default_factory=list)
 
 
-def figures(*, quick: bool) -> list[Figure]:
+def figures(_folder: Path, *, quick: bool) -> list[Figure]:
     """Medians over alternating rounds, each with an account of its own."""
     with crowded_sandbox(COUNT) as url:
         times = _times(url, QUICK_ROUNDS if quick else ROUNDS)
@@ -58,10 +64,10 @@ def _round(url: str, script: PlainScript, times: Times, name: str) -> None:
     connection.connect(account).authenticate()
     for ours, expected in ((times.first, COUNT), (times.again, 0)):
         times.plain.append(seconds_of(lambda: _fetch(script)))
-        ours.append(seconds_of(lambda created=expected: _sync(account, created)))
+        ours.append(seconds_of(partial(_sync, account, expected)))
 
 
-def _account(url: str, name: str) -> object:
+def _account(url: str, name: str) -> Account:
     from imports.models import Account
     from imports.sandbox.nordlicht import DE
 
@@ -81,7 +87,7 @@ def _fetch(script: PlainScript) -> None:
         raise RuntimeError(f"{found} definitions were fetched, not {COUNT}.")
 
 
-def _sync(account: object, created: int) -> None:
+def _sync(account: Account, created: int) -> None:
     from imports.models import new_holder
     from imports.usecases.sync_definitions import sync_definitions
 

@@ -38,7 +38,7 @@ def run(name: str, *arguments: str) -> Ran:
 
 def _code(name: str, arguments: tuple[str, ...]) -> int:
     command = load_command_class("imports", name)
-    command._called_from_command_line = True
+    vars(command)["_called_from_command_line"] = True
     try:
         options = vars(command.create_parser("manage.py", name).parse_args(arguments))
         command.execute(*options.pop("args", ()), **options)

@@ -47,7 +47,7 @@ def test_wrong_credentials_fail_at_their_own_step(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     account: Account = request.getfixturevalue(name)
-    account.secret = "wrong-and-secret"  # type: ignore[assignment]
+    account.secret = "wrong-and-secret"
     account.save()
     ran = run("check_account", account.name)
     assert ran.code == 1

@@ -67,10 +67,8 @@ def test_the_newest_run_comes_first() -> None:
         ImportRunFactory.create(
             completed=True, occurred_at=NOON + timedelta(hours=hours)
         )
-    hours = [
-        record["queued_at"][11:13] for record in run("list_runs", "--json").document
-    ]
-    assert hours == ["15", "14", "13"]
+    document = run("list_runs", "--json").document
+    assert [record["queued_at"][11:13] for record in document] == ["15", "14", "13"]
 
 
 def test_the_limit_keeps_the_newest() -> None:

@@ -10,11 +10,13 @@ from django.db import connection
 
 from imports.management.commands import start_import
 from imports.models import ImportRun, RunStatus
-from imports.tasks import HUEY
+from imports.tasks import send_starts
+from imports.usecases.withdraw_run import withdraw_run
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory
 from tests.fakes import FakeMarketingCloud
 
+QUEUE = send_starts.huey
 COMMAND = ("start_import", "Nordlicht DE", "customers-daily")
 
 
@@ -31,9 +33,9 @@ def fake(cloud: FakeMarketingCloud, db: None) -> FakeMarketingCloud:
 
 @pytest.fixture
 def queue() -> Iterator[None]:
-    HUEY.flush()
+    QUEUE.flush()
     yield
-    HUEY.flush()
+    QUEUE.flush()
 
 
 def interrupt() -> None:
@@ -47,11 +49,11 @@ def test_without_wait_the_run_is_queued_and_the_worker_is_told(
     fake: FakeMarketingCloud, queue: None
 ) -> None:
     ran = run(*COMMAND)
-    one = ImportRun.objects.get()
+    one = ImportRun.objects.ours().get()
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"Run {one.pk} is queued; the worker sends it.\n"
     assert one.status == RunStatus.QUEUED
-    (task,) = HUEY.pending()
+    (task,) = QUEUE.pending()
     assert task.args == (one.account_id,)
     assert fake.performed == []
 
@@ -60,7 +62,7 @@ def test_without_wait_json_is_the_queued_run(
     fake: FakeMarketingCloud, queue: None
 ) -> None:
     ran = run(*COMMAND, "--json")
-    assert ran.document == ImportRun.objects.get().as_record()
+    assert ran.document == ImportRun.objects.ours().get().as_record()
     assert ran.document["status"] == "queued"
 
 
@@ -70,11 +72,11 @@ def test_a_queue_that_does_not_answer_loses_no_run(
     def fail(*_: object, **__: object) -> None:
         raise OSError("the queue's disk is full")
 
-    monkeypatch.setattr(HUEY.storage, "enqueue", fail)
+    monkeypatch.setattr(QUEUE.storage, "enqueue", fail)
     ran = run(*COMMAND, "--json")
     assert ran.code == 0
     assert ran.document["status"] == "queued"
-    assert ImportRun.objects.get().status == RunStatus.QUEUED
+    assert ImportRun.objects.ours().get().status == RunStatus.QUEUED
 
 
 def test_with_wait_no_worker_and_no_queue_are_needed(
@@ -83,7 +85,7 @@ def test_with_wait_no_worker_and_no_queue_are_needed(
     fake.before["results_of_tasks"] = fake.finish
     assert run(*COMMAND, "--wait").code == 0
     assert fake.performed == ["customers-daily"]
-    assert HUEY.pending() == []
+    assert QUEUE.pending() == []
 
 
 # --- to somebody else --------------------------------------------------------------
@@ -109,7 +111,7 @@ def test_a_run_that_a_worker_takes_meanwhile_is_only_watched(
     fake.before["authenticate"] = take
     assert run(*COMMAND, "--wait").code == 0
     assert fake.performed == []
-    assert ImportRun.objects.get().status == RunStatus.COMPLETED
+    assert ImportRun.objects.ours().get().status == RunStatus.COMPLETED
 
 
 # --- by Ctrl-C ---------------------------------------------------------------------
@@ -119,7 +121,7 @@ def test_ctrl_c_while_queued_withdraws(fake: FakeMarketingCloud) -> None:
     fake.before["authenticate"] = interrupt
     ran = run(*COMMAND, "--wait")
     assert (ran.code, ran.err) == (130, "Withdrawn: nothing was sent.\n")
-    one = ImportRun.objects.get()
+    one = ImportRun.objects.ours().get()
     assert one.status == RunStatus.WITHDRAWN
     assert one.events.last().actor_name == one.started_by_name  # type: ignore[union-attr]
     assert fake.performed == []
@@ -129,7 +131,7 @@ def test_ctrl_c_leaves_one_json_document_too(fake: FakeMarketingCloud) -> None:
     fake.before["authenticate"] = interrupt
     ran = run(*COMMAND, "--wait", "--json")
     assert ran.code == 130
-    assert ran.document == ImportRun.objects.get().as_record()
+    assert ran.document == ImportRun.objects.ours().get().as_record()
     assert ran.document["status"] == "withdrawn"
 
 
@@ -140,7 +142,7 @@ def test_ctrl_c_on_the_wire_says_that_the_import_may_be_running(
     ran = run(*COMMAND, "--wait")
     assert ran.code == 130
     assert "the import may be running" in ran.err
-    assert ImportRun.objects.get().status == RunStatus.STARTING
+    assert ImportRun.objects.ours().get().status == RunStatus.STARTING
 
 
 def test_ctrl_c_while_running_lets_the_import_go_on(
@@ -148,7 +150,7 @@ def test_ctrl_c_while_running_lets_the_import_go_on(
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _seconds: interrupt())
     ran = run(*COMMAND, "--wait")
-    one = ImportRun.objects.get()
+    one = ImportRun.objects.ours().get()
     assert (ran.code, ran.err) == (130, f"No longer waiting; run {one.pk} goes on.\n")
     assert one.status == RunStatus.RUNNING
 
@@ -156,18 +158,16 @@ def test_ctrl_c_while_running_lets_the_import_go_on(
 def test_ctrl_c_just_when_a_worker_takes_the_run_withdraws_nothing(
     fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withdraw = start_import.withdraw_run
-
     def take_first(**options: ImportRun) -> ImportRun:
         ImportRun.objects.update(status="starting")
-        return withdraw(**options)  # type: ignore[arg-type]
+        return withdraw_run(**options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(start_import, "withdraw_run", take_first)
     fake.before["authenticate"] = interrupt
     ran = run(*COMMAND, "--wait")
     assert ran.code == 130
     assert "Withdrawn" not in ran.err
-    assert ImportRun.objects.get().status == RunStatus.STARTING
+    assert ImportRun.objects.ours().get().status == RunStatus.STARTING
 
 
 # --- a database that does not serve --------------------------------------------------

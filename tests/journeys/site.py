@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,7 +238,8 @@ class Site:
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows straight from the database: a command would take half a second."""
         with self._database() as database:
-            return database.execute(sql).fetchall()
+            rows: list[tuple[Any, ...]] = database.execute(sql).fetchall()
+        return rows
 
     def change(self, sql: str) -> None:
         """Change rows as a crash or another program might."""
@@ -260,7 +261,7 @@ class Site:
         return [row[0] for row in self.ask(sql)]
 
     @contextmanager
-    def _database(self) -> Any:
+    def _database(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self.folder / DATABASE, timeout=20)
         with closing(database):
             yield database

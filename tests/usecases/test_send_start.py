@@ -336,7 +336,8 @@ def test_a_run_that_ends_unstarted_is_drawn_on_its_definition(
 def test_a_worker_that_is_stopped_after_its_claim_sends_nothing(
     run: ImportRun, cloud: FakeMarketingCloud
 ) -> None:
-    send_start(run=run, holder="worker", is_stopping=lambda: True)
+    asked_to_stop = iter([False, True])  # the worker is told so in between
+    send_start(run=run, holder="worker", is_stopping=lambda: next(asked_to_stop))
     run.refresh_from_db()
     assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.STOPPED)
     assert run.sent_at is None

@@ -27,6 +27,7 @@ from imports.usecases.errors import (
     NotWithdrawableError,
     UseCaseError,
 )
+from imports.usecases.reconcile_runs import reconcile_runs
 from imports.usecases.refresh_runs import refresh_runs
 from imports.usecases.send_start import send_start
 from imports.usecases.settle_overdue import settle_overdue
@@ -189,9 +190,7 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
     while True:
         run.refresh_from_db()
         progress.show(run)
-        if run.has_ended or run.status == RunStatus.UNKNOWN:
-            return
-        if time.monotonic() >= give_up:
+        if run.has_ended or time.monotonic() >= give_up:
             return
         time.sleep(min(_pause(began), max(0.0, give_up - time.monotonic())))
         _look(run, progress)
@@ -203,10 +202,16 @@ def _pause(began: float) -> float:
 
 
 def _look(run: ImportRun, progress: Progress) -> None:
-    """Ask once; an account that does not answer is asked again next time."""
+    """Ask once; an account that does not answer is asked again next time.
+
+    A run whose outcome is unknown is looked for as the worker would, no more often.
+    """
     settle_overdue()
     try:
-        refresh_runs(account=run.account, holder=new_holder())
+        if run.status == RunStatus.UNKNOWN:
+            reconcile_runs(account=run.account, holder=new_holder(), only_due=True)
+        else:
+            refresh_runs(account=run.account, holder=new_holder())
     except AccountBusyError:
         return  # the worker is at it; its findings are read from the database
     except MarketingCloudError as error:

@@ -1,0 +1,56 @@
+"""Fill an empty data folder for the browser tests, in a process of its own:
+
+`python -m tests.browser.prepare SANDBOX_URL`, with the people's passwords by user
+name as JSON on stdin, and the site's settings in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from urllib.parse import urlsplit
+
+import django
+
+
+def main(sandbox_url: str) -> None:
+    django.setup()
+    from django.core.management import call_command
+
+    from imports.management.sandbox_accounts import ensure_sandbox_accounts
+
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+    names = ensure_sandbox_accounts(urlsplit(sandbox_url).port or 0)
+    call_command("sync_definitions", *names)
+    call_command("adopt_runs", *names)
+    add_people(json.load(sys.stdin))
+
+
+def add_people(passwords: dict[str, str]) -> None:
+    """The marketer and the administrator may start, the viewer may look at DE."""
+    from django.contrib.auth.models import Group
+
+    from imports.models import AccessLevel, Account, AccountAccess, User
+    from tests.browser.people import ADMINISTRATOR, FULL_NAMES, VIEWER
+
+    starters = Group.objects.create(name="Marketing")
+    readers = Group.objects.create(name="Readers")
+    for account in Account.objects.all():
+        AccountAccess.objects.create(
+            account=account, group=starters, level=AccessLevel.START
+        )
+    german = Account.objects.get(name="Nordlicht DE")
+    AccountAccess.objects.create(account=german, group=readers, level=AccessLevel.VIEW)
+    for name, password in passwords.items():
+        first, last = FULL_NAMES[name]
+        person = User.objects.create_user(
+            username=name, password=password, first_name=first, last_name=last
+        )
+        person.is_staff = person.is_superuser = name == ADMINISTRATOR
+        person.save(update_fields=["is_staff", "is_superuser"])
+        person.groups.add(readers if name == VIEWER else starters)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
