@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +20,13 @@ class NoFreePortError(Exception):
     """Every port that was tried is taken."""
 
 
-def free_port(first: int) -> int:
-    """The first free loopback port from `first` on; raises `NoFreePortError`."""
+def free_port(first: int, *, promised: Collection[int] = ()) -> int:
+    """The first free loopback port from `first` on; raises `NoFreePortError`.
+
+    Those `promised` to a process that has not taken its port yet are passed over.
+    """
     for port in range(first, first + PORTS_TRIED):
-        if _is_free(port):
+        if port not in promised and _is_free(port):
             return port
     raise NoFreePortError(
         f"No free port on {LOOPBACK} from {first} to {first + PORTS_TRIED - 1}."

@@ -7,6 +7,8 @@ hidden from screen readers, and the word beside them speaks.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags import heroicons
@@ -73,6 +75,7 @@ def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
     return _svg(_STATUS_SHAPES[str(status)], size, f"icon icon-{status}")
 
 
+@lru_cache(maxsize=256)
 def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
     """An icon by name: ours, else heroicons' ("micro" or "outline").
 

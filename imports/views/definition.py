@@ -24,7 +24,7 @@ from imports.models import (
 from imports.templatetags.numbers import count_text, duration_text, share_text
 
 from .access import SignedInRequest, may_start, signed_in
-from .facts import changes, definition_in_words, destination_of, facts_of
+from .facts import bars_of, changes, definition_in_words, destination_of, facts_of
 from .live import (
     WORKER_SILENT_AFTER,
     PageVersion,
@@ -96,6 +96,7 @@ def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
         "facts": facts_of(shown),
         "versions": _versions(shown),
         "runs": latest,
+        "bars": bars_of(shown),
         "usual": usual(latest),
         "active": runs.active().first(),
         "may_start": may,

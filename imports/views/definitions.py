@@ -19,7 +19,13 @@ from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
 
 from .access import SignedInRequest, signed_in, visible_definition
 from .facets import address, facets
-from .facts import Destination, destination_of, update_type_word, with_destination
+from .facts import (
+    Destination,
+    bars_of,
+    destination_of,
+    update_type_word,
+    with_destination,
+)
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 
 PER_PAGE = 50
@@ -40,6 +46,7 @@ class DefinitionRow:
     definition: ImportDefinition
     destination: Destination
     update_word: str
+    bars: list[dict[str, Any]]
     is_favourite: bool
     may_start: bool
     active: int | None
@@ -76,7 +83,7 @@ def _found(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
     n = context["page"].paginator.count
     said = f"{n:,} definition{'' if n == 1 else 's'} found."
     trigger_client_event(response, "mcdash:announce", {"sentences": [said]})
-    return replace_url(response, request.path + address(request.GET))
+    return replace_url(response, f"{request.path}{address(request.GET)}".rstrip("?"))
 
 
 def _context(request: SignedInRequest) -> dict[str, Any]:
@@ -99,7 +106,8 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "is_narrowed": bool(chosen or wanted.get("q")),
         "clear_url": address(wanted, q=""),
         "page": page,
-        "rows": _rows(request.user, list(page)),
+        "rows": (rows := _rows(request.user, list(page))),
+        "may_pick": any(row.may_start for row in rows),
         "newer_url": _page_url(wanted, page.number - 1) if page.has_previous() else "",
         "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
         "total": visible.filter(not_seen_since=None).count(),
@@ -142,6 +150,7 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
             definition=by_pk[pk],
             destination=destination_of(by_pk[pk]),
             update_word=update_type_word(by_pk[pk].update_type),
+            bars=bars_of(by_pk[pk]),
             is_favourite=getattr(by_pk[pk], "is_favourite", False),
             may_start=is_startable(by_pk[pk], startable),
             active=active.get(pk),

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from imports.models import ImportDefinition, ImportRun
+from imports.models.definition import STRIP_LENGTH
 
 HOW = {
     "addandupdate": ("Add and update", "adding new rows and updating known ones"),
@@ -168,3 +169,10 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, An
         (NAMES.get(n, n), fact_text(n, old.get(n)), fact_text(n, new.get(n)))
         for n in sorted(names)
     ]
+
+
+def bars_of(definition: ImportDefinition) -> list[dict[str, Any]]:
+    """The strip of `definition`: its last ends, then the run that is under way."""
+    last = definition.last_run
+    under_way = [last.as_bar()] if last and last.is_active else []
+    return [*definition.strip, *under_way][-STRIP_LENGTH:]

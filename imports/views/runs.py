@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -85,12 +86,18 @@ def _filters(
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.kept("q"),
         "kept_for_more": query.kept("person", "from", "to"),
-        "people": people(request.user),
+        "people": partial(people, request.user),
         "person": query.given.get("person", ""),
-        "first_day": query.given.get("from", ""),
-        "last_day": query.given.get("to", ""),
+        "first_day": _day(found, "from"),
+        "last_day": _day(found, "to"),
         "zone_words": zone_name(),
     }
+
+
+def _day(found: RunFilter, name: str) -> str:
+    """A day of the filters for its field; empty where it cannot be read."""
+    day = getattr(found.form, "cleaned_data", {}).get(name)
+    return day.isoformat() if day else ""
 
 
 def _places(query: HistoryQuery, page: RunPage) -> dict[str, str]:

@@ -7,6 +7,7 @@ this process queues runs as a page does. All three share the machine's clock.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -34,6 +35,11 @@ def figures(folder: Path, *, quick: bool) -> list[Figure]:
         site.start_worker()
         wait_until(lambda: _is_at_rest(site), "the first adoption", seconds=60)
         waits = _waits(site, WARM_UP + (QUICK_ROUNDS if quick else ROUNDS))[WARM_UP:]
+    return as_figures(waits)
+
+
+def as_figures(waits: Sequence[float]) -> list[Figure]:
+    """The median and the worst of `waits`, in seconds."""
     return [
         milliseconds("queue_to_perform_ms", median(waits)),
         milliseconds("queue_to_perform_worst_ms", max(waits)),

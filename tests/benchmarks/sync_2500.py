@@ -33,7 +33,11 @@ class Times:
 def figures(_folder: Path, *, quick: bool) -> list[Figure]:
     """Medians over alternating rounds, each with an account of its own."""
     with crowded_sandbox(COUNT) as url:
-        times = _times(url, QUICK_ROUNDS if quick else ROUNDS)
+        return as_figures(_times(url, QUICK_ROUNDS if quick else ROUNDS))
+
+
+def as_figures(times: Times) -> list[Figure]:
+    """The medians, and each of ours as a ratio to the plain script's."""
     return [
         _ratio("sync_2500_first_ratio_to_lxml", times.first, times.plain),
         _ratio("sync_2500_again_ratio_to_lxml", times.again, times.plain),

@@ -1,6 +1,6 @@
 """Fill an empty data folder for the browser tests, in a process of its own:
 
-`python -m tests.browser.prepare SANDBOX_URL`, with the people's passwords by user
+`python -m tests.browser.prepare SANDBOX_URL KEY_TO_START`, with the people's passwords by user
 name as JSON on stdin, and the site's settings in the environment.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import django
 
 
-def main(sandbox_url: str) -> None:
+def main(sandbox_url: str, key_to_start: str) -> None:
     django.setup()
     from django.core.management import call_command
 
@@ -24,6 +24,7 @@ def main(sandbox_url: str) -> None:
     names = ensure_sandbox_accounts(urlsplit(sandbox_url).port or 0)
     call_command("sync_definitions", *names)
     call_command("adopt_runs", *names)
+    call_command("start_import", names[0], key_to_start)
     add_people(json.load(sys.stdin))
 
 
@@ -53,4 +54,4 @@ def add_people(passwords: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

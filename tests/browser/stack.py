@@ -20,6 +20,7 @@ from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 
 PACE_SECONDS = 2.0
 FIRST_WEB_PORT = 18_200
+NEVER_ENDS = "product-catalogue-full"
 
 
 @dataclass(kw_only=True)
@@ -45,6 +46,8 @@ class Stack(Site):
             *("--pace", str(self.pace_seconds)),
             *("--history-days", str(self.history_days)),
         )
+        # A run that never ends keeps pages looking every three seconds.
+        self.order(rule={"what": "rows_never", "customer_key": NEVER_ENDS, "times": 1})
         self.fill()
         self.start_web()
         self.restart_worker()
@@ -52,7 +55,7 @@ class Stack(Site):
     def fill(self) -> None:
         """Tables, static files, accounts, definitions, history and people."""
         done = subprocess.run(
-            [PYTHON, "-m", "tests.browser.prepare", self.sandbox_url],
+            [PYTHON, "-m", "tests.browser.prepare", self.sandbox_url, NEVER_ENDS],
             input=json.dumps(self.passwords),
             cwd=ROOT,
             env=self.env,
@@ -70,6 +73,7 @@ class Stack(Site):
         self.web = part = self.start_program(
             "web",
             *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
+            *("--config", "python:tests.browser.gunicorn_conf"),
             *("--bind", f"127.0.0.1:{self.web_port}", "--workers", "1"),
             *("--threads", "8", "--graceful-timeout", "1", "--log-level", "warning"),
         )
@@ -164,4 +168,3 @@ def answers(port: int) -> bool:
         return False
     finally:
         connection.close()
-

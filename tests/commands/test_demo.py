@@ -192,7 +192,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def unused_port() -> int:
     """A port that nobody else tries, below those that the system gives away."""
-    return free_port(20_000 + os.getpid() % 10_000)
+    return free_port(20_000 + os.getpid() * 10 % 10_000)
 
 
 @contextmanager

@@ -63,6 +63,11 @@ def test_a_busy_port_is_stepped_over() -> None:
         assert free_port(port) > port
 
 
+def test_a_port_that_was_promised_is_passed_over() -> None:
+    port = free_port(20_000)
+    assert free_port(port, promised=[port]) > port
+
+
 def test_running_out_of_ports_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "PORTS_TRIED", 1)
     with socket.socket() as taken:

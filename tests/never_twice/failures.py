@@ -174,27 +174,29 @@ CASES = [
 
 HEAD = """# What can go wrong with a start, and how it ends
 
-Drawn from `tests/never_twice/failures.py`, where each case is played over real HTTP against
-the sandbox; `tests/never_twice/test_failures.py` plays them and compares this page.
+Drawn from `tests/never_twice/failures.py`, whose cases `test_failures.py` beside it
+plays over real HTTP against the sandbox.
 
-*Before*: the request is not read. *Instead*: it is read and not carried out. *After*: it is
-carried out, and then the answer is spoilt. In no case is a Perform sent a second time, but
-for the one fault "Token Expired", which proves that nothing was performed.
+*Before*: the request is not read. *Instead*: it is read and not carried out. *After*:
+it is carried out, and then the answer is spoilt. In no case is a Perform sent a second
+time, but for the one fault "Token Expired", which proves that nothing was performed.
 
 | what goes wrong | before | instead | after |
 |---|---|---|---|
 """
 TAIL = """
-"–": cannot happen or means nothing there. An answer that proves "nothing was done" although
-it was done cannot be seen through: the run says "not started", and adoption enters the task
-as started outside, so that it is not lost. "Token Expired" after the work was done would be
-such a lie too, and would be sent again; the vendor checks tokens before anything else.
+"–": cannot happen, or means nothing there. An answer that proves "nothing was done"
+although it was done cannot be seen through: the run says "not started", and adoption
+enters the task as started outside, so that it is not lost. "Token Expired" after the
+work was done would be such a lie too, and would be sent again; the vendor looks at the
+token before anything else.
 
-Without an answer of any kind: a worker killed after its claim leaves the run to its lease, and
-it becomes *unknown*; a row found then is taken, and absence after the grace period means *not
-started (no trace)*. A name that cannot be looked up, a refused connection, a failed handshake
-or a token that was not given prove that nothing was sent: *not started*. A run whose rows never
-come is *lost* after 24 hours.
+Without any answer: a worker that is killed or stands still after its claim leaves the
+run to its lease, and it becomes *unknown*. A row that is found then is taken; absence
+after the grace period and three looks means *not started (no trace)*, and a row that
+turns up within 24 hours after that is still taken. A name that cannot be looked up, a
+refused connection, a failed handshake or a token that was not given prove that nothing
+was sent: *not started*. A run whose row never comes is *lost* after 24 hours.
 """
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from imports.marketingcloud.errors import UnavailableError
@@ -155,16 +155,20 @@ def test_a_start_that_got_its_task_meanwhile_is_not_adopted_twice(
     task = cloud.add_task(KEY)
     later = ImportDefinitionFactory.create(account=account, customer_key="later")
     other = cloud.add_task("later")
-    real, turns = module._waiting_keys, [1]
+    real, turns = module._enter, [1]
 
-    def overtaken(*args: Any) -> set[str]:
+    def overtaken(*args: Any) -> Any:
         if turns.pop() if turns else 0:
             ImportRunFactory.create(
                 definition=definition, running=True, task_id=task.task_id
             )
-        return set(real(*args))
+            raise IntegrityError(
+                "UNIQUE constraint failed: imports_importrun.account_id, "
+                "imports_importrun.task_id"
+            )
+        return real(*args)
 
-    monkeypatch.setattr(module, "_waiting_keys", overtaken)
+    monkeypatch.setattr(module, "_enter", overtaken)
     assert adopt(account).adopted == 1
     assert list(later.runs.values_list("task_id", flat=True)) == [other.task_id]
     assert definition.runs.get().origin == Origin.DASHBOARD

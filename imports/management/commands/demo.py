@@ -96,12 +96,14 @@ class Demo:
     def run(self, *, port: int, sandbox_port: int) -> NoReturn:
         """Raises `CommandError` when a part ends by itself, `AskedToEnd` when asked."""
         self.say(f"Preparing {settings.DATA_DIR} ...")
+        self.start_sandbox(sandbox_port)
         self.prepare()
         self.require_going_on()
-        self.start_sandbox(sandbox_port)
+        self.start_pages(port)
         self.fill_history()
         passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
-        self.start_worker_and_pages(port)
+        self.start_command("worker", "run_huey")
+        self.wait_until(lambda: answers(self.web_port), "The sign-in page")
         self.tell(passwords)
         while True:
             self.require_going_on()
@@ -131,16 +133,14 @@ class Demo:
             call_command(command, *names, stdout=self.output)
             self.require_going_on()
 
-    def start_worker_and_pages(self, first_port: int) -> None:
-        self.web_port = free_port(first_port)
-        self.start_command("worker", "run_huey")
+    def start_pages(self, first_port: int) -> None:
+        self.web_port = free_port(first_port, promised=[self.sandbox_port])
         self.start_python(
             "pages",
             *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
             *("--bind", f"{LOOPBACK}:{self.web_port}"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
         )
-        self.wait_until(lambda: answers(self.web_port), "The sign-in page")
 
     def start_command(self, name: str, *arguments: str) -> None:
         self.start_python(name, str(settings.BASE_DIR / "manage.py"), *arguments)

@@ -1,0 +1,114 @@
+"""Pages keep themselves fresh, politely: what they ask, and when they stop."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.driving import Watch, no_navigation, polls_of, sign_in
+from tests.browser.people import MARKETER
+from tests.browser.stack import Stack
+from tests.browser.starting import confirm, open_dialog, row_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+# A page with a run under way asks every three seconds.
+LONGER_THAN_A_POLL_MS = 4_000
+
+
+def test_a_run_that_was_started_outside_appears_by_itself(
+    stack: Stack, visit: Visit
+) -> None:
+    page = visit("/")
+    row = page.locator("#active-runs tr, #ended-runs tr", has_text="Gift cards weekly")
+    expect(row).to_have_count(0)
+    with no_navigation(page):
+        stack.start_outside("gift-cards-weekly", account="Nordlicht SE")
+        expect(row).to_contain_text("Completed")
+    expect(row).to_contain_text("Outside")
+
+
+def test_while_updates_are_paused_nothing_is_asked(visit: Visit) -> None:
+    page = visit("/")
+    polls = polls_of(page)
+    switch = page.get_by_role("button", name="Pause updates")
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+    assert polls == []
+    with page.expect_response(lambda answer: "since=" in answer.url):
+        switch.click()
+
+
+def test_in_a_hidden_tab_nothing_is_asked_and_on_return_at_once(visit: Visit) -> None:
+    page = visit("/")
+    hide(page, hidden=True)
+    polls = polls_of(page)
+    page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+    assert polls == []
+    with page.expect_request(lambda request: "since=" in request.url, timeout=1_000):
+        hide(page, hidden=False)
+
+
+def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
+    stack: Stack, visit: Visit, watch: Watch
+) -> None:
+    watch.foresee("401")
+    page = visit("/login/", person=None)
+    sign_in(page, MARKETER, stack.passwords[MARKETER])
+    expect(page.locator("#needs")).to_be_visible()
+    page.goto("/runs/")
+    other = page.context.new_page()
+    other.goto("/profile/")
+    other.locator("#user-menu summary").click()
+    with no_navigation(page):
+        other.get_by_role("button", name="Sign out").click()
+        note = page.locator("#live-note")
+        expect(note).to_contain_text("You are signed out")
+        expect(page.get_by_role("link", name="Sign in again")).to_have_count(1)
+        assert page.locator("input[type=password]").count() == 0
+        expect(page.locator("table.runs")).to_be_visible()
+        polls = polls_of(page)
+        page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+        assert polls == []
+    page.get_by_role("link", name="Sign in again").click()
+    sign_in(page, MARKETER, stack.passwords[MARKETER])
+    expect(page).to_have_url(f"{stack.url}/runs/")
+
+
+def test_without_a_worker_a_start_waits_under_a_banner_until_one_comes(
+    stack: Stack, visit: Visit
+) -> None:
+    definition = stack.definition("unsubscribes-daily")
+    page = visit("/definitions/?q=unsubscribes")
+    banner = page.locator("#banner")
+    expect(banner).to_be_empty()
+    stack.stop_worker()
+    try:
+        with no_navigation(page):
+            open_dialog(page, definition)
+            confirm(page)
+            expect(banner).to_contain_text("No worker was heard of for a minute")
+            expect(row_of(page, definition)).to_contain_text("Queued")
+            stack.restart_worker()
+            expect(banner).to_be_empty()
+            expect(row_of(page, definition)).not_to_contain_text("under way")
+    finally:
+        if stack.worker is None:
+            stack.restart_worker()
+    assert stack.performed_of("unsubscribes-daily") == 1
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """What the browser tells a page when another tab is shown in its place.
+
+    Playwright keeps every page visible, so the answer is given in its stead.
+    """
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )

@@ -1,0 +1,79 @@
+"""Workers killed again and again at every point: never twice, never lost."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.site import DATABASE, Site
+from tests.never_twice.crashing import SHORT, CrashSite, judge
+
+pytestmark = pytest.mark.slow
+
+KILLS = 6
+LATENCY_SECONDS = 0.3
+MOST_WAITING = 4
+SETTLING = ("giving up a claim", "rows in hand", "row written")
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with Site(folder=tmp_path_factory.mktemp("migrated")) as site:
+        site.must("migrate", "--verbosity", "0")
+    return site.folder / DATABASE
+
+
+@pytest.fixture
+def site(tmp_path: Path, migrated: Path) -> Iterator[CrashSite]:
+    with CrashSite(folder=tmp_path / "var", extra=SHORT) as site:
+        shutil.copy(migrated, site.folder / DATABASE)
+        site.prepare_all()
+        yield site
+
+
+def verdict(site: CrashSite, kills: int, point: str) -> None:
+    """What the journal says, also for who reads the test's output."""
+    site.settle()
+    ended = judge(site.ended(), site.performed())
+    said = f"{kills} kills, {len(site.performed())} performed, ended: {dict(ended)}"
+    sys.stdout.write(f"\n{point}: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "point", ["before the claim", "after the claim", "before the record"]
+)
+def test_killed_while_starting_nothing_is_sent_twice_or_lost(
+    site: CrashSite, point: str
+) -> None:
+    for number in range(KILLS):
+        site.top_up(MOST_WAITING)
+        site.let_one_die(point, 1 + number % 3)
+    verdict(site, KILLS, point)
+
+
+def test_killed_on_the_wire_nothing_is_sent_twice_or_lost(site: CrashSite) -> None:
+    site.order(latency_ms=LATENCY_SECONDS * 1000)
+    for number in range(KILLS):
+        site.top_up(MOST_WAITING)
+        seconds = LATENCY_SECONDS * number / (KILLS - 1)
+        site.let_one_die("on the wire", 1 + number % 3, seconds)
+    site.order(latency_ms=0)
+    verdict(site, KILLS, "on the wire")
+
+
+def test_killed_while_settling_nothing_is_sent_twice_or_lost(site: CrashSite) -> None:
+    for number in range(KILLS):
+        point = SETTLING[number % len(SETTLING)]
+        if point == "giving up a claim":
+            site.top_up(1)
+            site.let_one_die("after the claim", 1)
+        else:
+            answer_lost = {"what": "close", "when": "after", "operation": "Perform"}
+            site.order(rule=answer_lost)
+            site.top_up(1)
+        site.let_one_die(point, 1)
+    verdict(site, KILLS, "while settling")
