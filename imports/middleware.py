@@ -38,6 +38,8 @@ class TrustedProxyMiddleware:
             client = ip_address(address.strip())
         except ValueError:
             return False
+        # a socket of both families shows IPv4 clients as ::ffff:10.0.0.1
+        client = getattr(client, "ipv4_mapped", None) or client
         return any(client in network for network in self.networks)
 
     def _believe(self, request: HttpRequest) -> None:

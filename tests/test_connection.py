@@ -15,6 +15,7 @@ from imports.connection import (
     READ_SLOTS,
     START_SLOTS,
     DatabaseTokenStore,
+    NotAskedError,
     call_slot,
     connect,
     start_slot,
@@ -162,6 +163,32 @@ def test_a_failed_fetch_keeps_nothing_and_lets_others_try(account: Account) -> N
         DatabaseTokenStore(account).renew(fails)
     assert held() == set()
     assert DatabaseTokenStore(account).renew(new_token).value == "fresh"
+
+
+def test_after_a_failure_no_token_is_asked_for_within_a_minute(
+    account: Account,
+) -> None:
+    def fails() -> Token:
+        raise UnavailableError("No.")
+
+    with pytest.raises(UnavailableError, match="No"):
+        DatabaseTokenStore(account).renew(fails)
+    with pytest.raises(NotAskedError, match="after a minute"):
+        DatabaseTokenStore(account).renew(must_not_fetch)
+    Lease.objects.update(expires_at=database_now() - timedelta(seconds=1))
+    assert DatabaseTokenStore(account).renew(new_token).value == "fresh"
+
+
+def test_a_token_that_another_process_got_is_used_during_the_pause(
+    account: Account,
+) -> None:
+    def fails() -> Token:
+        AccountTokenFactory.create(account=account, token="theirs")
+        raise UnavailableError("No.")
+
+    with pytest.raises(UnavailableError):
+        DatabaseTokenStore(account).renew(fails)
+    assert DatabaseTokenStore(account).renew(must_not_fetch).value == "theirs"
 
 
 def test_who_waits_too_long_for_anothers_token_gives_up(

@@ -46,6 +46,7 @@ class Card:
     is_well: bool
     words: str
     advice: str
+    clock: str
     figures: list[Figure]
     definition_count: int
     may_start: bool
@@ -100,6 +101,7 @@ def _card(account: Account, counts: dict[str, Any], *, may_start: bool) -> Card:
         is_well=not trouble,
         words=trouble or _calm(account),
         advice=advice,
+        clock=_clock(account),
         figures=_figures(account, counts),
         definition_count=getattr(account, "definition_count", 0),
         may_start=may_start,
@@ -170,3 +172,10 @@ def _calm(account: Account) -> str:
     if account.last_contact_at is None:
         return "Not asked yet: the worker will, within a minute."
     return "Answering."
+
+
+def _clock(account: Account) -> str:
+    """How Marketing Cloud's clock differs here from the documented one, if it does."""
+    drift = account.clock_drift_minutes
+    way = "ahead of" if drift > 0 else "behind"
+    return f"its clock is {abs(drift)} minutes {way} UTC−6" if drift else ""

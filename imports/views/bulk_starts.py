@@ -20,6 +20,7 @@ from imports.usecases.start_imports import MOST_AT_ONCE, StartOutcome, start_imp
 
 from .access import SignedInRequest, require_start, signed_in
 from .effects import Effect, effect
+from .facts import with_destination
 
 NOT_COMPLETE = (
     "This form was not complete, so nothing was started. Choose the definitions again."
@@ -78,7 +79,8 @@ def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
     be seen only.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
-    chosen = list(visible.select_related("account").order_by("account__name", "name"))
+    told = with_destination(visible.select_related("account"))
+    chosen = list(told.order_by("account__name", "name"))
     if len(chosen) != len(ids):
         raise Http404("One of these definitions is not there.")
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))

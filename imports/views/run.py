@@ -35,6 +35,7 @@ from .needs import can_start_again, start_again
 from .timeline import timeline, zone_name
 
 NONE_OF_THESE = "none"
+NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.WITHDRAWN)
 
 
 @signed_in
@@ -98,8 +99,10 @@ def _is_changed_since(run: ImportRun) -> bool:
 
 
 def _previous(run: ImportRun) -> ImportRun | None:
-    """The run of the same definition that ended before this one began."""
-    if run.definition is None:
+    """The run of the same definition that ended before this one began; none for
+    one that never ran.
+    """
+    if run.definition is None or run.status in NEVER_RAN:
         return None
     earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
     return older_than(earlier, (run.occurred_at, run.pk)).first()

@@ -1,7 +1,7 @@
 """Fill an empty data folder for the browser tests, in a process of its own:
 
-`python -m tests.browser.prepare SANDBOX_URL KEY_TO_START`, with the people's passwords by user
-name as JSON on stdin, and the site's settings in the environment.
+`python -m tests.browser.prepare SANDBOX_URL KEY_TO_START`, with the people's passwords
+by user name as JSON on stdin, and the site's settings in the environment.
 """
 
 from __future__ import annotations

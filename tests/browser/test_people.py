@@ -53,7 +53,7 @@ def test_an_administrator_tests_a_connection_and_reads_what_happened(
     row = page.locator("#result_list tr", has_text="Nordlicht SE")
     row.get_by_role("checkbox").check()
     page.get_by_label("Action:").select_option(label="Test connection")
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Go").click()
     message = page.locator(".messagelist li")
     expect(message).to_have_count(1)
     expect(message).to_contain_text("Nordlicht SE")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visit
 from tests.browser.driving import PHONE, Watch, no_navigation, sign_in
 from tests.browser.people import FULL_NAMES, MARKETER
-from tests.browser.stack import Stack
+from tests.browser.stack import SLOW, Stack
 from tests.browser.starting import (
     card,
     confirm,
@@ -26,41 +26,41 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def test_from_signing_in_to_completed_with_counts_and_no_reload(
     stack: Stack, visit: Visit
 ) -> None:
-    definition = stack.definition("loyalty-points-daily")
+    definition = stack.definition(SLOW)
     page = visit(person=None)
     sign_in(page, MARKETER, stack.passwords[MARKETER])
     page.get_by_role("link", name="Definitions").click()
     row = row_of(page, definition)
     with no_navigation(page):
-        page.get_by_role("searchbox").press_sequentially("loyalty")
-        expect(page.locator("[data-row]")).to_have_count(2)
+        page.get_by_role("searchbox").press_sequentially("catalogue")
+        expect(page.locator("[data-row]")).to_have_count(3)
         dialog = open_dialog(page, definition)
-        expect(dialog).to_contain_text("Start Loyalty points daily?")
+        expect(dialog).to_contain_text("Start Product catalogue full?")
         expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
         confirm(page)
         expect(row).to_contain_text("Running")
         expect(row).to_contain_text("Completed")
         expect(row.locator("td.numeric").first).to_contain_text(",")
-    assert stack.performed_of("loyalty-points-daily") == 1
+    assert stack.performed_of(SLOW) == 1
 
 
 def test_the_dashboards_cards_and_rows_follow_a_run_to_its_end(
     stack: Stack, visit: Visit
 ) -> None:
+    stack.wait_for_calm()
     page = visit("/")
-    running = int(card(page, "Running").inner_text())
     completed = int(card(page, "Completed today").inner_text())
-    page.goto("/definitions/?q=address")
-    open_dialog(page, stack.definition("address-changes-daily"))
+    page.goto("/definitions/?q=catalogue")
+    open_dialog(page, stack.definition(SLOW))
     confirm(page)
     page.get_by_role("link", name="Dashboard").click()
     with no_navigation(page):
-        expect(card(page, "Running")).to_have_text(str(running + 1))
-        expect(page.locator("#active")).to_contain_text("Address changes daily")
+        expect(card(page, "Running")).to_have_text("2")
+        expect(page.locator("#active")).to_contain_text("Product catalogue full")
         expect(card(page, "Completed today")).to_have_text(str(completed + 1))
-        expect(page.locator("#ended")).to_contain_text("Address changes daily")
-        expect(card(page, "Running")).to_have_text(str(running))
-        expect(page.locator("#active")).not_to_contain_text("Address changes daily")
+        expect(page.locator("#ended")).to_contain_text("Product catalogue full")
+        expect(card(page, "Running")).to_have_text("1")
+        expect(page.locator("#active")).not_to_contain_text("Product catalogue full")
 
 
 def test_an_import_that_ends_with_errors_says_how_many_and_what_to_do(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, Response, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.driving import Watch, no_navigation, polls_of, sign_in
@@ -13,8 +13,7 @@ from tests.browser.starting import confirm, open_dialog, row_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-# A page with a run under way asks every three seconds.
-LONGER_THAN_A_POLL_MS = 4_000
+FAST_POLL_MS, A_MINUTE_MS, SOON_MS = 3_000, 60_000, 2_000
 
 
 def test_a_run_that_was_started_outside_appears_by_itself(
@@ -30,25 +29,34 @@ def test_a_run_that_was_started_outside_appears_by_itself(
 
 
 def test_while_updates_are_paused_nothing_is_asked(visit: Visit) -> None:
-    page = visit("/")
-    polls = polls_of(page)
+    page, polls = watched_page(visit)
     switch = page.get_by_role("button", name="Pause updates")
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "true")
-    page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+    page.clock.run_for(A_MINUTE_MS)
+    page.wait_for_load_state("networkidle")
     assert polls == []
-    with page.expect_response(lambda answer: "since=" in answer.url):
+    with page.expect_request(is_poll, timeout=SOON_MS):
         switch.click()
 
 
 def test_in_a_hidden_tab_nothing_is_asked_and_on_return_at_once(visit: Visit) -> None:
-    page = visit("/")
+    page, polls = watched_page(visit)
     hide(page, hidden=True)
-    polls = polls_of(page)
-    page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+    page.clock.run_for(A_MINUTE_MS)
+    page.wait_for_load_state("networkidle")
     assert polls == []
-    with page.expect_request(lambda request: "since=" in request.url, timeout=1_000):
+    with page.expect_request(is_poll, timeout=SOON_MS):
         hide(page, hidden=False)
+
+
+def test_a_page_with_a_run_under_way_asks_with_one_request_for_all(
+    visit: Visit,
+) -> None:
+    page, polls = watched_page(visit)
+    with page.expect_response(is_poll):
+        page.clock.run_for(FAST_POLL_MS)
+    assert len(polls) == 1
 
 
 def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
@@ -70,7 +78,8 @@ def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
         assert page.locator("input[type=password]").count() == 0
         expect(page.locator("table.runs")).to_be_visible()
         polls = polls_of(page)
-        page.wait_for_timeout(LONGER_THAN_A_POLL_MS)
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_load_state("networkidle")
         assert polls == []
     page.get_by_role("link", name="Sign in again").click()
     sign_in(page, MARKETER, stack.passwords[MARKETER])
@@ -100,15 +109,32 @@ def test_without_a_worker_a_start_waits_under_a_banner_until_one_comes(
     assert stack.performed_of("unsubscribes-daily") == 1
 
 
+HIDE = """
+(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
+
+
+def watched_page(visit: Visit) -> tuple[Page, list[str]]:
+    """The dashboard, which has a run under way, with a clock that is ours, and a list
+    that grows with every poll.
+    """
+    page = visit("/accounts/")
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator("#active tr[data-row]").first).to_be_visible()
+    return page, polls_of(page)
+
+
+def is_poll(message: Request | Response) -> bool:
+    return "since=" in message.url
+
+
 def hide(page: Page, *, hidden: bool) -> None:
     """What the browser tells a page when another tab is shown in its place.
 
     Playwright keeps every page visible, so the answer is given in its stead.
     """
-    page.evaluate(
-        """(hidden) => {
-            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-            document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        hidden,
-    )
+    page.evaluate(HIDE, hidden)

@@ -1,8 +1,10 @@
 """Starts definitions as people do, for as long as there are lines on stdin.
 
-    python -m tests.never_twice.clerk
+    python -m tests.never_twice.clerk PORT
 
-Each line is a number: so many runs shall wait in the queue. Starts are recorded by
+First it adds the accounts of the sandbox at PORT, with definitions and history. Then
+each line is a number and the beginning of accounts' names: so many runs shall wait in
+their queue. Starts are recorded by
 the use case, and the worker is woken as by a page. The answer is a line of JSON: the
 ids of the runs that were queued.
 """
@@ -12,26 +14,47 @@ from __future__ import annotations
 import json
 import sys
 from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imports.models import ImportDefinition
 
 
 def main() -> None:
     import django
 
     django.setup()
+    prepare(int(sys.argv[1]))
     for line in sys.stdin:
-        sys.stdout.write(f"{json.dumps(top_up(int(line)))}\n")
+        wanted, _, names = line.strip().partition(" ")
+        sys.stdout.write(f"{json.dumps(top_up(int(wanted), names))}\n")
         sys.stdout.flush()
 
 
-def top_up(wanted: int) -> list[int]:
+def prepare(port: int) -> None:
+    """Both accounts as a worker would know them after its first minute."""
+    from imports.management.sandbox_accounts import ensure_sandbox_accounts
+    from imports.models import Account
+    from imports.usecases.adopt_runs import adopt_runs
+    from imports.usecases.sync_definitions import sync_definitions
+
+    ensure_sandbox_accounts(port)
+    for account in Account.objects.all():
+        sync_definitions(account=account, holder="clerk")
+        adopt_runs(account=account, holder="clerk")
+
+
+def top_up(wanted: int, names: str) -> list[int]:
     """Start definitions at rest, in turns over the accounts, until `wanted` wait."""
     from imports.models import ImportRun, Origin, RunStatus
     from imports.tasks import wake_worker
     from imports.usecases.start_import import start_import
 
-    waiting = ImportRun.objects.filter(status=RunStatus.QUEUED).count()
+    waiting = ImportRun.objects.filter(
+        status=RunStatus.QUEUED, account__name__startswith=names
+    )
     begun = []
-    for definition in at_rest()[: max(0, wanted - waiting)]:
+    for definition in at_rest(names)[: max(0, wanted - waiting.count())]:
         run = start_import(
             definition=definition,
             started_by=None,
@@ -43,7 +66,7 @@ def top_up(wanted: int) -> list[int]:
     return begun
 
 
-def at_rest() -> list[object]:
+def at_rest(names: str) -> list[ImportDefinition]:
     """Definitions without an active run; those started longest ago come first."""
     from django.db.models import F, Max, Q
 
@@ -56,7 +79,8 @@ def at_rest() -> list[object]:
         .exclude(pk__in=ImportDefinition.objects.filter(runs__status__in=ACTIVE))
         .order_by(F("last").asc(nulls_first=True), "pk")
     )
-    by_account = [found.filter(account=account) for account in Account.objects.all()]
+    accounts = Account.objects.filter(name__startswith=names)
+    by_account = [found.filter(account=account) for account in accounts]
     return [one for turn in zip_longest(*by_account) for one in turn if one]
 
 

@@ -10,11 +10,13 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 from imports.sandbox.catalogue import Behaviour
-from imports.sandbox.nordlicht import SE, nordlicht
+from imports.sandbox.nordlicht import nordlicht
 from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
+from tests.never_twice.doomed_worker import NURSERY
 
 DEADLINE_SECONDS, LEASE_SECONDS, GRACE_SECONDS = 3, 4, 5
 SHORT = {
@@ -61,33 +63,30 @@ class CrashSite(Site):
     """Both accounts of the sandbox, a clerk who starts, workers that die."""
 
     def prepare_all(self) -> None:
-        """Sandbox, accounts, definitions, history; tokens are fetched already."""
+        """Sandbox, accounts, definitions, history; a clerk, a nursery of workers."""
         self.start_sandbox("--pace", PACE_SECONDS, "--quiet")
-        self.prepare()
-        self.env["MCDASH_CLIENT_SECRET"] = SE.client_secret
-        self.must(
-            *("add_account", SE.name, "--mid", str(SE.mid)),
-            *("--client-id", SE.client_id, "--auth-url", self.sandbox_url),
-            *("--soap-url", f"{self.sandbox_url}/Service.asmx"),
-        )
-        self.must("sync_definitions")
-        self.must("adopt_runs")
-        self.open_shop()
+        self.clerk = self._open(CLERK, self.sandbox_url.rpartition(":")[2])
+        self.nursery = self._open(DOOMED, NURSERY)
+        self.top_up(0)
 
-    def open_shop(self) -> None:
-        """Let the clerk, who starts what is at rest, wait for our word."""
-        self.clerk = subprocess.Popen(
-            [PYTHON, "-m", CLERK],
-            cwd=ROOT,
-            env=self.env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.ending.callback(self.clerk.wait, 10)
-        for pipe in (self.clerk.stdout, self.clerk.stdin):
+    def _open(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        """A process that waits for our lines."""
+        log = self.folder / f"{module}.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [PYTHON, "-m", module, *arguments],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self.ending.callback(process.wait, 10)
+        for pipe in (process.stdout, process.stdin):
             assert pipe
             self.ending.callback(pipe.close)
+        return process
 
     def __enter__(self) -> Self:
         self.ending = ExitStack()
@@ -97,13 +96,9 @@ class CrashSite(Site):
         super().__exit__()
         self.ending.close()
 
-    def top_up(self, wanted: int) -> list[int]:
-        """Let `wanted` runs wait in the queue; the ids of those that are new."""
-        assert self.clerk.stdin
-        assert self.clerk.stdout
-        self.clerk.stdin.write(f"{wanted}\n")
-        self.clerk.stdin.flush()
-        begun: list[int] = json.loads(self.clerk.stdout.readline())
+    def top_up(self, wanted: int, names: str = "") -> list[int]:
+        """Let `wanted` runs wait in the accounts' queue; the ids of those new."""
+        begun: list[int] = json.loads(_ask(self.clerk, f"{wanted} {names}"))
         return begun
 
     def start_doomed(self, *doom: object) -> Part:
@@ -123,12 +118,9 @@ class CrashSite(Site):
 
     def let_one_die(self, *doom: object, seconds: float = 60) -> None:
         """A worker's whole life, which must end by SIGKILL."""
-        worker = self.start_doomed(*doom)
-        try:
-            status = worker.wait(seconds)
-        except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"{doom}: it lives on.\n{worker.said}") from error
-        assert status == -signal.SIGKILL, worker.said
+        log = self.folder / "doomed.log"
+        status = int(_ask(self.nursery, json.dumps([str(log), seconds, doom])))
+        assert status == -signal.SIGKILL, f"{doom}: {status}\n{log.read_text()}"
 
     def settle(self, seconds: float = 120) -> None:
         """A worker whom nobody kills, until no run of ours is active."""
@@ -157,12 +149,21 @@ class CrashSite(Site):
 
     def is_frozen(self, part: Part) -> bool:
         """Whether the process was stopped by SIGSTOP."""
-        stat = (f"/proc/{part.process.pid}/stat",)
-        with open(*stat) as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] == "T"
+        stat = Path(f"/proc/{part.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     def thaw(self, part: Part) -> None:
         os.kill(part.process.pid, signal.SIGCONT)
+
+
+def _ask(process: subprocess.Popen[str], line: str) -> str:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    assert answer, f"{process.args!r} has ended"
+    return answer
 
 
 def _moment(text: str | None) -> datetime | None:

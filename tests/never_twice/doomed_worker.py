@@ -1,22 +1,34 @@
 """A worker that dies by SIGKILL, or freezes, at one exact point of its work.
 
-    python -m tests.never_twice.doomed_worker POINT NTH [SECONDS]
+    python -m tests.never_twice.doomed_worker [POINT NTH [SECONDS]]
+    python -m tests.never_twice.doomed_worker --nursery
 
 It is `run_huey` with one function wrapped from outside: at the NTH time that the
-worker comes to POINT (SECONDS later, for points on the wire) it is over. Waiting
+worker comes to POINT (SECONDS later, for points on the wire) it is over. With
+--nursery it makes such workers, as lines on stdin ask for them. Waiting
 times between workers, which only cost a test patience, are shortened.
 """
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import json
 import os
+import random
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from pydoc import locate
+from typing import Any, NoReturn
 
+from django.core.management import call_command
+from django.db import transaction
+
+NURSERY = "--nursery"
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -26,7 +38,12 @@ def kill() -> None:
 
 
 def freeze() -> None:
-    """Every thread stands still until somebody sends SIGCONT."""
+    """Every thread stands still until somebody sends SIGCONT.
+
+    Not in the middle of another thread's transaction: SQLite has one lock for all.
+    """
+    with transaction.atomic():
+        pass
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -94,10 +111,8 @@ POINTS: dict[str, tuple[str, str, Way, Callable[[], None]]] = {
 }
 
 
-def doom(point: str, nth: int, seconds: float) -> None:
+def doom(point: str, nth: int, seconds: float = 0) -> None:
     """Wrap the function at that point."""
-    from pydoc import locate
-
     home, name, way, end = POINTS[point]
     place: Any = locate(home)
     setattr(place, name, way(nth, seconds, end)(getattr(place, name)))
@@ -111,13 +126,60 @@ def hasten() -> None:
     tasks.TICK_LEASE_SECONDS = 2
 
 
+def nursery() -> None:
+    """One doomed worker after the other, each a process of its own.
+
+    A line of JSON asks for one: its log, how long it may live, its doom. The answer
+    is its exit status. Forked from here it has nothing to load, which is most of a
+    worker's start; no thread and no connection exists yet.
+    """
+    for line in sys.stdin:
+        log, seconds, doomed_to = json.loads(line)
+        child = os.fork()
+        if not child:
+            live(log, doomed_to)
+        sys.stdout.write(f"{buried(child, seconds)}\n")
+        sys.stdout.flush()
+
+
+def live(log: str, doomed_to: list[Any]) -> NoReturn:
+    """Be a worker to the end; one that outlives its nursery is ended with it."""
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
+    output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    for stream, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output)):
+        os.dup2(file, stream)
+    os.dup2(output, 2)
+    random.seed()
+    doom(*doomed_to)
+    call_command("run_huey")
+    os._exit(0)
+
+
+def buried(child: int, seconds: float) -> int:
+    """How the child ended; after `seconds` it is asked to, which shows as -15."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(child, signal.SIGTERM)
+    os.waitpid(child, 0)
+    return -signal.SIGTERM
+
+
 def main() -> None:
     import django
-    from django.core.management import call_command
+
+    from imports.marketingcloud.soap import document
 
     django.setup()
     hasten()
-    if len(sys.argv) > 1:
+    document()
+    if sys.argv[1:] == [NURSERY]:
+        nursery()
+        return
+    if sys.argv[1:]:
         point, nth, *seconds = sys.argv[1:]
         doom(point, int(nth), float(seconds[0]) if seconds else 0)
     call_command("run_huey")

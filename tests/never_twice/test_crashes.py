@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.journeys.site import DATABASE, Site
-from tests.never_twice.crashing import SHORT, CrashSite, judge
+from tests.never_twice.crashing import CrashSite, judge
 
 pytestmark = pytest.mark.slow
 
-KILLS = 6
+KILLS = 30
 LATENCY_SECONDS = 0.3
 MOST_WAITING = 4
 SETTLING = ("giving up a claim", "rows in hand", "row written")
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with Site(folder=tmp_path_factory.mktemp("migrated")) as site:
-        site.must("migrate", "--verbosity", "0")
-    return site.folder / DATABASE
-
-
-@pytest.fixture
-def site(tmp_path: Path, migrated: Path) -> Iterator[CrashSite]:
-    with CrashSite(folder=tmp_path / "var", extra=SHORT) as site:
-        shutil.copy(migrated, site.folder / DATABASE)
-        site.prepare_all()
-        yield site
 
 
 def verdict(site: CrashSite, kills: int, point: str) -> None:

@@ -119,3 +119,15 @@ def test_other_accounts_starts_are_not_touched(
     assert send_queued(account=AccountFactory.create(), holder="worker") == []
     run.refresh_from_db()
     assert run.status == RunStatus.QUEUED
+
+
+def test_a_sender_that_is_stopping_takes_no_further_start(
+    cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    run = start_import(definition=definition, started_by=None)
+    sent = send_queued(
+        account=definition.account, holder="worker", is_stopping=lambda: True
+    )
+    run.refresh_from_db()
+    assert (sent, run.status) == ([], RunStatus.QUEUED)
+    assert not cloud.calls

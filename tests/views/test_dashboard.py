@@ -167,7 +167,7 @@ def test_an_account_that_does_not_answer_needs_attention(
 def test_one_failure_of_an_account_is_not_yet_trouble(
     client: Client, account: Account
 ) -> None:
-    account.failures_in_row = 2
+    account.failures_in_row = 1
     account.not_answering_since = timezone.now()
     account.save()
     assert "All quiet" in words(client.get("/"))
@@ -199,7 +199,7 @@ def test_the_cards_count_the_day_and_lead_to_the_lists_behind_them(
     assert "With errors 1 7 row errors" in text
     assert "Failed 1" in text
     assert "Rows imported 1,973" in text
-    assert "Row errors 0.4 %" in text
+    assert "Row errors 0.3 % 7 of 2,000" in text
     today = timezone.localdate().isoformat()
     assert f"/runs/?status=failed&amp;from={today}" in cards
 
