@@ -50,7 +50,7 @@ def _flag(name: str) -> bool:
 def _data_dir() -> Path:
     folder = BASE_DIR / env.str("MCDASH_DATA_DIR", default="var")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
             f"MCDASH_DATA_DIR: {folder} cannot be made a folder ({error.strerror})."
@@ -321,6 +321,7 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
+        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "imports": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "huey": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         # zeep prints whole envelopes, secrets included, at DEBUG

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lxml import etree
@@ -66,6 +65,7 @@ _ANSWERS_TO = {
     "Client.ID": "Client.ClientID1",
     "Client.ClientID": "Client.ClientID1",
 }
+_MOST_NAMES = 1024
 _COUNT = re.compile(r"\d{1,10}", re.ASCII)
 _LARGEST_COUNT = 2**31 - 1  # xsd:int
 
@@ -140,6 +140,33 @@ RESULTS = Kind(
 )
 
 
+class _Names(dict[str, str | None]):
+    """The property that an element answers, by its tag; None where there is none.
+
+    `whole` is what the element is a part of. Worked out once for each tag, since an
+    answer has few of them and a great many elements; should one bring endless tags,
+    not all are remembered.
+    """
+
+    def __init__(self, whole: str = "") -> None:
+        super().__init__()
+        self._before = whole and f"{whole}."
+
+    def __missing__(self, tag: str) -> str | None:
+        name = _ANSWERS_TO.get(self._before + tag.rpartition("}")[2])
+        if len(self) < _MOST_NAMES:
+            self[tag] = name
+        return name
+
+
+_NAMES = _Names()
+_PARTS = {
+    whole: _Names(whole)
+    for whole in (path.rpartition(".")[0] for path in _ANSWERS_TO)
+    if whole
+}
+
+
 def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     """What a row says, and the type of its destination.
 
@@ -148,10 +175,10 @@ def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     facts: dict[str, str] = {}
     destination_type = ""
     for node in row:
-        name = _fact(node.tag)
+        name = _NAMES[node.tag]
         if name is None:
             if len(node):
-                destination_type = _inner_facts(facts, node) or destination_type
+                destination_type = _part_facts(facts, node) or destination_type
         elif name not in facts and len(node) == 0:
             text = node.text
             if text or not is_nil(node):
@@ -159,22 +186,18 @@ def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
     return facts, destination_type
 
 
-def _inner_facts(facts: dict[str, str], parent: etree._Element) -> str:
-    """Adds what the parts of `parent` say; the type of a DestinationObject."""
-    tag = parent.tag
-    for node in parent:
-        name = _fact(tag, node.tag)
+def _part_facts(facts: dict[str, str], whole: etree._Element) -> str:
+    """Adds what the parts of `whole` say; gives the type of a DestinationObject."""
+    names = _PARTS.get(local(whole))
+    if names is None:
+        return ""
+    for node in whole:
+        name = names[node.tag]
         if name is not None and name not in facts:
             text = node.text
             if text or not is_nil(node):
                 facts[name] = text or ""
-    return type_name(parent) if local(parent) == "DestinationObject" else ""
-
-
-@lru_cache(maxsize=1024)  # an answer has few names and a great many elements
-def _fact(*tags: str) -> str | None:
-    """The property that an element answers, by its tag below its parent's."""
-    return _ANSWERS_TO.get(".".join(tag.rpartition("}")[2] for tag in tags))
+    return type_name(whole) if local(whole) == "DestinationObject" else ""
 
 
 def _destination(facts: dict[str, str], kind: str) -> str:

@@ -119,11 +119,12 @@ class _Matches:
         self.created: dict[tuple[str | None, str], DefinitionRecord] = {}
         self.changed: dict[int, DefinitionRecord] = {}
         self.seen: set[int] = set()
-        names = ("object_id", "key_digest", "pk", "digest", "not_seen_since")
-        for object_id, key, pk, digest, since in account.definitions.values_list(
-            *names
-        ):
-            stored = _Stored(pk, digest, since is not None)
+        rows = account.definitions
+        gone = rows.exclude(not_seen_since=None).values_list("pk", flat=True)
+        missing = set(gone)
+        names = ("object_id", "key_digest", "pk", "digest")
+        for object_id, key, pk, digest in rows.values_list(*names):
+            stored = _Stored(pk, digest, pk in missing)
             if object_id is None:
                 self.by_key[key] = stored
             else:

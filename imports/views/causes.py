@@ -31,7 +31,7 @@ NEXT_WHEN_NOT_STARTED = {
         "Then start it again.",
     ),
     ErrorKind.REFUSED: (
-        "Read Marketing Cloud's words under Details: they name what it did not like.",
+        "Read Marketing Cloud's words above: they name what it did not like.",
         "Look at the definition in Marketing Cloud: it may have been changed, or "
         "deleted, or the API user may lack the right to start it.",
         AGAIN,

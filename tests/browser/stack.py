@@ -135,6 +135,20 @@ class Stack(Site):
         lines = self.performed()
         return sum(line["customer_key"] == customer_key for line in lines)
 
+    def starts_of(self, customer_key: str) -> int:
+        """How often it was started, once that is settled: nothing waits to be sent
+        and each run that was recorded was carried out.
+        """
+        sql = (
+            "SELECT count(*) FROM imports_importrun WHERE origin != 'outside' "
+            f"AND customer_key = '{customer_key}'"
+        )
+        wait_until(
+            lambda: self.performed_of(customer_key) >= self.ask(sql)[0][0],
+            f"as many Performs as runs of {customer_key}",
+        )
+        return self.performed_of(customer_key)
+
     def wait_for_end(self, customer_key: str) -> None:
         """Until the newest run of ours of that definition has ended."""
         sql = (

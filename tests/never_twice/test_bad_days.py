@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
-from tests.journeys.site import DATABASE, wait_until
+from tests.journeys.site import DATABASE, Part, wait_until
 from tests.never_twice.crashing import DEADLINE_SECONDS, CrashSite, judge
 
 pytestmark = pytest.mark.slow
@@ -47,21 +48,23 @@ def test_a_database_locked_for_5_seconds_loses_no_answer(site: CrashSite) -> Non
     assert not ended["not_started no_trace"]
 
 
-def frozen(site: CrashSite, *doom: object) -> tuple[int, object]:
-    """A start whose worker froze, as another worker sees it: unknown."""
+def frozen(site: CrashSite, *doom: object) -> Part:
+    """A worker that froze in the middle of a start; another one goes on."""
     worker = site.start_doomed(*doom)
-    (run,) = site.top_up(1)
+    site.top_up(1)
     wait_until(lambda: site.is_frozen(worker), "a worker that stands still")
     site.start_doomed()
-    return run, worker
+    return worker
 
 
 def test_a_worker_frozen_after_its_claim_sends_nothing_when_it_wakes(
-    site: CrashSite,
+    make_site: Callable[..., CrashSite],
 ) -> None:
-    _, worker = frozen(site, "frozen after the claim", 1)
+    # longer than the 5 s in which a claimed start may still be sent
+    site = make_site(MCDASH_START_LEASE_SECONDS="7")
+    worker = frozen(site, "frozen after the claim", 1)
     wait_until(lambda: site.statuses() == ["unknown"], "the end of the lease")
-    site.thaw(worker)  # type: ignore[arg-type]
+    site.thaw(worker)
     wait_until(lambda: site.statuses() == ["not_started"], "the frozen one's word")
     (run,) = site.ended()
     assert (run.error_kind, site.performed()) == ("held_up", [])
@@ -69,10 +72,10 @@ def test_a_worker_frozen_after_its_claim_sends_nothing_when_it_wakes(
 
 def test_a_worker_frozen_on_the_wire_finds_its_run_settled(site: CrashSite) -> None:
     site.order(latency_ms=LATENCY_MS)
-    _, worker = frozen(site, "frozen on the wire", 1, 0.15)
+    worker = frozen(site, "frozen on the wire", 1, 0.15)
     wait_until(lambda: site.statuses() == ["completed"], "a run that was found")
     events = site.events()
-    site.thaw(worker)  # type: ignore[arg-type]
+    site.thaw(worker)
     time.sleep(2)
     assert site.events() == events
     assert "unanswered" in events

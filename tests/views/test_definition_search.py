@@ -39,6 +39,21 @@ def account() -> Account:
     return AccountFactory.create(name="Nordlicht DE", last_synced_at=timezone.now())
 
 
+@pytest.mark.parametrize(
+    ("words_searched", "found"),
+    [
+        ("customers", ["Customers daily"]),
+        ("CUSTOMERS", ["Customers daily"]),
+        ("daily cust", ["Customers daily"]),
+        ("prices_%%", ["Prices"]),
+        ("%", ["Customers daily", "Prices"]),
+        ("full-key", ["Prices"]),
+        ("for the shops", ["Prices"]),
+        ("_", ["Prices"]),
+        ("\\", []),
+        ("customers prices", []),
+    ],
+)
 def test_every_word_is_looked_for_in_name_key_pattern_and_description(
     account: Account, words_searched: str, found: list[str]
 ) -> None:

@@ -40,6 +40,7 @@ from ._progress import Progress
 
 # A person is watching: every second at first, then as the worker would.
 LOOK_EVERY_SECONDS, WHILE_YOUNG_SECONDS, THEN_EVERY_SECONDS = 1, 60, 5
+SYNC_TRIES = 30
 EXIT_CODES = {
     RunStatus.COMPLETED: 0,
     RunStatus.FAILED: 1,
@@ -160,7 +161,7 @@ def _definition(account: Account, customer_key: str) -> ImportDefinition:
     if found := known.first():
         return found
     try:
-        sync_definitions(account=account, holder=new_holder())
+        _sync(account)
     except (MarketingCloudError, UseCaseError) as error:
         raise CommandError(
             f"The key “{customer_key}” is not known yet in “{account}”, and its "
@@ -171,6 +172,18 @@ def _definition(account: Account, customer_key: str) -> ImportDefinition:
     raise CommandError(
         f"“{account}” has no definition with the customer key “{customer_key}”."
     )
+
+
+def _sync(account: Account) -> None:
+    """Sync now; where the worker is at it, wait for it and look at what it found."""
+    for _ in range(SYNC_TRIES):
+        try:
+            sync_definitions(account=account, holder=new_holder())
+        except AccountBusyError:
+            time.sleep(1)
+        else:
+            return
+    raise AccountBusyError("another process has been syncing it for a while.")
 
 
 def _person(username: str | None) -> User | None:
