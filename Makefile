@@ -23,7 +23,7 @@ LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-ur
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo setup test test-slow test-services bench check format lock clean keys
+.PHONY: help demo setup test screenshots test-slow test-services bench check format lock clean keys
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,7 +38,10 @@ setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's acco
 	@$(PY) manage.py add_sandbox_accounts
 
 test: $(DEV)  ## the fast tests, and the browser tests where a Chromium is found
-	$(PYTEST) -n 2 -m "not slow and not services" $(COV) $(PYTEST_ARGS)
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not services" $(COV) $(PYTEST_ARGS)
+
+screenshots: $(DEV)  ## picture every page into screenshots/
+	$(PY) -m tests.browser.screenshots screenshots
 
 test-slow: $(DEV)  ## the tests that take long
 	$(PYTEST) -m "slow and not services" $(PYTEST_ARGS)

@@ -55,6 +55,8 @@ OVERLOOKED_AFTER = timedelta(seconds=1)
 SYNC_EVERY = timedelta(hours=1)
 ADOPT_EVERY = timedelta(minutes=10)
 LONGEST_REST_SECONDS = 60
+# So long (s) after a rest an earlier failure no longer makes the next rest longer.
+FORGIVEN_AFTER = 600
 
 Key = tuple[str, int] | tuple[str, int, str]
 
@@ -111,7 +113,7 @@ class Crew:
                 target=self._run, args=(key, work), name=name, daemon=True
             )
             self._threads[key] = thread
-        thread.start()
+            thread.start()
         return True
 
     def _has_room(self, key: Key) -> bool:
@@ -157,9 +159,12 @@ class Crew:
             self._rests.pop(key, None)
 
     def _rest(self, key: Key) -> None:
+        now = time.monotonic()
         times = self._rests.get(key, (0, 0.0))[0] + 1
         seconds = min(LONGEST_REST_SECONDS, 2**times) * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
-        self._rests[key] = (times, time.monotonic() + seconds)
+        with self._lock:
+            kept = {k: r for k, r in self._rests.items() if r[1] > now - FORGIVEN_AFTER}
+            self._rests = kept | {key: (times, now + seconds)}
 
 
 READERS = Crew(most=256, per_account=2)
@@ -168,8 +173,8 @@ STOPPING = threading.Event()
 
 
 def pulse_forever() -> None:
-    """Beat, and do what is due, once a second, for as long as the process lives."""
-    while True:
+    """Beat, and do what is due, once a second, until the worker is stopped."""
+    while not STOPPING.is_set():
         try:
             beat()
             if Lease.objects.acquire(
@@ -322,10 +327,16 @@ def start_pulse() -> None:
 
 @on_shutdown()
 def finish_sending() -> None:
-    """Take no further start; let those on the wire finish and be recorded."""
+    """Take no further start; let those on the wire finish and be recorded.
+
+    Then another worker may take over at once: what this one still reads is cut.
+    """
     STOPPING.set()
     if not SENDERS.join(settings.MCDASH_CALL_DEADLINE_SECONDS + 10):
         log.error("Stopped with %s starts still on the wire", SENDERS.under_way)
+        return
+    Lease.objects.release("tick", holder=process_name())
+    Lease.objects.release_all_of(process_name())
 
 
 __all__ = ["HUEY", "READERS", "SENDERS", "beat", "send_starts", "tick", "wake_worker"]

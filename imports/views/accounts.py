@@ -146,8 +146,7 @@ def _trouble(account: Account) -> tuple[str, str]:
         return "Switched off by an administrator.", "Nothing is asked or started here."
     if account.credentials_refused_at:
         return (
-            "Marketing Cloud refused the credentials, "
-            f"{_since(account.credentials_refused_at)}.",
+            f"Credentials refused {_since(account.credentials_refused_at)}.",
             "Nothing can be started or followed until an administrator corrects them "
             "and tests the connection.",
         )

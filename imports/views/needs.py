@@ -107,9 +107,11 @@ def _of_runs(user: User) -> list[Need]:
 
 
 def _last_looks(runs: list[ImportRun]) -> dict[int, int]:
-    """How many tasks each unknown run may be, as its last look found."""
+    """How many tasks each unknown run may be, as its last look that succeeded found."""
     unknown = [run.pk for run in runs if run.status == RunStatus.UNKNOWN]
-    look = RunEvent.objects.filter(run=OuterRef("pk"), kind=EventKind.LOOKED)
+    look = RunEvent.objects.filter(
+        run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
+    )
     last = Subquery(look.order_by("-at", "-id").values("details")[:1])
     rows = ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
     details: list[tuple[int, dict[str, Any] | None]] = list(rows)

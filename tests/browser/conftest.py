@@ -59,7 +59,7 @@ def sessions() -> dict[str, StorageState]:
 def watch(stack: Stack) -> Iterator[Watch]:
     watch = Watch(home=stack.url)
     yield watch
-    watch.require_calm()
+    watch.require_calm(stack.said_by_web)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,14 +82,18 @@ class Watch:
         """Complaints that match `pattern` belong to what the test shows."""
         self.foreseen.append(pattern)
 
-    def require_calm(self) -> None:
-        """Raise `AssertionError` with every complaint that was not foreseen."""
+    def require_calm(self, server_said: Callable[[], str]) -> None:
+        """Raise `AssertionError` with every complaint that was not foreseen, and with
+        what the web server said.
+        """
         unforeseen = [
             text
             for text in self.complaints
             if not any(re.search(pattern, text) for pattern in self.foreseen)
         ]
-        assert not unforeseen, "The browser complained:\n" + "\n".join(unforeseen)
+        assert not unforeseen, "\n".join(
+            ["The browser complained:", *unforeseen, "The server:", server_said()]
+        )
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

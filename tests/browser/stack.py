@@ -54,6 +54,7 @@ class Stack(Site):
         self.fill()
         self.start_web()
         self.restart_worker()
+        wait_until(self.serves, "the sign-in page", every_seconds=0.05)
 
     def fill(self) -> None:
         """Tables, static files, accounts, definitions, history and people."""
@@ -71,22 +72,26 @@ class Stack(Site):
             raise AssertionError(f"{done.stdout}{done.stderr}")
 
     def start_web(self) -> None:
-        """gunicorn, once it serves the sign-in page."""
+        """gunicorn, which takes a while until it serves."""
         self.web_port = free_port(FIRST_WEB_PORT)
-        self.web = part = self.start_program(
+        self.web = self.start_program(
             "web",
             *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
-            *("--config", "python:tests.browser.gunicorn_conf"),
             *("--bind", f"127.0.0.1:{self.web_port}", "--workers", "1"),
             *("--threads", "8", "--graceful-timeout", "1", "--log-level", "warning"),
         )
 
-        def serves() -> bool:
-            if part.process.poll() is not None:
-                raise AssertionError(part.said)
-            return answers(self.web_port)
+    def serves(self) -> bool:
+        """Whether the sign-in page is served."""
+        assert self.web is not None
+        if self.web.process.poll() is not None:
+            raise AssertionError(self.web.said)
+        return answers(self.web_port)
 
-        wait_until(serves, "the sign-in page", every_seconds=0.05)
+    def said_by_web(self) -> str:
+        """The last lines of the web server, tracebacks among them."""
+        assert self.web is not None
+        return "\n".join(self.web.said.splitlines()[-40:])
 
     def start_program(self, name: str, *arguments: str) -> Part:
         """Start Python with `arguments` and go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 
@@ -86,6 +87,7 @@ def test_50_accounts_that_hang_do_not_delay_a_start_in_a_healthy_one(
         )
         in_a_crowd = seconds_to_send(site, STARTS)
         assert hanging.calls.state()["under_way"] >= HANGING
+        sys.stdout.write(f"\nalone {alone} s, in a crowd {in_a_crowd} s\n")
         assert max(in_a_crowd) <= max(alone) + MOST_SECONDS_LATER, (alone, in_a_crowd)
         judge_healthy(site)
 

@@ -77,6 +77,15 @@ def test_a_repeated_request_gives_its_run_even_after_the_end() -> None:
     assert again == ended
 
 
+def test_a_repeated_request_gives_its_run_though_no_start_is_taken_by_now() -> None:
+    definition, token = ImportDefinitionFactory.create(), uuid4()
+    run = start_import(definition=definition, started_by=None, request_token=token)
+    definition.account.is_active = False
+    definition.account.save()
+    again = start_import(definition=definition, started_by=None, request_token=token)
+    assert again == run
+
+
 def test_the_second_person_is_told_whose_run_is_under_way() -> None:
     definition = ImportDefinitionFactory.create(name="Customers daily")
     ada = UserFactory.create(first_name="Ada", last_name="Berg")

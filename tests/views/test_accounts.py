@@ -114,7 +114,7 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
         ),
         (
             {"credentials_refused_at": "now"},
-            ("Marketing Cloud refused the credentials, since", "an administrator"),
+            ("Credentials refused since", "an administrator"),
         ),
         ({"starts_paused": True}, ("Starts are paused by an administrator.",)),
         ({"is_active": False}, ("Switched off by an administrator.",)),

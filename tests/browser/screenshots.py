@@ -1,0 +1,148 @@
+"""Pictures of every page: `python -m tests.browser.screenshots OUT_DIR`.
+
+Each page at 1440 and at 390 CSS pixels, in light and in dark, of the same processes
+that the browser tests use, after a few runs of every kind.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.browser.driving import (
+    DESKTOP,
+    NO_CHROMIUM,
+    PHONE,
+    find_chromium,
+    sign_in,
+    started_chromium,
+)
+from tests.browser.people import ADMINISTRATOR, MARKETER
+from tests.browser.stack import Stack
+from tests.browser.starting import the_dialog
+from tests.journeys.site import wait_until
+
+SIZES = {"1440": DESKTOP, "390": PHONE}
+THEMES = ("light", "dark")
+ENDED = ("customers-daily", "customer-consents-daily", "price-list-full")
+STAYS_UNKNOWN, STILL_RUNNING = "vouchers-daily", "product-catalogue-full"
+
+
+def main(folder: Path) -> None:
+    path = find_chromium()
+    if path is None:
+        sys.exit(NO_CHROMIUM)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="mcdash-pictures-") as data,
+        Stack(folder=Path(data) / "var", history_days=30, pace_seconds=3) as stack,
+        started_chromium(path) as browser,
+    ):
+        stack.start_all()
+        start_some(stack)
+        for size in SIZES:
+            for theme in THEMES:
+                take(browser, stack, folder, size, theme)
+
+
+def start_some(stack: Stack) -> None:
+    """Runs of every kind, the one under way last."""
+    stack.order(
+        rule={
+            "what": "close",
+            "when": "after",
+            "operation": "Perform",
+            "customer_key": STAYS_UNKNOWN,
+            "times": 1,
+        }
+    )
+    for key in (*ENDED, "outlet-stock-nightly", STAYS_UNKNOWN):
+        stack.must("start_import", "Nordlicht DE", key, "--as", MARKETER)
+    for key in ENDED:
+        stack.wait_for_end(key)
+    stack.must("start_import", "Nordlicht DE", STILL_RUNNING, "--as", MARKETER)
+    wait_until(lambda: "running" in stack.statuses(), "a run under way")
+
+
+def pages_of(stack: Stack) -> dict[str, str]:
+    """The pages for a marketer: the picture's name and the path."""
+    definition = stack.definition("customers-daily")
+    return {
+        "dashboard": "/",
+        "definitions": "/definitions/",
+        "definitions-found": "/definitions/?q=daily",
+        "definitions-nothing": "/definitions/?q=nothing+like+it",
+        "definition": f"/definitions/{definition}/",
+        "history": "/runs/",
+        "run-running": f"/runs/{stack.last_run('running')}/",
+        "run-completed": f"/runs/{stack.last_run('completed')}/",
+        "run-with-errors": f"/runs/{stack.last_run('completed_with_errors')}/",
+        "run-failed": f"/runs/{stack.last_run('failed')}/",
+        "run-not-started": f"/runs/{stack.last_run('not_started')}/",
+        "accounts": "/accounts/",
+        "profile": "/profile/",
+        "password": "/password_change/",
+        "not-there": "/runs/999999/",
+        "start-without-script": f"/definitions/{definition}/start/",
+    }
+
+
+def take(browser: Browser, stack: Stack, folder: Path, size: str, theme: str) -> None:
+    """Every page at one size in one theme."""
+
+    def picture(page: Page, name: str, *, whole: bool = True) -> None:
+        if whole:  # a tall window, so that what is fixed stands at its edge
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
+        page.screenshot(
+            path=folder / f"{name}-{size}-{theme}.png", animations="disabled"
+        )
+        page.set_viewport_size(window(size))
+
+    with visitor(browser, stack, size, theme, MARKETER) as page:
+        for name, path in pages_of(stack).items():
+            page.goto(path)
+            picture(page, name)
+        page.goto(f"/definitions/{stack.definition('customers-daily')}/")
+        page.get_by_role("link", name="Start…").click()
+        the_dialog(page)
+        picture(page, "start-dialog", whole=False)
+    with visitor(browser, stack, size, theme, None) as page:
+        page.goto("/login/")
+        picture(page, "sign-in")
+    with visitor(browser, stack, size, theme, ADMINISTRATOR) as page:
+        page.goto("/admin/imports/account/")
+        picture(page, "admin-accounts")
+
+
+def window(size: str) -> ViewportSize:
+    return {"width": SIZES[size]["width"], "height": SIZES[size]["height"]}
+
+
+@contextmanager
+def visitor(
+    browser: Browser, stack: Stack, size: str, theme: str, person: str | None
+) -> Iterator[Page]:
+    """A page of somebody who has signed in, or of a stranger (None)."""
+    context = browser.new_context(
+        base_url=stack.url,
+        viewport=window(size),
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    with context:
+        page = context.new_page()
+        if person is not None:
+            page.goto("/login/")
+            sign_in(page, person, stack.passwords[person])
+            expect(page.locator("#needs")).to_be_visible()
+        yield page
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
