@@ -27,9 +27,15 @@ else:
     os.environ["MCDASH_DATA_DIR"] = str(own)
 
 from mcdash.settings import *  # noqa: E402, F403
-from mcdash.settings import STORAGES  # noqa: E402
+from mcdash.settings import DATABASES, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
+# No test cuts the power: waiting for the disk at each commit would only be slow.
+OPTIONS = DATABASES["default"].get("OPTIONS", {})
+if init_command := OPTIONS.get("init_command"):
+    DATABASES["default"]["OPTIONS"] = OPTIONS | {
+        "init_command": init_command.replace("synchronous=FULL", "synchronous=OFF")
+    }

@@ -131,3 +131,11 @@ def test_keys_made_by_setup_are_found_in_the_data_folder(tmp_path: Path) -> None
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_claim_that_was_committed_survives_a_power_cut() -> None:
+    """With less than FULL the run would be queued again, and Perform sent twice."""
+    from mcdash.settings import SQLITE_OPTIONS
+
+    assert "synchronous=FULL" in SQLITE_OPTIONS["init_command"]
+    assert SQLITE_OPTIONS["transaction_mode"] == "IMMEDIATE"
