@@ -123,7 +123,7 @@ def _database() -> dict[str, Any]:
 
 # synchronous=FULL: a claim that was committed before the wire must survive a
 # power cut, or the run would be queued again and Perform sent twice.
-SQLITE_OPTIONS = {
+SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
     "init_command": (

@@ -120,6 +120,7 @@ def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None
     runs, rows = list(runs), list(rows)
     busy = _keys_on_the_wire(runs)
     free = [run for run in runs if run.customer_key and folded(run) not in busy]
+    _postpone(run for run in runs if run not in free)
     for run in sorted(free, key=lambda run: _nearness(run, rows)):
         try:
             with transaction.atomic():

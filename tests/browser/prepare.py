@@ -24,8 +24,16 @@ def main(sandbox_url: str, key_to_start: str) -> None:
     names = ensure_sandbox_accounts(urlsplit(sandbox_url).port or 0)
     call_command("sync_definitions", *names)
     call_command("adopt_runs", *names)
+    end_what_the_schedule_has_under_way()
     call_command("start_import", names[0], key_to_start)
     add_people(json.load(sys.stdin))
+
+
+def end_what_the_schedule_has_under_way() -> None:
+    """Nothing may end by itself while tests count what runs and what has ended."""
+    from imports.models import ImportRun, RunStatus
+
+    ImportRun.objects.active().update(status=RunStatus.COMPLETED, next_check_at=None)
 
 
 def add_people(passwords: dict[str, str]) -> None:

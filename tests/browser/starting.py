@@ -17,8 +17,10 @@ def open_dialog(page: Page, definition: int) -> Locator:
 
 
 def the_dialog(page: Page) -> Locator:
+    """The dialog, once htmx is done with it: it sets the focus as its last deed."""
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    expect(page.locator("#dialog-slot.htmx-settling")).to_have_count(0)
     return dialog
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from pytest_django.fixtures import SettingsWrapper
 
 from imports import tasks
 from imports.models import Lease, database_now, new_holder, process_name
@@ -81,12 +82,11 @@ def test_a_worker_that_stops_gives_back_its_leases_and_no_others(
 def test_a_worker_that_must_leave_a_start_on_the_wire_keeps_its_leases(
     stopping: threading.Event,
     gate: threading.Event,
-    settings: object,
-    monkeypatch: pytest.MonkeyPatch,
+    settings: SettingsWrapper,
 ) -> None:
     LeaseFactory.create(name="call:1:1", holder=new_holder())
     tasks.SENDERS.submit(("send", 1, "x"), gate.wait)
-    monkeypatch.setattr(settings, "MCDASH_CALL_DEADLINE_SECONDS", -9.9, raising=False)
+    settings.MCDASH_CALL_DEADLINE_SECONDS = -9.9
     tasks.finish_sending()
     assert Lease.objects.filter(expires_at__gt=database_now()).exists()
 

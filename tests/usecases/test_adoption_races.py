@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from imports.marketingcloud.errors import UnavailableError
 from imports.marketingcloud.records import StartedImport
@@ -21,7 +22,11 @@ from imports.models import (
     database_now,
 )
 from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.reconcile_runs import candidates_of, reconcile_runs
+from imports.usecases.reconcile_runs import (
+    ReconcileReport,
+    candidates_of,
+    reconcile_runs,
+)
 from imports.usecases.record_start import record_start
 from imports.usecases.send_start import send_start
 from imports.usecases.start_import import start_import
@@ -78,12 +83,22 @@ def again(run: ImportRun) -> ImportRun:
     return ImportRun.objects.get(pk=run.pk)
 
 
-def look(account: Account) -> None:
-    reconcile_runs(account=account, holder="worker")
+def look(account: Account, *, only_due: bool = False) -> ReconcileReport:
+    return reconcile_runs(account=account, holder="worker", only_due=only_due)
 
 
 def adopt(account: Account) -> None:
     adopt_runs(account=account, holder="worker")
+
+
+@pytest.fixture(params=["the same definition", "another one with the key"])
+def successor(
+    request: pytest.FixtureRequest, definition: ImportDefinition
+) -> ImportDefinition:
+    """Whose start comes next: a customer key may have been used again."""
+    if request.param == "the same definition":
+        return definition
+    return ImportDefinitionFactory.create(account=definition.account, customer_key=KEY)
 
 
 @pytest.mark.parametrize("looking", [look, adopt])
@@ -91,10 +106,11 @@ def test_a_run_without_trace_waits_while_the_next_start_is_on_the_wire(
     account: Account,
     cloud: FakeMarketingCloud,
     definition: ImportDefinition,
+    successor: ImportDefinition,
     looking: Any,
 ) -> None:
     first = no_trace(definition)
-    second = ImportRunFactory.create(definition=definition, starting=True)
+    second = ImportRunFactory.create(definition=successor, starting=True)
     task = cloud.add_task(KEY, step=1)
     looking(account)
     assert again(first).status == RunStatus.NOT_STARTED
@@ -110,11 +126,12 @@ def test_rows_asked_for_before_a_start_was_cut_off_are_nobodys(
     account: Account,
     cloud: FakeMarketingCloud,
     definition: ImportDefinition,
+    successor: ImportDefinition,
     looking: Any,
 ) -> None:
     """The row may be of the second start, whose answer is lost while we ask."""
     first = no_trace(definition)
-    second = ImportRunFactory.create(definition=definition, starting=True)
+    second = ImportRunFactory.create(definition=successor, starting=True)
     cloud.add_task(KEY, step=1)
 
     def cut_off() -> None:
@@ -128,6 +145,37 @@ def test_rows_asked_for_before_a_start_was_cut_off_are_nobodys(
     del cloud.after["results_of_definitions"]
     looking(account)
     assert again(second).status == RunStatus.RUNNING
+
+
+def test_an_unknown_run_waits_while_a_start_with_its_key_is_on_the_wire(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    first = unknown(definition)
+    alike = ImportDefinitionFactory.create(account=account, customer_key=KEY.upper())
+    second = ImportRunFactory.create(definition=alike, starting=True)
+    task = cloud.add_task(KEY, step=1)
+    look(account)
+    assert (again(first).status, again(first).looks) == (RunStatus.UNKNOWN, 0)
+    assert look(account, only_due=True).looked_for == 0
+    record_start(run=second, started=answer(task))
+    look(account)
+    assert again(first).looks == 1
+    assert again(second).task_id == task.task_id
+
+
+def test_absence_beside_runs_with_a_key_settles_none_without(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    settings: Settings,
+) -> None:
+    settings.MCDASH_UNKNOWN_GRACE_SECONDS = 0
+    without = ImportDefinitionFactory.create(account=account, customer_key="")
+    with_key, keyless = unknown(definition), unknown(without)
+    for _ in range(4):
+        look(account)
+    assert again(with_key).status == RunStatus.NOT_STARTED
+    assert (again(keyless).status, again(keyless).looks) == (RunStatus.UNKNOWN, 0)
 
 
 def test_of_two_runs_the_nearer_in_time_takes_the_only_task(
@@ -224,6 +272,16 @@ def test_an_answer_for_a_task_that_another_run_took_leaves_ours_open(
     look(account)
     assert again(ours).task_id == left_over.task_id
     assert again(taken).task_id == task.task_id
+
+
+def test_an_answer_counts_although_the_claim_was_given_up_meanwhile(
+    cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    run = ImportRunFactory.create(definition=definition, starting=True)
+    ImportRun.objects.update(status=RunStatus.UNKNOWN)
+    task = cloud.add_task(KEY)
+    record_start(run=run, started=answer(task))
+    assert (again(run).status, again(run).task_id) == ("running", task.task_id)
 
 
 def test_an_answer_counts_even_after_no_trace_was_found(
