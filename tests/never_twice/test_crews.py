@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from imports import tasks
 from imports.models import Lease, database_now, new_holder, process_name
@@ -82,7 +82,7 @@ def test_a_worker_that_stops_gives_back_its_leases_and_no_others(
 def test_a_worker_that_must_leave_a_start_on_the_wire_keeps_its_leases(
     stopping: threading.Event,
     gate: threading.Event,
-    settings: SettingsWrapper,
+    settings: Settings,
 ) -> None:
     LeaseFactory.create(name="call:1:1", holder=new_holder())
     tasks.SENDERS.submit(("send", 1, "x"), gate.wait)
