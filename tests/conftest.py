@@ -7,8 +7,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from tests.fakes import FakeDoor, FakeMarketingCloud
 
 
@@ -18,6 +21,26 @@ def pytest_unconfigure() -> None:
 
     if MADE_DATA_DIR:
         shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+class BrowserTestsTogether(LoadScopeScheduling):
+    """Any test to any process, but all browser tests to one, and first: they share
+    one Chromium and one running mcdash.
+
+    `--dist loadgroup` is made for this; xdist 3.8 does not group under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> Scheduling | None:
+    """Where `-n` says nothing else about the distribution."""
+    if config.getvalue("dist") != "load":
+        return None
+    return BrowserTestsTogether(config, log)
 
 
 @pytest.fixture

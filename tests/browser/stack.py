@@ -8,13 +8,13 @@ its processes by their ids.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
-from imports.management.processes import free_port
 from tests.browser.people import ADMINISTRATOR, MARKETER, VIEWER
 from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 
@@ -22,7 +22,6 @@ from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 # the slow one takes ten times as long, so that they see it running.
 PACE_SECONDS = 0.45
 SLOW = "product-catalogue-full"
-FIRST_WEB_PORT = 18_200
 NEVER_ENDS = "customers-to-audience-copy"
 
 
@@ -73,12 +72,11 @@ class Stack(Site):
 
     def start_web(self) -> None:
         """gunicorn, which takes a while until it serves."""
-        self.web_port = free_port(FIRST_WEB_PORT)
         self.web = self.start_program(
             "web",
             *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
-            *("--bind", f"127.0.0.1:{self.web_port}", "--workers", "1"),
-            *("--threads", "8", "--graceful-timeout", "1", "--log-level", "warning"),
+            *("--bind", "127.0.0.1:0", "--workers", "1"),
+            *("--threads", "8", "--graceful-timeout", "1", "--log-level", "info"),
         )
 
     def serves(self) -> bool:
@@ -86,7 +84,9 @@ class Stack(Site):
         assert self.web is not None
         if self.web.process.poll() is not None:
             raise AssertionError(self.web.said)
-        return answers(self.web_port)
+        told = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", self.web.said)
+        self.web_port = int(told[1]) if told else 0
+        return told is not None and answers(self.web_port)
 
     def said_by_web(self) -> str:
         """The last lines of the web server, tracebacks among them."""

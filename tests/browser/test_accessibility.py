@@ -11,7 +11,7 @@ from tests.browser.conftest import Visit
 from tests.browser.stack import Stack
 from tests.browser.starting import the_dialog
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_axe_finds_no_violation_on_any_page_in_light_and_dark(

@@ -10,7 +10,7 @@ from tests.browser.people import MARKETER
 from tests.browser.stack import Stack
 from tests.browser.starting import row_of, start_button, the_dialog
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_the_whole_path_from_signing_in_to_completed_goes_by_keyboard(

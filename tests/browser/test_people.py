@@ -10,7 +10,7 @@ from tests.browser.people import ADMINISTRATOR, VIEWER
 from tests.browser.stack import Stack
 from tests.browser.starting import row_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_a_viewer_sees_no_start_and_a_forced_one_is_forbidden(

@@ -20,7 +20,7 @@ from tests.browser.starting import (
     the_dialog,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def test_from_signing_in_to_completed_with_counts_and_no_reload(

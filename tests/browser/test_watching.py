@@ -13,7 +13,7 @@ from tests.browser.people import MARKETER
 from tests.browser.stack import Stack
 from tests.browser.starting import confirm, open_dialog, row_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 FAST_POLL_MS, A_MINUTE_MS, SOON_MS = 3_000, 60_000, 2_000
 
