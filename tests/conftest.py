@@ -34,6 +34,7 @@ class BrowserTestsTogether(LoadScopeScheduling):
         return "browser" if nodeid.startswith("tests/browser/") else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Producer
 ) -> Scheduling | None:
