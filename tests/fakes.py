@@ -238,6 +238,14 @@ class FakeMarketingCloud:
     def results_of_definitions(self, customer_keys: Sequence[str]) -> ImportResults:
         return self._results("results_of_definitions", "customer_key", customer_keys)
 
+    def all_results(self) -> ImportResults:
+        rows = self._rows("all_results", ())
+        return ImportResults(
+            results=tuple(rows),
+            takes_in=None,
+            refused_properties=self._refused("ImportResultsSummary"),
+        )
+
     def check_connection(self) -> ConnectionReport:
         self._enter("check_connection")
         self._check_credentials()
@@ -315,11 +323,7 @@ class FakeMarketingCloud:
 
     def _results(self, verb: str, name: str, values: Sequence[str]) -> ImportResults:
         wanted = tuple(dict.fromkeys(value for value in values if value))
-        self.asked.append((verb, wanted))
-        self._enter(verb)
-        self._check_credentials()
-        rows = [] if self.is_late else [task.result() for task in self._with_rows()]
-        self._leave(verb)
+        rows = self._rows(verb, wanted)
         asked = {value.casefold() for value in wanted}
         found = [row for row in rows if getattr(row, name).casefold() in asked]
         return ImportResults(
@@ -327,6 +331,14 @@ class FakeMarketingCloud:
             takes_in=self._learned_in(wanted),
             refused_properties=self._refused("ImportResultsSummary"),
         )
+
+    def _rows(self, verb: str, wanted: tuple[str, ...]) -> list[ImportResult]:
+        self.asked.append((verb, wanted))
+        self._enter(verb)
+        self._check_credentials()
+        rows = [] if self.is_late else [task.result() for task in self._with_rows()]
+        self._leave(verb)
+        return rows
 
     def _with_rows(self) -> Iterable[FakeTask]:
         return [task for task in self.tasks.values() if task.step >= 0]

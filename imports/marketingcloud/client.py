@@ -154,6 +154,18 @@ class MarketingCloudClient:
         """All results that Marketing Cloud remembers of these definitions."""
         return self._results("ImportDefinitionCustomerKey", customer_keys)
 
+    def all_results(self) -> ImportResults:
+        """All results that Marketing Cloud remembers in this business unit, also of
+        imports without a customer key, which no other question finds.
+        """
+        with self._speaking_plainly():
+            rows = self._retriever.rows(RESULTS)
+        return ImportResults(
+            results=tuple(dict.fromkeys(rows)),
+            takes_in=None,
+            refused_properties=self._retriever.refused,
+        )
+
     def check_connection(self) -> ConnectionReport:
         """Asks GetSystemStatus, which proves address and credentials."""
         with self._speaking_plainly():

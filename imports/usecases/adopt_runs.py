@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from imports.marketingcloud.records import ImportResult
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.errors import RequestRefusedError
+from imports.marketingcloud.records import ImportResult, ImportResults
 from imports.models import (
     FINISHED,
     Account,
@@ -32,6 +35,8 @@ from .learn_answers import learn_answers
 from .reconcile_runs import folded, settle_with, unsettled
 from .record_result import fields_of, status_of
 
+log = logging.getLogger(__name__)
+
 BATCH = 500
 TRIES = 3
 
@@ -46,7 +51,7 @@ class AdoptReport:
 
 
 def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
-    """Enter the tasks of `account`'s definitions that we did not start.
+    """Enter the tasks of `account` that we did not start.
 
     Raises `AccountBusyError` while another process does the same, and
     `MarketingCloudError`.
@@ -65,7 +70,7 @@ def _adopt(account: Account) -> AdoptReport:
     definitions = _by_key(account)
     open_runs = [run for run in unsettled(account) if run.customer_key in definitions]
     with ask_account(account) as client:
-        answer = client.results_of_definitions(list(definitions))
+        answer = _ask(client, list(definitions))
     learn_answers(account, answer)
     rows = {row.task_id: row for row in answer.results}
     settle_with(open_runs, rows.values())
@@ -78,6 +83,17 @@ def _adopt(account: Account) -> AdoptReport:
             if violated_constraint(error) != "run_task_once" or attempt == TRIES - 1:
                 raise
     return AdoptReport(rows=len(rows), adopted=len(adopted), waiting=waiting)
+
+
+def _ask(client: MarketingCloudClient, keys: list[str]) -> ImportResults:
+    """Everything in one question, since a result may have no customer key; where
+    the account does not take it, by the keys of the definitions.
+    """
+    try:
+        return client.all_results()
+    except RequestRefusedError as error:
+        log.info("Results are asked for by key: %s", error.message)
+        return client.results_of_definitions(keys)
 
 
 def _by_key(account: Account) -> dict[str, ImportDefinition]:

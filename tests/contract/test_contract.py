@@ -178,6 +178,14 @@ def test_results_of_a_definition_are_all_its_tasks(side: Side) -> None:
     assert {row.task_id for row in rows} == tasks
 
 
+def test_all_results_are_those_of_every_definition(side: Side) -> None:
+    tasks = {start(side, key) for key in (COMPLETES, ENDS_WITH_ERRORS)}
+    side.wait()
+    answer = side.client.all_results()
+    assert tasks <= {row.task_id for row in answer.results}
+    assert answer.takes_in is None
+
+
 def test_results_of_several_definitions_come_together(side: Side) -> None:
     tasks = {start(side, key) for key in (COMPLETES, ENDS_WITH_ERRORS)}
     side.wait()

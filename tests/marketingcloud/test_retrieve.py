@@ -316,6 +316,25 @@ def test_when_equals_is_refused_too_nothing_is_learned_about_in(
     assert client.results_of_tasks(["1", "2"]).takes_in is True
 
 
+def test_all_results_are_asked_for_without_a_filter_over_all_pages(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    stage.plays(
+        answer(
+            retrieved(
+                result("1", ImportDefinitionCustomerKey="prices"),
+                status="MoreDataAvailable",
+                request_id="one",
+            )
+        ),
+        answer(retrieved(result("2", ImportDefinitionCustomerKey=""))),
+    )
+    found = client.all_results()
+    assert [one.task_id for one in found.results] == ["1", "2"]
+    assert all(not texts(request, "Property") for request in stage.received)
+    assert texts(stage.received[1], "ContinueRequest") == ["one"]
+
+
 def test_results_of_definitions_are_asked_for_by_key_over_all_pages(
     stage: Stage, client: MarketingCloudClient
 ) -> None:

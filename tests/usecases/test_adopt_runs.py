@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from imports.marketingcloud.errors import UnavailableError
+from imports.marketingcloud.errors import RequestRefusedError, UnavailableError
 from imports.models import (
     Account,
     ImportDefinition,
@@ -242,14 +242,32 @@ def test_a_re_used_key_belongs_to_the_definition_seen_last(
     assert ImportRun.objects.get().definition == newer
 
 
-def test_all_definitions_with_a_key_are_asked_for_in_one_call(
+def test_everything_is_asked_for_in_one_call(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    adopt(account)
+    assert cloud.asked == [("all_results", ())]
+
+
+def test_a_task_without_a_customer_key_is_adopted_too(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    task = cloud.add_task("")
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.task_id, run.customer_key, run.definition) == (task.task_id, "", None)
+
+
+def test_where_not_everything_may_be_asked_for_the_keys_are(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:
     ImportDefinitionFactory.create(account=account, customer_key="price-list")
     ImportDefinitionFactory.create(account=account, customer_key="")
     ImportDefinitionFactory.create(customer_key="another account's")
-    adopt(account)
-    ((verb, keys),) = cloud.asked
+    cloud.fail("all_results", RequestRefusedError("A filter is needed."))
+    cloud.add_task(KEY)
+    assert adopt(account).adopted == 1
+    (_, _), (verb, keys) = cloud.asked
     assert verb == "results_of_definitions"
     assert sorted(keys) == [KEY, "price-list"]
 
@@ -266,7 +284,7 @@ def test_one_process_at_a_time_adopts(
 def test_a_failed_adoption_leaves_no_mark_and_no_lease(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:
-    cloud.fail("results_of_definitions", UnavailableError("No."))
+    cloud.fail("all_results", UnavailableError("No."))
     with pytest.raises(UnavailableError):
         adopt(account)
     account.refresh_from_db()

@@ -137,12 +137,13 @@ def test_rows_asked_for_before_a_start_was_cut_off_are_nobodys(
     def cut_off() -> None:
         second.move_to(RunStatus.UNKNOWN, kind=EventKind.UNANSWERED)
 
-    cloud.after["results_of_definitions"] = cut_off
+    for verb in ("all_results", "results_of_definitions"):
+        cloud.after[verb] = cut_off
     looking(account)
     assert again(first).status == RunStatus.NOT_STARTED
     assert (again(second).status, again(second).looks) == (RunStatus.UNKNOWN, 0)
     assert ImportRun.objects.count() == 2
-    del cloud.after["results_of_definitions"]
+    cloud.after.clear()
     looking(account)
     assert again(second).status == RunStatus.RUNNING
 
@@ -392,8 +393,8 @@ def test_adoption_and_answer_at_the_same_moment_make_one_run(
         both.wait()
 
     cloud.after["start_definition"] = answered
-    cloud.before["results_of_definitions"] = lambda: done.wait(30)
-    cloud.after["results_of_definitions"] = both.wait
+    cloud.before["all_results"] = lambda: done.wait(30)
+    cloud.after["all_results"] = both.wait
     at_once([lambda: send_start(run=again(run), holder="one"), lambda: adopt(account)])
     only = ImportRun.objects.get()
     assert (only.pk, only.status, only.origin) == (run.pk, "running", Origin.DASHBOARD)

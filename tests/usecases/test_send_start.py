@@ -356,7 +356,7 @@ def test_before_an_accounts_first_start_its_tasks_are_known(
         definition=ImportDefinitionFactory.create(account=run.account), started_by=None
     )
     send(again)
-    assert cloud.calls["results_of_definitions"] == 1
+    assert cloud.calls["all_results"] == 1
 
 
 @pytest.mark.parametrize(
@@ -374,6 +374,6 @@ def test_where_tasks_cannot_be_read_a_start_is_sent_if_it_can_be(
     error: MarketingCloudError,
     status: RunStatus,
 ) -> None:
-    cloud.fail("results_of_definitions", error)
+    cloud.fail("all_results", error)
     assert send(run).status == status
     assert len(cloud.performed) == (status == RunStatus.RUNNING)
