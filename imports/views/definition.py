@@ -58,11 +58,16 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
         request,
         version,
         title=f"{shown.shown_name[:80]} · mcdash",
-        is_moving=context["active"] is not None,
+        is_moving=context["active"] is not None or _looks_active(shown),
     )
     return answer(
         request, "imports/definition.html", "imports/_definition_parts.html", context
     )
+
+
+def _looks_active(shown: ImportDefinition) -> bool:
+    """As it was read first; it may have ended while the rest was read."""
+    return shown.last_run is not None and shown.last_run.is_active
 
 
 def _definition_and_version(

@@ -45,13 +45,15 @@ STATE_OF_RUN = {
 class PageVersion:
     """What a page depends on: the greatest revision that the reader may see,
     whether a worker lives, when Marketing Cloud was last heard of (in steps of 20
-    seconds, so that "last checked" stays true), and the reader's day.
+    seconds, so that "last checked" stays true), and the reader's day. `is_of_all`:
+    of all accounts that the reader may see, not of a single one.
     """
 
     number: int
     worker_is_silent: bool
     heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
+    is_of_all: bool = False
 
     def __str__(self) -> str:
         silent = "s" if self.worker_is_silent else ""
@@ -78,6 +80,7 @@ def page_version(user: User) -> PageVersion:
         number=found["number"] or 0,
         worker_is_silent=not is_heard,
         heard_step=_step(found["contact"]),
+        is_of_all=True,
     )
 
 
@@ -126,12 +129,18 @@ def live(
 ) -> Live:
     """How a page over many runs goes on: fast while something on it can change,
     0 when all is final.
+
+    Call it after the page's parts were read. What changed while they were read may
+    be on the page by half, so then it asks again soon.
     """
     failed, needy, is_running = _state(request.user)
+    has_moved = (
+        version.is_of_all and page_version(request.user).number != version.number
+    )
     state = "failed" if failed else "attention" if needy else ""
     return Live(
         url=_poll_url(request, version),
-        seconds=_pace(is_moving=is_moving, is_over=is_over),
+        seconds=_pace(is_moving=is_moving or has_moved, is_over=is_over),
         title=f"({failed} failed) {title}" if failed else title,
         state=state or ("running" if is_running else "quiet"),
         worker_is_silent=version.worker_is_silent,

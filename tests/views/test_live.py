@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imports.models import Account, ImportRun, RunStatus, Worker, publish
+from imports.models import Account, ImportRun, RunStatus, User, Worker, publish
+from imports.views import live
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -258,3 +259,19 @@ def test_pages_have_no_inline_script_or_style(
         assert " style=" not in source
         assert "<script>" not in source
         assert " onclick=" not in source
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/definitions/", "/accounts/"])
+def test_what_changes_while_a_page_is_read_is_asked_for_soon(
+    client: Client, account: Account, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """Else half of the change could stand there for the quiet interval."""
+    assert poll_seconds(client.get(page)) == live.QUIET_SECONDS
+    state = live._state
+
+    def changes_meanwhile(user: User) -> tuple[int, int, bool]:
+        publish(accounts=[account])
+        return state(user)
+
+    monkeypatch.setattr(live, "_state", changes_meanwhile)
+    assert poll_seconds(client.get(page)) == live.FAST_SECONDS
