@@ -38,7 +38,7 @@ setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's acco
 	@$(PY) manage.py add_sandbox_accounts
 
 test: $(DEV)  ## the fast tests, and the browser tests where a Chromium is found
-	$(PYTEST) -n 2 -m "not slow and not services" $(COV) $(PYTEST_ARGS)
+	$(PYTEST) -n 4 -m "not slow and not services" $(COV) $(PYTEST_ARGS)
 
 screenshots: $(DEV)  ## picture every page into screenshots/
 	$(PY) -m tests.browser.screenshots screenshots

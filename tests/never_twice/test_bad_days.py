@@ -60,14 +60,17 @@ def frozen(site: CrashSite, *doom: object) -> Part:
 def test_a_worker_frozen_after_its_claim_sends_nothing_when_it_wakes(
     make_site: Callable[..., CrashSite],
 ) -> None:
-    # longer than the 5 s in which a claimed start may still be sent
-    site = make_site(MCDASH_START_LEASE_SECONDS="7")
+    # A lease longer than the 5 s in which a claimed start may still be sent, and a
+    # grace period in which the frozen one surely wakes, on a busy machine too.
+    site = make_site(MCDASH_START_LEASE_SECONDS="7", MCDASH_UNKNOWN_GRACE_SECONDS="120")
     worker = frozen(site, "frozen after the claim", 1)
     wait_until(lambda: site.statuses() == ["unknown"], "the end of the lease")
     site.thaw(worker)
     wait_until(lambda: site.statuses() == ["not_started"], "the frozen one's word")
     (run,) = site.ended()
-    assert (run.error_kind, site.performed()) == ("held_up", [])
+    # SIGSTOP may let it run a few steps further, as far as its connection
+    assert run.error_kind in {"held_up", "unavailable"}
+    assert site.performed() == []
 
 
 def test_a_worker_frozen_on_the_wire_finds_its_run_settled(site: CrashSite) -> None:
