@@ -4,11 +4,13 @@
 
 const SLOWEST_MS = 60_000;
 const GIVE_UP_MS = 15_000;
+const NOT_READY_MS = 100;
 const root = document.documentElement;
 const note = document.getElementById("live-note");
 
 let timer = 0;
 let asking = false;
+let again = false;
 let failures = 0;
 let ended = false;
 let lastHeard = new Date();
@@ -27,10 +29,15 @@ function schedule() {
   timer = setTimeout(ask, Math.max(wait, seconds() * 1000));
 }
 
+// Whoever asks during a request is asked for again after it: what that one brings may
+// be older. A #live that was just swapped in hears nothing until htmx has seen to it.
 function ask() {
+  again = asking;
+  if (asking) return;
   clearTimeout(timer);
-  if (asking || !mayAsk()) return;
+  if (!mayAsk()) return;
   live().dispatchEvent(new CustomEvent("mcdash:poll", { bubbles: true }));
+  if (!asking) timer = setTimeout(ask, NOT_READY_MS);
 }
 
 function say(text, link) {
@@ -114,7 +121,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
     });
   } else if (status >= 200 && status < 300) heard();
   else missed();
-  schedule();
+  if (again) setTimeout(ask, NOT_READY_MS);
+  else schedule();
 });
 
 document.addEventListener("visibilitychange", () =>
