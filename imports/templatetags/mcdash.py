@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from imports.models import ImportRun
 from imports.templatetags import bars, icons, numbers, runs, strips, texts, times
+from imports.templatetags.parts import Parts
 from imports.templatetags.statuses import STATUSES, StatusLook, status_look
 
 register = template.Library()
@@ -202,6 +203,24 @@ def initials(name: str) -> str:
     words = str(name).replace(".", " ").replace("@", " ").split()
     letters = [word[0] for word in (words[:1] + words[1:][-1:])]
     return "".join(letters).upper() or "?"
+
+
+@register.simple_tag(takes_context=True)
+def part(context: RequestContext, name: str, *, in_place: bool = False) -> SafeString:
+    """The template `name`, an element with an id, as part of a page that polls renew.
+
+    With `oob` in the context only what changed, out of band; `in_place` says that
+    this one is what htmx asked for.
+    """
+    parts = context.get("parts") or Parts()
+    html = get_template(context, name).render(context)
+    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
+
+
+def get_template(context: RequestContext, name: str) -> template.Template:
+    if context.template is None:
+        raise ValueError("A part is rendered within a template.")
+    return context.template.engine.get_template(name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from .facts import (
     update_type_word,
     with_destination,
 )
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import answer, is_unchanged, live, news, nothing_changed, page_version
 
 PER_PAGE = 50
 WRONG = {
@@ -77,9 +77,7 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
 def _found(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
     """What the search field swaps while one types."""
     status = 422 if context["wrong"] else 200
-    response = render(
-        request, "imports/_definitions_found.html", context, status=status
-    )
+    response = news(request, "imports/_definitions_found.html", context, status)
     n = context["page"].paginator.count
     said = f"{n:,} definition{'' if n == 1 else 's'} found."
     trigger_client_event(response, "mcdash:announce", {"sentences": [said]})

@@ -15,7 +15,7 @@ from imports.models import RunStatus
 
 from .facts import update_type_word
 
-NOT_KEPT = ("since", "page")
+NOT_KEPT = ("since", "seen", "page")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

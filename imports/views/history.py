@@ -14,7 +14,7 @@ from imports.filters import RunFilter
 from imports.models import Account, ImportDefinition, Origin, RunStatus
 
 # The ends of a page and the poll's memory are no filters.
-PLACES = ("since", "before", "after")
+PLACES = ("since", "seen", "before", "after")
 SHOWN = ("status", "account", "origin", "person", "from", "to", "definition", "q")
 WORD_OF = {
     "status": "Status",

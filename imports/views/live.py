@@ -20,6 +20,7 @@ from django.utils import timezone
 from django_htmx.http import trigger_client_event
 
 from imports.models import ENDED, Account, ImportRun, RunStatus, User, Worker
+from imports.templatetags.parts import Parts
 
 from .access import SignedInRequest
 from .needs import accounts_in_trouble, runs_in_need
@@ -165,6 +166,7 @@ def live_of_run(
 def _poll_url(request: SignedInRequest, version: PageVersion) -> str:
     query = request.GET.copy()
     query["since"] = str(version)
+    query.pop("seen", None)
     return f"{request.path}?{query.urlencode()}"
 
 
@@ -184,14 +186,25 @@ def _state(user: User) -> tuple[int, int, bool]:
 def answer(
     request: SignedInRequest, page: str, parts: str, context: dict[str, Any]
 ) -> HttpResponse:
-    """The whole page, or for a poll its parts with what happened in sentences."""
+    """The whole page, or for a poll what changed of its parts since the page last
+    heard, with what happened in sentences.
+    """
     if "since" not in request.GET or not request.htmx:
-        return render(request, page, context)
-    response = render(request, parts, context | {"oob": True})
+        return render(request, page, context | {"parts": Parts()})
+    response = news(request, parts, context)
     sentences = _sentences(request)
     if sentences:
         trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
     return response
+
+
+def news(
+    request: SignedInRequest, parts: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """What the asking page lacks of its parts, out of band."""
+    shown = Parts.seen_by(request.GET.get("seen", ""))
+    context = context | {"parts": shown, "oob": True}
+    return render(request, parts, context, status=status)
 
 
 def _sentences(request: SignedInRequest) -> list[str]:

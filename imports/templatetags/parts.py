@@ -1,0 +1,108 @@
+"""The parts of a page that a poll may bring anew: only those that changed are sent,
+and of a table whose rows are still the same ones only the rows that changed.
+
+A page's address for polls carries `seen`, a short digest of every part and row that
+the page shows: the server keeps no memory of pages. What ticks in the browser by
+itself, and what differs at each rendering, is left out of the digests.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import blake2s
+
+from django.utils.safestring import SafeString, mark_safe
+
+DIGEST_LENGTH = 6
+# Relative and elapsed times, and the CSRF token, which is masked anew each time.
+_CHANGES_BY_ITSELF = re.compile(
+    r'(?<=>)[^<]*(?=</time>)|(<[^>]* data-since="[^"]*"[^>]*>)[^<]*'
+    r'|(name="csrfmiddlewaretoken" value=)"[^"]*"'
+)
+_ROW = re.compile(r'<tr id="([\w-]+)" data-row.*?</tr>', re.DOTALL)
+_FIRST_ID = re.compile(r'\bid="([\w-]+)"')
+_MEMORY = re.compile(rf"([\w-]+)\.((?:[\w-]{{{DIGEST_LENGTH}}})+)")
+
+
+def _digest(html: str) -> str:
+    stable = _CHANGES_BY_ITSELF.sub(r"\1\2", html)
+    return urlsafe_b64encode(blake2s(stable.encode(), digest_size=4).digest())[
+        :DIGEST_LENGTH
+    ].decode()
+
+
+def _out_of_band(html: str) -> str:
+    return _FIRST_ID.sub(r'\g<0> hx-swap-oob="true"', html.strip(), count=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """A part as it was rendered: the frame with its rows' ids, and the rows."""
+
+    name: str
+    html: str
+    rows: list[str]
+    digests: list[str]
+
+    @classmethod
+    def of(cls, html: str) -> _Part:
+        found = _FIRST_ID.search(html)
+        if found is None:
+            raise ValueError("A part needs an element with an id around it.")
+        rows = [row[0] for row in _ROW.finditer(html)]
+        frame = _ROW.sub(r"\1", html)
+        digests = [_digest(text) for text in (frame, *rows)]
+        return cls(name=found[1], html=html, rows=rows, digests=digests)
+
+    def news(self, seen: list[str]) -> str:
+        """What a page that shows `seen` lacks; rows in templates, since a parser
+        drops a row that stands beside other elements.
+        """
+        if self.digests[:1] != seen[:1] or len(self.digests) != len(seen):
+            return _out_of_band(self.html)
+        pairs = zip(self.rows, self.digests[1:], seen[1:], strict=True)
+        changed = [_out_of_band(row) for row, new, old in pairs if new != old]
+        return f"<template>{''.join(changed)}</template>" if changed else ""
+
+
+@dataclass(kw_only=True, slots=True)
+class Parts:
+    """The parts of one answer: what the page showed before, what it shows now."""
+
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    shown: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def seen_by(cls, memory: str) -> Parts:
+        """As a poll's address tells it; what cannot be read was not seen."""
+        return cls(
+            seen={
+                found[1]: _cut(found[2])
+                for text in memory.split("~")
+                if (found := _MEMORY.fullmatch(text))
+            }
+        )
+
+    def show(self, html: str, *, is_poll: bool) -> SafeString:
+        """The part for the page; for a poll what the page lacks of it."""
+        part = _Part.of(html)
+        self.shown[part.name] = part.digests
+        if is_poll:
+            html = part.news(self.seen.get(part.name, []))
+        return mark_safe(html)  # noqa: S308  rendered and escaped by a template
+
+    @property
+    def memory(self) -> str:
+        """What the page shows after this answer, for its next poll."""
+        return "~".join(
+            f"{name}.{''.join(digests)}"
+            for name, digests in (self.seen | self.shown).items()
+        )
+
+
+def _cut(digests: str) -> list[str]:
+    return [
+        digests[at : at + DIGEST_LENGTH] for at in range(0, len(digests), DIGEST_LENGTH)
+    ]
