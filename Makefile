@@ -13,6 +13,11 @@ DEV := $(VENV)/.installed-dev
 export MCDASH_TEST_POSTGRES_URL ?= postgresql://mcdash_test:mcdash_test@127.0.0.1:5432/mcdash_test
 export MCDASH_TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 PYTEST := $(PY) -m pytest
+# What stores, and what queues; the rest knows neither database nor queue, or runs
+# mcdash as processes of its own.
+ON_QUEUES := tests/test_tasks.py tests/test_crew.py tests/commands tests/usecases
+ON_ENGINES := $(ON_QUEUES) tests/models tests/views tests/admin tests/never_twice \
+  tests/contract tests/test_connection.py
 COV := --cov --cov-branch --cov-report=term
 NEW_KEYS := import base64, secrets; \
   print("MCDASH_SECRET_KEY=" + secrets.token_urlsafe(48)); \
@@ -23,7 +28,7 @@ LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-ur
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo setup test screenshots test-slow test-services bench check format lock clean keys
+.PHONY: help demo setup test screenshots test-slow test-services bench check audit format lock clean keys
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,8 +52,10 @@ test-slow: $(DEV)  ## the tests that take long
 	$(PYTEST) -m "slow and not services" $(PYTEST_ARGS)
 
 test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
-	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 -m "not slow and not services" \
-	  tests/models tests/usecases $(PYTEST_ARGS)
+	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$(MCDASH_TEST_POSTGRES_URL) \
+	  $(PYTEST) -n 2 -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
+	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$(MCDASH_TEST_REDIS_URL) \
+	  $(PYTEST) -n 2 -m "not slow and not services" $(ON_QUEUES) $(PYTEST_ARGS)
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
@@ -67,6 +74,9 @@ check: $(DEV)  ## lint, types, layers, templates, migrations, settings
 	run $(PY) -m djhtml --check templates; \
 	run $(PY) manage.py makemigrations --check --dry-run; \
 	run $(PY) manage.py check --fail-level WARNING
+
+audit: $(DEV)  ## ask for known holes in what mcdash runs on; needs the package index's own data
+	$(PY) -m uv tool run pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
 format: $(DEV)  ## let the tools put code and templates in order
 	$(PY) -m ruff check --fix .

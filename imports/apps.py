@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import (
+    user_logged_in,
+    user_logged_out,
+    user_login_failed,
+)
 from django.db.models.signals import post_migrate
 
 
@@ -11,6 +16,13 @@ class ImportsConfig(AppConfig):
     verbose_name = "Imports"
 
     def ready(self) -> None:
+        from imports import checks  # noqa: F401
+        from imports.middleware import begin_session
         from imports.tasks import prepare_queue
+        from imports.views.audit import note_failure, note_sign_in, note_sign_out
 
         post_migrate.connect(prepare_queue, sender=self)
+        user_logged_in.connect(begin_session)
+        user_logged_in.connect(note_sign_in)
+        user_login_failed.connect(note_failure)
+        user_logged_out.connect(note_sign_out)

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db.models.functions import Now
 
+from imports import measures
 from imports.fields import LostKeyError, Secret
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
@@ -23,6 +26,7 @@ from imports.marketingcloud.errors import (
     MarketingCloudError,
     UnavailableError,
 )
+from imports.marketingcloud.peers import check_peer
 from imports.marketingcloud.records import (
     Limits,
     OAuthCredentials,
@@ -51,11 +55,18 @@ class NotAskedError(UnavailableError):
     """We held the call back ourselves, which says nothing about the account."""
 
 
+class LostSecretError(NotAskedError):
+    """No key of this process opens the account's stored secret."""
+
+
 def connect(account: Account) -> MarketingCloudClient:
     """A client for `account`, to be used by one thread.
 
-    Raises `UnavailableError` where the account's addresses are not allowed or
-    its secret cannot be read: nothing is sent then.
+    Names are checked here, each time, and where they led by the client, before it
+    sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks
+    them up, and is itself where the operator has put it. Raises `UnavailableError`
+    where the account's addresses are not allowed or its secret cannot be read:
+    nothing is sent then.
     """
     try:
         for url in account.endpoints().values():
@@ -64,7 +75,7 @@ def connect(account: Account) -> MarketingCloudClient:
     except ValidationError as error:
         raise UnavailableError(" ".join(error.messages)) from error
     except LostKeyError as error:
-        raise UnavailableError(str(error)) from error
+        raise LostSecretError(f"{error} Nothing was sent.") from error
     return MarketingCloudClient(
         soap_url=account.service_address,
         credentials=credentials,
@@ -73,7 +84,9 @@ def connect(account: Account) -> MarketingCloudClient:
         refused_properties=account.refused_properties,
         takes_in=account.takes_in,
         proxy=settings.MCDASH_PROXY_URL,
+        check_peer=partial(check_peer, allow_loopback=settings.MCDASH_ALLOW_LOOPBACK),
         gate=lambda: call_slot(account, READ_SLOTS),
+        observe=measures.note_call,
     )
 
 
@@ -145,7 +158,7 @@ def _tries() -> Iterator[None]:
 
 def _held(*names: str) -> set[str]:
     """Those of the leases that somebody holds: looking locks nothing, trying does."""
-    held = Lease.objects.filter(name__in=names, expires_at__gt=database_now())
+    held = Lease.objects.filter(name__in=names, expires_at__gt=Now())
     return set(held.values_list("name", flat=True))
 
 
@@ -170,10 +183,11 @@ class DatabaseTokenStore:
 
     def current(self) -> Token | None:
         """The stored token, unless it is about to expire."""
-        row = AccountToken.objects.filter(account=self.account).first()
+        tokens = AccountToken.objects.annotate(now=Now())
+        row = tokens.filter(account=self.account).first()
         if row is None:
             return None
-        left = row.expires_at - database_now()
+        left = row.expires_at - row.now
         if left <= TOKEN_MARGIN:
             return None
         try:

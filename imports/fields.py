@@ -14,7 +14,7 @@ class LostKeyError(Exception):
     """No key in MCDASH_FIELD_KEYS opens a stored secret."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
@@ -48,6 +48,23 @@ class Secret:
                 "A stored secret cannot be read: its key is not in "
                 "MCDASH_FIELD_KEYS. Put the key back, or enter the secret again."
             ) from error
+
+    def key_position(self) -> int | None:
+        """Which key of MCDASH_FIELD_KEYS opens it, 1 being the newest; None where
+        none does.
+        """
+        for position, key in enumerate(settings.MCDASH_FIELD_KEYS, start=1):
+            try:
+                _fernet((key,)).decrypt(self.ciphertext.encode())
+            except InvalidToken:
+                continue
+            return position
+        return None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a key of this process opens it."""
+        return self.key_position() is not None
 
     def rotated(self) -> Secret:
         """The same secret under the newest key."""

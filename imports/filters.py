@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from datetime import datetime, time
 from typing import Any
 
 from django import forms
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Lower
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Length, Lower
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django_filters.filters import (
     CharFilter,
@@ -23,7 +25,9 @@ from django_filters.filterset import FilterSet
 
 from imports.models import (
     ACTIVE,
+    AccessLevel,
     Account,
+    AccountAccess,
     DefinitionQuerySet,
     Favourite,
     ImportDefinition,
@@ -64,15 +68,41 @@ class Show(models.TextChoices):
     GONE = "gone", "Not seen any more"
 
 
+class Kind(models.TextChoices):
+    """What definitions load into; "" where nothing tells."""
+
+    DATA_EXTENSION = "extension", "Data extension"
+    LIST = "list", "List"
+    OTHER = "other", "Other"
+
+
 class DefinitionSort(models.TextChoices):
     FAVOURITES = "", "Favourites, then name"
     NAME = "name", "Name"
     NEWEST = "-last", "Last run, newest first"
     OLDEST = "last", "Last run, oldest first"
+    MOST_ROWS = "-rows", "Rows, most first"
+    FEWEST_ROWS = "rows", "Rows, fewest first"
+
+
+def _told(import_type: str, kind: Kind) -> When:
+    return When(last_run__import_type__iexact=import_type, then=Value(kind.value))
+
+
+# A definition knows its destination by an id only: an ObjectID or a list's number.
+# Where it has none, its last run may have told.
+KIND = Case(
+    When(Exact(Length("destination"), 36), then=Value(Kind.DATA_EXTENSION.value)),
+    When(destination__regex=r"^[0-9]+$", then=Value(Kind.LIST.value)),
+    _told("Data Extensions", Kind.DATA_EXTENSION),
+    _told("Subscriber List", Kind.LIST),
+    When(Q(last_run__import_type__gt=""), then=Value(Kind.OTHER.value)),
+    default=Value(""),
+)
 
 
 class DefinitionFilter(FilterSet):
-    """Definitions by words, account, last status, update type and `Show`.
+    """Definitions by words, account, last status, update type, kind and `Show`.
 
     What Marketing Cloud no longer lists is left out unless it is asked for. The
     queryset must carry `is_favourite` (see `with_favourites`).
@@ -84,27 +114,31 @@ class DefinitionFilter(FilterSet):
     update = CharFilter(
         field_name="update_type", lookup_expr="iexact", max_length=LONGEST_SEARCH
     )
+    kind = ChoiceFilter(method="of_kind", choices=Kind.choices)
     show = ChoiceFilter(method="narrow", choices=Show.choices)
     sort = ChoiceFilter(method="order", choices=DefinitionSort.choices)
 
     class Meta:
         model = ImportDefinition
-        fields = ("q", "account", "status", "update", "show", "sort")
+        fields = ("q", "account", "status", "update", "kind", "show", "sort")
 
-    def filter_queryset(self, _queryset: DefinitionQuerySet) -> DefinitionQuerySet:
-        found = self.without("sort")
-        return self.order(found, "sort", self.form.cleaned_data["sort"])
-
-    def without(self, name: str) -> DefinitionQuerySet:
-        """What all filters but `name` let through, in no order. Needs a valid form."""
+    def filter_queryset(self, queryset: DefinitionQuerySet) -> DefinitionQuerySet:
         wanted = self.form.cleaned_data
-        found: DefinitionQuerySet = self.queryset.order_by()
-        if name != "show" and wanted["show"] != Show.GONE:
-            found = found.filter(not_seen_since=None)
-        for other, value in wanted.items():
-            if other not in (name, "sort"):
-                found = self.filters[other].filter(found, value)
-        return found
+        if wanted["show"] != Show.GONE:
+            queryset = queryset.filter(not_seen_since=None)
+        found: DefinitionQuerySet = super().filter_queryset(queryset)
+        return self.order(found, "sort", wanted["sort"])
+
+    @property
+    def searched(self) -> DefinitionQuerySet:
+        """What the words alone let through, in no order. Needs a valid form."""
+        words = self.form.cleaned_data["q"]
+        return self.search(self.queryset.order_by(), "q", words)
+
+    def of_kind(
+        self, definitions: DefinitionQuerySet, _name: str, kind: str
+    ) -> DefinitionQuerySet:
+        return definitions.filter(Exact(KIND, kind))
 
     def search(
         self, definitions: DefinitionQuerySet, _name: str, words: str
@@ -123,11 +157,13 @@ class DefinitionFilter(FilterSet):
         self, definitions: DefinitionQuerySet, _name: str, sort: str
     ) -> DefinitionQuerySet:
         by_name = (Lower("name"), "account__name", "pk")
-        last = F("last_run__occurred_at")
+        last, rows = F("last_run__occurred_at"), F("last_run__total_rows")
         first: dict[str, tuple[Any, ...]] = {
             DefinitionSort.NAME: (),
             DefinitionSort.NEWEST: (last.desc(nulls_last=True),),
             DefinitionSort.OLDEST: (last.asc(nulls_last=True),),
+            DefinitionSort.MOST_ROWS: (rows.desc(nulls_last=True),),
+            DefinitionSort.FEWEST_ROWS: (rows.asc(nulls_last=True),),
         }
         return definitions.order_by(*first.get(sort, ("-is_favourite",)), *by_name)
 
@@ -164,32 +200,154 @@ def with_favourites(definitions: DefinitionQuerySet, user: User) -> DefinitionQu
     return definitions.annotate(is_favourite=Exists(kept))
 
 
+class RunSort(models.TextChoices):
+    NEWEST = "", "Newest"
+    OLDEST = "oldest", "Oldest"
+    ERRORS = "errors", "Most errors"
+    DURATION = "duration", "Longest"
+
+
+BY_TIME = (RunSort.NEWEST, RunSort.OLDEST)
+# The other orders are in no index: they are made for so many days at most.
+SORTED_DAYS = 31
+_AGO = re.compile(r"(\d{1,4})-days-ago")
+
+
+class DayField(forms.DateField):
+    """A day as 2026-03-12; or "today", "yesterday", "6-days-ago" in the reader's
+    zone, so that a saved address goes on to mean what it says.
+    """
+
+    def to_python(self, value: Any) -> dt.date | None:
+        ago = {"today": "0-days-ago", "yesterday": "1-days-ago"}.get(value, value)
+        if isinstance(ago, str) and (found := _AGO.fullmatch(ago)):
+            return timezone.localdate() - dt.timedelta(days=int(found[1]))
+        return super().to_python(value)
+
+
+class DayFilter(DateFilter):
+    field_class = DayField
+
+
+# Words that fit more definitions than these are looked for among the newest runs.
+FEW_NAMED = 400
+
+
 class RunFilter(FilterSet):
-    """The history by words, status, account, definition, origin, person and days."""
+    """The history by words, status, account, definition, origin, person and days.
+
+    It is in no order: `sort` is only read here, see `order`.
+    """
 
     q = CharFilter(method="search", max_length=LONGEST_SEARCH)
-    status = MultipleChoiceFilter(choices=RunStatus.choices)
+    status = MultipleChoiceFilter(choices=RunStatus.choices, method="of_statuses")
     account = ModelChoiceFilter(queryset=visible_accounts)
     definition = ModelChoiceFilter(
         queryset=visible_definitions, widget=forms.HiddenInput
     )
     origin = ChoiceFilter(choices=Origin.choices)
-    person = CharFilter(
-        field_name="started_by_name", lookup_expr="iexact", max_length=LONGEST_SEARCH
-    )
+    person = CharFilter(method="of_person", max_length=LONGEST_SEARCH)
+    sort = ChoiceFilter(choices=RunSort.choices, method="keep")
 
     class Meta:
         model = ImportRun
-        fields = ("q", "status", "account", "definition", "origin", "person")
+        fields = ("q", "status", "account", "definition", "origin", "person", "sort")
+
+    def without(self, name: str) -> RunQuerySet:
+        """What all filters but `name` let through. Needs a valid form."""
+        found: RunQuerySet = self.queryset
+        for other, value in self.form.cleaned_data.items():
+            if other != name:
+                found = self.filters[other].filter(found, value)
+        return found
+
+    @property
+    def days(self) -> int | None:
+        """How many days the filter leaves, up to now where it is open; None where
+        the beginning is open. Needs a valid form.
+        """
+        first, last = (self.form.cleaned_data[name] for name in ("from", "to"))
+        today = timezone.localdate()
+        return (min(last or today, today) - first).days + 1 if first else None
+
+    @property
+    def are_many(self) -> bool:
+        """Whether an index leads to the nearest runs of an account that fit: of a
+        definition they are few, and words that fit few definitions have found them.
+        Needs a valid form.
+        """
+        wanted = self.form.cleaned_data
+        return not wanted["definition"] and not self._few_named(wanted["q"])
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """Those that are chosen. Needs a valid form."""
+        return tuple(self.form.cleaned_data["status"])
+
+    @property
+    def is_by_index(self) -> bool:
+        """Whether an index leads to those of a status. Needs a valid form."""
+        scattered = ("q", "person", "origin", "definition")
+        return not any(self.form.cleaned_data[name] for name in scattered)
+
+    @property
+    def may_rank(self) -> bool:
+        return self.days is not None and self.days <= SORTED_DAYS
+
+    @property
+    def wanted_order(self) -> RunSort:
+        return RunSort(self.form.cleaned_data["sort"])
+
+    @property
+    def order(self) -> RunSort:
+        """The order in force: by time where what was wanted is not to be had."""
+        wanted = self.wanted_order
+        return wanted if wanted in BY_TIME or self.may_rank else RunSort.NEWEST
+
+    def keep(self, runs: RunQuerySet, _name: str, _sort: str) -> RunQuerySet:
+        return runs
+
+    def of_statuses(
+        self, runs: RunQuerySet, _name: str, statuses: list[str]
+    ) -> RunQuerySet:
+        return runs.filter(status__in=statuses)
+
+    def of_person(self, runs: RunQuerySet, _name: str, name: str) -> RunQuerySet:
+        return runs.started_by_person(name)
 
     def search(self, runs: RunQuerySet, _name: str, words: str) -> RunQuerySet:
+        """Every word must be in the name or key of the definition, or be the task's
+        id. Definitions are searched, since they are few beside the runs.
+        """
         for word in words.replace("\x00", "").split():
-            runs = runs.filter(
-                Q(definition__name__icontains=word)
-                | Q(customer_key__icontains=word)
-                | Q(task_id=word)
-            )
+            runs = runs.filter(self._about(word))
         return runs
+
+    def _about(self, word: str) -> Q:
+        named = self._named(word)
+        if len(named) > FEW_NAMED:
+            name = Q(definition__name__icontains=word)
+            return name | Q(customer_key__icontains=word) | Q(task_id=word)
+        # each found by its index; with an OR between them a database may read all runs
+        visible = self.queryset.order_by().values("pk")
+        nameless = Q(definition=None, customer_key__icontains=word)
+        ways = (nameless, Q(task_id=word))
+        found = visible.filter(definition__in=named)
+        return Q(pk__in=found.union(*(visible.filter(way) for way in ways), all=True))
+
+    def _named(self, word: str) -> list[int]:
+        """The first definitions that `word` fits, at most one more than a few."""
+        known: dict[str, list[int]] = self.__dict__.setdefault("_known", {})
+        if word not in known:
+            fits = Q(name__icontains=word) | Q(customer_key__icontains=word)
+            named = visible_definitions(self.request).filter(fits)
+            known[word] = list(named.values_list("pk", flat=True)[: FEW_NAMED + 1])
+        return known[word]
+
+    def _few_named(self, words: str) -> bool:
+        """Whether one of the words fits a few definitions only."""
+        each = words.replace("\x00", "").split()
+        return any(len(self._named(word)) <= FEW_NAMED for word in each)
 
     def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
         """Runs that were under way on that day or later, whenever they began; as
@@ -207,7 +365,7 @@ class RunFilter(FilterSet):
 
 # "from" is a word of Python's, so these two cannot be class attributes.
 for _name, _method in (("from", "since_day"), ("to", "until_day")):
-    RunFilter.base_filters[_name] = DateFilter(
+    RunFilter.base_filters[_name] = DayFilter(
         method=_method,
         widget=forms.DateInput(attrs={"type": "date"}),
         label=_name.capitalize(),
@@ -215,12 +373,12 @@ for _name, _method in (("from", "since_day"), ("to", "until_day")):
 
 
 def people(user: User) -> list[str]:
-    """The names of those who started what `user` may see, for the filter's list."""
-    names = (
-        ImportRun.objects.visible_to(user)
-        .exclude(started_by_name="")
-        .order_by("started_by_name")
-        .values_list("started_by_name", flat=True)
-        .distinct()
+    """Who may start what `user` may see, for the filter's list; not who did, which
+    only the whole history could tell.
+    """
+    accounts = Account.objects.visible_to(user)
+    granted = AccountAccess.objects.filter(
+        account__in=accounts, level=AccessLevel.START
     )
-    return list(names[:100])
+    found = User.objects.filter(is_active=True, groups__in=granted.values("group"))
+    return sorted({person.shown_name for person in found.distinct()[:100]})

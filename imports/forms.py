@@ -57,10 +57,12 @@ class StartSeveralForm(forms.Form):
     chosen = ChosenField()
 
     @classmethod
-    def fresh(cls, definitions: Iterable[ImportDefinition]) -> StartSeveralForm:
-        """The form of a dialog that is opened now."""
+    def fresh(
+        cls, definitions: Iterable[ImportDefinition], batch: uuid.UUID | None = None
+    ) -> StartSeveralForm:
+        """The form of a dialog that is opened now, or again for the same `batch`."""
         chosen = [f"{one.pk}:{one.digest}" for one in definitions]
-        return cls(initial={"batch": uuid.uuid4(), "chosen": chosen})
+        return cls(initial={"batch": batch or uuid.uuid4(), "chosen": chosen})
 
 
 class SignInForm(AuthenticationForm):

@@ -1,16 +1,93 @@
-"""Who asks, over what, and in which time zone they read."""
+"""Who asks, over what, for how long, in which time zone, and what answers carry."""
 
 from __future__ import annotations
 
+import re
+import secrets
+import time
 import zoneinfo
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
+from django.urls import resolve, reverse
 from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from imports import logs, measures
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+# Seconds since 1970, in the session of whoever is signed in.
+SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
+SEEN_EVERY_SECONDS = 60
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+# What load balancers and scrapers ask.
+FOR_MACHINES = ("healthz", "healthz_worker", "metrics")
+
+
+class RequestIdMiddleware:
+    """Every request has an id, on its log lines and in its answer: the one that it
+    brings in X-Request-ID if that is one, else a new one.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        brought = request.headers.get("X-Request-ID", "")
+        known = REQUEST_ID.fullmatch(brought) is not None
+        request_id = brought if known else secrets.token_hex(8)
+        # Django tells of refused requests once its middleware is done
+        request.META[logs.REQUEST_ID_KEY] = request_id
+        with logs.about(request=request_id):
+            response = self.get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+
+class MeasureMiddleware:
+    """Counts requests and how long they took, by route, never by address."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.monotonic()
+        response = self.get_response(request)
+        match = request.resolver_match
+        measures.note_request(
+            route=(match and match.view_name) or "unresolved",
+            method=request.method or "",
+            status=response.status_code,
+            seconds=time.monotonic() - began,
+        )
+        return response
+
+
+class ForMachinesMiddleware:
+    """Answers load balancers and scrapers before anything asks for a host name, a
+    session or https: they call processes by number and have none of these.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.paths = frozenset(reverse(name) for name in FOR_MACHINES)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info not in self.paths:
+            return self.get_response(request)
+        match = request.resolver_match = resolve(request.path_info)
+        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        response.headers["Content-Length"] = str(len(response.content))
+        if request.method == "HEAD":
+            response.content = b""
+        return response
 
 
 class TrustedProxyMiddleware:
@@ -60,6 +137,69 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class SessionEndMiddleware:
+    """A session ends when nobody used it for MCDASH_SESSION_IDLE_SECONDS, and in any
+    case MCDASH_SESSION_SECONDS after the sign-in. Polls are no use: a page that was
+    left open asks by itself.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if SESSION_KEY in request.session:
+            _end_or_note_use(request, request.session)
+        return self.get_response(request)
+
+
+def begin_session(request: HttpRequest, **_: object) -> None:
+    """Somebody signed in: their session's time runs from now."""
+    now = _now()
+    request.session[SIGNED_IN_AT] = request.session[SEEN_AT] = now
+
+
+def _end_or_note_use(request: HttpRequest, session: SessionBase) -> None:
+    now = _now()
+    idle = now - session.get(SEEN_AT, 0)
+    if (
+        idle > settings.MCDASH_SESSION_IDLE_SECONDS
+        or now - session.get(SIGNED_IN_AT, 0) > settings.MCDASH_SESSION_SECONDS
+    ):
+        session.flush()
+    elif not is_poll(request) and idle >= SEEN_EVERY_SECONDS:
+        session[SEEN_AT] = now
+
+
+def is_poll(request: HttpRequest) -> bool:
+    """Whether a page asks by itself what is new."""
+    return (
+        request.method in ("GET", "HEAD")
+        and "since" in request.GET
+        and "HX-Request" in request.headers
+    )
+
+
+def _now() -> int:
+    return int(timezone.now().timestamp())
+
+
+class AnswerHeadersMiddleware:
+    """No answer is kept by browsers or proxies unless it says so itself, none is for
+    pages of other sites, and none may use what the browser could give it.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if "Cache-Control" not in response:
+            add_never_cache_headers(response)
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.setdefault("Permissions-Policy", PERMISSIONS)
+        return response
 
 
 class ReaderZoneMiddleware:

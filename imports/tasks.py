@@ -21,6 +21,7 @@ from django.db import close_old_connections, connections
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY, db_task, on_shutdown, on_startup
 
+from imports import logs, measures
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
     Account,
@@ -34,6 +35,7 @@ from imports.models import (
     process_name,
 )
 from imports.models.account import BREAKER_OPENS_AT
+from imports.models.durability import relax_commits
 from imports.usecases.adopt_runs import adopt_runs
 from imports.usecases.errors import AccountBusyError
 from imports.usecases.probe_account import probe_account
@@ -76,7 +78,8 @@ def wake_worker(run: ImportRun) -> None:
     A queue that does not answer is no reason to fail: the run is committed and
     the pulse finds it.
     """
-    _wake(run.account_id)
+    with logs.about(run=run.pk):
+        _wake(run.account_id)
 
 
 def _wake(account_id: int) -> bool:
@@ -93,12 +96,20 @@ class Crew:
 
     An account has at most `per_account` of them, so that some that hang leave room
     for the others. A key whose work failed rests for a while, longer each time, with
-    jitter so that many accounts do not come back at once.
+    jitter so that many accounts do not come back at once. `prepare` is called in each
+    thread before its work.
     """
 
-    def __init__(self, most: int, *, per_account: int | None = None) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        per_account: int | None = None,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
         self._most = most
         self._per_account = per_account or most
+        self._prepare = prepare
         self._lock = threading.Lock()
         self._threads: dict[Key, threading.Thread] = {}
         self._rests: dict[Key, tuple[int, float]] = {}
@@ -137,26 +148,35 @@ class Crew:
         return len(self._threads)
 
     def _run(self, key: Key, work: Callable[[], object]) -> None:
+        began, outcome = time.monotonic(), "broken"
         try:
-            self._try(key, work)
+            with logs.about(job=key[0], account=key[1]):
+                outcome = self._try(key, work)
         finally:
             connections.close_all()
             with self._lock:
                 del self._threads[key]
+            measures.note_work(
+                kind=key[0], outcome=outcome, seconds=time.monotonic() - began
+            )
 
-    def _try(self, key: Key, work: Callable[[], object]) -> None:
+    def _try(self, key: Key, work: Callable[[], object]) -> str:
         try:
+            self._prepare()
             work()
         except AccountBusyError as error:
             log.debug("%s", error)
+            return "busy"
         except MarketingCloudError as error:
             log.warning("%s of account %s: %s", key[0], key[1], error.message)
             self._rest(key)
+            return "failed"
         except Exception:  # one bad account never ends the loop
             log.exception("%s of account %s failed", key[0], key[1])
             self._rest(key)
-        else:
-            self._rests.pop(key, None)
+            return "broken"
+        self._rests.pop(key, None)
+        return "done"
 
     def _rest(self, key: Key) -> None:
         now = time.monotonic()
@@ -167,7 +187,7 @@ class Crew:
             self._rests = kept | {key: (times, now + seconds)}
 
 
-READERS = Crew(most=256, per_account=2)
+READERS = Crew(most=256, per_account=2, prepare=relax_commits)
 SENDERS = Crew(most=256)
 STOPPING = threading.Event()
 
@@ -283,7 +303,8 @@ def _refresh(account: Account) -> Callable[[], object]:
 def _sync_and_adopt_due() -> None:
     now = database_now()
     for account in _answering():
-        if _is_over(account.last_synced_at, now, SYNC_EVERY):
+        is_due = _is_over(account.last_synced_at, now, SYNC_EVERY)
+        if is_due or account.is_sync_awaited:
             READERS.submit(("sync", account.pk), _sync(account))
         elif _is_over(account.last_adopted_at, now, ADOPT_EVERY):
             READERS.submit(("adopt", account.pk), _adopt(account))

@@ -9,12 +9,16 @@ from imports.views import (
     accounts,
     bulk_starts,
     dashboard,
+    declaring,
     definition,
     definitions,
+    exports,
     profile,
     run,
     runs,
     starts,
+    styleguide,
+    syncing,
 )
 
 
@@ -35,7 +39,13 @@ urlpatterns = [
         bulk_starts.definition_start_several,
         name="definition_start_several",
     ),
+    path("definitions/sync/", syncing.definition_sync, name="definition_sync"),
     path("definitions/<id:pk>/", definition.definition, name="definition"),
+    path(
+        "definitions/<id:pk>/strip/",
+        definition.definition_strip,
+        name="definition_strip",
+    ),
     path(
         "definitions/<id:pk>/favourite/",
         definitions.definition_favourite,
@@ -45,10 +55,23 @@ urlpatterns = [
         "definitions/<id:pk>/start/", starts.definition_start, name="definition_start"
     ),
     path("runs/", runs.run_list, name="run_list"),
+    path("runs/export.csv", exports.run_export, {"form": "csv"}, "run_export_csv"),
+    path("runs/export.json", exports.run_export, {"form": "json"}, "run_export_json"),
     path("runs/<id:pk>/", run.run, name="run"),
     path("runs/<id:pk>/withdraw/", run.run_withdraw, name="run_withdraw"),
     path("runs/<id:pk>/check-again/", run.run_check_again, name="run_check_again"),
     path("runs/<id:pk>/choose/", run.run_choose, name="run_choose"),
+    path(
+        "runs/<id:pk>/not-started/",
+        declaring.run_declare_not_started,
+        name="run_declare_not_started",
+    ),
     path("accounts/", accounts.account_list, name="account_list"),
     path("profile/", profile.profile, name="profile"),
+    path(
+        "profile/sign-out-everywhere/",
+        profile.sign_out_everywhere,
+        name="sign_out_everywhere",
+    ),
+    path("styleguide/", styleguide.styleguide, name="styleguide"),
 ]

@@ -7,44 +7,32 @@ sentence.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import environ
 from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from huey.serializer import SignedSerializer
 
+from imports import logs
+
+from .environment import (
+    DAY,
+    HOUR,
+    env,
+    flag,
+    number,
+    required,
+    scheme_of,
+    seconds,
+    sqlite_file,
+)
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
 env.read_env(BASE_DIR / ".env")
-
-
-def _required(name: str, hint: str) -> str:
-    value = env.str(name, default="")
-    if not value:
-        raise ImproperlyConfigured(f"{name} is not set. {hint}")
-    return str(value)
-
-
-def _seconds(name: str, default: int) -> int:
-    text = env.str(name, default=str(default))
-    if not text.isdecimal() or not 0 < int(text) <= 7 * 24 * 3600:
-        raise ImproperlyConfigured(
-            f"{name} must be a whole number from 1 to 604800, not {text!r}."
-        )
-    return int(text)
-
-
-def _flag(name: str) -> bool:
-    text = env.str(name, default="0").strip().lower()
-    if text not in {"0", "1", "true", "false", "yes", "no", ""}:
-        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
-    return text in {"1", "true", "yes"}
 
 
 def _data_dir() -> Path:
@@ -58,24 +46,8 @@ def _data_dir() -> Path:
     return folder
 
 
-def _scheme(name: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is not an address: {error}.") from error
-    return parts.scheme
-
-
-def _sqlite_file(name: str, url: str) -> str:
-    path = Path(unquote(url.removeprefix("sqlite:///")))
-    if not path.parent.is_dir():
-        raise ImproperlyConfigured(f"{name}: there is no folder {path.parent}.")
-    return str(path)
-
-
 def _field_keys() -> list[str]:
-    keys = _required(
+    keys = required(
         "MCDASH_FIELD_KEYS",
         "It holds the Fernet keys that encrypt stored secrets, newest first; "
         "`make setup` makes one.",
@@ -105,20 +77,28 @@ def _trusted_proxies() -> list[str]:
 
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'mcdash.sqlite3'}")
-    scheme = _scheme("DATABASE_URL", url)
+    scheme = scheme_of("DATABASE_URL", url)
     if scheme not in {"sqlite", "postgresql", "postgres"}:
         raise ImproperlyConfigured(
             "DATABASE_URL must start with sqlite:/// or postgresql://."
         )
     database: dict[str, Any] = env.db_url_config(url)
     if scheme == "sqlite":
-        _sqlite_file("DATABASE_URL", url)
+        sqlite_file("DATABASE_URL", url)
         database["OPTIONS"] = SQLITE_OPTIONS
         # a file: Django's shared in-memory test database loses threaded writes
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
         database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | database.get(
+            "OPTIONS", {}
+        )
     return database
+
+
+# A worker that freezes in the middle of a transaction must not keep its locks: they
+# would stop every other one.
+POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=30000"
 
 
 # synchronous=FULL: a claim that was committed before the wire must survive a
@@ -134,11 +114,11 @@ SQLITE_OPTIONS: dict[str, Any] = {
 
 def _huey() -> dict[str, Any]:
     url = env.str("MCDASH_QUEUE_URL", default=f"sqlite:///{DATA_DIR / 'queue.sqlite3'}")
-    scheme = _scheme("MCDASH_QUEUE_URL", url)
+    scheme = scheme_of("MCDASH_QUEUE_URL", url)
     if scheme == "sqlite":
         storage = {
             "huey_class": "huey.SqliteHuey",
-            "filename": _sqlite_file("MCDASH_QUEUE_URL", url),
+            "filename": sqlite_file("MCDASH_QUEUE_URL", url),
             "create_tables": False,
         }
     elif scheme in {"postgresql", "postgres"}:
@@ -169,24 +149,58 @@ def _huey() -> dict[str, Any]:
     }
 
 
+def _metrics_token() -> str:
+    token = str(env.str("MCDASH_METRICS_TOKEN", default="")).strip()
+    if token and len(token) < 16:
+        raise ImproperlyConfigured(
+            "MCDASH_METRICS_TOKEN must have at least 16 characters, or be empty: "
+            "then /metrics answers this machine alone."
+        )
+    return token
+
+
 DATA_DIR = _data_dir()
 env.read_env(DATA_DIR / "keys.env")
-SECRET_KEY = _required("MCDASH_SECRET_KEY", "`make setup` makes one.")
-DEBUG = _flag("MCDASH_DEBUG")
+SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
+DEBUG = flag("MCDASH_DEBUG")
 MCDASH_FIELD_KEYS = _field_keys()
-MCDASH_ALLOW_LOOPBACK = _flag("MCDASH_ALLOW_LOOPBACK")
+MCDASH_ALLOW_LOOPBACK = flag("MCDASH_ALLOW_LOOPBACK")
 MCDASH_ENDPOINT_HOSTS = env.list(
     "MCDASH_ENDPOINT_HOSTS", default=["*.marketingcloudapis.com", "*.exacttarget.com"]
 )
 MCDASH_TRUSTED_PROXIES = _trusted_proxies()
+MCDASH_METRICS_TOKEN = _metrics_token()
 MCDASH_PROXY_URL = env.str("MCDASH_PROXY_URL", default="") or None
-MCDASH_CONNECT_TIMEOUT_SECONDS = _seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
-MCDASH_READ_TIMEOUT_SECONDS = _seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
-MCDASH_CALL_DEADLINE_SECONDS = _seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
-MCDASH_MAX_ANSWER_MB = _seconds("MCDASH_MAX_ANSWER_MB", 50)
-MCDASH_START_EXPIRES_SECONDS = _seconds("MCDASH_START_EXPIRES_SECONDS", 900)
-MCDASH_START_LEASE_SECONDS = _seconds("MCDASH_START_LEASE_SECONDS", 240)
-MCDASH_UNKNOWN_GRACE_SECONDS = _seconds("MCDASH_UNKNOWN_GRACE_SECONDS", 900)
+MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
+MCDASH_READ_TIMEOUT_SECONDS = seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
+MCDASH_CALL_DEADLINE_SECONDS = seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
+MCDASH_MAX_ANSWER_MB = seconds("MCDASH_MAX_ANSWER_MB", 24)
+MCDASH_START_EXPIRES_SECONDS = seconds("MCDASH_START_EXPIRES_SECONDS", 900)
+MCDASH_START_LEASE_SECONDS = seconds("MCDASH_START_LEASE_SECONDS", 240)
+MCDASH_UNKNOWN_GRACE_SECONDS = seconds("MCDASH_UNKNOWN_GRACE_SECONDS", 900)
+MCDASH_TYPE_NAME_ROWS = number("MCDASH_TYPE_NAME_ROWS", 100_000, least=0, most=10**12)
+MCDASH_SIGN_IN_FAILURES = number("MCDASH_SIGN_IN_FAILURES", 5, most=1000)
+MCDASH_SIGN_IN_FAILURES_PER_ADDRESS = number(
+    "MCDASH_SIGN_IN_FAILURES_PER_ADDRESS", 50, most=100_000
+)
+MCDASH_SIGN_IN_COOL_OFF_SECONDS = seconds("MCDASH_SIGN_IN_COOL_OFF_SECONDS", 900)
+MCDASH_SESSION_IDLE_SECONDS = number(
+    "MCDASH_SESSION_IDLE_SECONDS", 8 * HOUR, least=300, most=30 * DAY
+)
+MCDASH_SESSION_SECONDS = number(
+    "MCDASH_SESSION_SECONDS", 7 * DAY, least=300, most=30 * DAY
+)
+if MCDASH_SESSION_SECONDS < MCDASH_SESSION_IDLE_SECONDS:
+    raise ImproperlyConfigured(
+        f"MCDASH_SESSION_SECONDS ({MCDASH_SESSION_SECONDS}) must not be less than "
+        f"MCDASH_SESSION_IDLE_SECONDS ({MCDASH_SESSION_IDLE_SECONDS})."
+    )
+if MCDASH_SIGN_IN_FAILURES_PER_ADDRESS < MCDASH_SIGN_IN_FAILURES:
+    raise ImproperlyConfigured(
+        "MCDASH_SIGN_IN_FAILURES_PER_ADDRESS "
+        f"({MCDASH_SIGN_IN_FAILURES_PER_ADDRESS}) must not be less than "
+        f"MCDASH_SIGN_IN_FAILURES ({MCDASH_SIGN_IN_FAILURES})."
+    )
 if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
     raise ImproperlyConfigured(
         "MCDASH_START_LEASE_SECONDS "
@@ -217,17 +231,23 @@ INSTALLED_APPS = [
     "django_filters",
     "heroicons",
     "csp",
+    "axes",
     "huey.contrib.djhuey",
 ]
 
 MIDDLEWARE = [
+    "imports.middleware.RequestIdMiddleware",
+    "imports.middleware.MeasureMiddleware",
     "imports.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "imports.middleware.ForMachinesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # masks the length of its answers, and CSRF tokens differ each time (BREACH)
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "imports.middleware.AnswerHeadersMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "imports.middleware.SessionEndMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -235,6 +255,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "imports.middleware.ReaderZoneMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "mcdash.urls"
@@ -261,18 +282,40 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 HUEY = _huey()
 
 AUTH_USER_MODEL = "imports.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {
+        "NAME": f"django.contrib.auth.password_validation.{name}",
+        "OPTIONS": options,
+    }
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "imports:dashboard"
 LOGOUT_REDIRECT_URL = "login"
+
+# What counts as guessing, and what is said: imports/views/guessing.py.
+AXES_HANDLER = "imports.views.guessing.SignInGuard"
+AXES_LOCKOUT_CALLABLE = "imports.views.guessing.too_many"
+AXES_CLIENT_IP_CALLABLE = "imports.views.guessing.guessers_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["ip_address"]]
+AXES_FAILURE_LIMIT = MCDASH_SIGN_IN_FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=MCDASH_SIGN_IN_COOL_OFF_SECONDS)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+# Its log names the address. No name: people type passwords into that field.
+AXES_SENSITIVE_PARAMETERS = ["username"]
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
@@ -304,29 +347,34 @@ CONTENT_SECURITY_POLICY = {
 }
 CSRF_FAILURE_VIEW = "imports.views.problems.form_refused"
 X_FRAME_OPTIONS = "DENY"
-# With "no-referrer" browsers send "Origin: null" with forms, which Django's CSRF check
-# refuses; other hosts learn nothing either way.
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Other hosts learn nothing from links and pictures, as with "no-referrer"; but with
+# that browsers send "Origin: null" with our own forms too, which Django's CSRF check
+# refuses (tried with Chromium).
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = not MCDASH_ALLOW_LOOPBACK
+SECURE_REDIRECT_EXEMPT = [r"^healthz(/worker)?$", r"^metrics$"]
+SECURE_HSTS_SECONDS = number("MCDASH_HSTS_SECONDS", 0, least=0, most=2 * 365 * DAY)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("MCDASH_HSTS_SUBDOMAINS")
+# HSTS for other names of the domain, and in the lists of browsers, is for the domain's
+# owner to decide, not for one site in it.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# Browsers keep a "__Host-" cookie only from this very host and by https: no neighbour
+# under the same domain can plant one.
+COOKIE_PREFIX = "" if MCDASH_ALLOW_LOOPBACK else "__Host-"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = MCDASH_SESSION_SECONDS
+# Toasts name definitions: they stay on the server.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "django": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "imports": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "huey": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        # zeep prints whole envelopes, secrets included, at DEBUG
-        "zeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-    },
-}
+LOGGING = logs.configuration(
+    form=env.str("MCDASH_LOG_FORMAT", default="text"),
+    level=env.str("MCDASH_LOG_LEVEL", default="INFO"),
+    access=flag("MCDASH_ACCESS_LOG"),
+)

@@ -201,10 +201,14 @@ class FakeMarketingCloud:
         self._check_credentials()
         self._leave("authenticate")
 
-    def list_definitions(self) -> DefinitionList:
+    def list_definitions(
+        self, *, on_page: Callable[[int], None] | None = None
+    ) -> DefinitionList:
         self._enter("list_definitions")
         self._check_credentials()
         known = [self._facts(definition) for definition in self.definitions]
+        if on_page:
+            on_page(1)
         self._leave("list_definitions")
         return DefinitionList(
             definitions=tuple(record_of(facts) for facts in known),

@@ -35,6 +35,10 @@ STORAGES["staticfiles"] = {
 }
 # No test cuts the power: waiting for the disk at each commit would only be slow.
 OPTIONS = DATABASES["default"].get("OPTIONS", {})
+if server_options := OPTIONS.get("options"):
+    DATABASES["default"]["OPTIONS"] = OPTIONS | {
+        "options": f"{server_options} -c synchronous_commit=off"
+    }
 if init_command := OPTIONS.get("init_command"):
     DATABASES["default"]["OPTIONS"] = OPTIONS | {
         "init_command": init_command.replace("synchronous=FULL", "synchronous=OFF")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -25,6 +27,8 @@ from imports.marketingcloud.errors import AuthenticationError, UnavailableError
 from imports.marketingcloud.records import Token
 from imports.models import Account, AccountToken, Lease, database_now
 from tests.factories import AccountFactory, AccountTokenFactory, LeaseFactory
+from tests.marketingcloud.listening import Ear, leading_to, listening
+from tests.marketingcloud.test_peers import LOOPBACK, NEVER, PUBLIC
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +52,118 @@ def test_an_address_outside_the_allowed_hosts_is_never_called(
     setattr(account, field, "https://evil.example/x")
     with pytest.raises(UnavailableError, match=r"evil\.example"):
         connect(account)
+
+
+Client = MarketingCloudClient
+ASK: dict[str, Callable[[Client], object]] = {
+    "start": lambda client: client.start_definition(customer_key="customers-daily"),
+    "read": lambda client: client.results_of_tasks(["1"]),
+    "check": lambda client: client.check_connection(),
+    "sign in": lambda client: client.authenticate(),
+}
+
+
+def _refuses_to_ask(account: Account, what: str) -> None:
+    with pytest.raises(UnavailableError, match="not on the public Internet"):
+        ASK[what](connect(account))
+
+
+@pytest.mark.parametrize("what", ["start", "read", "check"])
+def test_a_vendors_name_that_leads_to_this_machine_is_told_nothing(
+    account: Account, what: str, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    AccountTokenFactory.create(account=account)
+    monkeypatch.setattr("imports.marketingcloud.patience.FIRST_WAIT_SECONDS", 0.01)
+    with listening() as ear:
+        monkeypatch.setattr(socket, "getaddrinfo", leading_to(("127.0.0.1", ear.port)))
+        _refuses_to_ask(account, what)
+    assert ear.connections >= 1
+    assert ear.heard == b""
+
+
+@pytest.mark.parametrize("what", ["start", "read", "sign in"])
+def test_the_secret_is_not_told_to_a_token_address_that_leads_to_this_machine(
+    account: Account, what: str, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    with listening() as ear:
+        monkeypatch.setattr(socket, "getaddrinfo", leading_to(("127.0.0.1", ear.port)))
+        _refuses_to_ask(account, what)
+    assert ear.connections == 1
+    assert ear.heard == b""
+
+
+def test_a_name_that_leads_elsewhere_when_looked_up_again_does_not_help(
+    account: Account, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    AccountTokenFactory.create(account=account)
+    with listening() as ear:
+        places = leading_to(("127.0.0.1", ear.port), (PUBLIC[0], 443))
+        monkeypatch.setattr(socket, "getaddrinfo", places)
+        _refuses_to_ask(account, "start")
+    assert (ear.connections, ear.heard) == (1, b"")
+
+
+class Disguised(socket.socket):
+    """Connected to a listener of ours, and says that it is somewhere else."""
+
+    peer = ""
+
+    def getpeername(self) -> tuple[str, int]:
+        """Where it pretends to be."""
+        return self.peer, 443
+
+
+def _disguised(monkeypatch: pytest.MonkeyPatch, ear: Ear, peer: str) -> None:
+    def connected(*args: object, **options: object) -> socket.socket:
+        sock = Disguised()
+        sock.peer = peer
+        sock.connect(("127.0.0.1", ear.port))
+        return sock
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connected)
+
+
+@pytest.mark.parametrize("peer", [*NEVER, *LOOPBACK])
+def test_nothing_is_sent_to_a_socket_that_is_not_on_the_public_internet(
+    account: Account, peer: str, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    AccountTokenFactory.create(account=account)
+    with listening() as ear:
+        _disguised(monkeypatch, ear, peer)
+        _refuses_to_ask(account, "start")
+    assert (ear.connections, ear.heard) == (1, b"")
+
+
+def test_a_socket_on_the_public_internet_is_spoken_to(
+    account: Account, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    AccountTokenFactory.create(account=account)
+    with listening(b"no TLS at all") as ear:
+        _disguised(monkeypatch, ear, PUBLIC[0])
+        with pytest.raises(UnavailableError, match="secure connection"):
+            ASK["start"](connect(account))
+    assert b"soap.marketingcloudapis.com" in ear.heard  # the TLS client's hello
+
+
+def test_behind_a_proxy_the_proxy_may_be_anywhere_and_hosts_are_checked_still(
+    account: Account, settings: Settings
+) -> None:
+    settings.MCDASH_ALLOW_LOOPBACK = False
+    AccountTokenFactory.create(account=account)
+    with listening(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") as ear:
+        settings.MCDASH_PROXY_URL = f"http://127.0.0.1:{ear.port}"
+        with pytest.raises(UnavailableError, match="the proxy did not let"):
+            ASK["start"](connect(account))
+        account.soap_url = "https://evil.example/Service.asmx"
+        with pytest.raises(UnavailableError, match=r"evil\.example"):
+            ASK["start"](connect(account))
+    assert ear.connections == 1
+    assert ear.heard.startswith(b"CONNECT mc")
 
 
 def test_a_secret_without_its_key_is_no_reason_to_crash(settings: Settings) -> None:

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from mcdash import settings
+
 ROOT = Path(__file__).resolve().parent.parent
 KEY = Fernet.generate_key().decode()
 
 
-def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def check(
+    folder: Path, *options: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """`manage.py check` with these settings, and no others of ours."""
     inherited = {
         name: value
@@ -27,7 +31,7 @@ def check(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         "MCDASH_DATA_DIR": str(folder),
     }
     return subprocess.run(
-        [sys.executable, "manage.py", "check"],
+        [sys.executable, "manage.py", "check", *options],
         cwd=ROOT,
         env=inherited | settings | environment,
         capture_output=True,
@@ -71,6 +75,17 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_START_EXPIRES_SECONDS", "", "must be a whole number"),
         ("MCDASH_START_LEASE_SECONDS", "604801", "must be a whole number"),
         ("MCDASH_UNKNOWN_GRACE_SECONDS", "ten", "must be a whole number"),
+        ("MCDASH_LOG_FORMAT", "xml", "must be text or json, not 'xml'"),
+        ("MCDASH_LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO"),
+        ("MCDASH_ACCESS_LOG", "all", "must be 1 or 0"),
+        ("MCDASH_METRICS_TOKEN", "short", "at least 16 characters"),
+        ("MCDASH_SIGN_IN_FAILURES", "0", "from 1 to 1000"),
+        ("MCDASH_SIGN_IN_FAILURES_PER_ADDRESS", "4", "must not be less than"),
+        ("MCDASH_SIGN_IN_COOL_OFF_SECONDS", "٣٠٠", "must be a whole number"),
+        ("MCDASH_SESSION_IDLE_SECONDS", "60", "from 300 to 2592000"),
+        ("MCDASH_SESSION_SECONDS", "3600", "must not be less than"),
+        ("MCDASH_HSTS_SECONDS", "-1", "from 0 to 63072000"),
+        ("MCDASH_HSTS_SUBDOMAINS", "all", "must be 1 or 0"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_a_sentence(
@@ -139,3 +154,44 @@ def test_a_claim_that_was_committed_survives_a_power_cut() -> None:
 
     assert "synchronous=FULL" in SQLITE_OPTIONS["init_command"]
     assert SQLITE_OPTIONS["transaction_mode"] == "IMMEDIATE"
+
+
+DEPLOYED = {
+    "MCDASH_SECRET_KEY": "".join(chr(ord("0") + n) for n in range(60)),
+    "MCDASH_HOSTS": "dash.example.com",
+    "MCDASH_TRUSTED_PROXIES": "10.0.0.1",
+    "MCDASH_HSTS_SECONDS": "31536000",
+}
+
+
+def test_a_deployment_has_nothing_to_mend(tmp_path: Path) -> None:
+    done = check(tmp_path, "--deploy", "--fail-level", "INFO", **DEPLOYED)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues (2 silenced)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MCDASH_HSTS_SECONDS", "0", "security.W004"),
+        ("MCDASH_HOSTS", "", "security.W020"),
+        ("MCDASH_ALLOW_LOOPBACK", "1", "mcdash.E001"),
+        ("MCDASH_TRUSTED_PROXIES", "", "mcdash.W102"),
+    ],
+)
+def test_what_a_deployment_lacks_is_told(
+    tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    done = check(
+        tmp_path, "--deploy", "--fail-level", "INFO", **DEPLOYED | {name: value}
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_a_frozen_worker_does_not_keep_its_locks_on_postgresql(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:5432/name")
+    options = settings._database()["OPTIONS"]["options"]
+    assert "idle_in_transaction_session_timeout=30000" in options

@@ -192,6 +192,11 @@ def test_unknown_runs_are_looked_for(cloud: FakeMarketingCloud) -> None:
         ({"last_synced_at": None}, {"list_definitions": 1}),
         ({"last_synced_at": timedelta(minutes=61)}, {"list_definitions": 1}),
         ({"last_synced_at": timedelta(minutes=59)}, {}),
+        (
+            {"last_synced_at": 5 * SECOND, "sync_wanted_at": SECOND},
+            {"list_definitions": 1},
+        ),
+        ({"last_synced_at": SECOND, "sync_wanted_at": 5 * SECOND}, {}),
         ({"last_adopted_at": None}, {"all_results": 1}),
         ({"last_adopted_at": timedelta(minutes=11)}, {"all_results": 1}),
         ({"last_adopted_at": timedelta(minutes=9)}, {}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -18,8 +18,9 @@ from imports.usecases.errors import MarketingCloudError, UseCaseError
 from imports.usecases.record_audit import AuditAction
 from imports.usecases.save_account import save_account
 from imports.usecases.sync_definitions import sync_definitions
+from imports.views.audit import address_of
 
-from .base import audit
+from .base import audit, person_behind
 
 if TYPE_CHECKING:
     Actions = admin.ModelAdmin[Account]
@@ -33,11 +34,10 @@ PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What became of one account, in a sentence, with details for the audit."""
+    """What became of one account, in a sentence."""
 
     is_ok: bool
     message: str
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 class AccountActions(Actions):
@@ -51,7 +51,7 @@ class AccountActions(Actions):
 
     @admin.action(description="Test connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        _ask_each(request, rows, AuditAction.CONNECTION_TESTED, _test)
+        _ask_each(request, rows, None, _test(request))
 
     @admin.action(description="Sync definitions now", permissions=["change"])
     def sync_definitions_now(
@@ -77,7 +77,7 @@ class AccountActions(Actions):
 def _ask_each(
     request: HttpRequest,
     rows: QuerySet[Account],
-    action: AuditAction,
+    action: AuditAction | None,
     ask: Callable[[Account], Report],
 ) -> None:
     accounts = list(rows[: ACCOUNTS_AT_ONCE + 1])
@@ -101,15 +101,17 @@ def _ask_each(
 def _ask_one(
     request: HttpRequest,
     account: Account,
-    action: AuditAction,
+    action: AuditAction | None,
     ask: Callable[[Account], Report],
 ) -> None:
+    """`action` is None where the use case itself leaves the audit's entry."""
     try:
         report = ask(account)
     except (MarketingCloudError, UseCaseError) as error:
         report = Report(is_ok=False, message=str(error))
-    details = {"is_ok": report.is_ok, "message": report.message, **report.details}
-    audit(request, action, account, details=details)
+    if action:
+        details = {"is_ok": report.is_ok, "message": report.message}
+        audit(request, action, account, details=details)
     _say(request, account, report)
 
 
@@ -118,13 +120,17 @@ def _say(request: HttpRequest, account: Account, report: Report) -> None:
     messages.add_message(request, level, f"{account}: {report.message}")
 
 
-def _test(account: Account) -> Report:
-    steps = list(check_account(account=account))
-    is_ok = all(step.is_ok for step in steps)
-    told = steps if is_ok else steps[-1:]
-    words = " ".join(f"{step.name}: {step.message}" for step in told)
-    head = "connected." if is_ok else "the test failed."
-    return Report(is_ok=is_ok, message=f"{head} {words}")
+def _test(request: HttpRequest) -> Callable[[Account], Report]:
+    def tested(account: Account) -> Report:
+        by, ip = person_behind(request), address_of(request)
+        steps = list(check_account(account=account, by=by, ip=ip))
+        is_ok = all(step.is_ok for step in steps)
+        told = steps if is_ok else steps[-1:]
+        words = " ".join(f"{step.name}: {step.message}" for step in told)
+        head = "connected." if is_ok else "the test failed."
+        return Report(is_ok=is_ok, message=f"{head} {words}")
+
+    return tested
 
 
 def _if_active(ask: Callable[[Account], Report]) -> Callable[[Account], Report]:
@@ -167,7 +173,11 @@ def _set_paused(request: HttpRequest, account: Account, *, is_paused: bool) -> N
         messages.info(request, f"{account}: starts were {state} already.")
         return
     account.starts_paused = is_paused
-    save_account(account=account, fields=["starts_paused"])
-    action = AuditAction.STARTS_PAUSED if is_paused else AuditAction.STARTS_RESUMED
-    audit(request, action, account)
+    save_account(
+        account=account,
+        fields=["starts_paused"],
+        action=AuditAction.STARTS_PAUSED if is_paused else AuditAction.STARTS_RESUMED,
+        by=person_behind(request),
+        ip=address_of(request),
+    )
     _say(request, account, Report(is_ok=True, message=f"starts are {state} now."))

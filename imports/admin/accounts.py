@@ -18,6 +18,7 @@ from django.utils.timezone import localtime
 
 from imports.models import Account, ImportDefinition
 from imports.models.account import FROZEN_WITH_DEFINITIONS
+from imports.models.lost_keys import is_key_lost
 from imports.usecases.save_account import save_account
 
 from .access import AccessAudited
@@ -131,9 +132,10 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             super()
             .get_queryset(request)
             .annotate(
+                has_lost_key=is_key_lost(),
                 seen_definitions=Coalesce(
                     Subquery(number, output_field=IntegerField()), 0
-                )
+                ),
             )
         )
 
@@ -175,6 +177,8 @@ def health_of(account: Account) -> str:
     """How the account fares, the worst first, in words."""
     if not account.is_active:
         return "Switched off"
+    if account.is_secret_lost:
+        return "Stored secret cannot be read (a key is missing in MCDASH_FIELD_KEYS)"
     if account.credentials_refused_at:
         return f"Credentials refused since {_time(account.credentials_refused_at)}"
     if account.not_answering_since:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
@@ -15,6 +16,7 @@ from django.utils.text import Truncator
 
 from imports.models import Account, User
 from imports.usecases.record_audit import AuditAction, record_audit
+from imports.views.audit import address_of
 
 M = TypeVar("M", bound=Model)
 SHOWN_CHARACTERS = 80
@@ -59,13 +61,24 @@ class AuditedAdmin(TypedAdmin[M]):
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         if fields := changed_fields(message):
-            audit(request, self.action("changed"), obj, details={"fields": fields})
+            details = {"fields": fields, **self.told_of(obj, fields)}
+            audit(request, self.action("changed"), obj, details=details)
         return super().log_change(request, obj, message)
 
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[M]) -> Any:
-        for obj in queryset:
+    def delete_model(self, request: HttpRequest, obj: M) -> None:
+        with transaction.atomic():
             audit(request, self.action("deleted"), obj)
-        return super().log_deletions(request, queryset)
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
+        with transaction.atomic():
+            for obj in queryset:
+                audit(request, self.action("deleted"), obj)
+            super().delete_queryset(request, queryset)
+
+    def told_of(self, obj: M, fields: list[str]) -> dict[str, Any]:
+        """What the audit keeps of changed `fields` (their labels) beside the names."""
+        return {}
 
     def action(self, deed: str) -> AuditAction:
         """The audit's name for `deed` (added, changed, deleted) on this model."""
@@ -91,13 +104,17 @@ def audit(
     if isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
         account = obj
     record_audit(
-        actor=request.user if isinstance(request.user, User) else None,
+        actor=person_behind(request),
         action=action,
         obj=obj,
         account=account,
-        ip=request.META.get("REMOTE_ADDR") or None,
+        ip=address_of(request),
         details=details,
     )
+
+
+def person_behind(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None
 
 
 def short(text: str) -> str:

@@ -198,9 +198,16 @@ class AuditEntryAdmin(UncountedAdmin[AuditEntry]):
         "ip",
     )
     list_select_related = ("account",)
-    list_filter = (("at", admin.DateFieldListFilter), ActionFilter, "account")
-    search_fields = ("=actor_name", "=object_id", "=ip")
-    search_help_text = "A person's name, an object's number or an address, as it is"
+    list_filter = (
+        ("at", admin.DateFieldListFilter),
+        ActionFilter,
+        "account",
+        "actor",
+    )
+    search_fields = ("actor_name", "object_label", "=object_id", "=ip")
+    search_help_text = (
+        "Part of who or of what, or an object's number or an address as it is"
+    )
     fields = (
         "at",
         "actor_name",

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from imports.models import User
+from imports.usecases.end_sessions import end_sessions
+from imports.views.audit import address_of
 
 from .access import AccessAudited
 from .base import AuditedAdmin
@@ -45,6 +48,7 @@ class UserAdmin(AuditedAdmin[User], UserPages):
         "is_staff",
         "last_login",
     )
+    actions = ("sign_out_everywhere",)
     fieldsets = (
         *(DjangoUserAdmin.fieldsets or ()),
         ("Reading", {"fields": ("time_zone", "theme", "shortcuts_on")}),
@@ -55,6 +59,32 @@ class UserAdmin(AuditedAdmin[User], UserPages):
             zones = [(zone, zone) for zone in sorted(available_timezones())]
             return forms.ChoiceField(choices=zones, initial=db_field.default)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002
+        form_url: str = "",
+    ) -> HttpResponse:
+        with transaction.atomic():  # with its audit entry, or not at all
+            return super().user_change_password(request, id, form_url)
+
+    def told_of(self, obj: User, fields: list[str]) -> dict[str, Any]:
+        """Which groups a person is in now: they decide what is seen and started."""
+        if "Groups" not in fields:
+            return {}
+        return {
+            "groups": list(obj.groups.order_by("name").values_list("name", flat=True))
+        }
+
+    @admin.action(description="Sign out everywhere", permissions=["change"])
+    def sign_out_everywhere(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        for person in people:
+            if isinstance(request.user, User) and _may_touch(request, person):
+                end_sessions(person=person, by=request.user, ip=address_of(request))
+                messages.success(request, f"Signed out everywhere: {person}.")
+            else:
+                messages.error(request, f"Only a superuser may do that: {person}.")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: User | None = None

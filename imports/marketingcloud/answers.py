@@ -22,17 +22,22 @@ _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 # Tags and attributes cost memory that their bytes do not show. A full page of 2,500
 # rows has some 160,000 tags and few attributes, a bomb many millions.
-_MOST_TAGS = 600_000
+_MOST_TAGS = 320_000
 _MOST_EQUALS_SIGNS = 200_000
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """The one element in an envelope's Body, and the HTTP status it came with."""
+    """The message in an envelope's Body, and the HTTP status it came with.
+
+    `fault` is a fault that stands beside it, in words: such an answer contradicts
+    itself and proves nothing but what a task id proves.
+    """
 
     element: etree._Element
     status: int
+    fault: str = ""
 
 
 def read_message(answer: Answer, name: str) -> Message:
@@ -41,14 +46,14 @@ def read_message(answer: Answer, name: str) -> Message:
     Raises what `fault_error` says for a fault; RequestRefusedError for an HTTP 4xx
     (but 408) without a readable message; OutcomeUnknownError for all else.
     """
-    body = _body(answer)
-    fault = child(body, "Fault")
-    if fault is not None:
-        raise fault_error(_fault(fault))
-    element = child(body, name)
+    parts = [part for body in _bodies(answer) for part in body]
+    fault, element = _first(parts, "Fault"), _first(parts, name)
+    error = fault_error(_fault(fault)) if fault is not None else None
     if element is None:
-        raise _unreadable(answer, "does not contain what was asked for")
-    return Message(element=element, status=answer.status)
+        raise error or _unreadable(answer, "does not contain what was asked for")
+    return Message(
+        element=element, status=answer.status, fault=error.message if error else ""
+    )
 
 
 def local(element: etree._Element) -> str:
@@ -64,6 +69,14 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
 def child(element: etree._Element | None, name: str) -> etree._Element | None:
     """The first direct child with that local name."""
     return None if element is None else next(children(element, name), None)
+
+
+def refuse_contradiction(message: Message) -> None:
+    """Raises OutcomeUnknownError where a fault stands beside the message."""
+    if message.fault:
+        raise OutcomeUnknownError(
+            f"Marketing Cloud's answer contradicts itself. {message.fault}"
+        )
 
 
 def is_nil(element: etree._Element) -> bool:
@@ -89,14 +102,19 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _body(answer: Answer) -> etree._Element:
+def _bodies(answer: Answer) -> list[etree._Element]:
+    """The envelope's Body; should it have several, none is passed over."""
     if answer.broken is not None:
         _raise_broken(answer.status, answer.broken)
     root = _root(answer)
-    body = child(root, "Body") if local(root) == "Envelope" else None
-    if body is None:
+    bodies = list(children(root, "Body")) if local(root) == "Envelope" else []
+    if not bodies:
         raise _unreadable(answer, "is not a SOAP message")
-    return body
+    return bodies
+
+
+def _first(parts: list[etree._Element], name: str) -> etree._Element | None:
+    return next((part for part in parts if local(part) == name), None)
 
 
 def _raise_broken(status: int, broken: OutcomeUnknownError) -> NoReturn:

@@ -27,6 +27,7 @@ _WSSE = f"{_WSS}wssecurity-secext-1.0.xsd"
 _PASSWORD_TEXT = f"{_WSS}username-token-profile-1.0#PasswordText"
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", re.ASCII)
 _LONGEST_LIFE_SECONDS = 24 * 60 * 60
 _CREDENTIAL_ERRORS = frozenset(
     {
@@ -108,6 +109,7 @@ class OAuthSigner:
                 f"{self._credentials.auth_url.rstrip('/')}/v2/token",
                 json.dumps(_token_request(self._credentials)).encode(),
                 {"Content-Type": "application/json", "Accept": "application/json"},
+                operation="token",
             )
         except MarketingCloudError as exc:
             raise _no_token(str(exc)) from exc
@@ -178,7 +180,7 @@ def _token(content: dict[str, Any]) -> Token:
     return Token(
         value=value,
         expires_in_seconds=life,
-        soap_instance_url=_text(content, "soap_instance_url")[:500] or None,
+        soap_instance_url=_address(_text(content, "soap_instance_url")),
     )
 
 
@@ -230,6 +232,10 @@ def _seconds(value: object) -> float | None:
 def _text(content: dict[str, Any], name: str) -> str:
     value = content.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _address(text: str) -> str | None:
+    return text if len(text) <= 500 and _ADDRESS.fullmatch(text) else None
 
 
 def _no_token(why: str) -> UnavailableError:

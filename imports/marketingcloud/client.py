@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from lxml import etree
 
-from imports.marketingcloud.answers import Message, child, text
+from imports.marketingcloud.answers import Message, child, refuse_contradiction, text
 from imports.marketingcloud.auth import (
     OAuthSigner,
     Signer,
@@ -22,6 +22,7 @@ from imports.marketingcloud.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from imports.marketingcloud.observing import Observer, unobserved
 from imports.marketingcloud.records import (
     ConnectionReport,
     DefinitionList,
@@ -35,6 +36,7 @@ from imports.marketingcloud.records import (
 from imports.marketingcloud.refusals import overall_error
 from imports.marketingcloud.retrieve import Retriever
 from imports.marketingcloud.rows import DEFINITIONS, RESULTS
+from imports.marketingcloud.scrubbing import scrubbed
 from imports.marketingcloud.soap import Gate, SoapService
 from imports.marketingcloud.sockets import PeerCheck
 from imports.marketingcloud.starting import read_started
@@ -44,9 +46,10 @@ logger = logging.getLogger(__name__)
 
 _NO_LIMITS_GIVEN = Limits()
 _MOST_TOKEN_ANSWER_BYTES = 1024 * 1024
-_SHORTEST_SECRET = 4
-_TELLING_PART = 12
 _MOST_CODE = 100
+# What no database, log or terminal should be given: control characters, and halves
+# of characters, which JSON can carry and UTF-8 cannot.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 class MarketingCloudClient:
@@ -58,7 +61,7 @@ class MarketingCloudClient:
     called with the IP address of each new connection before anything is sent and
     may raise a `MarketingCloudError`. Each read is sent inside `gate()`, which
     may wait and may raise a `MarketingCloudError`; a start is not, its caller
-    holds a place before the claim.
+    holds a place before the claim. `observe` is told of each request on the wire.
     """
 
     def __init__(
@@ -73,10 +76,16 @@ class MarketingCloudClient:
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
         gate: Gate = nullcontext,
+        observe: Observer = unobserved,
     ) -> None:
-        self._wire = Wire(limits=limits, proxy=proxy, check_peer=check_peer)
+        self._wire = Wire(
+            limits=limits, proxy=proxy, check_peer=check_peer, observe=observe
+        )
         token_wire = Wire(
-            limits=_token_limits(limits), proxy=proxy, check_peer=check_peer
+            limits=_token_limits(limits),
+            proxy=proxy,
+            check_peer=check_peer,
+            observe=observe,
         )
         self._signer = _signer(credentials, tokens, token_wire)
         self._soap = SoapService(
@@ -106,14 +115,17 @@ class MarketingCloudClient:
         with self._speaking_plainly():
             self._signer.header()
 
-    def list_definitions(self) -> DefinitionList:
-        """All import definitions of the account, over all pages.
+    def list_definitions(
+        self, *, on_page: Callable[[int], None] | None = None
+    ) -> DefinitionList:
+        """All import definitions of the account, over all pages; `on_page` is told
+        how many were read so far.
 
         Raises AuthenticationError, RequestRefusedError, UnavailableError or
         OutcomeUnknownError; asking again is harmless.
         """
         with self._speaking_plainly():
-            found = self._retriever.rows(DEFINITIONS)
+            found = self._retriever.rows(DEFINITIONS, on_page=on_page)
         return DefinitionList(
             definitions=_without_repeats(found),
             refused_properties=self._retriever.refused,
@@ -197,9 +209,10 @@ class MarketingCloudClient:
         try:
             yield
         except MarketingCloudError as error:
-            error.message = self._scrubbed(error.message)
+            error.message = self._told(error.message)
             error.args = (error.message,)
-            error.code = error.code and self._scrubbed(error.code)[:_MOST_CODE]
+            error.code = error.code and self._told(error.code)[:_MOST_CODE]
+            error.request_id = error.request_id and self._told(error.request_id)
             raise
         except Exception as exc:
             logger.exception("Unforeseen failure in a call to Marketing Cloud")
@@ -214,15 +227,11 @@ class MarketingCloudClient:
             "The request to Marketing Cloud could not be made. Nothing was sent."
         )
 
+    def _told(self, words: str) -> str:
+        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", self._scrubbed(words))
+
     def _scrubbed(self, words: str) -> str:
-        for secret in self._signer.secrets():
-            if len(secret) >= _SHORTEST_SECRET:
-                # A long token may have been cut short with the words around it.
-                start = re.escape(secret[:_TELLING_PART])
-                rest = r"[^\s”]*" if len(secret) > _TELLING_PART else ""
-                words = words.replace(secret, "•••")
-                words = re.sub(start + rest, "•••", words)
-        return words
+        return scrubbed(words, self._signer.secrets())
 
 
 def _token_limits(limits: Limits) -> Limits:
@@ -246,6 +255,7 @@ def _without_repeats(
 
 
 def _system_status(message: Message) -> etree._Element:
+    refuse_contradiction(message)
     element = message.element
     overall = text(element, "OverallStatus")
     result = child(child(element, "Results"), "Result")

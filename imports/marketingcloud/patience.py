@@ -66,7 +66,7 @@ def _asked_for(retry_after: str) -> float | None:
         return float(retry_after[:6])
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         return None

@@ -42,7 +42,7 @@ class Limits:
     connect_timeout_seconds: float = 10
     read_timeout_seconds: float = 120
     call_deadline_seconds: float = 180
-    max_answer_bytes: int = 50 * 1024 * 1024
+    max_answer_bytes: int = 24 * 1024 * 1024
     read_tries: int = 3
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from imports.marketingcloud.answers import Message, children, text
+from imports.marketingcloud.answers import Message, children, refuse_contradiction, text
 from imports.marketingcloud.errors import OutcomeUnknownError
 from imports.marketingcloud.refusals import (
     QuestionRefusedError,
@@ -66,15 +66,23 @@ class Retriever:
         """All properties known to be refused, in the order in which they were."""
         return tuple(self._refused)
 
-    def rows(self, kind: Kind[T], where: Where | None = None) -> list[T]:
+    def rows(
+        self,
+        kind: Kind[T],
+        where: Where | None = None,
+        *,
+        on_page: Callable[[int], None] | None = None,
+    ) -> list[T]:
         """All rows of all pages. A refused property is dropped and remembered.
+        `on_page` is told how many pages were read; it begins anew where a refusal
+        makes the reading do so.
 
         Raises RequestRefusedError, OutcomeUnknownError or what sending raises.
         """
         while True:
             asked = self._asked(kind)
             try:
-                return self._pages(kind, asked, where)
+                return self._pages(kind, asked, where, on_page or _tell_nobody)
             except QuestionRefusedError as refusal:
                 self._drop(kind, asked, refusal)
 
@@ -130,7 +138,11 @@ class Retriever:
         self._refused.extend(f"{kind.object_type}:{name}" for name in named)
 
     def _pages(
-        self, kind: Kind[T], asked: tuple[str, ...], where: Where | None
+        self,
+        kind: Kind[T],
+        asked: tuple[str, ...],
+        where: Where | None,
+        on_page: Callable[[int], None],
     ) -> list[T]:
         rows: list[T] = []
         seen: set[str | None] = {None}
@@ -144,6 +156,7 @@ class Retriever:
             )
             page = _next_page(message)
             rows.extend(_read(kind, message))
+            on_page(len(seen))
             if page is None:
                 return rows
             if page in seen or len(seen) > _MOST_PAGES:
@@ -154,6 +167,10 @@ class Retriever:
             seen.add(page)
 
 
+def _tell_nobody(_pages: int) -> None:
+    """Nobody wants to know how many pages were read."""
+
+
 def _read(kind: Kind[T], message: Message) -> Iterator[T]:
     for element in children(message.element, "Results"):
         row = kind.read(element)
@@ -162,6 +179,7 @@ def _read(kind: Kind[T], message: Message) -> Iterator[T]:
 
 
 def _next_page(message: Message) -> str | None:
+    refuse_contradiction(message)
     status = text(message.element, "OverallStatus")
     request_id = text(message.element, "RequestID")
     known = status.casefold()

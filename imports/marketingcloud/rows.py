@@ -66,6 +66,7 @@ _ANSWERS_TO = {
     "Client.ClientID": "Client.ClientID1",
 }
 _MOST_NAMES = 1024
+_LONGEST_IDENTITY = 200  # a task's is a number, an ObjectID has 36 characters
 _COUNT = re.compile(r"\d{1,10}", re.ASCII)
 _LARGEST_COUNT = 2**31 - 1  # xsd:int
 
@@ -87,7 +88,7 @@ class Kind(Generic[T]):
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
     """The definition in a row; None where it has neither key nor ObjectID."""
     facts, destination = _facts(row)
-    key, object_id = facts.get("CustomerKey", ""), facts.get("ObjectID") or None
+    key, object_id = facts.get("CustomerKey", ""), _identity(facts.get("ObjectID"))
     if not key and object_id is None:
         logger.warning("Left out an import definition without CustomerKey and ObjectID")
         return None
@@ -106,8 +107,8 @@ def read_definition(row: etree._Element) -> DefinitionRecord | None:
 def read_result(row: etree._Element) -> ImportResult | None:
     """The task's result in a row; None where the row names no task."""
     texts = {local(node): node.text or "" for node in row if not is_nil(node)}
-    task_id = texts.get("TaskResultID", "").strip()
-    if not task_id:
+    task_id = _identity(texts.get("TaskResultID", "").strip())
+    if task_id is None:
         logger.warning("Left out an import result without TaskResultID")
         return None
     return ImportResult(
@@ -205,6 +206,11 @@ def _destination(facts: dict[str, str], kind: str) -> str:
     guid = facts.get("DestinationObject.ObjectID", "")
     number = "" if number == "0" else number
     return (number or guid) if kind == "List" else (guid or number)
+
+
+def _identity(text: str | None) -> str | None:
+    """None for what is no identity: nothing, or more than an index can hold."""
+    return text if text and len(text) <= _LONGEST_IDENTITY else None
 
 
 def _count(text: str | None) -> int | None:

@@ -41,12 +41,15 @@ Gate = Callable[[], AbstractContextManager[None]]
 
 
 class Transport:
-    """What zeep sends through. `send_before` and `fresh` are the next request's."""
+    """What zeep sends through. `send_before`, `fresh` and `operation` are the next
+    request's.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.send_before: float | None = None
         self.fresh = False
+        self.operation = ""
 
     def post_xml(
         self, address: str, envelope: etree._Element, headers: Mapping[str, str]
@@ -58,6 +61,7 @@ class Transport:
             headers,
             send_before=self.send_before,
             fresh=self.fresh,
+            operation=self.operation,
         )
 
 
@@ -188,6 +192,7 @@ class SoapService:
         **arguments: Any,
     ) -> Message:
         self._transport.send_before, self._transport.fresh = send_before, fresh
+        self._transport.operation = operation
         sends = partial(self._send, self._operations[operation], arguments)
         header = self._signer.header()
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from lxml import etree
 
@@ -31,6 +33,7 @@ class _Result:
     """One Result of a PerformResponseMsg, in texts."""
 
     task_id: str
+    other_tasks: tuple[str, ...]
     status_code: str
     status_message: str
     error_code: str
@@ -48,7 +51,7 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     RequestRefusedError for a refusal in words, OutcomeUnknownError otherwise.
     """
     element = message.element
-    results = [_result(node) for node in children(_results(element), "Result")]
+    results = [_result(node) for node in _everywhere(element, "Result")]
     started = next((result for result in results if result.task_id), None)
     if started is None:
         raise _not_started(message, results)
@@ -62,16 +65,27 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     )
 
 
-def _results(element: etree._Element) -> etree._Element:
-    around = child(element, "Results")
-    return element if around is None else around
+def _everywhere(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    """In the whole answer: a task id is not overlooked for standing in an odd place."""
+    return element.getroottree().getroot().iter(f"{{*}}{name}")
+
+
+def _names_a_task(element: etree._Element) -> bool:
+    """True where an id of a task stands anywhere at all."""
+    in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
+    texts = (node.text or "" for node in _everywhere(element, "*"))
+    in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
+    return any(map(_is_task_id, chain(in_tasks, in_words)))
 
 
 def _result(node: etree._Element) -> _Result:
-    task = child(node, "Task")
     words = text(node, "StatusMessage")
+    numbers = (number for task in children(node, "Task") for number in _ids(task))
+    named = [*numbers, *_ASYNC_ID.findall(words)]
+    tasks = [number for number in named if _is_task_id(number)]
     return _Result(
-        task_id=_task_id(text(task, "ID") if task is not None else "", words),
+        task_id=tasks[0] if tasks else "",
+        other_tasks=tuple(n for n in dict.fromkeys(tasks) if n != tasks[0]),
         status_code=text(node, "StatusCode")[:_MOST_CODE],
         status_message=words,
         error_code=text(node, "ErrorCode")[:_MOST_CODE],
@@ -84,11 +98,12 @@ def _echoed_key(node: etree._Element) -> str:
     return text(definition, "CustomerKey") if definition is not None else ""
 
 
-def _task_id(number: str, words: str) -> str:
-    if _TASK_ID.fullmatch(number) and number.strip("0"):
-        return number
-    found = _ASYNC_ID.search(words)
-    return found.group(1) if found and found.group(1).strip("0") else ""
+def _ids(task: etree._Element) -> Iterator[str]:
+    return ((number.text or "").strip() for number in children(task, "ID"))
+
+
+def _is_task_id(number: str) -> bool:
+    return bool(_TASK_ID.fullmatch(number) and number.strip("0"))
 
 
 def _request_id(element: etree._Element) -> str | None:
@@ -101,7 +116,9 @@ def _contradiction(
     overall = text(message.element, "OverallStatus")
     said = [
         f"HTTP {message.status}" if not 200 <= message.status < 300 else "",
+        message.fault,
         f"{results} results for one definition" if results > 1 else "",
+        *(f"task {number}" for number in started.other_tasks),
         f"StatusCode {quote(started.status_code)}" if not started.is_ok else "",
         f"StatusMessage {quote(started.status_message)}" if not started.is_ok else "",
         f"ErrorCode {quote(started.error_code)}" if _is_code(started) else "",
@@ -122,6 +139,11 @@ def _other_definition(echoed: str, asked: str) -> str:
 
 
 def _not_started(message: Message, results: list[_Result]) -> MarketingCloudError:
+    if message.fault or _names_a_task(message.element):
+        return OutcomeUnknownError(
+            "Marketing Cloud's answer contradicts itself, so nobody can tell whether"
+            f" the import was started. {message.fault}".rstrip()
+        )
     if not 200 <= message.status < 300:
         return status_error(
             message.status,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http.client import HTTPException
@@ -24,6 +25,7 @@ from imports.marketingcloud.errors import (
     RequestRefusedError,
     UnavailableError,
 )
+from imports.marketingcloud.observing import Observer, unobserved
 from imports.marketingcloud.records import Limits
 from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAdapter
 
@@ -65,7 +67,7 @@ class Wire:
 
     `proxy` is the address of an HTTP proxy. `check_peer` is called with the IP
     address that a connection reached, before anything is sent, and may raise a
-    `MarketingCloudError` to stop there.
+    `MarketingCloudError` to stop there. `observe` is told of each request.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Wire:
         limits: Limits,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
+        observe: Observer = unobserved,
     ) -> None:
         self.sent = False
+        self._observe = observe
         self._limits = limits
         self._check_peer = check_peer
         self._watch = Watch()
@@ -90,15 +94,35 @@ class Wire:
         *,
         send_before: float | None = None,
         fresh: bool = False,
+        operation: str = "other",
     ) -> Answer:
         """Sends `body` once and gives the answer, whatever its status but 3xx.
 
-        `fresh` forbids a kept connection. Raises UnavailableError when nothing
-        was sent, RequestRefusedError for a redirect, OutcomeUnknownError when no
-        answer came.
+        `fresh` forbids a kept connection; `operation` is its name to the observer.
+        Raises UnavailableError when nothing was sent, RequestRefusedError for a
+        redirect, OutcomeUnknownError when no answer came.
         """
         if fresh:
             self.close()
+        began, outcome = time.monotonic(), "unknown"
+        try:
+            answer = self._sent_once(url, body, headers, send_before)
+            outcome = _outcome(answer)
+        except MarketingCloudError as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self._observe(operation=operation, outcome=outcome, seconds=seconds)
+        return answer
+
+    def _sent_once(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        send_before: float | None,
+    ) -> Answer:
         with self._exchange(send_before) as exchange:
             try:
                 return self._post(exchange, url, body, headers)
@@ -218,6 +242,16 @@ def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _outcome(end: Answer | MarketingCloudError) -> str:
+    if isinstance(end, Answer):
+        if end.broken is not None:
+            return "unknown"
+        return "answered" if end.status == 200 else "error"
+    if isinstance(end, UnavailableError):
+        return "unavailable"
+    return "refused" if isinstance(end, RequestRefusedError) else "unknown"
 
 
 def _unread(exchange: Exchange, exc: BaseException) -> OutcomeUnknownError:

@@ -22,6 +22,7 @@ from .definition import (
 )
 from .endpoints import validate_endpoint
 from .lease import Lease, Worker, new_holder, process_name
+from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
 from .run import EventKind, ImportRun, RunEvent, RunQuerySet
 from .status import (
@@ -68,8 +69,10 @@ __all__ = [
     "User",
     "Worker",
     "database_now",
+    "forget_lost_key",
     "key_digest",
     "new_holder",
+    "note_lost_key",
     "process_name",
     "publish",
     "validate_endpoint",

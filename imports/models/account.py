@@ -12,6 +12,7 @@ from django.db import models
 from imports.fields import EncryptedField
 
 from .endpoints import validate_endpoint
+from .lost_keys import is_key_lost
 from .user import User
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class AccountQuerySet(models.QuerySet["Account"]):
         granted = AccountAccess.objects.filter(group__user=user.pk, level__in=levels)
         return self.filter(pk__in=granted.values("account"))
 
+    def with_lost_keys(self) -> AccountQuerySet:
+        """Each with `has_lost_key`: a process could not read its stored secret."""
+        return self.annotate(has_lost_key=is_key_lost())
+
     def reachable(self) -> AccountQuerySet:
         """Accounts that may be asked: active, credentials not refused."""
         return self.filter(is_active=True, credentials_refused_at=None)
@@ -61,7 +66,8 @@ class Account(models.Model):
 
     `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
     without daylight saving). `takes_in` and `refused_properties` are what the
-    account taught us about the questions it answers.
+    account taught us about the questions it answers. `sync_pages_read` counts the
+    pages of the sync under way, `sync_pages` those of the last whole one.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -89,6 +95,9 @@ class Account(models.Model):
     clock_offset_minutes = models.IntegerField(default=USUAL_CLOCK_MINUTES)
     history_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
+    sync_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sync_pages_read = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    sync_pages = models.PositiveIntegerField(null=True, blank=True, editable=False)
     last_adopted_at = models.DateTimeField(null=True, blank=True)
     last_contact_at = models.DateTimeField(null=True, blank=True)
     failures_in_row = models.PositiveIntegerField(default=0)
@@ -128,9 +137,24 @@ class Account(models.Model):
         return self.failures_in_row >= BREAKER_OPENS_AT
 
     @property
+    def is_secret_lost(self) -> bool:
+        """This process cannot read the stored secret, or another one could not, as
+        far as `with_lost_keys` was asked.
+        """
+        return getattr(self, "has_lost_key", False) or not self.secret.is_readable
+
+    @property
     def is_not_answering(self) -> bool:
         """Calls fail by now, as the pages say it."""
         return self.failures_in_row >= NOT_ANSWERING_FROM
+
+    @property
+    def is_sync_awaited(self) -> bool:
+        """Somebody asked for a sync that has not come yet, or none ever came."""
+        if self.last_synced_at is None:
+            return True
+        wanted = self.sync_wanted_at
+        return wanted is not None and wanted > self.last_synced_at
 
     @property
     def clock_drift_minutes(self) -> int:

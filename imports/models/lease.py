@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import ClassVar
 
 from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Now
 
 from .clock import database_now
 
@@ -19,17 +20,16 @@ from .clock import database_now
 class LeaseManager(models.Manager["Lease"]):
     def acquire(self, name: str, *, holder: str, seconds: float) -> bool:
         """Take or prolong the lease `name`; False while somebody else holds it."""
-        now = database_now()
-        until = now + timedelta(seconds=seconds)
-        mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=now)
+        mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=Now())
         taken = self.filter(mine_or_over, name=name).update(
-            holder=holder, expires_at=until
+            holder=holder, expires_at=Now() + timedelta(seconds=seconds)
         )
-        return bool(taken) or self._create(name, holder, until)
+        return bool(taken) or self._create(name, holder, seconds)
 
-    def _create(self, name: str, holder: str, until: datetime) -> bool:
+    def _create(self, name: str, holder: str, seconds: float) -> bool:
         if self.filter(name=name).exists():
             return False
+        until = database_now() + timedelta(seconds=seconds)
         try:
             with transaction.atomic():
                 self.create(name=name, holder=holder, expires_at=until)
@@ -39,13 +39,12 @@ class LeaseManager(models.Manager["Lease"]):
 
     def release(self, name: str, *, holder: str) -> None:
         """Give the lease back, if it is still ours."""
-        self.filter(name=name, holder=holder).update(expires_at=database_now())
+        self.filter(name=name, holder=holder).update(expires_at=Now())
 
     def release_all_of(self, process: str) -> int:
         """Give back every lease that a process held which is known to be gone."""
-        return self.filter(
-            holder__startswith=f"{process}:", expires_at__gt=database_now()
-        ).update(expires_at=database_now())
+        held = self.filter(holder__startswith=f"{process}:", expires_at__gt=Now())
+        return held.update(expires_at=Now())
 
 
 class Lease(models.Model):
@@ -81,10 +80,13 @@ class WorkerManager(models.Manager["Worker"]):
             ).values_list("holder", flat=True)
         )
 
+    def heard_of(self, seconds: float) -> models.QuerySet[Worker]:
+        """Workers that were heard of in the last `seconds`."""
+        return self.filter(seen_at__gte=Now() - timedelta(seconds=seconds))
+
     def heard_within(self, seconds: float) -> bool:
         """Whether any worker was heard of in the last `seconds`."""
-        since = database_now() - timedelta(seconds=seconds)
-        return self.filter(seen_at__gte=since).exists()
+        return self.heard_of(seconds).exists()
 
 
 class Worker(models.Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser
@@ -30,7 +32,27 @@ class User(AbstractUser):
     shortcuts_on = models.BooleanField(
         default=True, help_text="Single keys such as / and j work (WCAG 2.1.4)."
     )
+    # Part of what a session must match. A database default, for processes of the
+    # release before, which do not know the column.
+    session_salt = models.CharField(
+        max_length=32, default="", db_default="", blank=True, editable=False
+    )
 
     @property
     def shown_name(self) -> str:
         return self.get_full_name() or self.get_username()
+
+    def get_session_auth_hash(self) -> str:
+        """What a session must hold to be of this person: it changes with the password
+        and with `end_sessions`.
+        """
+        return f"{super().get_session_auth_hash()}{self.session_salt}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        for former in super().get_session_auth_fallback_hash():
+            yield f"{former}{self.session_salt}"
+
+    def end_sessions(self) -> None:
+        """Sign this person out wherever they are signed in."""
+        self.session_salt = secrets.token_hex(16)
+        self.save(update_fields=["session_salt"])

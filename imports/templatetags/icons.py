@@ -3,11 +3,15 @@
 Drawn on 16 × 16 in the colour of the text beside them; what is cut out of a
 filled shape shows the ground it stands on. Icons never stand alone: they are
 hidden from screen readers, and the word beside them speaks.
+
+What stands in row after row is drawn once a page, in the sprite of base.html, and
+used from there. What moves is drawn where it stands, since "still" is said there.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -59,20 +63,34 @@ _OWN_SHAPES: dict[str, str] = {
 }
 
 
-def _svg(shape: str, size: int, css: str) -> SafeString:
+# What tables repeat: drawn once in the sprite.
+_SHARED = (
+    *(status for status, shape in _STATUS_SHAPES.items() if "turns" not in shape),
+    *("replace", "unplugged", "play", "star", "star-outline"),
+)
+_BOX = ' viewBox="0 0 16 16"'
+_DRAWN = re.compile(r"<svg(.*?)>(.*)</svg>", re.DOTALL)
+_SIZE = re.compile(r' (?:width|height|aria-hidden|class)="[^"]*"')
+
+
+def _svg(shape: str, size: int, *, box: str = _BOX) -> SafeString:
     return format_html(
-        '<svg class="{}" width="{}" height="{}" viewBox="0 0 16 16"'
-        ' aria-hidden="true">{}</svg>',
-        css,
+        '<svg class="icon" width="{}" height="{}"{} aria-hidden="true">{}</svg>',
         size,
         size,
+        mark_safe(box),  # noqa: S308 - a constant of this module
         mark_safe(shape),  # noqa: S308 - a constant of this module
     )
 
 
+def _used(name: str, size: int) -> SafeString:
+    return _svg(f'<use href="#i-{name}"/>', size, box="")
+
+
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
     """The silhouette of a status; KeyError for a value that is none of ours."""
-    return _svg(_STATUS_SHAPES[str(status)], size, f"icon icon-{status}")
+    shape = _STATUS_SHAPES[str(status)]
+    return _used(status, size) if status in _SHARED else _svg(shape, size)
 
 
 @lru_cache(maxsize=256)
@@ -81,10 +99,39 @@ def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
 
     Raises heroicons.IconDoesNotExist for a name that neither knows.
     """
+    shared = name if style == "micro" else f"{name}-{style}"
+    if shared in _SHARED:
+        return _used(shared, size)
     if name in _OWN_SHAPES:
-        return _svg(_OWN_SHAPES[name], size, "icon")
+        return _svg(_OWN_SHAPES[name], size)
+    return _heroicon(name, style, size)
+
+
+def _heroicon(name: str, style: str, size: int) -> SafeString:
     draw = (
         heroicons.heroicon_outline if style == "outline" else heroicons.heroicon_micro
     )
     svg = draw(name, size=size, **{"class": "icon"})
     return mark_safe(svg)  # noqa: S308 - drawn by heroicons from its own files
+
+
+@cache
+def sprite_svg() -> SafeString:
+    """All shared icons, once a page; icons anywhere on it use them by "#i-name"."""
+    symbols = "".join(_symbol(name) for name in _SHARED)
+    return mark_safe(f"<svg hidden>{symbols}</svg>")  # noqa: S308 - as above
+
+
+def _symbol(name: str) -> str:
+    attributes, shape = _BOX, _shape(name)
+    if not shape:
+        style = "outline" if name.endswith("-outline") else "micro"
+        drawn = _DRAWN.fullmatch(_heroicon(name.removesuffix("-outline"), style, 16))
+        if drawn is None:
+            raise ValueError(f"heroicons drew {name} in an unknown way.")
+        attributes, shape = _SIZE.sub("", drawn[1]), " ".join(drawn[2].split())
+    return f'<symbol id="i-{name}"{attributes}>{shape}</symbol>'
+
+
+def _shape(name: str) -> str:
+    return _STATUS_SHAPES.get(name) or _OWN_SHAPES.get(name, "")

@@ -103,11 +103,23 @@ def icon(name: str, size: int = 16, style: str = "micro") -> SafeString:
 
 
 @register.simple_tag
+def icon_sprite() -> SafeString:
+    """The icons that tables repeat, drawn once for the whole page."""
+    return icons.sprite_svg()
+
+
+@register.simple_tag
 def strip(
     bars_of: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
 ) -> str:
     """The last 20 runs as bars; `wide` on the page of one run or definition."""
     return strips.strip_svg(bars_of, wide=wide, current=current)
+
+
+@register.simple_tag
+def strip_picture(bars_of: Sequence[dict[str, Any]] | None) -> str:
+    """The same in a list, as a picture until a reader goes there."""
+    return strips.picture_svg(bars_of)
 
 
 @register.filter
@@ -195,6 +207,7 @@ def last_checked(run: ImportRun) -> str:
 register.filter("run_name", runs.run_name)
 register.filter("run_ended_at", runs.ended_at)
 register.filter("took", runs.took_text)
+register.filter("visible", texts.visible)
 
 
 @register.filter

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from unicodedata import category
 
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 KEPT_AT_THE_END = 14
+# They shape the letters and pictures beside them, and do nothing else.
+_JOINERS = "\u200c\u200d"
 LONGEST_SHOWN = 300
+LONGEST_SPOKEN = 80
 
 
 def middle_html(text: str, limit: int, query: str = "") -> SafeString:
@@ -31,6 +35,32 @@ def middle_html(text: str, limit: int, query: str = "") -> SafeString:
         "…" if shown < cut else "",
         _marked(text, cut, len(text), query),
     )
+
+
+def visible(text: str, *, kept: str = "") -> str:
+    """`text` with every character that commands rather than shows (control characters,
+    turned directions, line separators) escaped as in Python, but for those `kept`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        if char.isprintable() or char in kept or char in _JOINERS or _is_shown(char)
+        else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def spoken(name: str) -> str:
+    """A name for a title, a toast or an announcement, which are text alone: cut, and
+    with nothing in it that could turn the words around it.
+    """
+    return visible(name[:LONGEST_SPOKEN])
+
+
+def _is_shown(char: str) -> bool:
+    """A space of any width, or a character that is newer than this Python."""
+    return category(char) in ("Zs", "Cn")
 
 
 def found_html(text: str, query: str) -> SafeString:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,9 +98,8 @@ def _ask(client: MarketingCloudClient, keys: list[str]) -> ImportResults:
 
 def _by_key(account: Account) -> dict[str, ImportDefinition]:
     """The account's definitions by customer key; of a re-used key the current one."""
-    ordered = account.definitions.exclude(customer_key="").order_by(
-        "last_seen_at", "pk"
-    )
+    light = account.definitions.defer("facts", "strip", "description")
+    ordered = light.exclude(customer_key="").order_by("last_seen_at", "pk")
     return {definition.customer_key: definition for definition in ordered}
 
 
@@ -113,9 +112,7 @@ def _enter(
     with transaction.atomic():
         # in this order: a run that leaves `starting` in between has its task then
         busy = _waiting_keys(account, rows.values())
-        known = set(
-            account.runs.filter(task_id__isnull=False).values_list("task_id", flat=True)
-        )
+        known = _known(account, list(rows))
         new = [row for row in rows.values() if row.task_id not in known]
         free = [row for row in new if folded(row) not in busy]
         runs = [
@@ -129,13 +126,26 @@ def _enter(
     return runs, len(new) - len(free)
 
 
+def _known(account: Account, task_ids: Sequence[str]) -> set[str | None]:
+    """Those of the tasks that the history has: asked for by id, since it may have
+    many more than Marketing Cloud remembers.
+    """
+    found: set[str | None] = set()
+    for start in range(0, len(task_ids), BATCH):
+        runs = account.runs.filter(task_id__in=task_ids[start : start + BATCH])
+        found.update(runs.values_list("task_id", flat=True))
+    return found
+
+
 def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
     """Keys whose new tasks may be an own start's: they are not adopted yet."""
     starting = account.runs.ours().filter(status=RunStatus.STARTING)
     waiting = list(starting)
     for run in unsettled(account):
         is_open = run.status == RunStatus.UNKNOWN
-        if is_open or len(find_candidates(run, rows)) == 1:
+        # one without a key was given up by a person: no look settles it ever
+        may_take = bool(run.customer_key) and len(find_candidates(run, rows)) == 1
+        if is_open or may_take:
             waiting.append(run)
     return {folded(run) for run in waiting}
 
@@ -193,7 +203,8 @@ def _save(runs: list[ImportRun]) -> None:
 
 
 def _redraw(definitions: Iterable[ImportDefinition | None]) -> None:
-    for definition in {d for d in definitions if d}:
+    # in the order of refreshing, so that the two never wait for each other
+    for definition in sorted({d for d in definitions if d}, key=lambda d: d.pk):
         definition.redraw()
 
 

@@ -8,16 +8,23 @@ from contextlib import contextmanager
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 
-from imports import connection
+from imports import connection, logs
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
     AuthenticationError,
     MarketingCloudError,
     RequestRefusedError,
 )
-from imports.models import Account, database_now, publish
+from imports.models import (
+    Account,
+    database_now,
+    forget_lost_key,
+    note_lost_key,
+    publish,
+)
+from imports.models.lost_keys import is_key_lost
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +42,11 @@ def ask_account(
     if not although_refused:
         _stop_if_refused(account)
     try:
-        yield connection.connect(account)
+        with logs.about(account=account.pk):
+            yield connection.connect(account)
+    except connection.LostSecretError as error:
+        note_unreadable(account, error)
+        raise
     except connection.NotAskedError:
         raise
     except AuthenticationError as error:
@@ -51,6 +62,14 @@ def ask_account(
         raise
     else:
         _note_contact(account, clears_refusal=although_refused)
+
+
+def note_unreadable(account: Account, error: connection.LostSecretError) -> None:
+    """Pages say so from now on; the log says it once, not with every try."""
+    with transaction.atomic():
+        if note_lost_key(account.pk):
+            log.error("Account %s: %s", account.pk, error.message)
+            publish(accounts=[account])
 
 
 def _stop_if_refused(account: Account) -> None:
@@ -73,8 +92,13 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
     # a call that was under way with an older token proves nothing about a refusal
     cleared = {"credentials_refused_at": None} if clears_refusal else {}
     well = {"failures_in_row": 0, "not_answering_since": None, **cleared}
+    as_before = rows.filter(~is_key_lost(), **well)
+    if as_before.update(last_contact_at=Now()):
+        return
     with transaction.atomic():
-        if rows.exclude(**well).exists():
+        # both are asked: an account may have been without key and answer
+        was_lost = forget_lost_key(account.pk)
+        if was_lost or rows.exclude(**well).exists():
             publish(accounts=[account])
         rows.update(last_contact_at=database_now(), **well)
 

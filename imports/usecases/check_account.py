@@ -11,10 +11,11 @@ from imports import connection
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ConnectionReport
-from imports.models import Account
+from imports.models import Account, User
 
-from .ask_account import ask_account
+from .ask_account import ask_account, note_unreadable
 from .probe_account import may_ask_status
+from .record_audit import AuditAction, record_audit
 
 NO_SUCH_TASK = "0"
 
@@ -28,11 +29,32 @@ class CheckStep:
     message: str
 
 
-def check_account(*, account: Account) -> Iterator[CheckStep]:
+def check_account(
+    *, account: Account, by: User | str | None = None, ip: str | None = None
+) -> Iterator[CheckStep]:
     """Yield one step after the other; stops at the first that fails.
 
-    Only reads are sent. That the credentials work clears "credentials refused".
+    Only reads are sent. That the credentials work clears "credentials refused". How
+    it ended, also by an interruption, is kept as a deed of `by`.
     """
+    end = CheckStep(name="Interrupted", is_ok=False, message="it was not finished.")
+    last = end
+    try:
+        for last in _steps(account):
+            yield last
+        end = last
+    finally:
+        record_audit(
+            actor=by,
+            action=AuditAction.CONNECTION_TESTED,
+            obj=account,
+            account=account,
+            ip=ip,
+            details={"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"},
+        )
+
+
+def _steps(account: Account) -> Iterator[CheckStep]:
     steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
         ("Credentials", lambda client: _sign_in(account, client)),
         ("SOAP service", lambda client: _ask_status(account, client)),
@@ -41,6 +63,10 @@ def check_account(*, account: Account) -> Iterator[CheckStep]:
     )
     try:
         client = connection.connect(account)
+    except connection.LostSecretError as error:
+        note_unreadable(account, error)
+        yield CheckStep(name="Stored secret", is_ok=False, message=error.message)
+        return
     except MarketingCloudError as error:
         yield CheckStep(name="Addresses", is_ok=False, message=error.message)
         return

@@ -17,9 +17,10 @@ from imports.models import (
 )
 
 from .errors import UseCaseError
+from .record_audit import AuditAction, record_run_deed
 
 
-def check_again(*, run: ImportRun, by: User | None) -> ImportRun:
+def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:
     """Put a lost run back among those that the worker looks at.
 
     Raises `UseCaseError` where the run is not lost. Only reads follow.
@@ -40,6 +41,9 @@ def check_again(*, run: ImportRun, by: User | None) -> ImportRun:
                 next_check_at=now,
                 error_kind=ErrorKind.NONE,
             )
+            record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
+            if run.definition:  # its strip must not show it as an end any more
+                run.definition.redraw()
             publish(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error

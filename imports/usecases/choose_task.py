@@ -20,9 +20,12 @@ from imports.models import (
 
 from .errors import UseCaseError
 from .reconcile_runs import candidates_of
+from .record_audit import AuditAction, record_run_deed
 
 
-def choose_task(*, run: ImportRun, task_id: str | None, by: User) -> ImportRun:
+def choose_task(
+    *, run: ImportRun, task_id: str | None, by: User, ip: str | None = None
+) -> ImportRun:
     """Give the unknown `run` the task `task_id`; None means "none of these".
 
     Of none of them, each enters the history as started outside, and the run is
@@ -40,6 +43,10 @@ def choose_task(*, run: ImportRun, task_id: str | None, by: User) -> ImportRun:
         )
     try:
         with transaction.atomic():
+            details = {"task_id": task_id} if task_id else {"none_of": sorted(offered)}
+            record_run_deed(
+                run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
+            )
             if task_id is None:
                 _none_of_these(run, sorted(offered), by)
             else:

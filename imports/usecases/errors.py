@@ -10,6 +10,7 @@ __all__ = [
     "AccountBusyError",
     "AlreadyRunningError",
     "MarketingCloudError",
+    "NameTakenError",
     "NotStartableError",
     "NotWithdrawableError",
     "UseCaseError",
@@ -48,6 +49,13 @@ class NotWithdrawableError(UseCaseError):
             f"{run.get_status_display().lower()}, and what was sent cannot be stopped "
             "from here."
         )
+
+
+class NameTakenError(UseCaseError):
+    """Another account has the name; nothing was saved."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"An account “{name}” already exists; this one was not saved.")
 
 
 class AccountBusyError(UseCaseError):

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db import models
 
-from imports.models import Account, AuditEntry, User
+from imports.models import Account, AuditEntry, ImportRun, User
+
+LONGEST_LABEL = 300
 
 
 class AuditAction(models.TextChoices):
@@ -15,8 +17,20 @@ class AuditAction(models.TextChoices):
     ACCOUNT_ADDED = "account_added", "Account added"
     ACCOUNT_CHANGED = "account_changed", "Account changed"
     ACCOUNT_DELETED = "account_deleted", "Account deleted"
+    SIGNED_IN = "signed_in", "Signed in"
+    SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+    SIGNED_OUT = "signed_out", "Signed out"
+    SESSIONS_ENDED = "sessions_ended", "Signed out everywhere"
+    PASSWORD_CHANGED = "password_changed", "Password changed"
+    RUN_STARTED = "run_started", "Import started"
+    RUN_WITHDRAWN = "run_withdrawn", "Start withdrawn"
+    RUN_CHECKED_AGAIN = "run_checked_again", "Run checked again"
+    TASK_CHOSEN = "task_chosen", "Task chosen"
+    RUN_DECLARED = "run_declared", "Run declared not started"
+    KEYS_ROTATED = "keys_rotated", "Field keys rotated"
     CONNECTION_TESTED = "connection_tested", "Connection tested"
     DEFINITIONS_SYNCED = "definitions_synced", "Definitions synced"
+    SYNC_WANTED = "sync_wanted", "Sync asked for"
     RUNS_ADOPTED = "runs_adopted", "Runs adopted"
     STARTS_PAUSED = "starts_paused", "Starts paused"
     STARTS_RESUMED = "starts_resumed", "Starts resumed"
@@ -37,23 +51,54 @@ def record_audit(
     action: AuditAction,
     obj: models.Model | None = None,
     account: Account | None = None,
+    label: str = "",
     ip: str | None = None,
     details: dict[str, Any] | None = None,
 ) -> AuditEntry:
     """Write down one deed of `actor`, a person or the name of a system's login.
 
-    `obj` is what it was done to, `account` the business unit it concerns (the
-    account can then no longer be deleted), `ip` the request's address. `details`
-    must be fit for JSON and never hold a secret.
+    `obj` is what it was done to, under its own name or `label`; `account` the
+    business unit it concerns (the account can then no longer be deleted), `ip` the
+    request's address, None for commands. `details` must be fit for JSON and never
+    hold a secret. Call it in the transaction of the deed.
     """
+    name = actor.shown_name if isinstance(actor, User) else actor or ""
     return AuditEntry.objects.create(
         actor=actor if isinstance(actor, User) else None,
-        actor_name=actor.shown_name if isinstance(actor, User) else actor or "",
+        actor_name=visible(name),
         action=action,
         object_type=obj._meta.model_name or "" if obj else "",
         object_id=str(obj.pk) if obj else "",
-        object_label=str(obj) if obj else "",
+        object_label=visible(label or (str(obj) if obj else ""))[:LONGEST_LABEL],
         account=account,
         ip=ip,
         details=details or {},
     )
+
+
+def record_run_deed(
+    *,
+    run: ImportRun,
+    action: AuditAction,
+    by: User | None,
+    by_name: str = "",
+    ip: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> AuditEntry:
+    """Write down what a person, or a command of the login `by_name`, did to `run`."""
+    return record_audit(
+        actor=by or by_name,
+        action=action,
+        obj=run,
+        account=run.account,
+        label=f"{run}: {run.shown_name}",
+        ip=ip,
+        details=details,
+    )
+
+
+def visible(text: str) -> str:
+    """`text` with whatever cannot be seen (line breaks, escape sequences, marks that
+    turn the direction of reading) written out, as `\\x1b`.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -9,10 +9,10 @@ from typing import Any
 from imports.marketingcloud.clock import read_time
 from imports.marketingcloud.records import ImportResult
 from imports.models import FINISHED, ErrorKind, EventKind, ImportRun, RunStatus
+from imports.models.run import COUNTS
 
 log = logging.getLogger(__name__)
 
-COUNTS = ("total_rows", "successful", "duplicated", "errors")
 # The vendor documents New, Processing, IOWork, Completed, Error and Unknown and
 # declares the property as plain text, so others may come: they leave a run running.
 STATUS_BY_PHASE = {
@@ -48,6 +48,15 @@ def fields_of(result: ImportResult, *, offset_minutes: int) -> dict[str, Any]:
         "started_at": read_time(result.start_text, offset_minutes=offset_minutes),
         "finished_at": read_time(result.end_text, offset_minutes=offset_minutes),
     }
+
+
+def new_counts(run: ImportRun, result: ImportResult) -> dict[str, int | None] | None:
+    """All counts of a run that only got on: nothing but counts is new. Else None."""
+    fields = fields_of(result, offset_minutes=run.account.clock_offset_minutes)
+    changed = {name for name, value in fields.items() if getattr(run, name) != value}
+    if not changed or not changed.issubset(COUNTS) or status_of(result) != run.status:
+        return None
+    return {name: fields[name] for name in COUNTS}
 
 
 def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:

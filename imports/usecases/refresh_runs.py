@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from imports import logs
 from imports.marketingcloud.records import ImportResult
 from imports.models import (
     Account,
@@ -30,7 +31,7 @@ from .ask_account import ask_account
 from .errors import AccountBusyError
 from .learn_answers import learn_answers
 from .learn_clock import learn_clock
-from .record_result import record_result
+from .record_result import new_counts, record_result
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def refresh_runs(
 
 
 def _refresh(account: Account, *, only_due: bool) -> RefreshReport:
-    runs = account.runs.followed().select_related("account", "definition")
+    runs = account.runs.followed().order_by("definition_id", "pk")
     if only_due:
         runs = runs.due(database_now())
     followed = {run.task_id: run for run in runs if run.task_id}
@@ -105,11 +106,13 @@ def _record(
 ) -> RefreshReport:
     now = database_now()
     with transaction.atomic():
-        changed = [
+        counted = _note_counts(followed, rows, now)
+        moved = [
             run
             for task_id, run in followed.items()
-            if _look_at(run, rows.get(task_id), now)
+            if run not in counted and _look_at(run, rows.get(task_id), now)
         ]
+        changed = [*counted, *moved]
         _note_looks(set(followed.values()).difference(changed), now)
         if changed:
             publish(runs=changed)
@@ -121,9 +124,30 @@ def _record(
     )
 
 
+def _note_counts(
+    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult], now: datetime
+) -> set[ImportRun]:
+    """Write the runs of which only the counts have changed, all at once."""
+    counted = {
+        run: counts
+        for task_id, run in followed.items()
+        if task_id in rows
+        and not _is_too_old(run, now)
+        and (counts := new_counts(run, rows[task_id]))
+    }
+    if not counted:
+        return set()
+    if ImportRun.objects.note_counts(counted, at=now) == len(counted):
+        return set(counted)
+    still = ImportRun.objects.followed().filter(pk__in=[run.pk for run in counted])
+    pks = set(still.values_list("pk", flat=True))
+    return {run for run in counted if run.pk in pks}
+
+
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
+    """Needs no savepoint: who moved the run first is noticed by the first write."""
     try:
-        with transaction.atomic():
+        with logs.about(run=run.pk, task=run.task_id):
             changed = row is not None and record_result(run, row, at=now)
             return _lose_if_too_old(run, now) or changed
     except StaleRunError as error:
@@ -132,8 +156,7 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
 
 
 def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
-    since = run.settled_at or run.occurred_at
-    if run.status != RunStatus.RUNNING or now - since < LOST_AFTER:
+    if run.status != RunStatus.RUNNING or not _is_too_old(run, now):
         return False
     run.move_to(
         RunStatus.LOST,
@@ -148,11 +171,12 @@ def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
     return True
 
 
+def _is_too_old(run: ImportRun, now: datetime) -> bool:
+    return now - (run.settled_at or run.occurred_at) >= LOST_AFTER
+
+
 def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:
-    by_time = defaultdict(list)
-    for run in runs:
-        by_time[run.next_look(now)].append(run.pk)
-    for next_check_at, keys in by_time.items():
+    for next_check_at, keys in _by_next_look(runs, now).items():
         ImportRun.objects.followed().filter(pk__in=keys).update(
             last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
         )
@@ -160,8 +184,17 @@ def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
     """After a failure: look again when it is next due, not at once."""
-    now = database_now()
-    for run in runs:
-        ImportRun.objects.followed().filter(pk=run.pk).update(
-            next_check_at=run.next_look(now)
+    for next_check_at, keys in _by_next_look(runs, database_now()).items():
+        ImportRun.objects.followed().filter(pk__in=keys).update(
+            next_check_at=next_check_at
         )
+
+
+def _by_next_look(
+    runs: Iterable[ImportRun], now: datetime
+) -> Mapping[datetime, list[int]]:
+    """The runs' ids, by when they are looked at again."""
+    by_time = defaultdict(list)
+    for run in runs:
+        by_time[run.next_look(now)].append(run.pk)
+    return by_time

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from imports import connection
-from imports.models import Account, publish
+from imports.models import Account, User, forget_lost_key, publish
+
+from .errors import NameTakenError
+from .record_audit import AuditAction, record_audit
 
 # A token and a refusal belong to these; with new ones the account is tried anew.
 SIGN_IN = frozenset(
@@ -15,20 +18,45 @@ SIGN_IN = frozenset(
 )
 
 
-def save_account(*, account: Account, fields: Collection[str]) -> None:
+def save_account(
+    *,
+    account: Account,
+    fields: Collection[str],
+    action: AuditAction | None = None,
+    by: User | str | None = None,
+    ip: str | None = None,
+) -> None:
     """Save a new account, or only `fields` of a known one, and tell the pages.
 
     No other field is written, because workers note the account's health all the
-    time. A changed sign-in drops the stored token and "credentials refused".
+    time. A changed sign-in drops the stored token and "credentials refused". With
+    `action` the audit keeps it as the deed of `by`; admin writes its own entry.
+
+    Raises `NameTakenError` where another account has the name.
     """
-    with transaction.atomic():
-        if account._state.adding:
-            account.save()
-            publish(accounts=[account])
-        elif fields:
-            # first the counter, then the row: the order that `publish` asks for
-            publish(accounts=[account])
-            _save_fields(account, set(fields))
+    try:
+        with transaction.atomic():
+            _save(account, fields)
+            if action:
+                record_audit(
+                    actor=by, action=action, obj=account, account=account, ip=ip
+                )
+    except IntegrityError as error:
+        if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
+            raise NameTakenError(account.name) from error
+        raise
+
+
+def _save(account: Account, fields: Collection[str]) -> None:
+    if account._state.adding:
+        account.save()
+        publish(accounts=[account])
+    elif fields:
+        if "secret" in fields:
+            forget_lost_key(account.pk)  # as whoever asks an account: then the counter
+        # first the counter, then the row: the order that `publish` asks for
+        publish(accounts=[account])
+        _save_fields(account, set(fields))
 
 
 def _save_fields(account: Account, fields: set[str]) -> None:

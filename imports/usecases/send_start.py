@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import OperationalError, close_old_connections, transaction
 
-from imports import connection
+from imports import connection, logs, measures
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
     AuthenticationError,
@@ -70,18 +70,25 @@ def send_start(
     """
     if run.status != RunStatus.QUEUED:
         return run
+    with logs.about(run=run.pk, account=run.account_id):
+        _send(run, holder, is_stopping)
+    measures.note_start(run.status)
+    return run
+
+
+def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
     try:
         if reason := _reason_not_to(run):
-            return _not_started(run, *reason)
+            _not_started(run, *reason)
+            return
         _adopt_first(run, holder)
         with connection.start_slot(run.account), ask_account(run.account) as client:
             client.authenticate()
-            return _claim_and_perform(run, client, holder, is_stopping)
+            _claim_and_perform(run, client, holder, is_stopping)
     except StaleRunError as error:
         log.info("Run %s: %s", run.pk, error)
     except MarketingCloudError as error:
         _settle(run, error)
-    return run
 
 
 def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:

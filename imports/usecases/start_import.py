@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,7 @@ from imports.models import (
 )
 
 from .errors import AlreadyRunningError, NotStartableError
+from .record_audit import AuditAction, record_run_deed
 
 
 def start_import(
@@ -30,8 +32,12 @@ def start_import(
     request_token: UUID | None = None,
     batch: UUID | None = None,
     again_of: ImportRun | None = None,
+    ip: str | None = None,
+    login: str = "",
 ) -> ImportRun:
     """A queued run of `definition`, committed; the worker sends it.
+
+    For the audit: the request's address `ip`, or the system's `login` of a command.
 
     A repeated `request_token` gives the first one's run. Raises
     `AlreadyRunningError` while an own run of the definition is active, and
@@ -55,7 +61,7 @@ def start_import(
         again_of=again_of,
     )
     try:
-        return _queue(run)
+        return _queue(run, ip, login)
     except IntegrityError as error:
         return _already_there(error, definition, request_token)
 
@@ -64,7 +70,7 @@ def _name_of(person: User | None) -> str:
     return person.shown_name if person else ""
 
 
-def _queue(run: ImportRun) -> ImportRun:
+def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
     with transaction.atomic():
         run.queued_at = run.occurred_at = database_now()
         run.save(force_insert=True)
@@ -76,8 +82,26 @@ def _queue(run: ImportRun) -> ImportRun:
             actor_name=run.started_by_name,
             details={"origin": run.origin},
         )
+        record_run_deed(
+            run=run,
+            action=AuditAction.RUN_STARTED,
+            by=run.started_by,
+            by_name=run.started_by_name,
+            ip=ip,
+            details=_details(run, login),
+        )
         run.revision = publish(runs=[run])
     return run
+
+
+def _details(run: ImportRun, login: str) -> dict[str, Any]:
+    known = {
+        "origin": run.origin,
+        "batch": str(run.batch or ""),
+        "again_of": run.again_of_id,
+        "login": login,
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 def _first_with(

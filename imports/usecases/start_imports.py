@@ -24,7 +24,11 @@ class StartOutcome:
 
 
 def start_imports(
-    *, definitions: Iterable[ImportDefinition], started_by: User, batch: UUID
+    *,
+    definitions: Iterable[ImportDefinition],
+    started_by: User,
+    batch: UUID,
+    ip: str | None = None,
 ) -> list[StartOutcome]:
     """Queue each definition once; one that is refused does not keep the others.
 
@@ -37,10 +41,12 @@ def start_imports(
             f"{len(definitions)} definitions were chosen; at most {MOST_AT_ONCE} are "
             "started in one go. Nothing was started."
         )
-    return [_start(definition, started_by, batch) for definition in definitions]
+    return [_start(definition, started_by, batch, ip) for definition in definitions]
 
 
-def _start(definition: ImportDefinition, by: User, batch: UUID) -> StartOutcome:
+def _start(
+    definition: ImportDefinition, by: User, batch: UUID, ip: str | None
+) -> StartOutcome:
     try:
         run = start_import(
             definition=definition,
@@ -48,6 +54,7 @@ def _start(definition: ImportDefinition, by: User, batch: UUID) -> StartOutcome:
             origin=Origin.DASHBOARD,
             request_token=uuid5(batch, str(definition.pk)),
             batch=batch,
+            ip=ip,
         )
     except UseCaseError as error:
         return StartOutcome(definition=definition, run=None, problem=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import (
@@ -26,6 +27,8 @@ from imports.models import (
 
 from .ask_account import ask_account
 from .errors import AccountBusyError
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     "object_id",
@@ -74,15 +77,40 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
     seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
     if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
         raise AccountBusyError(f"“{account}” is being synced by another process.")
+    reading = _Reading(account=account)
     try:
+        reading.note(0)
         with ask_account(account) as client:
-            answer = client.list_definitions()
-        return _store(account, answer)
+            answer = client.list_definitions(on_page=reading.note)
+        return _store(account, answer, reading)
     finally:
         Lease.objects.release(name, holder=holder)
 
 
-def _store(account: Account, answer: DefinitionList) -> SyncReport:
+@dataclass(kw_only=True, slots=True)
+class _Reading:
+    """How many pages were read; told to the pages of those who wait for it."""
+
+    account: Account
+    pages: int = 0
+
+    def note(self, pages: int) -> None:
+        """Count on. A database that is away for a moment must not end the reading,
+        nor pass for a Marketing Cloud that does not answer.
+        """
+        self.pages = pages
+        if not self.account.is_sync_awaited:
+            return
+        try:
+            with transaction.atomic():
+                publish(accounts=[self.account])
+                rows = Account.objects.filter(pk=self.account.pk)
+                rows.update(sync_pages_read=pages)
+        except DatabaseError:
+            log.exception("Account %s: progress was not kept", self.account.pk)
+
+
+def _store(account: Account, answer: DefinitionList, reading: _Reading) -> SyncReport:
     now = database_now()
     with transaction.atomic():
         matches = _Matches(account)
@@ -90,9 +118,10 @@ def _store(account: Account, answer: DefinitionList) -> SyncReport:
         _create(account, matches.created, now)
         _change(matches.changed, now)
         missing, back = _mark_missing(account, matches, now)
-        if matches.created or matches.changed or missing or back:
+        is_news = matches.created or matches.changed or missing or back
+        if is_news or account.is_sync_awaited:
             publish(accounts=[account])
-        _note_sync(account, answer, now)
+        _note_sync(account, answer, now, reading.pages)
     return SyncReport(
         seen=len(answer.definitions),
         created=len(matches.created),
@@ -255,7 +284,9 @@ def _mark_missing(
     return len(newly), len(back)
 
 
-def _note_sync(account: Account, answer: DefinitionList, now: datetime) -> None:
-    account.last_synced_at = now
+def _note_sync(
+    account: Account, answer: DefinitionList, now: datetime, pages: int
+) -> None:
+    account.last_synced_at, account.sync_pages = now, pages
     account.refused_properties = account.noted_refusals(answer.refused_properties)
-    account.save(update_fields=["last_synced_at", "refused_properties"])
+    account.save(update_fields=["last_synced_at", "sync_pages", "refused_properties"])

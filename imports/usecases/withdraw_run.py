@@ -16,9 +16,12 @@ from imports.models import (
 )
 
 from .errors import NotWithdrawableError
+from .record_audit import AuditAction, record_run_deed
 
 
-def withdraw_run(*, run: ImportRun, by: User | None, by_name: str = "") -> ImportRun:
+def withdraw_run(
+    *, run: ImportRun, by: User | None, by_name: str = "", ip: str | None = None
+) -> ImportRun:
     """Withdraw `run`. Raises `NotWithdrawableError` once it is no longer queued."""
     try:
         with transaction.atomic():
@@ -28,6 +31,13 @@ def withdraw_run(*, run: ImportRun, by: User | None, by_name: str = "") -> Impor
                 actor=by,
                 actor_name=by_name,
                 settled_at=database_now(),
+            )
+            record_run_deed(
+                run=run,
+                action=AuditAction.RUN_WITHDRAWN,
+                by=by,
+                by_name=by_name,
+                ip=ip,
             )
             if run.definition:
                 run.definition.redraw()

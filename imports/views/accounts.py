@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,14 +13,16 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.models import ACTIVE, Account, ImportRun, RunStatus, User
+from imports.models import ACTIVE, ENDED, Account, ImportRun, RunStatus, User
 from imports.templatetags.numbers import count_text
 
 from .access import SignedInRequest, signed_in
-from .dashboard import accounts_with_counts, ended_since, start_of_today
+from .dashboard import accounts_with_counts, start_of_today
 from .live import answer, is_unchanged, live, nothing_changed, page_version
-from .needs import clock_text
+from .moments import clock_text
 
+# Ends that have no card of their own.
+OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)
 ENDED_TODAY = (
     ("Completed", RunStatus.COMPLETED.value),
     ("With errors", RunStatus.COMPLETED_WITH_ERRORS.value),
@@ -48,6 +51,7 @@ class Card:
     advice: str
     clock: str
     figures: list[Figure]
+    others: list[Figure]
     definition_count: int
     may_start: bool
 
@@ -82,14 +86,15 @@ def _cards(user: User) -> list[Card]:
 def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
     """Per account: running now, ended today by status, row errors today."""
     runs = ImportRun.objects.filter(account__in=accounts).order_by()
-    today = ended_since(runs, start_of_today()).values("account")
+    today = runs.ended_since(start_of_today()).values("account")
     ended = today.annotate(
         errors=Sum("errors"),
-        **{status: Count("id", filter=Q(status=status)) for _, status in ENDED_TODAY},
+        **{status: Count("id", filter=Q(status=status)) for status in sorted(ENDED)},
     )
     found = {row["account"]: dict(row) for row in ended}
-    running = runs.active().values_list("account").annotate(n=Count("id"))
-    for pk, n in running:
+    # counted here: grouped by account, a database may read the whole history for it
+    running = Counter(runs.active().values_list("account", flat=True))
+    for pk, n in running.items():
         found.setdefault(pk, {})["running"] = n
     return found
 
@@ -103,6 +108,7 @@ def _card(account: Account, counts: dict[str, Any], *, may_start: bool) -> Card:
         advice=advice,
         clock=_clock(account),
         figures=_figures(account, counts),
+        others=_others(account, counts),
         definition_count=getattr(account, "definition_count", 0),
         may_start=may_start,
     )
@@ -133,6 +139,20 @@ def _figures(account: Account, counts: dict[str, Any]) -> list[Figure]:
     return [running, *ended, errors]
 
 
+def _others(account: Account, counts: dict[str, Any]) -> list[Figure]:
+    """What ended today in another way, as far as there is any."""
+    return [
+        Figure(
+            word=f"{status.label.lower()} today",
+            value=count_text(counts[status]),
+            url=_history(account, status, is_today=True),
+            status=status,
+        )
+        for status in OTHER_ENDS
+        if counts.get(status)
+    ]
+
+
 def _history(account: Account, *statuses: str, is_today: bool = False) -> str:
     query = [("account", str(account.pk)), *(("status", str(s)) for s in statuses)]
     if is_today:
@@ -144,6 +164,12 @@ def _trouble(account: Account) -> tuple[str, str]:
     """What is wrong with the account, and what it means; empty where all is well."""
     if not account.is_active:
         return "Switched off by an administrator.", "Nothing is asked or started here."
+    if account.is_secret_lost:
+        return (
+            "Its stored secret cannot be read: a key is missing in MCDASH_FIELD_KEYS.",
+            "Nothing can be started or followed until the operator puts the key back "
+            "or an administrator enters the secret again.",
+        )
     if account.credentials_refused_at:
         return (
             f"Credentials refused {_since(account.credentials_refused_at)}.",

@@ -16,9 +16,12 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 from imports.forms import StartSeveralForm
 from imports.models import Account, ImportDefinition, ImportRun, RunStatus, User
 from imports.tasks import wake_worker
+from imports.templatetags.texts import spoken
 from imports.usecases.start_imports import MOST_AT_ONCE, StartOutcome, start_imports
 
 from .access import SignedInRequest, require_start, signed_in
+from .audit import address_of
+from .confirming import is_large, wanted_for
 from .effects import Effect, effect
 from .facts import with_destination
 
@@ -34,6 +37,10 @@ CHANGED = (
     "{names} changed in Marketing Cloud while you were looking. Nothing was started. "
     "Look again, then start."
 )
+NOT_TYPED = (
+    "What was typed below is not what is asked for, so nothing was started. Type it as "
+    "it is written, or cancel."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +50,7 @@ class Item:
     definition: ImportDefinition
     effect: Effect
     why_not: str
+    is_large: bool
 
 
 @signed_in
@@ -61,6 +69,8 @@ def definition_start_several(request: SignedInRequest) -> HttpResponse:
     changed = _changed(request.user, chosen, seen, batch)
     if changed or not 0 < len(chosen) <= MOST_AT_ONCE:
         return _ask(request, chosen, changed)
+    if not _is_confirmed(request, chosen, batch):
+        return _ask(request, chosen, problem=NOT_TYPED, batch=batch)
     return _start(request, chosen, batch)
 
 
@@ -94,32 +104,56 @@ def _changed(
     user: User, chosen: list[ImportDefinition], seen: dict[int, str], batch: UUID
 ) -> list[ImportDefinition]:
     """What is not as the person saw it, unless this very press started it before."""
-    started = ImportRun.objects.filter(batch=batch, started_by=user)
-    known = set(started.values_list("definition", flat=True))
+    known = _started_before(user, batch)
     return [one for one in chosen if one.pk not in known and one.digest != seen[one.pk]]
+
+
+def _started_before(user: User, batch: UUID) -> set[int | None]:
+    """The definitions that an earlier arrival of the same press started."""
+    started = ImportRun.objects.filter(batch=batch, started_by=user)
+    return set(started.values_list("definition", flat=True))
+
+
+def _is_confirmed(
+    request: SignedInRequest, chosen: list[ImportDefinition], batch: UUID
+) -> bool:
+    """Whether what the large Overwrites among them ask for was typed."""
+    known = _started_before(request.user, batch)
+    items = _items([one for one in chosen if one.pk not in known])
+    large = [one.definition for one in items if one.is_large and not one.why_not]
+    wanted = wanted_for(large)
+    return wanted is None or wanted.is_typed_in(request.POST.get("confirm_name", ""))
 
 
 def _ask(
     request: SignedInRequest,
     chosen: list[ImportDefinition],
     changed: list[ImportDefinition] | None = None,
+    *,
+    problem: str = "",
+    batch: UUID | None = None,
 ) -> HttpResponse:
-    """The question, with a fresh press of the button."""
+    """The question, with a fresh press of the button unless `batch` is given."""
     if not chosen:
         return _refuse(request, NOTHING_CHOSEN)
     if len(chosen) > MOST_AT_ONCE:
         return _refuse(request, TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE))
     items = _items(chosen)
     ready = [item for item in items if not item.why_not]
-    names = ", ".join(f"“{one.shown_name[:80]}”" for one in changed or ())
+    names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed or ())
+    large = [item for item in ready if item.is_large]
+    typed = request.POST.get("confirm_name", "")
     context = {
-        "ready": ready,
+        "ready": sorted(ready, key=lambda item: not item.is_large),
+        "large": large,
+        "wanted": wanted_for([item.definition for item in large], typed),
         "replacing": [item for item in ready if item.effect.is_careful],
         "held_up": [item for item in items if item.why_not],
-        "form": StartSeveralForm.fresh(item.definition for item in ready),
-        "problem": CHANGED.format(names=names) if changed else "",
+        "form": StartSeveralForm.fresh((item.definition for item in ready), batch),
+        "problem": CHANGED.format(names=names) if changed else problem,
     }
-    return _show(request, "start_several", context, 409 if changed else 200)
+    status = 409 if changed else 422 if problem else 200
+    return _show(request, "start_several", context, status)
 
 
 def _items(chosen: list[ImportDefinition]) -> list[Item]:
@@ -139,6 +173,7 @@ def _items(chosen: list[ImportDefinition]) -> list[Item]:
             definition=one,
             effect=effect(one, runs.get(last_of[one.pk])),
             why_not=_why_not(one, active.get(one.pk)),
+            is_large=is_large(one, runs.get(last_of[one.pk])),
         )
         for one in chosen
     ]
@@ -161,7 +196,12 @@ def _why_not(definition: ImportDefinition, active: ImportRun | None) -> str:
 def _start(
     request: SignedInRequest, chosen: list[ImportDefinition], batch: UUID
 ) -> HttpResponse:
-    outcomes = start_imports(definitions=chosen, started_by=request.user, batch=batch)
+    outcomes = start_imports(
+        definitions=chosen,
+        started_by=request.user,
+        batch=batch,
+        ip=address_of(request),
+    )
     runs = [outcome.run for outcome in outcomes if outcome.run]
     for run in {run.account_id: run for run in runs}.values():
         wake_worker(run)

@@ -1,269 +1,393 @@
-"""How a run stands in plain words: what is known, and what to do next.
+"""Why a run stands as it does: the table that pages explain runs from.
 
-The two are never mixed. The API gives no row-level reasons, no file name and no
-user, so what to do next says where else to look, the likeliest first.
+A row says when it applies, what is known then, and what a person should check, the
+likeliest first. The two are never mixed. The first row that fits is taken
+(`advice.py`); this module holds the rows of starts, `endings.py` those of ends.
+
+The API gives no row-level reasons, no file name and no user, so what to check says
+where else to look. A sentence with a {name} whose value is not known is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from imports.models import ErrorKind, ImportRun, RunStatus
-
-from .effects import error_mail, fact, max_file_age, tolerates_errors
-
-NOT_STARTED = {
-    ErrorKind.CREDENTIALS_REFUSED: "Marketing Cloud refused the credentials.",
-    ErrorKind.REFUSED: "Marketing Cloud refused the start.",
-    ErrorKind.UNAVAILABLE: "Marketing Cloud was not reached; nothing was sent.",
-    ErrorKind.EXPIRED: "It waited too long in the queue; nothing was sent.",
-    ErrorKind.HELD_UP: "The worker was held up; nothing was sent.",
-    ErrorKind.PAUSED: "Starts are paused in this account; nothing was sent.",
-    ErrorKind.NOT_ANSWERING: "The account does not answer; nothing was sent.",
-    ErrorKind.STOPPED: "The worker was stopped before it was sent.",
-    ErrorKind.NO_TRACE: "No trace of it was found in Marketing Cloud.",
-}
-AGAIN = "Start it again: nothing was loaded by this run."
-NEXT_WHEN_NOT_STARTED = {
-    ErrorKind.CREDENTIALS_REFUSED: (
-        "Ask an administrator to correct the account's credentials and to press "
-        "“Test connection”.",
-        "Then start it again.",
-    ),
-    ErrorKind.REFUSED: (
-        "Read Marketing Cloud's words above: they name what it did not like.",
-        "Look at the definition in Marketing Cloud: it may have been changed, or "
-        "deleted, or the API user may lack the right to start it.",
-        AGAIN,
-    ),
-    ErrorKind.UNAVAILABLE: (
-        "See under Accounts whether the account answers by now.",
-        AGAIN,
-    ),
-    ErrorKind.EXPIRED: (
-        "Ask the operator of this server whether the worker runs.",
-        "If the import is still wanted, start it again.",
-    ),
-    ErrorKind.PAUSED: (
-        "Ask an administrator when starts are allowed again in this account.",
-        "Then start it again.",
-    ),
-    ErrorKind.NOT_ANSWERING: (
-        "Wait until the account answers; Accounts shows when.",
-        AGAIN,
-    ),
-    ErrorKind.NO_TRACE: (
-        "Look in Automation Studio's activity, if you must be certain.",
-        "Then start it again. If a trace turns up late, this run takes it.",
-    ),
-}
+from imports.models import ErrorKind, RunStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Advice:
-    """What is known about a run, and what to do next, the likeliest first."""
+class Cause:
+    """A row of the table. It applies where all that it names fits; of `codes` and
+    `words` one is enough.
 
-    title: str
-    known: str = ""
-    words: str = ""
-    steps: tuple[str, ...] = field(default=())
+    `codes` are Marketing Cloud's, `words` are looked for in the run's message, in
+    small letters, `traits` are what counts and definition tell. `says_words`: the one
+    line of the dashboard ends with Marketing Cloud's own words, where there are any.
+    """
 
-
-def cause(run: ImportRun, *, candidates: int = 0) -> str:
-    """What is known about how the run stands, in a sentence or two."""
-    match run.status:
-        case RunStatus.FAILED:
-            return _failed(run)
-        case RunStatus.COMPLETED_WITH_ERRORS:
-            return _with_errors(run)
-        case RunStatus.NOT_STARTED:
-            known = NOT_STARTED.get(ErrorKind(run.error_kind), "Nothing ran.")
-            words = f" “{run.message}”" if run.error_kind == ErrorKind.REFUSED else ""
-            return known + words
-        case RunStatus.UNKNOWN if candidates > 1:
-            return (
-                "The start was sent and no answer came. "
-                f"{candidates} runs in Marketing Cloud could be it."
-            )
-        case RunStatus.UNKNOWN:
-            return "The start was sent and no readable answer came. It may be running."
-        case RunStatus.LOST:
-            phase = f"; the last phase was {run.phase}" if run.phase else ""
-            return f"No final result in 24 hours{phase}."
-    return ""
+    name: str
+    status: RunStatus
+    kind: ErrorKind | None = None
+    codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    headline: str
+    known: tuple[str, ...] = ()
+    check: tuple[str, ...]
+    says_words: bool = False
 
 
-def _failed(run: ImportRun) -> str:
-    if run.total_rows is None:
-        return "Marketing Cloud ended it in Error and counted no rows."
-    return f"Marketing Cloud ended it in Error after {run.total_rows:,} rows."
-
-
-def _with_errors(run: ImportRun) -> str:
-    errors = run.errors or 0
-    if not run.total_rows:
-        return f"{errors:,} rows were refused. The rest is loaded."
-    share = 100 * errors / run.total_rows
-    if errors >= run.total_rows:
-        return f"All {run.total_rows:,} rows were refused."
-    return (
-        f"{errors:,} of {run.total_rows:,} rows were refused, {share:.1f} %. "
-        "The rest is loaded."
+def refused(name: str, headline: str, *check: str, **match: tuple[str, ...]) -> Cause:
+    """A start that Marketing Cloud answered with a refusal."""
+    return Cause(
+        name=name,
+        status=RunStatus.NOT_STARTED,
+        kind=ErrorKind.REFUSED,
+        headline=headline,
+        known=("{message}", NOTHING_RAN),
+        check=(*check, AGAIN),
+        says_words=True,
+        **match,
     )
 
 
-def advice(run: ImportRun, *, candidates: int = 0) -> Advice | None:
-    """What the run's page says about it; None where there is nothing to explain."""
-    match run.status:
-        case RunStatus.FAILED:
-            return _advise_failed(run)
-        case RunStatus.COMPLETED_WITH_ERRORS:
-            return _advise_with_errors(run)
-        case RunStatus.COMPLETED if run.total_rows == 0:
-            return _advise_empty(run)
-        case RunStatus.NOT_STARTED:
-            return _advise_not_started(run)
-        case RunStatus.UNKNOWN:
-            return _advise_unknown(run, candidates)
-        case RunStatus.LOST:
-            return _advise_lost(run)
-    return None
+def unsent(
+    name: str, kind: ErrorKind, headline: str, *check: str, words: tuple[str, ...] = ()
+) -> Cause:
+    """A start that was given up before anything was sent."""
+    return Cause(
+        name=name,
+        status=RunStatus.NOT_STARTED,
+        kind=kind,
+        words=words,
+        headline=headline,
+        known=("{message}", NOTHING_SENT),
+        check=check,
+    )
 
 
-def _advise_failed(run: ImportRun) -> Advice:
-    return Advice(
-        title=_failed(run),
-        known="The API does not say why, which file it took, or which row it "
-        "stopped at.",
-        steps=(
-            *_mail(run),
-            _look_for_the_file(run),
-            "Compare the file's columns, delimiter and date format with the "
-            "definition's.",
-            "Correct what was wrong and start it again.",
+def unknown(
+    name: str,
+    headline: str,
+    *check: str,
+    kind: ErrorKind | None = None,
+    known: tuple[str, ...] = (),
+    words: tuple[str, ...] = (),
+    traits: tuple[str, ...] = (),
+) -> Cause:
+    """A start that was sent and got no readable answer."""
+    return Cause(
+        name=name,
+        status=RunStatus.UNKNOWN,
+        kind=kind,
+        words=words,
+        traits=traits,
+        headline=headline,
+        known=("{message}", *known, NEVER_AGAIN, "{last_look}"),
+        check=check,
+    )
+
+
+NOTHING_RAN = "Nothing ran in Marketing Cloud: no row was loaded or replaced."
+NOTHING_SENT = "Nothing was sent to Marketing Cloud: no row was loaded or replaced."
+NEVER_AGAIN = (
+    "It is never sent a second time, and its definition cannot be started here until "
+    "this is settled."
+)
+AGAIN = "Then start it again."
+WAIT = (
+    "Wait: mcdash looks for it in Marketing Cloud and settles it by itself, at the "
+    "earliest at {settles_at}."
+)
+STILL = "mcdash goes on looking, and settles it once Marketing Cloud answers.{overdue}"
+SEE_THERE = (
+    "Look in Marketing Cloud whether it runs or ran: in Automation Studio’s activity "
+    "and in what it loads into."
+)
+SAY_SO = (
+    "Once you have looked there and it did not start, press “It did not start…” above."
+    "{may_say}"
+)
+DEFINITION_THERE = (
+    "Open the definition in Marketing Cloud: was it deleted, or moved to another "
+    "business unit?"
+)
+ASK_FOR_CREDENTIALS = (
+    "Ask an administrator to correct the account’s credentials and to press “Test "
+    "connection”."
+)
+K = ErrorKind
+# Causes that somebody must put right before another start can do any better.
+MEND_FIRST = frozenset(
+    {
+        *("credentials", "not_found", "permission", "wrong_kind", "not_valid"),
+        *("wrong_address", "wrong_mid", "secret_unreadable", "address_refused"),
+        *("no_rows", "all_rows_refused", "failed_all_rows"),
+    }
+)
+
+STARTS = (
+    Cause(
+        name="credentials",
+        status=RunStatus.NOT_STARTED,
+        kind=K.CREDENTIALS_REFUSED,
+        headline="Marketing Cloud refused the account’s credentials.",
+        known=("{message}", NOTHING_RAN, "Until then no import of it can be started."),
+        check=(
+            ASK_FOR_CREDENTIALS,
+            "In Marketing Cloud: is the package still installed and enabled, or the "
+            "API user active and its password not expired?",
+            AGAIN,
         ),
-    )
-
-
-def _look_for_the_file(run: ImportRun) -> str:
-    pattern = run.definition.file_spec if run.definition else ""
-    named = f" that fits {pattern}" if pattern else ""
-    age = max_file_age(run)
-    limit = f", not older than {age} hours" if age else ""
-    return (
-        f"Look on Enhanced FTP whether a file{named} is there{limit}: a missing, "
-        "late or empty file is the usual reason."
-    )
-
-
-def _mail(run: ImportRun) -> tuple[str, ...]:
-    """Where Marketing Cloud itself tells more than the API."""
-    address = error_mail(run)
-    if not address:
-        return ()
-    return (f"Read the mail that Marketing Cloud sends to {address} when it ends.",)
-
-
-def _advise_with_errors(run: ImportRun) -> Advice:
-    all_refused = bool(run.total_rows) and (run.errors or 0) >= (run.total_rows or 0)
-    errors = run.errors or 0
-    title = (
-        f"All {run.total_rows:,} rows were refused."
-        if all_refused
-        else f"{errors:,} rows were refused. The rest is loaded."
-    )
-    likely = (
-        "All rows at once point to the columns, the delimiter or the date format of "
-        "the file, not to single values."
-        if all_refused
-        else "Compare the file with the last good one: a date in another format, a "
-        "value too long for its field, an empty key."
-    )
-    return Advice(
-        title=title,
-        known=_tolerance(run) + "The API does not say which rows, or why.",
-        steps=(
-            *_mail(run),
-            "Look on Enhanced FTP for the error file of this import.",
-            likely,
-            _correct_and_repeat(run),
+    ),
+    refused(
+        "not_found",
+        "Marketing Cloud does not know the definition.",
+        DEFINITION_THERE,
+        "Press “Sync now” under Definitions, so that mcdash knows what is there.",
+        codes=("43000", "43010"),
+        words=("not found", "neither a customer key", "not specified"),
+    ),
+    refused(
+        "permission",
+        "Marketing Cloud says that a permission is missing.",
+        "Ask an administrator whether the package or API user may run imports, in "
+        "this business unit.",
+        "Was a right or a business unit taken from it lately?",
+        codes=("4", "11"),
+        words=("permission", "not authorized", "no access to"),
+    ),
+    refused(
+        "maintenance",
+        "Marketing Cloud is in maintenance.",
+        "See Salesforce’s Trust page for your stack, and wait until it is over.",
+        codes=("9",),
+        words=("maintenance",),
+    ),
+    refused(
+        "throttled",
+        "Marketing Cloud had too many requests.",
+        "Wait some minutes: the limit is for all that uses this business unit’s API.",
+        "Is something else asking very often: another tool, or many starts at once?",
+        codes=("50100", "50200"),
+        words=("http 429", "throttl", "rate limit", "too many", "temporarily blocked"),
+    ),
+    refused(
+        "busy",
+        "Marketing Cloud says that it is under way already.",
+        "See under Running now, and in Automation Studio, what runs of it.",
+        "Wait for its end.",
+        words=("already running", "already in progress", "is in progress", "is busy"),
+    ),
+    refused(
+        "not_processed",
+        "Marketing Cloud could not take it just now.",
+        "Wait some minutes: it says itself that nothing was done.",
+        words=("not processed", "database problems"),
+    ),
+    refused(
+        "wrong_kind",
+        "Marketing Cloud cannot start this kind of definition.",
+        "Open it in Marketing Cloud: can it be started there by hand?",
+        codes=("5", "8", "43020"),
+        words=("object not supported", "cannot perform"),
+    ),
+    refused(
+        "not_valid",
+        "Marketing Cloud refused the definition as it is.",
+        "Its words name what is wrong: a file location, a field or what it loads into "
+        "may be gone.",
+        "Open the definition in Marketing Cloud and save it: it then checks it again.",
+        codes=("43030", "43040", "43050", "43060"),
+        words=("validation",),
+    ),
+    refused(
+        "wrong_address",
+        "The account’s address leads elsewhere.",
+        "Ask an administrator to check the account’s addresses: are they the tenant’s?",
+        words=("another address",),
+    ),
+    refused(
+        "wrong_mid",
+        "The account’s MID is not a number.",
+        "Ask an administrator to correct the account’s MID.",
+        words=("mid is not",),
+    ),
+    refused(
+        "refused",
+        "Marketing Cloud refused the start.",
+        "Read its words: they name what it did not like.",
+        "Open the definition in Marketing Cloud: was it changed or deleted?",
+        "May the package or API user start it?",
+    ),
+    unsent(
+        "secret_unreadable",
+        K.UNAVAILABLE,
+        "The account’s stored secret cannot be read.",
+        "Ask the operator of this server to put the missing key back into "
+        "MCDASH_FIELD_KEYS.",
+        "Or ask an administrator to enter the account’s secret again.",
+        AGAIN,
+        words=("stored secret",),
+    ),
+    unsent(
+        "address_refused",
+        K.UNAVAILABLE,
+        "The account’s address may not be called.",
+        "Ask an administrator to check the account’s addresses, and the operator which "
+        "hosts MCDASH_ENDPOINT_HOSTS allows.",
+        AGAIN,
+        words=("mcdash_endpoint_hosts", "is not an address", "must start with http"),
+    ),
+    unsent(
+        "no_token",
+        K.UNAVAILABLE,
+        "Marketing Cloud gave no access token.",
+        "See under Accounts whether the account answers by now.",
+        "Is the account’s authentication address right? An administrator knows.",
+        AGAIN,
+        words=("no access token", "asking for a token"),
+    ),
+    unsent(
+        "account_busy",
+        K.UNAVAILABLE,
+        "The account was busy with other calls.",
+        "Wait some minutes: an account is asked two things at a time.",
+        AGAIN,
+        words=("busy with other calls",),
+    ),
+    unsent(
+        "unreachable",
+        K.UNAVAILABLE,
+        "Marketing Cloud was not reached.",
+        "See under Accounts whether the account answers by now.",
+        "Do other accounts answer? If none does, this server’s network is the likely "
+        "cause: tell its operator.",
+        AGAIN,
+    ),
+    unsent(
+        "expired",
+        K.EXPIRED,
+        "It waited too long in the queue.",
+        "Ask the operator of this server whether the worker runs.",
+        "If the import is still wanted, start it again.",
+    ),
+    unsent(
+        "held_up",
+        K.HELD_UP,
+        "The worker stood still just before it was sent.",
+        "Ask the operator whether the server was suspended or overloaded.",
+        AGAIN,
+    ),
+    unsent(
+        "stopped",
+        K.STOPPED,
+        "The worker was stopped before it was sent.",
+        "See whether a worker runs again: a banner tells where none does.",
+        AGAIN,
+    ),
+    unsent(
+        "switched_off",
+        K.PAUSED,
+        "The account is switched off.",
+        "Ask an administrator whether the account is used again.",
+        words=("switched off",),
+    ),
+    unsent(
+        "paused",
+        K.PAUSED,
+        "Starts are paused in this account.",
+        "Ask an administrator why, and when starts are allowed again.",
+        AGAIN,
+    ),
+    unsent(
+        "not_answering",
+        K.NOT_ANSWERING,
+        "The account does not answer.",
+        "Wait until it does: Accounts shows when.",
+        AGAIN,
+    ),
+    Cause(
+        name="declared",
+        status=RunStatus.NOT_STARTED,
+        kind=K.NO_TRACE,
+        words=("said that it did not start",),
+        headline="A person looked for it and said that it did not start.",
+        known=("{message}", "{late_result}"),
+        check=("If the import is still wanted, start it again.",),
+    ),
+    Cause(
+        name="no_trace",
+        status=RunStatus.NOT_STARTED,
+        kind=K.NO_TRACE,
+        headline="No trace of it was found in Marketing Cloud.",
+        known=("{message}", "{late_result}"),
+        check=(
+            "If you must be certain, look in Automation Studio’s activity.",
+            "Then start it again.",
         ),
-    )
-
-
-def _tolerance(run: ImportRun) -> str:
-    if run.definition is not None and tolerates_errors(run.definition):
-        return (
-            "The import ran to its end. It tolerates row errors, so Marketing Cloud "
-            "left out what it could not accept. "
-        )
-    return "Marketing Cloud left out the rows that it could not accept. "
-
-
-def _correct_and_repeat(run: ImportRun) -> str:
-    kind = fact(run, "UpdateType").casefold()
-    if kind == "overwrite":
-        return "Correct the file and start it again: it replaces all rows."
-    if kind == "addandupdate":
-        return (
-            "Correct the file and start it again. Rows already loaded are updated, "
-            "not doubled."
-        )
-    return "Correct the file and start it again."
-
-
-def _advise_empty(run: ImportRun) -> Advice:
-    return Advice(
-        title="It loaded no rows.",
-        known="Marketing Cloud ended it without an error and counted 0 rows.",
-        steps=(
-            _look_for_the_file(run),
-            "See whether the file has anything below its header line.",
+    ),
+    Cause(
+        name="not_started",
+        status=RunStatus.NOT_STARTED,
+        headline="It was not started.",
+        known=("{message}",),
+        check=(SEE_THERE, AGAIN),
+    ),
+    unknown(
+        "several_candidates",
+        "The start got no answer. {candidates} runs in Marketing Cloud could be it.",
+        "Press “Choose the run…” above: compare when each began with when this one was "
+        "sent, {sent_at}.",
+        "If none of them is it, say so there: mcdash then goes on looking.",
+        traits=("several",),
+    ),
+    unknown(
+        "keyless",
+        "The start was sent and no readable answer came. It may be running.",
+        SEE_THERE,
+        "From {settles_at} on you may say here that it did not start.",
+        SAY_SO,
+        known=(
+            "mcdash cannot look for it by itself: its definition has no customer key, "
+            "by which results are found.",
         ),
-    )
-
-
-def _advise_not_started(run: ImportRun) -> Advice:
-    kind = ErrorKind(run.error_kind)
-    title = NOT_STARTED.get(kind, "Nothing ran.")
-    return Advice(
-        title=title,
-        known="Nothing ran in Marketing Cloud, so nothing was loaded or replaced."
-        if kind != ErrorKind.NO_TRACE
-        else run.message,
-        words=run.message if kind == ErrorKind.REFUSED else "",
-        steps=NEXT_WHEN_NOT_STARTED.get(kind, (AGAIN,)),
-    )
-
-
-def _advise_unknown(run: ImportRun, candidates: int) -> Advice:
-    steps = (
-        (
-            f"Choose which of the {candidates} runs it is: compare when they began "
-            "with when this one was sent.",
-        )
-        if candidates > 1
-        else (
-            "Wait: mcdash looks for it in Marketing Cloud and settles it by itself.",
-            "Look in Automation Studio's activity, if you cannot wait.",
-        )
-    )
-    return Advice(
-        title=cause(run, candidates=candidates),
-        known=f"{run.message} It is never sent a second time, and the definition "
-        "cannot be started here until this is settled.".lstrip(),
-        steps=steps,
-    )
-
-
-def _advise_lost(run: ImportRun) -> Advice:
-    return Advice(
-        title=cause(run),
-        known="Marketing Cloud accepted it and never gave a final phase, so nobody "
-        "knows how it ended.",
-        steps=(
-            *_mail(run),
-            "Look in Automation Studio's activity for its end.",
-            "Check again: mcdash then asks Marketing Cloud for it once more.",
-        ),
-    )
+        traits=("keyless",),
+    ),
+    unknown(
+        "worker_vanished",
+        "The worker vanished while it sent the start. It may be running.",
+        WAIT,
+        STILL,
+        SEE_THERE,
+        SAY_SO,
+        kind=K.LEASE_OVER,
+    ),
+    unknown(
+        "timeout",
+        "The start was sent and Marketing Cloud did not answer in time.",
+        WAIT,
+        STILL,
+        SEE_THERE,
+        SAY_SO,
+        words=("in time", "did not finish its answer"),
+    ),
+    unknown(
+        "outage",
+        "The start was sent and Marketing Cloud reported an error of its own.",
+        WAIT,
+        STILL,
+        "See Salesforce’s Trust page for your stack: is there an outage?",
+        SEE_THERE,
+        SAY_SO,
+        words=("error of its own", "http 5"),
+    ),
+    unknown(
+        "no_answer",
+        "The start was sent and no readable answer came. It may be running.",
+        WAIT,
+        STILL,
+        SEE_THERE,
+        SAY_SO,
+    ),
+)

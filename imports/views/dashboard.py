@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +15,9 @@ from django.utils import timezone
 from imports.models import (
     ACTIVE,
     ENDED,
+    FINISHED,
     Account,
+    ImportDefinition,
     ImportRun,
     RunQuerySet,
     RunStatus,
@@ -24,8 +27,10 @@ from imports.models import (
 from imports.templatetags.numbers import count_text, share_text
 
 from .access import SignedInRequest, signed_in
+from .favourites import favourites
 from .live import answer, is_unchanged, live, nothing_changed, page_version
-from .needs import MOST_SHOWN, clock_text, needs
+from .moments import clock_text
+from .needs import MOST_SHOWN, needs
 from .timeline import zone_name
 
 MOST_ACTIVE = 50
@@ -57,11 +62,12 @@ def _context(user: User) -> dict[str, Any]:
         "cards": cards(figures),
         "active": active,
         "active_count": figures["running"],
-        "ended": list(ended_since(runs, today).latest_first()[:MOST_ENDED]),
+        "ended": list(runs.ended_since(today).latest_first()[:MOST_ENDED]),
         "ended_count": figures["ended"],
         "ended_url": _list_url(*sorted(ENDED), today=True),
         "active_url": _list_url(*sorted(ACTIVE)),
         "accounts": [(account, how_it_fares(account)) for account in accounts],
+        "favourites": favourites(user),
         "last_contact_at": _newest(accounts),
         "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
@@ -72,12 +78,6 @@ def _context(user: User) -> dict[str, Any]:
 def start_of_today() -> datetime:
     """Midnight in the reader's zone."""
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def ended_since(runs: RunQuerySet, moment: datetime) -> RunQuerySet:
-    """Runs that ended after `moment`, by Marketing Cloud's word or else by ours."""
-    ours = Q(finished_at=None, settled_at__gte=moment)
-    return runs.filter(Q(finished_at__gte=moment) | ours, status__in=ENDED)
 
 
 def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
         name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
     }
     ended = (
-        ended_since(runs, today)
+        runs.ended_since(today)
         .order_by()
         .aggregate(
             **counts,
@@ -135,14 +135,19 @@ def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
             RunStatus.FAILED,
             _errors(figures["errors_of_failed"]),
         ),
-        _card("Rows imported", figures["loaded"], "today", "", _list_url(today=True)),
+        _card("Rows imported", figures["loaded"], "today", "", _finished_today()),
         {
             "label": "Row errors",
             "figure": share_text(errors, total),
             "hint": of_total,
-            "url": _list_url(RunStatus.COMPLETED_WITH_ERRORS, today=True),
+            "url": _finished_today(),
         },
     ]
+
+
+def _finished_today() -> str:
+    """What Marketing Cloud ran to an end: only that has rows."""
+    return _list_url(*sorted(FINISHED), today=True)
 
 
 def _card(
@@ -178,15 +183,10 @@ def _list_url(*statuses: str, today: bool = False) -> str:
 
 def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
-    return (
-        Account.objects.visible_to(user)
-        .annotate(
-            definition_count=Count(
-                "definitions", filter=Q(definitions__not_seen_since=None)
-            )
-        )
-        .order_by("name")
-    )
+    accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
+    seen = ImportDefinition.objects.filter(account=OuterRef("pk"), not_seen_since=None)
+    count = seen.order_by().values("account").annotate(n=Count("pk")).values("n")
+    return accounts.annotate(definition_count=Coalesce(Subquery(count), 0))
 
 
 def how_it_fares(account: Account) -> dict[str, Any]:
@@ -202,6 +202,8 @@ def how_it_fares(account: Account) -> dict[str, Any]:
 def _trouble(account: Account) -> str:
     if not account.is_active:
         return "switched off"
+    if account.is_secret_lost:
+        return "stored secret cannot be read"
     if account.credentials_refused_at:
         return "credentials refused"
     if account.is_not_answering:

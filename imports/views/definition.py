@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from django.db.models import Exists
@@ -21,10 +22,23 @@ from imports.models import (
     User,
     Worker,
 )
-from imports.templatetags.numbers import count_text, duration_text, share_text
+from imports.templatetags.charts import MOST as CHARTED
+from imports.templatetags.charts import history_chart
+from imports.templatetags.numbers import duration_text, share_text
+from imports.templatetags.strips import strip_svg
+from imports.templatetags.texts import spoken
 
-from .access import SignedInRequest, may_start, signed_in
-from .facts import bars_of, changes, definition_in_words, destination_of, facts_of
+from .access import SignedInRequest, may_start, signed_in, visible_definition
+from .effects import source_of
+from .facts import (
+    HOW,
+    Destination,
+    bars_of,
+    changes,
+    destination_of,
+    facts_of,
+    tolerates_errors,
+)
 from .live import (
     WORKER_SILENT_AFTER,
     PageVersion,
@@ -36,6 +50,7 @@ from .live import (
 
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
+HABIT = 5
 GOOD = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 
 
@@ -57,12 +72,18 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
     context["live"] = live(
         request,
         version,
-        title=f"{shown.shown_name[:80]} · mcdash",
+        title=f"{spoken(shown.shown_name)} · mcdash",
         is_moving=context["active"] is not None or _looks_active(shown),
     )
     return answer(
         request, "imports/definition.html", "imports/_definition_parts.html", context
     )
+
+
+@signed_in
+def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The strip as bars, each with its words: what a list shows a picture of."""
+    return HttpResponse(strip_svg(bars_of(visible_definition(request.user, pk))))
 
 
 def _looks_active(shown: ImportDefinition) -> bool:
@@ -92,22 +113,43 @@ def _definition_and_version(
 
 def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
     runs = shown.runs.select_related("account", "definition").latest_first()
-    latest = list(runs[:RUNS_SHOWN])
+    latest = list(runs[:CHARTED])
     may = may_start(user, shown) and shown.not_seen_since is None
     return {
         "definition": shown,
-        "in_words": definition_in_words(shown),
-        "destination": destination_of(shown),
+        "words": words_of(shown, destination := destination_of(shown)),
+        "destination": destination,
         "facts": facts_of(shown),
         "versions": _versions(shown),
-        "runs": latest,
-        "bars": bars_of(shown),
-        "usual": usual(latest),
+        "runs": latest[:RUNS_SHOWN],
+        "older": latest[RUNS_SHOWN:],
+        "chart": history_chart(latest[::-1]),
+        "normal": normal(latest),
         "active": runs.active().first(),
         "may_start": may,
         "why_not": shown.account.why_not_startable if may else "",
         "is_favourite": getattr(shown, "is_favourite", False),
     }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """What a definition does, for its sentences; empty or None where not known."""
+
+    source: str
+    destination: Destination
+    how: str
+    tolerates_errors: bool | None
+
+
+def words_of(shown: ImportDefinition, destination: Destination) -> Words:
+    _, how = HOW.get(shown.update_type.casefold(), ("", ""))
+    return Words(
+        source=source_of(shown),
+        destination=destination,
+        how=how,
+        tolerates_errors=tolerates_errors(shown),
+    )
 
 
 def _versions(shown: ImportDefinition) -> list[VersionNote]:
@@ -122,30 +164,31 @@ def _versions(shown: ImportDefinition) -> list[VersionNote]:
     return notes
 
 
-def usual(runs: list[ImportRun]) -> list[tuple[str, str]]:
-    """What the good ones among `runs` counted and took, from the least to the most.
+def normal(runs: list[ImportRun]) -> str:
+    """What the good ones among `runs` usually count and take: their medians.
 
-    Empty for fewer than three: two runs are no habit.
+    Empty for fewer than five: some runs are no habit.
     """
     good = [run for run in runs if run.status in GOOD]
-    if len(good) < 3:
-        return []
+    if len(good) < HABIT:
+        return ""
     now = timezone.now()
-    took = [duration_text(d) for d in sorted(run.elapsed(now) for run in good)]
-    rows = [
-        count_text(n)
-        for n in sorted(r.total_rows for r in good if r.total_rows is not None)
-    ]
-    shares = sorted(
-        (run.errors / run.total_rows, share_text(run.errors, run.total_rows))
+    took = duration_text(median(run.elapsed(now).total_seconds() for run in good))
+    rows = [run.total_rows for run in good if run.total_rows is not None]
+    loads = f"loads {round(median(rows)):,} rows in {took}" if rows else f"takes {took}"
+    of = f"the middle of its last {len(good)} good runs"
+    return f"Usually it {loads}{_refused(good)}: {of}."
+
+
+def _refused(good: list[ImportRun]) -> str:
+    shares = [
+        run.errors / run.total_rows
         for run in good
         if run.errors is not None and run.total_rows
-    )
-    errors = [text for _, text in shares]
-    parts = (("Rows", rows), ("Row errors", errors), ("Took", took))
-    return [(word, _span(values)) for word, values in parts if values]
-
-
-def _span(ordered: list[str]) -> str:
-    least, most = ordered[0], ordered[-1]
-    return least if least == most else f"{least} to {most}"
+    ]
+    if not shares:
+        return ""
+    usual = median(shares)
+    if not usual:
+        return ", with no row refused"
+    return f", with {share_text(max(1, round(usual * 1e6)), 10**6)} of them refused"

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Min, Q
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 from django_htmx.http import replace_url, trigger_client_event
 
 from imports.filters import DefinitionFilter, DefinitionSort, with_favourites
-from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
+from imports.models import (
+    Account,
+    DefinitionQuerySet,
+    Favourite,
+    ImportDefinition,
+    ImportRun,
+    User,
+)
 
 from .access import SignedInRequest, signed_in, visible_definition
-from .facets import address, facets
+from .facets import Cells, address, facets
 from .facts import (
     Destination,
     bars_of,
@@ -27,13 +34,18 @@ from .facts import (
     with_destination,
 )
 from .live import answer, is_unchanged, live, news, nothing_changed, page_version
+from .syncing import syncing
+from .ways_back import way_back
 
 PER_PAGE = 50
+NEW_FOR = timedelta(days=7)
+KEPT = ("account", "status", "update", "kind", "show")
 WRONG = {
     "q": "A search has at most 200 characters.",
     "account": "There is no such account among yours.",
     "status": "There is no such status.",
     "update": "There is no such update type.",
+    "kind": "There is no such kind of destination.",
     "show": "There is no such filter.",
     "sort": "There is no such order.",
 }
@@ -48,6 +60,7 @@ class DefinitionRow:
     update_word: str
     bars: list[dict[str, Any]]
     is_favourite: bool
+    is_new: bool
     may_start: bool
     active: int | None
 
@@ -62,7 +75,8 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any(row.active for row in context["rows"]),
+        is_moving=any(row.active for row in context["rows"])
+        or context["syncing"].is_moving,
     )
     if request.htmx and request.htmx.target == "results":
         return _found(request, context)
@@ -90,13 +104,13 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     found = DefinitionFilter(
         wanted, with_favourites(visible, request.user), request=request
     )
-    is_valid = found.is_valid()
-    kept = {name: wanted.get(name) for name in ("account", "status", "update", "show")}
-    page = _page(found.qs if is_valid else found.queryset.none(), wanted)
+    cells = Cells(found) if found.is_valid() else None
+    kept = {name: wanted.get(name) for name in KEPT}
+    page = _page(found.qs if cells else found.queryset.none(), wanted, cells)
     return {
         "wanted": wanted,
         "wrong": [WRONG[name] for name in found.errors],
-        "groups": facets(found) if is_valid else [],
+        "groups": facets(cells) if cells else [],
         "sorts": DefinitionSort.choices,
         "kept": kept,
         "chosen": (chosen := sum(bool(value) for value in kept.values())),
@@ -108,8 +122,9 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "may_pick": any(row.may_start for row in rows),
         "newer_url": _page_url(wanted, page.number - 1) if page.has_previous() else "",
         "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
-        "total": visible.filter(not_seen_since=None).count(),
-        "accounts": _accounts(request.user),
+        "total": _total(visible, wanted, cells),
+        "here": f"{request.path}{address(wanted)}",
+        "syncing": syncing(request.user, wanted.get("account", "")),
     }
 
 
@@ -121,9 +136,35 @@ def _wanted(request: SignedInRequest) -> QueryDict:
     return wanted
 
 
-def _page(found: Any, wanted: QueryDict) -> Page[int]:
-    pages = Paginator(found.values_list("pk", flat=True), PER_PAGE)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Ids that need not be counted once more for their pages."""
+
+    ids: Any
+    n: int
+
+    def count(self) -> int:
+        return self.n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.ids[place]
+
+
+def _page(found: Any, wanted: QueryDict, cells: Cells | None) -> Page[int]:
+    ids = found.values_list("pk", flat=True)
+    counted: Any = Counted(ids, cells.count if cells else 0)
+    pages: Paginator[int] = Paginator(counted, PER_PAGE)
     return pages.get_page(wanted.get("page"))
+
+
+def _total(visible: DefinitionQuerySet, wanted: QueryDict, cells: Cells | None) -> int:
+    """How many definitions there are without any search or filter."""
+    if cells and not wanted.get("q"):
+        return cells.seen
+    return visible.filter(not_seen_since=None).count()
 
 
 def _page_url(wanted: QueryDict, number: int) -> str:
@@ -132,9 +173,10 @@ def _page_url(wanted: QueryDict, number: int) -> str:
 
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
-    definitions = with_destination(
-        with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
-    ).select_related("account", "last_run__account")
+    wanted = with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
+    definitions = _with_new(with_destination(wanted)).select_related(
+        "account", "last_run__account"
+    )
     by_pk = {definition.pk: definition for definition in definitions}
     active = dict(
         ImportRun.objects.active()
@@ -150,6 +192,7 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
             update_word=update_type_word(by_pk[pk].update_type),
             bars=bars_of(by_pk[pk]),
             is_favourite=getattr(by_pk[pk], "is_favourite", False),
+            is_new=getattr(by_pk[pk], "is_new", False),
             may_start=is_startable(by_pk[pk], startable),
             active=active.get(pk),
         )
@@ -158,18 +201,20 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     ]
 
 
+def _with_new(definitions: QuerySet[ImportDefinition]) -> QuerySet[ImportDefinition]:
+    """Each with `is_new`: first seen lately, and later than others of its account."""
+    older = ImportDefinition.objects.filter(
+        account=OuterRef("account"), first_seen_at__lt=OuterRef("first_seen_at")
+    )
+    is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
+    return definitions.annotate(
+        is_new=Case(When(is_late, then=Exists(older)), default=Value(value=False))
+    )
+
+
 def is_startable(definition: ImportDefinition, startable: set[int]) -> bool:
     """Whether Start is offered, given the ids of the reader's startable accounts."""
     return definition.account_id in startable and definition.not_seen_since is None
-
-
-def _accounts(user: User) -> dict[str, Any]:
-    """How many accounts the reader has, and since when the oldest stands unsynced."""
-    return Account.objects.visible_to(user).aggregate(
-        n=Count("pk"),
-        unsynced=Count("pk", filter=Q(last_synced_at=None, is_active=True)),
-        synced_at=Min("last_synced_at", filter=Q(is_active=True)),
-    )
 
 
 @signed_in
@@ -187,16 +232,6 @@ def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     else:
         Favourite.objects.filter(user=request.user, definition=shown).delete()
     if not request.htmx:
-        return redirect(_way_back(request))
-    context = {"definition": shown, "is_favourite": is_wanted}
+        return redirect(way_back(request))
+    context = {"definition": shown, "is_favourite": is_wanted, "swapped": True}
     return render(request, "imports/_star.html", context)
-
-
-def _way_back(request: SignedInRequest) -> str:
-    """The page the star was pressed on, if it is one of ours."""
-    wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return wanted
-    return reverse("imports:definition_list")

@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from imports.models import ImportRun
 from imports.templatetags.times import clock_name
 
+from .advice import their_words
+
 FORMAT = "%Y-%m-%d %H:%M:%S"
+# What their support asks for first: said even where it is not known.
+IDS = ("Request", "TaskResultID", "Customer key")
+NOT_KNOWN = "not known"
 
 
 def details_of(run: ImportRun) -> list[tuple[str, str]]:
@@ -25,7 +30,7 @@ def details_of(run: ImportRun) -> list[tuple[str, str]]:
         ("ImportType", run.import_type),
         ("DestinationID", run.destination_id),
         ("Error code", run.error_code),
-        ("Message", run.message),
+        ("Message", their_words(run)),
     )
     return [(name, value) for name, value in facts if value]
 
@@ -40,9 +45,9 @@ def support_text(run: ImportRun) -> str:
         ("Ended", run.finished_at),
     )
     head = [
-        ("Business unit (MID)", run.account.mid),
+        ("Business unit (MID)", run.account.mid or NOT_KNOWN),
         ("Run in mcdash", f"{run.pk}, {run.get_status_display().lower()}"),
-        *details_of(run),
+        *(dict.fromkeys(IDS, NOT_KNOWN) | dict(details_of(run))).items(),
     ]
     offset = run.account.clock_offset_minutes
     times = [(name, _both_clocks(at, offset)) for name, at in moments if at]

@@ -19,16 +19,19 @@ __all__ = [
     "facts_in_short",
     "last_good_run",
     "max_file_age",
+    "source_of",
     "tolerates_errors",
 ]
 
+# By update type: what is done to the destination.
 DOES = {
-    "addandupdate": "adds new rows and updates known ones",
-    "addanddonotupdate": "adds new rows and leaves known ones alone",
-    "updatebutdonotadd": "updates known rows and adds none",
-    "overwrite": "replaces every row",
-    "merge": "merges rows",
-    "columnbased": "does per row what a column of the file says",
+    "addandupdate": "adds new rows to {goal} and updates known ones",
+    "addanddonotupdate": "adds new rows to {goal} and leaves known ones alone",
+    "updatebutdonotadd": "updates known rows of {goal} and adds none",
+    "overwrite": "replaces every row of {goal}",
+    "merge": "merges rows into {goal}",
+    "columnbased": "adds, updates or deletes each row of {goal} as a column of the "
+    "file says",
 }
 PATTERN_LENGTH = 34
 ON_ERRORS = {True: "Tolerated", False: "Stop the import"}
@@ -72,11 +75,9 @@ def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
     """
     goal = destination_of(definition).in_words or "its destination"
     word = update_type_word(definition.update_type) or "Update type not known"
-    does = DOES.get(definition.update_type.casefold())
-    link = "of" if definition.replaces_rows else "in"
-    what = f"{does} {link} {goal}" if does else f"changes rows in {goal}"
+    does = DOES.get(definition.update_type.casefold(), "changes rows of {goal}")
     return Effect(
-        sentence=f"{word}: {what}.",
+        sentence=f"{word}: {does.format(goal=goal)}.",
         detail=_last_rows(last, is_careful=definition.replaces_rows),
         is_careful=definition.replaces_rows,
     )
@@ -107,8 +108,18 @@ def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:
 
 def _source(definition: ImportDefinition) -> str:
     """The file location; an id of MC's own is given as such, it has no name here."""
-    location = definition.facts.get("RetrieveFileTransferLocation.CustomerKey")
-    found = location or definition.facts.get("RetrieveFileTransferLocation.ObjectID")
-    if found and GUID.fullmatch(str(found)):
-        return f"File location {str(found)[:8]}…"
-    return str(found or "")
+    found = _location(definition)
+    return f"File location {found[:8]}…" if GUID.fullmatch(found) else found
+
+
+def source_of(definition: ImportDefinition) -> str:
+    """Where the file is looked for, by name; empty where there is only an id."""
+    found = _location(definition)
+    return "" if GUID.fullmatch(found) else found
+
+
+def _location(definition: ImportDefinition) -> str:
+    key = definition.facts.get("RetrieveFileTransferLocation.CustomerKey")
+    return str(
+        key or definition.facts.get("RetrieveFileTransferLocation.ObjectID") or ""
+    )

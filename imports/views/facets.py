@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 from django.http import QueryDict
 
-from imports.filters import SHOWN, DefinitionFilter, Show
-from imports.models import RunStatus
+from imports.filters import FAILING, KIND, DefinitionFilter, Kind, Show
+from imports.models import Account, RunStatus
 
 from .facts import update_type_word
 
@@ -49,35 +49,112 @@ def address(query: QueryDict, **changes: Any) -> str:
     return f"?{kept.urlencode()}"
 
 
-def facets(found: DefinitionFilter) -> list[Group]:
+class Cell(NamedTuple):
+    """How many definitions are alike in all that can be filtered."""
+
+    account: int
+    account_name: str
+    status: str | None
+    update: str
+    kind: str
+    is_favourite: bool
+    is_gone: bool
+    n: int
+
+    def is_in(self, show: str) -> bool:
+        """Whether `show` (see `Show`) lets these through; "" is everything seen."""
+        if self.is_gone or show == Show.GONE:
+            return self.is_gone and show == Show.GONE
+        match show:
+            case Show.FAVOURITES:
+                return self.is_favourite
+            case Show.FAILING:
+                return self.status in FAILING
+            case Show.NEVER:
+                return self.status is None
+        return True
+
+    def has(self, name: str, value: str) -> bool:
+        return str(getattr(self, name) or "").casefold() == value
+
+
+class Cells:
+    """All that a search found, counted in one query by all that can be filtered, so
+    that each filter's count is a sum. `found` must be valid.
+    """
+
+    def __init__(self, found: DefinitionFilter) -> None:
+        self.query = found.data
+        form = found.form.cleaned_data
+        self.account: Account | None = form["account"]
+        names = ("status", "update", "kind", "show")
+        self.wanted = {name: str(form[name]) for name in names}
+        self.cells = [Cell(*row) for row in _counted(found)]
+
+    def but(self, name: str) -> list[Cell]:
+        """What all filters but `name` let through."""
+        account = self.account.pk if self.account and name != "account" else None
+        wanted = {n: v.casefold() for n, v in self.wanted.items() if v and n != name}
+        show = wanted.pop("show", "")
+        return [
+            cell
+            for cell in self.cells
+            if (name == "show" or cell.is_in(show))
+            and account in (None, cell.account)
+            and all(cell.has(n, value) for n, value in wanted.items())
+        ]
+
+    @property
+    def count(self) -> int:
+        """How many definitions all filters together let through."""
+        return _sum(self.but(""))
+
+    @property
+    def seen(self) -> int:
+        """How many of what the search found Marketing Cloud still lists."""
+        return _sum(cell for cell in self.cells if not cell.is_gone)
+
+
+def _counted(found: DefinitionFilter) -> Iterable[Any]:
+    is_gone = ExpressionWrapper(
+        Q(not_seen_since__isnull=False), output_field=BooleanField()
+    )
+    names = ("account", "account__name", "last_run__status", "update_type")
+    return (
+        found.searched.annotate(kind=KIND, is_gone=is_gone)
+        .values_list(*names, "kind", "is_favourite", "is_gone")
+        .annotate(n=Count("pk"))
+    )
+
+
+def _sum(cells: Iterable[Cell]) -> int:
+    return sum(cell.n for cell in cells)
+
+
+def facets(cells: Cells) -> list[Group]:
     """All groups of filters; each counts what the other groups let through.
 
-    One query per group. A filter that would leave nothing disappears unless it is
-    chosen. `found` must be valid.
+    A filter that would leave nothing disappears unless it is chosen.
     """
     groups = [
-        Group(title="", items=_shown(found)),
-        Group(title="Account", items=_accounts(found)),
-        Group(title="Last status", items=_statuses(found)),
-        Group(title="Update type", items=_update_types(found)),
+        Group(title="", items=_shown(cells)),
+        Group(title="Account", items=_accounts(cells)),
+        Group(title="Last status", items=_statuses(cells)),
+        Group(title="Update type", items=_update_types(cells)),
+        Group(title="Destination", items=_kinds(cells)),
     ]
     return [group for group in groups if group.items]
 
 
 def _choice(
-    found: DefinitionFilter,
-    name: str,
-    value: object,
-    word: str,
-    count: int,
-    status: str = "",
+    cells: Cells, name: str, value: object, word: str, count: int, status: str = ""
 ) -> Choice:
     """Choosing what is chosen already lets it go."""
-    is_current = (found.data.get(name) or "").casefold() == str(value).casefold()
+    is_current = (cells.query.get(name) or "").casefold() == str(value).casefold()
     wanted = "" if is_current else value
     return Choice(
         word=word,
-        url=address(found.data, **{name: wanted}),
+        url=address(cells.query, **{name: wanted}),
         count=count,
         is_current=is_current,
         status=status,
@@ -88,65 +165,62 @@ def _kept(choices: Iterable[Choice]) -> list[Choice]:
     return [choice for choice in choices if choice.count or choice.is_current]
 
 
-def _shown(found: DefinitionFilter) -> list[Choice]:
-    seen = Q(not_seen_since=None)
-    wanted = {
-        show.value: SHOWN[show] & (Q() if show == Show.GONE else seen) for show in Show
+def _shown(cells: Cells) -> list[Choice]:
+    let_through = cells.but("show")
+    counts = {
+        show: _sum(cell for cell in let_through if cell.is_in(show))
+        for show in ("", *Show.values)
     }
-    counts = found.without("show").aggregate(
-        all=Count("pk", filter=seen),
-        **{show: Count("pk", filter=which) for show, which in wanted.items()},
-    )
-    everything = _choice(found, "show", "", "All", counts["all"])
-    some = (_choice(found, "show", s.value, s.label, counts[s]) for s in Show)
+    everything = _choice(cells, "show", "", "All", counts[""])
+    some = (_choice(cells, "show", s.value, s.label, counts[s.value]) for s in Show)
     return [everything, *_kept(some)]
 
 
-def _accounts(found: DefinitionFilter) -> list[Choice]:
-    rows = (
-        found.without("account")
-        .values_list("account", "account__name")
-        .annotate(n=Count("pk"))
-        .order_by("account__name")
-    )
-    counts = {(pk, name): n for pk, name, n in rows}
-    if chosen := found.form.cleaned_data["account"]:
-        counts.setdefault((chosen.pk, chosen.name), 0)
-    return [_choice(found, "account", pk, name, n) for (pk, name), n in counts.items()]
+def _accounts(cells: Cells) -> list[Choice]:
+    counts: Counter[tuple[str, int]] = Counter()
+    for cell in cells.but("account"):
+        counts[cell.account_name, cell.account] += cell.n
+    if chosen := cells.account:
+        counts[chosen.name, chosen.pk] += 0
+    return [
+        _choice(cells, "account", pk, name, n)
+        for (name, pk), n in sorted(counts.items())
+    ]
 
 
-def _statuses(found: DefinitionFilter) -> list[Choice]:
-    rows = (
-        found.without("status")
-        .exclude(last_run=None)
-        .values_list("last_run__status")
-        .annotate(n=Count("pk"))
-    )
-    counts = dict(rows)
+def _statuses(cells: Cells) -> list[Choice]:
+    counts: Counter[str | None] = Counter()
+    for cell in cells.but("status"):
+        counts[cell.status] += cell.n
     return _kept(
-        _choice(found, "status", s.value, s.label, counts.get(s.value, 0), s.value)
+        _choice(cells, "status", s.value, s.label, counts[s.value], s.value)
         for s in RunStatus
     )
 
 
-def _update_types(found: DefinitionFilter) -> list[Choice]:
-    rows = found.without("update").values_list("update_type").annotate(n=Count("pk"))
-    counts: Counter[str] = Counter()
-    for update_type, n in _by_case(rows, found.form.cleaned_data["update"]):
-        counts[update_type] += n
-    return [
-        _choice(found, "update", name, update_type_word(name), n)
-        for name, n in counts.most_common()
-    ]
-
-
-def _by_case(rows: Iterable[tuple[str, int]], chosen: str) -> Iterator[tuple[str, int]]:
+def _update_types(cells: Cells) -> list[Choice]:
     """The same type is one, however its letters are written; the first spelling wins.
 
     A type that Marketing Cloud did not tell cannot be asked for; the chosen one is
     there even if it leaves nothing.
     """
     spelling: dict[str, str] = {}
-    for update_type, n in (*rows, (chosen, 0)):
-        if update_type:
-            yield spelling.setdefault(update_type.casefold(), update_type), n
+    counts: Counter[str] = Counter()
+    told = [(cell.update, cell.n) for cell in cells.but("update")]
+    for update, n in (*told, (cells.wanted["update"], 0)):
+        if update:
+            counts[spelling.setdefault(update.casefold(), update)] += n
+    return [
+        _choice(cells, "update", name, update_type_word(name), n)
+        for name, n in counts.most_common()
+    ]
+
+
+def _kinds(cells: Cells) -> list[Choice]:
+    counts: Counter[str] = Counter()
+    for cell in cells.but("kind"):
+        counts[cell.kind] += cell.n
+    return _kept(
+        _choice(cells, "kind", kind.value, kind.label, counts[kind.value])
+        for kind in Kind
+    )

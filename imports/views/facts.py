@@ -125,21 +125,6 @@ def _kind_by_id(destination: str) -> str:
     return "list" if destination.isdecimal() else ""
 
 
-def definition_in_words(definition: ImportDefinition) -> list[str]:
-    """What it does, in sentences."""
-    _, how = HOW.get(definition.update_type.casefold(), ("", ""))
-    source = definition.file_spec or "a file whose pattern is not known"
-    into = destination_of(definition).in_words
-    goal = f" into {into}" if into else ""
-    sentences = [f"Loads {source}{goal}{', ' + how if how else ''}."]
-    match tolerates_errors(definition):
-        case True:
-            sentences.append("Rows with errors are left out and the rest is loaded.")
-        case False:
-            sentences.append("It stops at the first row with an error.")
-    return sentences
-
-
 def facts_of(definition: ImportDefinition) -> list[tuple[str, str]]:
     """Every retrieved fact under a readable name, in the order of the list above;
     without its name and its description, which head every page about it.

@@ -10,12 +10,16 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.filters import RunFilter
+from imports.filters import BY_TIME, RunFilter, RunSort
 from imports.models import Account, ImportDefinition, Origin, RunStatus
+
+from .tallies import Tallies
+from .timeline import zone_name
 
 # The ends of a page and the poll's memory are no filters.
 PLACES = ("since", "seen", "before", "after")
 SHOWN = ("status", "account", "origin", "person", "from", "to", "definition", "q")
+DAYS = ("from", "to")
 WORD_OF = {
     "status": "Status",
     "account": "Account",
@@ -37,6 +41,7 @@ class Choice:
     value: str = ""
     is_current: bool = False
     status: str = ""
+    tally: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,14 +60,14 @@ class HistoryQuery:
         for name in PLACES:
             self.given.pop(name, None)
 
-    def url(self, **changes: str | list[str]) -> str:
+    def url(self, route: str = "run_list", /, **changes: str | list[str]) -> str:
         """The History with these filters changed; an empty one is left out."""
         query = self.given.copy()
         for name, value in changes.items():
             query.setlist(name, value if isinstance(value, list) else [value])
         for name in [name for name in query if not any(query.getlist(name))]:
             del query[name]
-        return f"{reverse('imports:run_list')}?{query.urlencode()}".rstrip("?")
+        return f"{reverse(f'imports:{route}')}?{query.urlencode()}".rstrip("?")
 
     def kept(self, *without: str) -> list[tuple[str, str]]:
         """Hidden fields that carry on every filter but those named."""
@@ -85,37 +90,61 @@ class HistoryQuery:
     def has_filters(self) -> bool:
         return any(self.chosen(name) for name in SHOWN)
 
+    @property
+    def has_days_only(self) -> bool:
+        return {name for name in SHOWN if self.chosen(name)} <= set(DAYS)
 
-def groups(query: HistoryQuery, accounts: list[Account]) -> list[Group]:
+
+def groups(
+    query: HistoryQuery, found: RunFilter, accounts: list[Account], tallies: Tallies
+) -> list[Group]:
     """The filter column: by day, status, account and origin."""
     return [
-        Group(title="", items=_days(query)),
-        Group(title="Status", items=_statuses(query)),
+        Group(title=f"Days in {zone_name()}", items=_days(query, found)),
+        Group(title="Status", items=_statuses(query, tallies)),
         *([Group(title="Account", items=_accounts(query, accounts))] * bool(accounts)),
         Group(title="Started from", items=_origins(query)),
     ]
 
 
-def _days(query: HistoryQuery) -> list[Choice]:
-    today = timezone.localdate()
-    presets = (
-        ("Any day", "", ""),
-        ("Today", today.isoformat(), ""),
-        ("Yesterday", *[(today - dt.timedelta(days=1)).isoformat()] * 2),
-        ("Last 7 days", (today - dt.timedelta(days=6)).isoformat(), ""),
-    )
-    now = (query.given.get("from", ""), query.given.get("to", ""))
+# What is told as days ago goes on to mean it in a saved address.
+PRESETS = (
+    ("Any day", "", ""),
+    ("Today", "today", ""),
+    ("Yesterday", "yesterday", "yesterday"),
+    ("Last 7 days", "6-days-ago", ""),
+    ("Last 31 days", "30-days-ago", ""),
+)
+_DAYS_BACK = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30, "": None}
+
+
+def _days(query: HistoryQuery, found: RunFilter) -> list[Choice]:
+    current = _preset(found)
     return [
         Choice(
             word=word,
             url=query.url(**{"from": first, "to": last}),
-            is_current=now == (first, last),
+            is_current=word == current,
         )
-        for word, first, last in presets
+        for word, first, last in PRESETS
     ]
 
 
-def _statuses(query: HistoryQuery) -> list[Choice]:
+def _preset(found: RunFilter) -> str:
+    """The preset that the days come to, however they were written; "" for none."""
+    days = _cleaned(found)
+    now = (days.get("from"), days.get("to"))
+    ways = ((word, (_day(a), _day(b))) for word, a, b in PRESETS)
+    return next((word for word, both in ways if both == now), "")
+
+
+def _day(word: str) -> dt.date | None:
+    back = _DAYS_BACK[word]
+    return None if back is None else timezone.localdate() - dt.timedelta(days=back)
+
+
+def _statuses(query: HistoryQuery, tallies: Tallies) -> list[Choice]:
+    """One that would leave nothing disappears unless it is chosen."""
     chosen = query.chosen("status")
     return [
         Choice(
@@ -123,8 +152,10 @@ def _statuses(query: HistoryQuery) -> list[Choice]:
             url=query.toggled("status", str(value)),
             is_current=value in chosen,
             status=str(value),
+            tally=tallies.word(value),
         )
         for value, label in RunStatus.choices
+        if value in chosen or tallies.of(value) != 0
     ]
 
 
@@ -152,15 +183,35 @@ def _origins(query: HistoryQuery) -> list[Choice]:
     ]
 
 
+def orders(query: HistoryQuery, found: RunFilter) -> list[Choice]:
+    """The orders that can be had; without the ranks where the days are too many."""
+    return [
+        Choice(
+            word=str(label),
+            url=query.url(sort=str(value)),
+            is_current=value == found.order,
+        )
+        for value, label in RunSort.choices
+        if found.may_rank or value in BY_TIME
+    ]
+
+
 def chips(query: HistoryQuery, found: RunFilter) -> list[dict[str, str]]:
     """What is filtered now, each with the address without it."""
-    return [
+    preset = _preset(found) if query.chosen("from") else ""
+    apart = [name for name in SHOWN if not (preset and name in DAYS)]
+    found_days = {
+        "word": "Days",
+        "value": preset,
+        "clear_url": query.url(**dict.fromkeys(DAYS, "")),
+    }
+    return [found_days] * bool(preset) + [
         {
             "word": WORD_OF[name],
             "value": _shown(name, value, found),
             "clear_url": query.toggled(name, value),
         }
-        for name in SHOWN
+        for name in apart
         for value in query.chosen(name)
     ]
 
@@ -173,6 +224,9 @@ def _shown(name: str, value: str, found: RunFilter) -> str:
             return dict(Origin.choices).get(value, value)
         case "account" | "definition":
             return _name_of(_cleaned(found).get(name), value)
+        case "from" | "to":
+            day = _cleaned(found).get(name)
+            return day.isoformat() if day else value
     return value
 
 

@@ -21,6 +21,7 @@ from django_htmx.http import trigger_client_event
 
 from imports.models import ENDED, Account, ImportRun, RunStatus, User, Worker
 from imports.templatetags.parts import Parts
+from imports.templatetags.texts import spoken
 
 from .access import SignedInRequest
 from .needs import accounts_in_trouble, runs_in_need
@@ -156,7 +157,7 @@ def live_of_run(
     return Live(
         url=_poll_url(request, version),
         seconds=_pace(is_moving=run.is_active, is_over=is_over),
-        title=f"{run.get_status_display()}: {run.shown_name[:80]} · mcdash",
+        title=f"{run.get_status_display()}: {spoken(run.shown_name)} · mcdash",
         state=STATE_OF_RUN.get(RunStatus(run.status), "quiet"),
         worker_is_silent=version.worker_is_silent and not is_over,
         attention_count=_state(request.user)[1],
@@ -217,4 +218,4 @@ def _sentences(request: SignedInRequest) -> list[str]:
         .select_related("definition")
         .order_by("-revision")[:MOST_SENTENCES]
     )
-    return [f"{run.shown_name[:80]}: {run.get_status_display()}." for run in runs]
+    return [f"{spoken(run.shown_name)}: {run.get_status_display()}." for run in runs]

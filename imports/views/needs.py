@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
-from django.utils import dateformat, timezone
+from django.utils import timezone
 
 from imports.models import (
     Account,
@@ -20,8 +20,10 @@ from imports.models import (
     User,
 )
 from imports.models.account import NOT_ANSWERING_FROM
+from imports.usecases.declare_not_started import why_wait
 
-from .causes import cause
+from .advice import cause, is_to_be_mended
+from .moments import clock_text
 
 MOST_SHOWN = 20
 NEEDED_FOR = timedelta(days=2)
@@ -69,17 +71,22 @@ def runs_in_need(user: User) -> RunQuerySet:
     """
     since = timezone.now() - NEEDED_FOR
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
-    recent = Q(status__in=SEVERITY, occurred_at__gte=since) & is_last
     runs = ImportRun.objects.visible_to(user)
-    return runs.filter(recent | Q(status=RunStatus.UNKNOWN))
+    recent = runs.filter(is_last, status__in=SEVERITY, occurred_at__gte=since)
+    # each found by its index; with an OR between them a database may read all runs
+    unknown = runs.filter(status=RunStatus.UNKNOWN)
+    found = recent.values("pk").union(unknown.values("pk"))
+    return ImportRun.objects.filter(pk__in=found)
 
 
 def accounts_in_trouble(user: User) -> QuerySet[Account]:
-    """The reader's accounts that do not answer or refused their credentials."""
+    """The reader's accounts that do not answer, refused their credentials, or whose
+    stored secret could not be read.
+    """
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
-    return Account.objects.visible_to(user).filter(
-        silent | Q(credentials_refused_at__isnull=False), is_active=True
-    )
+    locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
+    accounts = Account.objects.visible_to(user).with_lost_keys()
+    return accounts.filter(silent | locked, is_active=True)
 
 
 def needs(user: User) -> list[Need]:
@@ -135,17 +142,25 @@ def _need(run: ImportRun, *, may_start: bool, found: int) -> Need:
 def _action(run: ImportRun, *, may_start: bool, found: int) -> Action:
     if may_start:
         match run.status:
-            case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(run):
+            case RunStatus.FAILED | RunStatus.NOT_STARTED if _is_start_all(run):
                 return start_again(run)
             case RunStatus.UNKNOWN if found > 1:
                 url = reverse("imports:run_choose", args=[run.pk])
                 return Action(word="Choose the run…", url=url, opens_dialog=True)
+            case RunStatus.UNKNOWN if not found and not why_wait(run, timezone.now()):
+                url = reverse("imports:run_declare_not_started", args=[run.pk])
+                return Action(word="It did not start…", url=url, opens_dialog=True)
             case RunStatus.LOST:
                 url = reverse("imports:run_check_again", args=[run.pk])
                 return Action(word="Check again", url=url, is_post=True)
     url = reverse("imports:run", args=[run.pk])
     word = "Open run" if run.status == RunStatus.UNKNOWN else "See next steps"
     return Action(word=word, url=url)
+
+
+def _is_start_all(run: ImportRun) -> bool:
+    """Whether another start is possible, and all that it takes."""
+    return can_start_again(run) and not is_to_be_mended(run)
 
 
 def can_start_again(run: ImportRun) -> bool:
@@ -171,7 +186,7 @@ def _accounts(user: User) -> QuerySet[Account]:
 
 
 def _is_refused(account: Account) -> bool:
-    return account.credentials_refused_at is not None
+    return account.credentials_refused_at is not None or account.is_secret_lost
 
 
 def _open_account(account: Account) -> Action:
@@ -180,6 +195,16 @@ def _open_account(account: Account) -> Action:
 
 
 def _refused(account: Account) -> Need:
+    if account.is_secret_lost:
+        return _account_need(
+            account,
+            icon="key",
+            hue="red",
+            word="Stored secret cannot be read",
+            cause="Nothing can be started or followed here until its key is back in "
+            "MCDASH_FIELD_KEYS or the secret is entered again.",
+            at=account.last_contact_at,
+        )
     return _account_need(
         account,
         icon="key",
@@ -215,12 +240,3 @@ def _account_need(account: Account, **facts: Any) -> Need:
         action=action,
         **facts,
     )
-
-
-def clock_text(moment: datetime | None) -> str:
-    """ "09:14" for a moment of today, with its date for another day's."""
-    if moment is None:
-        return "–"
-    local = timezone.localtime(moment)
-    is_today = local.date() == timezone.localdate()
-    return dateformat.format(local, "H:i" if is_today else "j M, H:i")

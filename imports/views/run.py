@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from imports.models import FINISHED, ImportRun, RunStatus, User
+from imports.templatetags.texts import spoken
 from imports.usecases.check_again import check_again
 from imports.usecases.choose_task import choose_task
+from imports.usecases.declare_not_started import grace_ends_at, why_not_declarable
 from imports.usecases.errors import UseCaseError
 from imports.usecases.reconcile_runs import candidates_of
 from imports.usecases.withdraw_run import withdraw_run
@@ -25,12 +29,21 @@ from .access import (
     signed_in,
     visible_run,
 )
-from .causes import advice
+from .advice import Surroundings, advice
+from .audit import address_of
 from .comparison import compare
 from .cursors import older_than
 from .details import details_of, support_text
 from .effects import facts_in_short
-from .live import answer, is_unchanged, live_of_run, nothing_changed, run_and_version
+from .live import (
+    PageVersion,
+    answer,
+    is_unchanged,
+    live_of_run,
+    nothing_changed,
+    run_and_version,
+)
+from .moments import clock_text
 from .needs import can_start_again, start_again
 from .timeline import timeline, zone_name
 
@@ -41,9 +54,10 @@ NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.WITHDRAWN)
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
     shown, version = run_and_version(request.user, pk)
+    version = _once_the_grace_is_over(shown, version)
     if is_unchanged(request, version):
         return nothing_changed()
-    context = _context(request.user, shown)
+    context = _context(request.user, shown, worker_is_silent=version.worker_is_silent)
     context["live"] = live_of_run(
         request,
         version,
@@ -53,16 +67,33 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     return answer(request, "imports/run.html", "imports/_run_parts.html", context)
 
 
+def _once_the_grace_is_over(run: ImportRun, version: PageVersion) -> PageVersion:
+    """Another version from the moment on when a person may say that it did not start,
+    though nothing changed in the database.
+    """
+    is_over = run.status == RunStatus.UNKNOWN and grace_ends_at(run) <= timezone.now()
+    return replace(version, heard_step=2 * version.heard_step + is_over)
+
+
 def _may_be_found_late(run: ImportRun) -> bool:
     return run.status == RunStatus.NOT_STARTED and run.error_kind == "no_trace"
 
 
-def _context(user: User, shown: ImportRun) -> dict[str, Any]:
+def _context(user: User, shown: ImportRun, *, worker_is_silent: bool) -> dict[str, Any]:
     found = _candidates(shown)
     previous = _previous(shown)
+    rights = _rights(user, shown, found)
+    around = Surroundings(
+        candidates=len(found),
+        previous=previous,
+        worker_is_silent=worker_is_silent,
+        may_declare=rights["may_declare"],
+    )
+    silent_since = shown.account.not_answering_since
     return {
         "run": shown,
-        "advice": advice(shown, candidates=len(found)),
+        "advice": advice(shown, around),
+        "silent_since": clock_text(silent_since) if silent_since else "",
         "timeline": timeline(shown),
         "previous": previous,
         "comparison": compare(shown, previous) if previous else [],
@@ -72,7 +103,7 @@ def _context(user: User, shown: ImportRun) -> dict[str, Any]:
         "support_text": support_text(shown),
         "zone_words": zone_name(),
         "again": list(shown.again.latest_first()[:3]),
-        **_rights(user, shown, found),
+        **rights,
     }
 
 
@@ -84,6 +115,9 @@ def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:
         "may_withdraw": may and shown.status == RunStatus.QUEUED,
         "may_check_again": may and shown.status == RunStatus.LOST,
         "may_choose": may and len(found) > 1,
+        "may_declare": may
+        and shown.status == RunStatus.UNKNOWN
+        and not why_not_declarable(shown, timezone.now()),
     }
 
 
@@ -131,7 +165,7 @@ def _do(
     """Do it, say what came of it, and show the run."""
     shown = _startable_run(request.user, pk)
     try:
-        deed(run=shown, by=request.user)
+        deed(run=shown, by=request.user, ip=address_of(request))
         messages.success(request, done)
     except UseCaseError as error:
         messages.error(request, str(error))
@@ -156,7 +190,7 @@ def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
         return _choose(request, shown, status=400, problem="Choose one of them first.")
     chosen = None if task == NONE_OF_THESE else task
     try:
-        choose_task(run=shown, task_id=chosen, by=request.user)
+        choose_task(run=shown, task_id=chosen, by=request.user, ip=address_of(request))
     except UseCaseError as error:
         return _choose(request, shown, status=409, problem=str(error))
     return _chosen(request, shown, chosen)
@@ -164,7 +198,7 @@ def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
 
 def _chosen(request: SignedInRequest, run: ImportRun, task: str | None) -> HttpResponse:
     text = (
-        f"{run.shown_name[:80]} is task {task}. mcdash follows it now."
+        f"{spoken(run.shown_name)} is task {task}. mcdash follows it now."
         if task
         else "None of them is it. mcdash goes on looking."
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
 
-from imports.filters import RunFilter, people
+from imports.filters import RunFilter, RunSort, people, visible_accounts
 from imports.models import Account, ImportRun
 
 from .access import SignedInRequest, signed_in
-from .cursors import RunPage, is_readable, page_of
-from .history import HistoryQuery, chips, groups
+from .cursors import RunOrder, RunPage, page_of
+from .history import HistoryQuery, chips, groups, orders
 from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .tallies import Tallies, tallies
 from .timeline import zone_name
 
 UNREADABLE = {
@@ -22,11 +24,13 @@ UNREADABLE = {
     "account": "That account does not exist, or you may not see it.",
     "definition": "That definition does not exist, or you may not see it.",
     "origin": "That origin does not exist.",
+    "sort": "That order does not exist.",
     "from": "“From” is not a day; write it as 2026-03-12.",
     "to": "“To” is not a day; write it as 2026-03-12.",
     "q": "A search has at most 200 letters, and no control characters.",
     "person": "A name has at most 200 letters, and no control characters.",
 }
+NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
 NO_PLACE = "This address names a place in the history that cannot be read."
 
 
@@ -52,34 +56,68 @@ def run_list(request: SignedInRequest) -> HttpResponse:
 def _context(request: SignedInRequest) -> dict[str, Any]:
     everything = ImportRun.objects.visible_to(request.user)
     found = RunFilter(request.GET, everything, request=request)
-    before, after = request.GET.get("before", ""), request.GET.get("after", "")
-    problems = _problems(found, before, after)
-    runs = everything.none() if problems else found.qs
-    page = page_of(runs, before=before, after=after)
     query = HistoryQuery(request.GET)
+    problems = problems_of(found)
+    order = RunOrder() if problems else order_of(found)
+    places, are_read = _places(request, found, order, problems)
+    problems += [] if are_read else [NO_PLACE]
+    counted = Tallies() if problems else tallies(found, request.user)
+    runs = everything.none() if problems else found.qs
+    are_many = not problems and found.are_many
+    page = page_of(runs, order, **places, are_many=are_many)
     return {
         "page": page,
         "problems": problems,
         "query": query,
         "words": request.GET.get("q", ""),
-        **_filters(request, query, found),
-        **_places(query, page),
+        **_filters(request, query, found, counted),
+        **_tools(query, found, counted, problems),
+        **_neighbours(query, order, page),
     }
 
 
-def _problems(found: RunFilter, before: str, after: str) -> list[str]:
-    problems = [UNREADABLE.get(name, NO_PLACE) for name in found.errors]
-    return problems if is_readable(before, after) else [*problems, NO_PLACE]
+def _neighbours(query: HistoryQuery, order: RunOrder, page: RunPage) -> dict[str, str]:
+    above, below = NEIGHBOURS.get(order.by, ("Previous", "Next"))
+    return {
+        "previous_url": query.url(after=page.previous) if page.previous else "",
+        "previous_word": above,
+        "next_url": query.url(before=page.next) if page.next else "",
+        "next_word": below,
+    }
+
+
+def problems_of(found: RunFilter) -> list[str]:
+    """What of the filters cannot be read, in sentences."""
+    return [UNREADABLE[name] for name in found.errors]
+
+
+def order_of(found: RunFilter) -> RunOrder:
+    """The order in force among what was found. `found` must be valid."""
+    accounts = visible_accounts(found.request).order_by()
+    return RunOrder(by=found.order, accounts=accounts, statuses=found.statuses)
+
+
+def _places(
+    request: SignedInRequest, found: RunFilter, order: RunOrder, problems: list[str]
+) -> tuple[dict[str, str], bool]:
+    """Where the page begins, and whether that can be read. A place of an order that
+    is not in force any more is none: the page begins at the top.
+    """
+    places = {name: request.GET.get(name, "") for name in ("before", "after")}
+    if not problems and found.wanted_order != found.order:
+        places = dict.fromkeys(places, "")
+    return places, all(order.read(text) for text in places.values() if text)
 
 
 def _filters(
-    request: SignedInRequest, query: HistoryQuery, found: RunFilter
+    request: SignedInRequest, query: HistoryQuery, found: RunFilter, counted: Tallies
 ) -> dict[str, Any]:
     accounts = list(Account.objects.visible_to(request.user).order_by("name"))
     in_force = chips(query, found)
     return {
         "has_accounts": bool(accounts),
-        "groups": groups(query, accounts if len(accounts) > 1 else []),
+        "last_contact": _last_contact(accounts),
+        "groups": groups(query, found, accounts if len(accounts) > 1 else [], counted),
         "chips": in_force,
         "chosen": len(in_force),
         "clear_all_url": reverse("imports:run_list"),
@@ -94,14 +132,31 @@ def _filters(
     }
 
 
+def _tools(
+    query: HistoryQuery, found: RunFilter, counted: Tallies, problems: list[str]
+) -> dict[str, Any]:
+    """What can be done with what was found: put it in order, take it away."""
+    if problems:
+        return {}
+    month = query.url(**{"from": "30-days-ago", "to": ""})
+    return {
+        "orders": orders(query, found),
+        "may_rank": found.may_rank,
+        "month_url": month,
+        "is_order_refused": found.wanted_order != found.order,
+        "total": counted.total_words(query.chosen("status")),
+        "csv_url": query.url("run_export_csv"),
+        "json_url": query.url("run_export_json"),
+    }
+
+
+def _last_contact(accounts: list[Account]) -> dt.datetime | None:
+    return max(
+        (one.last_contact_at for one in accounts if one.last_contact_at), default=None
+    )
+
+
 def _day(found: RunFilter, name: str) -> str:
     """A day of the filters for its field; empty where it cannot be read."""
     day = getattr(found.form, "cleaned_data", {}).get(name)
     return day.isoformat() if day else ""
-
-
-def _places(query: HistoryQuery, page: RunPage) -> dict[str, str]:
-    return {
-        "newer_url": query.url(after=page.newer) if page.newer else "",
-        "older_url": query.url(before=page.older) if page.older else "",
-    }

@@ -13,10 +13,13 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 from imports.forms import StartForm
 from imports.models import DefinitionVersion, ImportDefinition, ImportRun
 from imports.tasks import wake_worker
+from imports.templatetags.texts import spoken
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start_import import start_import
 
 from .access import SignedInRequest, require_start, signed_in, visible_definition
+from .audit import address_of
+from .confirming import Wanted, is_large, wanted_for
 from .effects import effect, facts_in_short, last_good_run
 from .facts import changes
 
@@ -24,6 +27,10 @@ INCOMPLETE = "This form was not complete, so nothing was started. Here is a fres
 CHANGED = (
     "The definition was changed in Marketing Cloud while you were looking at it. "
     "Nothing was started. Look again, then start it."
+)
+NOT_TYPED = (
+    "The name below is not the definition’s, so nothing was started. Type it as it is "
+    "written, or cancel."
 )
 IN_DIALOG = 2  # facts beyond these stand on the definition's own page
 
@@ -44,7 +51,18 @@ def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
         return _started(request, again)
     if form.cleaned_data["digest"] != definition.digest:
         return _changed(request, definition, form.cleaned_data["digest"])
+    wanted = _wanted(request, definition, last_good_run(definition))
+    if wanted and not wanted.is_typed_in(request.POST.get("confirm_name", "")):
+        return _dialog(request, definition, status=422, problem=NOT_TYPED, form=form)
     return _start(request, definition, form.cleaned_data)
+
+
+def _wanted(
+    request: SignedInRequest, definition: ImportDefinition, last: ImportRun | None
+) -> Wanted | None:
+    """The name to type, where the start replaces a great many rows."""
+    large = [definition] if is_large(definition, last) else []
+    return wanted_for(large, request.POST.get("confirm_name", ""))
 
 
 def _first_run(definition: ImportDefinition, token: Any) -> ImportRun | None:
@@ -61,6 +79,7 @@ def _start(
             started_by=request.user,
             request_token=wanted["request_token"],
             again_of=_origin_run(definition, wanted["again_of"]),
+            ip=address_of(request),
         )
     except AlreadyRunningError as error:
         return _dialog(request, definition, status=409, active=error.run)
@@ -76,7 +95,7 @@ def _origin_run(definition: ImportDefinition, pk: int | None) -> ImportRun | Non
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
     if not request.htmx:
-        messages.success(request, f"{run.shown_name[:80]} is queued.")
+        messages.success(request, f"{spoken(run.shown_name)} is queued.")
         return redirect("imports:run", pk=run.pk)
     response = render(request, "imports/_toast_started.html", {"run": run})
     trigger_client_event(response, "mcdash:close-dialog", {})
@@ -114,7 +133,7 @@ def _dialog(
         "why_not": _why_not(definition),
         "active": active or runs.ours().first(),
         "active_outside": runs.exclude(pk__in=runs.ours()).first(),
-        **_what_it_does(definition),
+        **_what_it_does(request, definition),
         "form": StartForm.fresh(definition, _again_of(request)),
         **more,
     }
@@ -124,9 +143,12 @@ def _dialog(
     return reswap(retarget(response, "#dialog-slot"), "innerHTML")
 
 
-def _what_it_does(definition: ImportDefinition) -> dict[str, Any]:
+def _what_it_does(
+    request: SignedInRequest, definition: ImportDefinition
+) -> dict[str, Any]:
     last = last_good_run(definition)
     return {
+        "wanted": _wanted(request, definition, last),
         "effect": effect(definition, last),
         "facts": facts_in_short(definition)[:IN_DIALOG],
         "last_run": definition.last_run,

@@ -213,6 +213,12 @@ def _chosen(event: RunEvent) -> Words:
     return f"None of the found runs, said{_by(event)}", ""
 
 
+def _not_started(event: RunEvent) -> Words:
+    if event.details.get("declared"):
+        return f"Not started, said{_by(event)}", "nothing of it is in Marketing Cloud"
+    return "Not started", event.details.get("message", "")
+
+
 def _message(label: str) -> Callable[[RunEvent], Words]:
     return lambda event: (label, event.details.get("message", ""))
 
@@ -230,7 +236,7 @@ WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
         "The answer contradicted itself",
         event.details.get("words", ""),
     ),
-    EventKind.NOT_STARTED: _message("Not started"),
+    EventKind.NOT_STARTED: _not_started,
     EventKind.UNANSWERED: _message("No readable answer"),
     EventKind.LOOKED: _looked,
     EventKind.FOUND: _found,

@@ -6,16 +6,28 @@ let opener = null;
 
 const busyButtons = (form) => form.querySelectorAll("button[type=submit]");
 
+/** As the server compares: however it is spaced, and letters with their accents. */
+function plain(text, anyCase) {
+  const words = text.normalize("NFC").trim().split(/\s+/u).join(" ");
+  return anyCase ? words.toLowerCase() : words;
+}
+
 function checkName(input) {
   const form = input.form;
-  const wanted = input.dataset.mustEqual.trim();
-  const fits = input.value.trim() === wanted;
+  const anyCase = "anyCase" in input.dataset;
+  const wanted = plain(input.dataset.mustEqual, anyCase);
+  const typed = plain(input.value, anyCase);
+  const fits = typed === wanted;
   for (const button of busyButtons(form)) button.disabled = !fits;
   const hint = form.querySelector("[data-name-hint]");
-  const wrong = !fits && input.value.trim().length >= wanted.length;
+  const wrong = !fits && typed.length >= wanted.length;
   input.toggleAttribute("aria-invalid", false);
   if (wrong) input.setAttribute("aria-invalid", "true");
   if (hint) hint.hidden = !wrong;
+}
+
+function checkNames(where) {
+  for (const input of where.querySelectorAll("[data-must-equal]")) checkName(input);
 }
 
 function setBusy(form, busy) {
@@ -28,7 +40,7 @@ function setBusy(form, busy) {
 }
 
 function open(dialog) {
-  for (const input of dialog.querySelectorAll("[data-must-equal]")) checkName(input);
+  checkNames(dialog);
   dialog.showModal();
   const first = dialog.querySelector("[data-focus]") ?? dialog.querySelector("button");
   first?.focus();
@@ -115,11 +127,14 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.detail.elt;
   if (!form?.matches?.("form[data-once]")) return;
   setBusy(form, false);
-  for (const input of form.querySelectorAll("[data-must-equal]")) checkName(input);
+  checkNames(form);
   const failed = event.detail.failed || event.detail.xhr.status === 0;
   const notice = form.querySelector("[data-failure]");
   if (notice) notice.hidden = !failed;
 });
+
+// The question may be a page of its own.
+checkNames(document);
 
 // A page kept by the back button must not keep its buttons busy.
 window.addEventListener("pageshow", () => {

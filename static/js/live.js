@@ -132,6 +132,13 @@ window.addEventListener("online", ask);
 window.addEventListener("pageshow", (event) => event.persisted && ask());
 // Something of ours was just done: look at once (sent by the server as HX-Trigger).
 document.addEventListener("mcdash:changed", () => setTimeout(ask, 50));
+// This browser's other tabs look at once as well (a hidden one when it is shown), also
+// where the deed was a plain form: the page it leads to tells of it in a toast.
+const tabs = new BroadcastChannel("mcdash:changed");
+const tellTabs = () => tabs.postMessage("changed");
+document.addEventListener("mcdash:changed", tellTabs);
+tabs.addEventListener("message", () => setTimeout(ask, 50));
+if (document.querySelector("#toasts .toast")) tellTabs();
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   if (event.target.id === "live" && !asking) schedule();
 });

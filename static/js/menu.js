@@ -56,7 +56,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(source.textContent.trim());
     word.textContent = "Copied";
-    tell("Copied.");
+    tell("Copied for support.");
   } catch (error) {
     // No clipboard (plain http, or refused): the text is selected instead.
     console.info("mcdash: copying was refused:", error.message);

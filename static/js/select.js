@@ -11,7 +11,7 @@ const part = (name) => bar.querySelector(`[data-${name}]`);
 function keep(box) {
   if (!box.checked) chosen.delete(box.value);
   else {
-    const { account } = box.dataset;
+    const account = box.closest("[data-row]").querySelector(".account").textContent;
     chosen.set(box.value, { account, replaces: "replaces" in box.dataset });
   }
 }

@@ -46,12 +46,20 @@ document.addEventListener("click", (event) => {
   if (button) closeToast(button);
 });
 
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  const button = event.target.closest(".toast")?.querySelector("[data-close]");
+  if (button) closeToast(button);
+});
+
+function tellToasts(nodes) {
+  const words = [...nodes].map((node) => node.querySelector?.("p")?.textContent.trim());
+  announce(words.filter(Boolean));
+}
+
 if (toasts) {
+  tellToasts(toasts.children); // of a deed that led to this page
   new MutationObserver((changes) => {
-    const added = changes.flatMap((change) => [...change.addedNodes]);
-    const words = added
-      .map((node) => node.querySelector?.("p")?.textContent.trim())
-      .filter(Boolean);
-    if (words.length) announce(words);
+    tellToasts(changes.flatMap((change) => [...change.addedNodes]));
   }).observe(toasts, { childList: true });
 }

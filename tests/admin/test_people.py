@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 
+from imports.admin import base
 from imports.models import AccessLevel, AuditEntry, User
 from tests.admin.conftest import Staff
 from tests.admin.forms import filled_form
@@ -37,6 +39,30 @@ def test_what_was_changed_of_a_person_is_audited(admin: Client) -> None:
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.object_label) == ("user_changed", "marie")
     assert entry.details == {"fields": ["Staff status"]}
+
+
+def test_in_which_groups_a_person_is_now_is_audited(admin: Client) -> None:
+    person, group = UserFactory.create(), GroupFactory.create(name="Starters")
+    form = filled_form(admin, page_of(person), {"groups": [str(group.pk)]})
+    admin.post(page_of(person), form)
+    assert AuditEntry.objects.get().details == {
+        "fields": ["Groups"],
+        "groups": ["Starters"],
+    }
+
+
+def test_a_new_password_stays_where_it_cannot_be_audited(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise OSError("the disk is full")
+
+    person, words = UserFactory.create(), "a-new-pass-phrase-1"
+    monkeypatch.setattr(base, "record_audit", fail)
+    form = {"password1": words, "password2": words, "usable_password": "true"}
+    with pytest.raises(OSError, match="disk"):
+        admin.post(f"{USERS}{person.pk}/password/", form)
+    assert not User.objects.get(pk=person.pk).check_password(words)
 
 
 def test_a_new_password_is_audited_but_not_kept(admin: Client) -> None:
@@ -111,3 +137,20 @@ def test_a_group_that_grants_access_stays(admin: Client) -> None:
     response = admin.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
     assert "would require deleting the following protected" in response.content.decode()
     group.refresh_from_db()
+
+
+def test_staff_cannot_sign_a_superuser_out(staff: Staff, root: User) -> None:
+    client, theirs = staff("view_user", "change_user"), Client()
+    theirs.force_login(root)
+    data = {"action": "sign_out_everywhere", "_selected_action": [root.pk]}
+    page = client.post(USERS, data, follow=True).content.decode()
+    assert "Only a superuser may do that: root." in page
+    assert theirs.get("/admin/").status_code == 200
+
+
+def test_who_may_only_look_at_people_cannot_sign_them_out(staff: Staff) -> None:
+    person, theirs = UserFactory.create(), Client()
+    theirs.force_login(person)
+    data = {"action": "sign_out_everywhere", "_selected_action": [person.pk]}
+    staff("view_user").post(USERS, data)
+    assert theirs.get("/profile/").status_code == 200

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 COLUMNS = "{:<36} {:>10}  {:<6} {}"
@@ -29,6 +30,18 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def milliseconds(name: str, seconds: float) -> Figure:
     return Figure(name=name, value=round(seconds * 1000, 1), unit="ms")
+
+
+def ratio(name: str, seconds: float, to: float, baseline: str) -> Figure:
+    """How many times `to` fits into `seconds`."""
+    value = round(seconds / to, 2 if seconds < 10 * to else 1)
+    return Figure(name=name, value=value, unit="ratio", baseline=baseline)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least of `values` that this share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def as_json(figures: Iterable[Figure]) -> str:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from cryptography.fernet import Fernet
 
@@ -21,12 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = ("DATABASE_URL", "MCDASH_QUEUE_URL", "MCDASH_PROXY_URL")
 
 
-def prepare(folder: Path) -> None:
-    """Load Django on a new database in `folder`."""
+def prepare(folder: Path, *, database: str = "", queue: str = "") -> None:
+    """Load Django on a new database in `folder`, or on the empty one at `database`."""
     for name in FOREIGN:
         os.environ.pop(name, None)
+    if database:
+        os.environ["DATABASE_URL"] = database
+    if queue:
+        os.environ["MCDASH_QUEUE_URL"] = queue
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "mcdash.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.site_settings",
         "MCDASH_DATA_DIR": str(folder),
         "MCDASH_SECRET_KEY": secrets.token_urlsafe(48),
         "MCDASH_FIELD_KEYS": Fernet.generate_key().decode(),
@@ -42,26 +45,19 @@ def prepare(folder: Path) -> None:
 
 def settings_given() -> dict[str, str]:
     """What another process needs to work on the same data as this one."""
-    names = ("MCDASH_SECRET_KEY", "MCDASH_FIELD_KEYS")
-    return {name: os.environ[name] for name in names}
+    names = ("MCDASH_SECRET_KEY", "MCDASH_FIELD_KEYS", *FOREIGN)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 @contextmanager
-def crowded_sandbox(count: int) -> Iterator[str]:
-    """The address of a sandbox process with `count` definitions."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.crowded_sandbox", str(count)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        url = process.stdout.readline().strip()
-        if not url:
-            raise RuntimeError("The crowded sandbox did not start.")
-        yield url
-    finally:
-        process.kill()
-        process.communicate()
+def database_of_its_own(url: str) -> Iterator[str]:
+    """The address of a new, empty PostgreSQL database beside the one at `url`."""
+    import psycopg
+
+    name = f"mcdash_bench_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

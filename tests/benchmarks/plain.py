@@ -1,28 +1,33 @@
-"""The baseline: the same pages with requests and lxml, and nothing around them.
+"""The baseline: the same questions with requests and lxml, and nothing around them.
 
 No retries, limits, checks or records: what a script of twenty lines would do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import requests
 from lxml import etree
 
-from imports.marketingcloud.rows import DEFINITION_PROPERTIES
-from imports.sandbox.nordlicht import DE
+from imports.marketingcloud.rows import DEFINITION_PROPERTIES, RESULT_PROPERTIES
+from tests.benchmarks.crowded_sandbox import account
 
 API = "http://exacttarget.com/wsdl/partnerAPI"
 ENVELOPE = """<?xml version="1.0" encoding="utf-8"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>
 <fueloauth xmlns="http://exacttarget.com">{token}</fueloauth></s:Header><s:Body>
 <RetrieveRequestMsg xmlns="{api}"><RetrieveRequest>
-<ObjectType>ImportDefinition</ObjectType>{properties}{page}
+<ObjectType>{object_type}</ObjectType>{properties}{rest}
 </RetrieveRequest></RetrieveRequestMsg></s:Body></s:Envelope>"""
+EQUALS = """<Filter xsi:type="SimpleFilterPart"
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><Property>TaskResultID</Property>
+<SimpleOperator>equals</SimpleOperator><Value>{task}</Value></Filter>"""
 HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": "Retrieve"}
 
 
 class PlainScript:
-    """Fetches all definitions as a list of dicts."""
+    """Asks the sandbox's first account; rows are dicts."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -31,9 +36,9 @@ class PlainScript:
             f"{url}/v2/token",
             json={
                 "grant_type": "client_credentials",
-                "client_id": DE.client_id,
-                "client_secret": DE.client_secret,
-                "account_id": str(DE.mid),
+                "client_id": account(0).client_id,
+                "client_secret": account(0).client_secret,
+                "account_id": str(account(0).mid),
             },
             timeout=60,
         ).json()["access_token"]
@@ -43,23 +48,38 @@ class PlainScript:
         rows: list[dict[str, str | None]] = []
         page = ""
         while True:
-            message = self._page(page)
-            rows += [_row(found) for found in message.iterfind(f"{{{API}}}Results")]
+            message = self._retrieve("ImportDefinition", DEFINITION_PROPERTIES, page)
+            rows += _rows(message)
             if message.findtext(f"{{{API}}}OverallStatus") != "MoreDataAvailable":
                 return rows
-            page = message.findtext(f"{{{API}}}RequestID") or ""
+            request_id = message.findtext(f"{{{API}}}RequestID")
+            page = f"<ContinueRequest>{request_id}</ContinueRequest>"
 
-    def _page(self, page: str) -> etree._Element:
-        more = f"<ContinueRequest>{page}</ContinueRequest>" if page else ""
-        names = (f"<Properties>{name}</Properties>" for name in DEFINITION_PROPERTIES)
+    def results_of_task(self, task: int) -> list[dict[str, str | None]]:
+        """The rows of one task, which is how the vendor's SDKs follow an import."""
+        where = EQUALS.format(task=task)
+        return _rows(self._retrieve("ImportResultsSummary", RESULT_PROPERTIES, where))
+
+    def _retrieve(
+        self, object_type: str, properties: Iterable[str], rest: str
+    ) -> etree._Element:
+        names = (f"<Properties>{name}</Properties>" for name in properties)
         body = ENVELOPE.format(
-            token=self._token, api=API, properties="".join(names), page=more
+            token=self._token,
+            api=API,
+            object_type=object_type,
+            properties="".join(names),
+            rest=rest,
         )
         answer = self._session.post(
             f"{self._url}/Service.asmx", data=body, headers=HEADERS, timeout=60
         )
         answer.raise_for_status()
         return etree.fromstring(answer.content)[-1][0]
+
+
+def _rows(message: etree._Element) -> list[dict[str, str | None]]:
+    return [_row(found) for found in message.iterfind(f"{{{API}}}Results")]
 
 
 def _row(found: etree._Element) -> dict[str, str | None]:

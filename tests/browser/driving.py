@@ -35,6 +35,7 @@ OPTIONS = (
     "--no-first-run",
 )
 DESKTOP = {"width": 1440, "height": 900}
+TABLET = {"width": 768, "height": 1024}
 PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 20_000
 # Chromium tells of a violated policy on the console too, but not of every kind.

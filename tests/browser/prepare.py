@@ -41,7 +41,7 @@ def add_people(passwords: dict[str, str]) -> None:
     from django.contrib.auth.models import Group
 
     from imports.models import AccessLevel, Account, AccountAccess, User
-    from tests.browser.people import ADMINISTRATOR, FULL_NAMES, VIEWER
+    from tests.browser.people import ADMINISTRATOR, FULL_NAMES, NEWCOMER, VIEWER
 
     starters = Group.objects.create(name="Marketing")
     readers = Group.objects.create(name="Readers")
@@ -58,7 +58,8 @@ def add_people(passwords: dict[str, str]) -> None:
         )
         person.is_staff = person.is_superuser = name == ADMINISTRATOR
         person.save(update_fields=["is_staff", "is_superuser"])
-        person.groups.add(readers if name == VIEWER else starters)
+        if name != NEWCOMER:
+            person.groups.add(readers if name == VIEWER else starters)
 
 
 if __name__ == "__main__":

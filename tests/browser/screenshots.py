@@ -1,7 +1,7 @@
 """Pictures of every page: `python -m tests.browser.screenshots OUT_DIR`.
 
-Each page at 1440 and at 390 CSS pixels, in light and in dark, of the same processes
-that the browser tests use, after a few runs of every kind.
+Each page at 1440, 768 and 390 CSS pixels, in light and in dark, of the same processes
+that the browser tests use: with runs of every kind, and without anything.
 """
 
 from __future__ import annotations
@@ -18,17 +18,24 @@ from tests.browser.driving import (
     DESKTOP,
     NO_CHROMIUM,
     PHONE,
+    TABLET,
     find_chromium,
     sign_in,
     started_chromium,
 )
-from tests.browser.people import ADMINISTRATOR, MARKETER
+from tests.browser.people import ADMINISTRATOR, MARKETER, NEWCOMER
 from tests.browser.stack import Stack
 from tests.browser.starting import the_dialog
 from tests.journeys.site import wait_until
 
-SIZES = {"1440": DESKTOP, "390": PHONE}
+SIZES = {"1440": DESKTOP, "768": TABLET, "390": PHONE}
 THEMES = ("light", "dark")
+EMPTY_PAGES = {
+    "dashboard": "/",
+    "definitions": "/definitions/",
+    "history": "/runs/",
+    "accounts": "/accounts/",
+}
 ENDED = ("customers-daily", "customer-consents-daily", "price-list-full")
 STAYS_UNKNOWN, STILL_RUNNING = "vouchers-daily", "product-catalogue-full"
 
@@ -55,7 +62,7 @@ def start_some(stack: Stack) -> None:
     stack.order(
         rule={
             "what": "close",
-            "when": "after",
+            "when": "instead",
             "operation": "Perform",
             "customer_key": STAYS_UNKNOWN,
             "times": 1,
@@ -66,7 +73,8 @@ def start_some(stack: Stack) -> None:
     for key in ENDED:
         stack.wait_for_end(key)
     stack.must("start_import", "Nordlicht DE", STILL_RUNNING, "--as", MARKETER)
-    wait_until(lambda: "running" in stack.statuses(), "a run under way")
+    wanted = {"running", "unknown"}
+    wait_until(lambda: wanted <= set(stack.statuses()), "a run of each kind")
 
 
 def pages_of(stack: Stack) -> dict[str, str]:
@@ -79,10 +87,13 @@ def pages_of(stack: Stack) -> dict[str, str]:
         "definitions-nothing": "/definitions/?q=nothing+like+it",
         "definition": f"/definitions/{definition}/",
         "history": "/runs/",
+        "history-found": "/runs/?status=failed&status=completed_with_errors",
+        "history-nothing": "/runs/?q=nothing+like+it",
         "run-running": f"/runs/{stack.last_run('running')}/",
         "run-completed": f"/runs/{stack.last_run('completed')}/",
         "run-with-errors": f"/runs/{stack.last_run('completed_with_errors')}/",
         "run-failed": f"/runs/{stack.last_run('failed')}/",
+        "run-unknown": f"/runs/{stack.last_run('unknown')}/",
         "run-not-started": f"/runs/{stack.last_run('not_started')}/",
         "accounts": "/accounts/",
         "profile": "/profile/",
@@ -115,9 +126,15 @@ def take(browser: Browser, stack: Stack, folder: Path, size: str, theme: str) ->
     with visitor(browser, stack, size, theme, None) as page:
         page.goto("/login/")
         picture(page, "sign-in")
+    with visitor(browser, stack, size, theme, NEWCOMER) as page:
+        for name, path in EMPTY_PAGES.items():
+            page.goto(path)
+            picture(page, f"{name}-empty")
     with visitor(browser, stack, size, theme, ADMINISTRATOR) as page:
         page.goto("/admin/imports/account/")
         picture(page, "admin-accounts")
+        page.goto("/styleguide/")
+        picture(page, "styleguide")
 
 
 def window(size: str) -> ViewportSize:

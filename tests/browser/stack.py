@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
-from tests.browser.people import ADMINISTRATOR, MARKETER, VIEWER
+from tests.browser.people import ADMINISTRATOR, MARKETER, NEWCOMER, VIEWER
 from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 
 # An import is over when the worker first looks; the slow one, ten times as long, is
@@ -44,7 +44,7 @@ class Stack(Site):
 
     def start_all(self) -> None:
         """All processes, accounts, definitions, history and people."""
-        names = (MARKETER, VIEWER, ADMINISTRATOR)
+        names = (MARKETER, VIEWER, NEWCOMER, ADMINISTRATOR)
         self.passwords = {name: secrets.token_urlsafe(9) for name in names}
         self.start_sandbox(
             *("--pace", str(self.pace_seconds)),

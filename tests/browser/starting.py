@@ -25,8 +25,14 @@ def the_dialog(page: Page) -> Locator:
 
 
 def confirm(page: Page) -> None:
-    """Press the dialog's Start; it closes and a message says what was done."""
-    start_button(the_dialog(page)).click()
+    """Type the name if it is asked for, and press the dialog's Start; it closes and a
+    message says what was done.
+    """
+    dialog = the_dialog(page)
+    asked = dialog.locator("[data-must-equal]")
+    if asked.count():
+        asked.fill(asked.get_attribute("data-must-equal") or "")
+    start_button(dialog).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator(".toast").last).to_contain_text("is queued")
 

@@ -70,7 +70,7 @@ def test_an_import_that_ends_with_errors_says_how_many_and_what_to_do(
         expect(page).to_have_title(
             "Completed with errors: Customer consents daily · mcdash"
         )
-        expect(page.locator("#run-advice")).to_contain_text("What to do next")
+        expect(page.locator("#run-advice")).to_contain_text("What to check")
         errors = page.locator("#run-figures div", has_text="Errors").first
         expect(errors).to_contain_text(re.compile(r"[1-9]\d* .*%"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from imports.management.commands import start_import
 from imports.management.commands.run_sandbox import WSDL
@@ -15,6 +16,12 @@ from imports.sandbox.world import World
 from tests.factories import AccountFactory
 
 PACE_SECONDS = 0.3
+
+
+@pytest.fixture(autouse=True)
+def own_hosts(settings: Settings) -> None:
+    """Django's test runner adds "testserver", which system checks would refuse."""
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
 
 
 @pytest.fixture

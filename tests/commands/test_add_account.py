@@ -8,7 +8,8 @@ import sys
 import pytest
 from pytest_django import Settings
 
-from imports.models import Account, AuthKind, Revision
+from imports.management.commands import add_account
+from imports.models import Account, AuditEntry, AuthKind, Revision
 from tests.commands.running import Ran, run
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,31 @@ def test_an_api_user_needs_no_authentication_address(
 def test_the_pages_are_told_of_a_new_account(secrets: None) -> None:
     run("add_account", "Nordlicht DE", *TENANT, *CLIENT)
     assert Account.objects.get().revision == Revision.objects.get().number > 0
+
+
+def test_who_added_it_is_in_the_audit(secrets: None) -> None:
+    run("add_account", "Nordlicht DE", *TENANT, *CLIENT)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_name) == ("account_added", getpass.getuser())
+    assert (entry.account, entry.ip) == (Account.objects.get(), None)
+
+
+def test_when_two_add_the_same_name_the_second_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def meanwhile(_: object) -> str:
+        """The other one is added while this one is asked for the secret."""
+        Account.objects.create(name="Nordlicht DE", client_id="c", secret="first")
+        return SECRET
+
+    monkeypatch.setattr(add_account, "_secret", meanwhile)
+    ran = run("add_account", "Nordlicht DE", *TENANT, *CLIENT)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "An account “Nordlicht DE” already exists; this one was not saved.\n"
+    )
+    assert Account.objects.get().secret.reveal() == "first"
+    assert not AuditEntry.objects.exists()
 
 
 def test_json_names_the_account_and_not_its_secret(secrets: None) -> None:

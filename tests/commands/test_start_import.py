@@ -192,7 +192,7 @@ def test_an_account_that_does_not_answer_in_between_is_asked_again(
     fake.after["results_of_tasks"] = fake.finish
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 0
-    assert "Not answering: It broke off.·[2J" in ran.out
+    assert r"Not answering: It broke off.\x1b[2J" in ran.out
     assert fake.performed == ["customers-daily"]
 
 

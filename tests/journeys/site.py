@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
 
+import psycopg
 from cryptography.fernet import Fernet
 
 from imports.sandbox.nordlicht import DE
@@ -200,7 +201,7 @@ class Site:
 
     def prepare(self) -> None:
         """A database with the account Nordlicht DE and its definitions."""
-        if not (self.folder / DATABASE).exists():
+        if "DATABASE_URL" in self.extra or not (self.folder / DATABASE).exists():
             self.must("migrate", "--verbosity", "0")
         self.must(
             *("add_account", DE.name, "--mid", str(DE.mid)),
@@ -243,8 +244,9 @@ class Site:
 
     def change(self, sql: str) -> None:
         """Change rows as a crash or another program might."""
-        with self._database() as database, database:
+        with self._database() as database:
             database.execute(sql)
+            database.commit()
 
     def statuses(self) -> list[str]:
         """The status of each run of ours."""
@@ -261,7 +263,11 @@ class Site:
         return [row[0] for row in self.ask(sql)]
 
     @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self.folder / DATABASE, timeout=20)
+    def _database(self) -> Iterator[Any]:
+        database: Any = (
+            psycopg.connect(url, autocommit=True)
+            if (url := self.extra.get("DATABASE_URL"))
+            else sqlite3.connect(self.folder / DATABASE, timeout=20)
+        )
         with closing(database):
             yield database

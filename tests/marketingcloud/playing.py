@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections import deque
@@ -35,6 +36,11 @@ class Handler(BaseHTTPRequestHandler):
         if play.reads:
             self._note(self.rfile.read(length).decode())
         play.act(self)
+
+    def do_GET(self) -> None:
+        """Nobody has any business here: noted."""
+        self.server.fetched.append(self.path)
+        self.send_error(404)
 
     def _note(self, body: str) -> None:
         self.server.received.append(
@@ -70,7 +76,11 @@ class Play:
 
 
 class Stage(ThreadingHTTPServer):
-    """Serves on a free port of 127.0.0.1 and plays its programme in order."""
+    """Serves on a free port of 127.0.0.1 and plays its programme in order.
+
+    `fetched` are the paths that anybody asked for by GET; `poured` is how many bytes
+    of each flood were written before the other end hung up.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -78,6 +88,8 @@ class Stage(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.received: list[Received] = []
+        self.fetched: list[str] = []
+        self.poured: list[int] = []
         self.over = threading.Event()
         self._programme: deque[Play] = deque()
 
@@ -170,11 +182,21 @@ def drip(head: bytes, *, every_seconds: float = 0.02) -> Play:
 
 def flood(head: bytes, piece: bytes, times: int) -> Play:
     """The head, then the piece again and again, as fast as it goes."""
+    return pour(head, lambda: itertools.repeat(piece, times))
+
+
+def pour(head: bytes, pieces: Callable[[], Iterator[bytes]]) -> Play:
+    """The head, then piece after piece, made while they flow."""
 
     def act(handler: Handler) -> None:
         handler.write(head)
-        for _ in range(times):
-            handler.write(piece)
+        written = 0
+        try:
+            for piece in pieces():
+                handler.write(piece)
+                written += len(piece)
+        finally:
+            handler.server.poured.append(written)
         handler.hang_up()
 
     return Play(act=act)

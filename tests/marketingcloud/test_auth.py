@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -9,11 +8,10 @@ from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
     AuthenticationError,
     MarketingCloudError,
-    UnavailableError,
 )
 from imports.marketingcloud.records import OAuthCredentials
 from tests.marketingcloud.conftest import ROOMY, SECRET, MemoryTokens, oauth_client
-from tests.marketingcloud.playing import Play, Stage, answer, cut, drip, hang
+from tests.marketingcloud.playing import Play, Stage, answer
 
 JSON = "application/json"
 INVALID_CLIENT = json.dumps(
@@ -92,71 +90,12 @@ def test_refused_credentials_are_told_in_the_vendors_words(
 GOOD = {"access_token": "t", "expires_in": 1079}
 
 
-@pytest.mark.parametrize(
-    "play",
-    [
-        answer("", status=500),
-        answer("<html>Sorry</html>", status=503),
-        _json({"message": "Too many"}, 429),
-        _json({"error": "server_error"}, 400),
-        _json({"message": "Blocked"}, 403),
-        answer("", status=404),
-        _json(GOOD, 302),
-        _json(GOOD, 500),
-        answer("", status=200),
-        answer("<html>Login</html>"),
-        answer("{", content_type=JSON),
-        answer("[" * 100_000, content_type=JSON),
-        answer(b"\xff\xfe\x00", content_type=JSON),
-        _json([]),
-        _json(None),
-        _json("token"),
-        _json({}),
-        _json({**GOOD, "access_token": ""}),
-        _json({**GOOD, "access_token": None}),
-        _json({**GOOD, "access_token": ["t"]}),
-        _json({**GOOD, "access_token": "two words"}),
-        _json({**GOOD, "access_token": "line\r\nbreak"}),
-        _json({**GOOD, "access_token": "t" * 8001}),
-        _json({"access_token": "t"}),
-        _json({**GOOD, "expires_in": "1079"}),
-        _json({**GOOD, "expires_in": True}),
-        _json({**GOOD, "expires_in": 0}),
-        _json({**GOOD, "expires_in": -5}),
-        _json({**GOOD, "expires_in": float("inf")}),
-        _json({**GOOD, "expires_in": float("nan")}),
-        answer(b" " * 300_000, content_type=JSON),
-        hang(),
-        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
-        cut(),
-        cut(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"),
-    ],
-)
-def test_a_token_that_cannot_be_had_proves_that_nothing_was_performed(
-    stage: Stage, play: Play
-) -> None:
-    stage.plays(play)
-    limits = replace(ROOMY, read_timeout_seconds=0.5, call_deadline_seconds=0.7)
-    client = oauth_client(stage, MemoryTokens(None), limits=limits)
-    with pytest.raises(UnavailableError, match="gave no access token"):
-        client.start_definition(customer_key="a")
-    assert [one.path for one in stage.received] == ["/v2/token"]
-
-
 def test_a_life_beyond_a_day_is_taken_for_a_day(stage: Stage) -> None:
     tokens = MemoryTokens(None)
     stage.plays(_json({**GOOD, "expires_in": 10**400}))
     oauth_client(stage, tokens).authenticate()
     assert tokens.token is not None
     assert tokens.token.expires_in_seconds == 86_400
-
-
-def test_an_instance_url_of_another_kind_is_no_error(stage: Stage) -> None:
-    tokens = MemoryTokens(None)
-    stage.plays(_json({**GOOD, "soap_instance_url": {"evil": 1}}))
-    oauth_client(stage, tokens).authenticate()
-    assert tokens.token is not None
-    assert tokens.token.soap_instance_url is None
 
 
 def test_the_client_secret_is_in_no_error(stage: Stage) -> None:

@@ -102,7 +102,18 @@ def test_retry_after_as_a_date_is_honoured(waits: list[float]) -> None:
     assert waits == [pytest.approx(20, abs=2)]
 
 
-@pytest.mark.parametrize("nonsense", ["soon", "-5", "1e9", "٣"])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "soon",
+        "-5",
+        "1e9",
+        "٣",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+        "Mon, 01 Jan 2024 00:00:00 +9999",
+    ],
+)
 def test_an_unreadable_retry_after_is_passed_over(
     nonsense: str, waits: list[float]
 ) -> None:

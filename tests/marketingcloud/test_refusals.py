@@ -11,6 +11,8 @@ from imports.marketingcloud.errors import (
 )
 from imports.marketingcloud.records import StartedImport
 from imports.marketingcloud.refusals import TokenExpiredError, named_properties
+from imports.marketingcloud.retrieve import Retriever
+from imports.marketingcloud.rows import RESULTS
 from imports.marketingcloud.starting import read_started
 from imports.marketingcloud.wire import Answer
 from tests.marketingcloud.wording import (
@@ -22,6 +24,7 @@ from tests.marketingcloud.wording import (
     fault,
     performed,
     refused,
+    retrieved,
     started,
 )
 
@@ -29,6 +32,16 @@ ERROR_ID = "Exception occurred during [Perform] ErrorID: 1234"
 SOAP_12_REFUSAL = envelope(
     "<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value></soap:Code>"
     "<soap:Reason><soap:Text>Not so</soap:Text></soap:Reason></soap:Fault>"
+)
+
+CLIENT_FAULT = (
+    "<soap:Fault><faultcode>soap:Client</faultcode><faultstring>No</faultstring>"
+    "</soap:Fault>"
+)
+STRAY_TASK = performed(refused("no") + "<Task><ID>129159023</ID></Task>")
+STRAY_WORDS = performed(refused("no")).replace(
+    "<OverallStatusMessage/>",
+    "<OverallStatusMessage>AsyncID:129159023</OverallStatusMessage>",
 )
 
 
@@ -130,6 +143,31 @@ def test_an_answer_with_a_task_id_is_a_start() -> None:
             "CustomerKey “prices”",
         ),
         (performed(refused("no") + started()), 200, "2 results"),
+        (
+            performed(started().replace("<ID>129159023", "<ID>129159023</ID><ID>7")),
+            200,
+            "task 7",
+        ),
+        (performed(started().replace("AsyncID:129159023", "AsyncID:7")), 200, "task 7"),
+        (
+            performed(started()).replace("<soap:Body>", f"<soap:Body>{CLIENT_FAULT}"),
+            200,
+            "refused the request: “No”",
+        ),
+        (
+            performed(started()).replace(
+                "<soap:Body>", f"<soap:Body>{CLIENT_FAULT}</soap:Body><soap:Body>"
+            ),
+            500,
+            "refused the request: “No”",
+        ),
+        (
+            performed(started()).replace(
+                "<Results>", f"<Results>{refused('no')}</Results><Results>"
+            ),
+            200,
+            "2 results",
+        ),
     ],
 )
 def test_a_start_that_contradicts_itself_is_a_start_with_the_contradiction_kept(
@@ -207,6 +245,32 @@ def test_an_answer_without_a_task_id_is_a_refusal_or_nobody_can_tell(
 ) -> None:
     with pytest.raises(kind, match=words):
         _start(body, status)
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize(
+    "body",
+    [
+        STRAY_TASK,
+        STRAY_WORDS,
+        performed(refused("no")).replace("<soap:Body>", f"<soap:Body>{CLIENT_FAULT}"),
+        performed("").replace("<soap:Body>", f"<soap:Body>{CLIENT_FAULT}"),
+    ],
+)
+def test_an_answer_that_contradicts_itself_proves_no_refusal(
+    body: str, status: int
+) -> None:
+    with pytest.raises(OutcomeUnknownError, match="contradicts itself"):
+        _start(body, status)
+
+
+def test_a_fault_beside_a_list_makes_the_list_unreadable() -> None:
+    body = retrieved().replace("<soap:Body>", f"<soap:Body>{CLIENT_FAULT}")
+    answer = Answer(status=200, content_type="text/xml", body=body.encode())
+    message = read_message(answer, "RetrieveResponseMsg")
+    retriever = Retriever(lambda **_: message, refused=(), takes_in=None)
+    with pytest.raises(OutcomeUnknownError, match="contradicts itself"):
+        retriever.rows(RESULTS)
 
 
 def test_a_refusal_keeps_code_and_request_id() -> None:

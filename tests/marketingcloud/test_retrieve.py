@@ -39,7 +39,9 @@ def test_all_pages_are_read_and_each_asks_by_the_latest_request_id(
         ),
         answer(retrieved(definition("c"), request_id="three")),
     )
-    found = client.list_definitions()
+    pages: list[int] = []
+    found = client.list_definitions(on_page=pages.append)
+    assert pages == [1, 2, 3]
     assert [one.customer_key for one in found.definitions] == ["a", "b", "c"]
     assert found.refused_properties == ()
     assert [texts(one, "ContinueRequest") for one in stage.received] == [

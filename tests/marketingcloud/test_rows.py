@@ -166,27 +166,12 @@ def test_a_result_keeps_the_vendors_texts_and_counts() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "count", ["", " ", "-1", "x", "1.5", "1e3", "1_000", "٣", "2147483648", "9" * 5000]
-)
-def test_a_count_that_is_no_count_is_unknown_and_never_zero(count: str) -> None:
-    record = _result(result("1", NumberErrors=count))
-    assert record.errors is None
-
-
 def test_an_absent_or_nil_count_is_unknown() -> None:
     record = _result(
         '<Results><TaskResultID>1</TaskResultID><TotalRows xsi:nil="true"/></Results>'
     )
     assert record.total_rows is None
     assert record.errors is None
-
-
-def test_long_and_odd_texts_arrive_verbatim() -> None:
-    odd = "<script>alert(1)</script> =cmd|' /C calc'!A0 𝄞 \u202e " + "ä" * 10_000
-    record = _result(result("1", ImportStatus=odd, ImportDefinitionCustomerKey=odd))
-    assert record.phase == odd
-    assert record.customer_key == odd
 
 
 def test_a_result_without_a_task_is_left_out_and_said_so(

@@ -99,16 +99,56 @@ def test_the_field_that_names_a_foreign_host_is_told(field: str) -> None:
     "url",
     [
         "https://mc1.soap.marketingcloudapis.com.evil.example/",
+        "https://evil.example/mc1.soap.marketingcloudapis.com",
         "https://marketingcloudapis.com@evil.example/",
+        "https://evil.example\\@mc1.soap.marketingcloudapis.com/",
+        "https://mc1.soap.marketingcloudapis.com\\.evil.example/",
         "https://user:pass@mc1.soap.marketingcloudapis.com/",
+        "https://@mc1.soap.marketingcloudapis.com/",
         "https://mc1.soap.marketingcloudapis.com/?next=evil",
+        "https://mc1.soap.marketingcloudapis.com/?",
         "https://mc1.soap.marketingcloudapis.com/#x",
+        "https://mc1.soap.marketingcloudapis.com/#",
+        "https://mc1.soap.marketingcloudapis.com:8443/",
+        "https://mc1.soap.marketingcloudapis.com:80/",
+        "https://mc1.soap.marketingcloudapis.com:0/",
+        "https://mc1.soap.marketingcloudapis.com:443x/",
+        "https://mc1.soap.marketingcloudapis.com:65979/",
+        "https://mc1.soap.marketingcloudapis.com:٤٤٣/",
+        "https://mc1.soap.marketingcloudapis.com./",
+        "https://.marketingcloudapis.com/",
+        "https://mc1..marketingcloudapis.com/",
+        "https://-mc1.marketingcloudapis.com/",
+        "https://m_c1.marketingcloudapis.com/",
+        f"https://{'m' * 64}.marketingcloudapis.com/",
+        "https://evil.example%2f.marketingcloudapis.com/",
+        "https://evil.example%00.marketingcloudapis.com/",
+        "https://mc1.soap.mаrketingcloudapis.com/",  # a Cyrillic а
+        "https://mc1.soap.mar\u212aetingcloudapis.com/",  # the sign of Kelvin
+        "https://mc1。soap。marketingcloudapis.com/",
+        "https://mc1.soap.marketingcloudapis．com/",
+        "https://evil.example／.marketingcloudapis.com/",
+        "https://mc1.soap.marketing\u00adcloudapis.com/",
+        "https://mc1.soap.xn--mrketingcloudapis-wwk.com/",
+        "https://mc1.soap.marketingcloudapis.com/ä",
+        "https://mc1.soap\n.marketingcloudapis.com/",
+        "https://mc1.soap\t.marketingcloudapis.com/",
+        " https://mc1.soap.marketingcloudapis.com/",
+        "https://mc1.soap.marketingcloudapis.com/\r\nHost: evil.example",
+        "https://mc1.soap.marketingcloudapis.com/ x",
+        "\x00https://mc1.soap.marketingcloudapis.com/",
         "http://mc1.soap.marketingcloudapis.com/",
+        "HTTP://mc1.soap.marketingcloudapis.com/",
         "ftp://mc1.soap.marketingcloudapis.com/",
+        "file:///etc/passwd",
+        "//mc1.soap.marketingcloudapis.com/",
+        "https:mc1.soap.marketingcloudapis.com",
         "mc1.soap.marketingcloudapis.com",
+        "https://marketingcloudapis/",
         "https://[::1",
         "https://127.0.0.2/",
         "https://169.254.169.254/",
+        "https:///x",
         "",
     ],
 )
@@ -117,9 +157,57 @@ def test_an_endpoint_outside_the_allowed_hosts_is_refused(url: str) -> None:
         validate_endpoint(url)
 
 
-@pytest.mark.parametrize("url", [SOAP, AUTH, "https://MC1.soap.MarketingCloudApis.com"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "8.8.8.8",
+        "10.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "127.0.0.0x1",
+        "[2606:4700::1111]",
+        "[::ffff:127.0.0.1]",
+        "[fe80::1%25eth0]",
+        "localhost.",
+        "localhost6",
+        "metadata",
+        "١٢٧.0.0.1",
+    ],
+)
+def test_no_pattern_allows_a_number_or_a_short_name(
+    host: str, settings: Settings
+) -> None:
+    settings.MCDASH_ENDPOINT_HOSTS = ["*"]
+    with pytest.raises(ValidationError, match=r"not the full name|not an address"):
+        validate_endpoint(f"https://{host}/Service.asmx")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        SOAP,
+        AUTH,
+        "https://MC1.soap.MarketingCloudApis.com",
+        "HTTPS://mc1.soap.marketingcloudapis.com:443/Service.asmx",
+        "https://webservice.s10.exacttarget.com/Service.asmx",
+    ],
+)
 def test_an_endpoint_of_the_vendor_is_allowed(url: str) -> None:
     validate_endpoint(url)
+
+
+def test_another_port_is_allowed_where_the_setting_names_it(
+    settings: Settings,
+) -> None:
+    settings.MCDASH_ENDPOINT_HOSTS = ["soap.example.org:8443", "auth.example.org"]
+    validate_endpoint("https://soap.example.org:8443/Service.asmx")
+    validate_endpoint("https://auth.example.org")
+    for url in ("https://soap.example.org/", "https://auth.example.org:8443/"):
+        with pytest.raises(ValidationError, match="MCDASH_ENDPOINT_HOSTS"):
+            validate_endpoint(url)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost", "[::1]:8765"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from pprint import pformat
+from traceback import format_exception
 from typing import Any
 
 import pytest
@@ -12,7 +14,14 @@ from django.core import serializers
 from django.db import connection
 from pytest_django import Settings
 
+from imports.connection import (
+    DatabaseTokenStore,
+    LostSecretError,
+    _credentials,
+    connect,
+)
 from imports.fields import LostKeyError, Secret
+from imports.marketingcloud.errors import AuthenticationError
 from imports.models import Account
 from tests.factories import AccountFactory, AccountTokenFactory
 
@@ -121,3 +130,48 @@ def test_tokens_are_encrypted_as_secrets_are() -> None:
 def test_an_empty_secret_is_no_secret() -> None:
     assert Secret.hide("x")
     assert not Secret("")
+
+
+def test_which_key_opens_a_secret_is_known(settings: Settings) -> None:
+    old, new, other = new_key(), new_key(), new_key()
+    settings.MCDASH_FIELD_KEYS = [old]
+    secret = Secret.hide(PLAIN)
+    settings.MCDASH_FIELD_KEYS = [new, old]
+    assert (secret.key_position(), secret.is_readable) == (2, True)
+    assert secret.rotated().key_position() == 1
+    settings.MCDASH_FIELD_KEYS = [other]
+    assert (secret.key_position(), secret.is_readable) == (None, False)
+
+
+@pytest.mark.parametrize("kind", [{}, {"username_token": True}])
+def test_nothing_that_stands_for_an_account_shows_its_secret(
+    kind: dict[str, bool],
+) -> None:
+    account = AccountFactory.create(secret=PLAIN, **kind)
+    token = AccountTokenFactory.create(account=account, token=f"{PLAIN}-token")
+    client = connect(account)
+    store = DatabaseTokenStore(account)
+    shown: list[object] = [
+        *(account, vars(account), token, vars(token), client, store, store.current()),
+        _credentials(account),
+        *vars(client).values(),
+        AuthenticationError("Refused."),
+    ]
+    for thing in shown:
+        for text in (repr(thing), str(thing), f"{thing}", pformat(thing)):
+            assert PLAIN not in text
+            assert account.secret.ciphertext not in text
+
+
+def test_an_error_says_nothing_of_the_secret_that_it_is_about(
+    settings: Settings,
+) -> None:
+    account = AccountFactory.create(secret=PLAIN)
+    ciphertext = account.secret.ciphertext
+    settings.MCDASH_FIELD_KEYS = [new_key()]
+    with pytest.raises(LostSecretError) as caught:
+        connect(account)
+    told = "".join(format_exception(caught.value))
+    assert "MCDASH_FIELD_KEYS" in told
+    assert PLAIN not in told
+    assert ciphertext not in told

@@ -103,10 +103,14 @@ class CrashSite(Site):
 
     def start_doomed(self, *doom: object) -> Part:
         """A worker that will come to its end at `point`, at the nth time."""
+        return self.start_module(DOOMED, *doom)
+
+    def start_module(self, module: str, *arguments: object) -> Part:
+        """A worker that is started by a module of the tests."""
         log = self.folder / f"{len(self.parts)}-worker.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [PYTHON, "-m", DOOMED, *map(str, doom)],
+                [PYTHON, "-m", module, *map(str, arguments)],
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -166,8 +170,11 @@ def _ask(process: subprocess.Popen[str], line: str) -> str:
     return answer
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(f"{text}+00:00") if text else None
+def _moment(found: str | datetime | None) -> datetime | None:
+    """As SQLite writes it down, or PostgreSQL gives it."""
+    if isinstance(found, datetime):
+        return found
+    return datetime.fromisoformat(f"{found}+00:00") if found else None
 
 
 def judge(runs: list[Ended], journal: list[dict[str, Any]]) -> Counter[str]:

@@ -162,12 +162,12 @@ def test_the_start_dialog_names_object_and_effect_and_can_be_sent_once() -> None
             "definition": ImportDefinition(pk=3, name="Customers", account=account),
             "effect": "Overwrite: replaces every row of Customers.",
             "is_careful": True,
-            "must_type": True,
+            "wanted": {"words": "Customers", "is_name": True},
             "action_url": "/definitions/3/start/",
             "request_token": "abc",
         },
     )
-    assert "Start Customers?" in html
+    assert "Start <bdi>Customers</bdi>?" in html
     assert "data-once" in html
     assert 'data-must-equal="Customers"' in html
     assert 'name="request_token" value="abc"' in html
@@ -194,5 +194,8 @@ def test_scripts_evaluate_nothing_and_write_no_html(script: Path) -> None:
 
 def test_the_frame_loads_every_sheet_and_script_there_is() -> None:
     html = frame()
+    of_one_page = {"styleguide.css"}
     for file in [*SHEETS, *SCRIPTS]:
+        if file.name in of_one_page:
+            continue
         assert f"/{file.name}" in html

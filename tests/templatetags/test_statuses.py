@@ -29,12 +29,27 @@ def test_six_hues_and_no_more_say_how_a_run_stands() -> None:
 
 
 def test_every_status_has_a_silhouette_of_its_own() -> None:
-    drawings = {re.sub("icon-[a-z_]+", "", icons.status_icon_svg(s)) for s in EVERY}
-    assert len(drawings) == len(EVERY)
+    assert len({icons._STATUS_SHAPES[status] for status in EVERY}) == len(EVERY)
+
+
+def test_what_is_used_from_the_sprite_is_there_once() -> None:
+    sprite = icons.sprite_svg()
+    drawn = [icons.status_icon_svg(status) for status in EVERY]
+    drawn += [icons.icon_svg("play"), icons.icon_svg("star", style="outline")]
+    used = {name for svg in drawn for name in re.findall(r'href="#(.+?)"', svg)}
+    assert len(used) == 10
+    for name in used:
+        assert sprite.count(f'<symbol id="{name}" ') == 1
+    assert "style=" not in sprite
+
+
+def test_what_moves_is_drawn_where_it_stands() -> None:
+    for status in ("starting", "running"):
+        assert 'class="turns"' in icons.status_icon_svg(status)
 
 
 def test_every_status_has_a_bar() -> None:
-    assert set(strips._BARS) == set(RunStatus)
+    assert set(strips.BARS) == set(RunStatus)
 
 
 @pytest.mark.parametrize("status", EVERY)

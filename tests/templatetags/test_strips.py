@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 import re
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from imports.models import RunStatus
-from imports.templatetags.strips import bar_text, strip_svg
+from imports.templatetags.strips import bar_text, picture_svg, strip_svg
 
 pytestmark = pytest.mark.urls("tests.templatetags.urls")
 
@@ -40,7 +42,7 @@ def test_only_the_newest_twenty_are_drawn() -> None:
 def test_one_bar_is_a_tab_stop_and_it_is_the_newest() -> None:
     svg = strip_svg([bar(), bar(), bar("failed")])
     assert svg.count('tabindex="0"') == 1
-    assert '<g class="s-failed" tabindex="0"' in svg
+    assert '<a class="s-failed" href="/runs/7/" tabindex="0">' in svg
 
 
 def test_every_bar_names_status_time_and_counts() -> None:
@@ -57,7 +59,7 @@ def test_a_count_that_is_not_known_is_left_out_of_the_words() -> None:
 
 def test_height_follows_rows_against_the_largest() -> None:
     svg = strip_svg([bar(rows=1000), bar(rows=500), bar(rows=1)])
-    assert heights(svg) == [21, 10, 3]
+    assert heights(svg) == [21, 11, 3]
 
 
 def test_a_completed_run_is_at_least_three_pixels_high() -> None:
@@ -68,7 +70,7 @@ def test_what_failed_stands_below_the_line_and_what_it_loaded_above() -> None:
     nothing = strip_svg([bar(rows=10), bar("failed", rows=None, errors=None)])
     some = strip_svg([bar(rows=10), bar("failed", rows=10, errors=5)])
     assert heights(nothing) == [21, 6]
-    assert 'd="M152 12h5v10h-5zM152 23h5v6h-5z"' in some
+    assert 'd="M152 11h5v11h-5zM152 23h5v6h-5z"' in some
 
 
 def test_empty_slots_leave_a_tick() -> None:
@@ -89,12 +91,43 @@ def test_a_wide_strip_leads_to_its_runs_and_underlines_the_one_shown() -> None:
     assert svg.count('class="now"') == 1
 
 
-def test_a_list_of_fifty_strips_stays_light() -> None:
-    import gzip
+def test_a_pointer_beside_a_low_bar_still_means_it() -> None:
+    svg = strip_svg([bar(rows=1000), bar(rows=1)])
+    assert '<path class="hit" d="M150.5 -1.5h8v32h-8z"/>' in svg
 
-    runs = [bar(rows=1000 + 37 * number, run=number) for number in range(20)]
-    page = "".join(
-        strip_svg([run | {"rows": run["rows"] * row} for run in runs])
-        for row in range(1, 51)
-    )
-    assert len(gzip.compress(page.encode(), 6)) < 10_000
+
+def test_the_picture_of_a_strip_tells_in_a_sentence_how_the_runs_ended() -> None:
+    runs = [bar(), bar("failed"), bar(), bar("completed_with_errors")]
+    svg = picture_svg(runs)
+    assert "<title>Last 4 runs: 2 completed, 1 failed, 1 completed with" in svg
+    assert 'role="img"' in svg
+    assert "<title>Last run: 1 lost</title>" in picture_svg([bar("lost")])
+    assert picture_svg([]) == picture_svg(None) == "–"
+
+
+def test_the_picture_has_one_path_for_each_status() -> None:
+    svg = picture_svg([bar(rows=100), bar("failed"), bar(rows=50), bar("failed")])
+    assert svg.count('class="s-completed"') == 1
+    assert 'class="s-completed" d="M130.5 22V1M146.5 22V11"' in svg
+    assert 'class="s-failed"' in svg
+    assert "tabindex" not in svg
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+def test_the_picture_shows_every_status_as_the_strip_does(status: str) -> None:
+    picture, strip = picture_svg([bar(status)]), strip_svg([bar(status)])
+    for outline in ("o", "d", "h"):
+        of_strip = re.findall(rf'class="{outline}" d="([^"]*)"', strip)
+        of_picture = re.findall(rf'class="s-{status} {outline}" d="([^"]*)"', picture)
+        assert of_picture == of_strip
+    solid = re.search(rf'class="s-{status}" d="[^"]', picture)
+    assert bool(solid) == bool(re.search(r'<path d="[^"]', strip))
+
+
+def test_fifty_pictures_of_varied_runs_stay_light() -> None:
+    drawn = random.Random(7)
+    pictures = [
+        picture_svg([bar(rows=drawn.randint(600, 1000)) for _ in range(20)])
+        for _ in range(50)
+    ]
+    assert len(gzip.compress("".join(pictures).encode(), 6)) < 2_500

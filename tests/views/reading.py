@@ -49,7 +49,8 @@ def content(response: Any) -> str:
 
 def words(response: Any) -> str:
     """What a reader sees: no tags, one space between words."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content(response))).split())
+    source = re.sub(r"</?bdi>", "", content(response))
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", source)).split())
 
 
 def part(response: Any, element_id: str) -> str:

@@ -248,3 +248,15 @@ def test_the_number_of_queries_does_not_grow_with_the_accounts(
         ImportRunFactory.create(definition=definition, completed=True)
         grant(person, other, AccessLevel.START)
     assert queries() == few
+
+
+def test_other_ends_of_today_are_counted_where_there_are_any(account: Account) -> None:
+    client = reader(account)
+    assert "not started today" not in words(client.get(URL))
+    definition = ImportDefinitionFactory.create(account=account)
+    ImportRunFactory.create(definition=definition, not_started=True)
+    page = client.get(URL)
+    assert "1 not started today" in words(page)
+    today = timezone.localdate().isoformat()
+    url = f"/runs/?account={account.pk}&amp;status=not_started&amp;from={today}"
+    assert url in content(page)

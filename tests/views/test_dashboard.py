@@ -291,7 +291,9 @@ def test_names_and_messages_with_html_are_text(
         account=account, name="<script>alert(1)</script>"
     )
     ImportRunFactory.create(
-        not_started=True, definition=definition, message="<img src=x onerror=alert(2)>"
+        not_started=True,
+        definition=definition,
+        message="Marketing Cloud refused to start it: “<img src=x onerror=alert(2)>”.",
     )
     definition.redraw()
     page = content(client.get("/"))
@@ -328,3 +330,61 @@ def test_more_than_twenty_needs_lead_to_the_history(
     page = client.get("/")
     assert content(page).count('id="attention-run-') == 20
     assert "All 22 in History" in words(page)
+
+
+# One line, one action
+
+
+def test_a_refused_start_quotes_marketing_cloud_once(
+    client: Client, account: Account
+) -> None:
+    run = ended(
+        account,
+        not_started=True,
+        error_code="43060",
+        message="Marketing Cloud refused to start the import: “validation error.”.",
+    )
+    row = row_of(client.get("/"), run)
+    assert "Marketing Cloud refused the definition as it is: “validation error.”" in row
+    assert row.count("“") == 1
+    assert "See next steps" in row
+
+
+def test_what_was_never_reached_is_started_again_by_one_press(
+    client: Client, account: Account
+) -> None:
+    run = ended(
+        account, not_started=True, error_kind="unavailable", message="Not reached."
+    )
+    assert "Start again…" in row_of(client.get("/"), run)
+
+
+def test_an_overdue_unknown_run_may_be_said_not_to_have_started(
+    client: Client, account: Account
+) -> None:
+    past = timezone.now() - timedelta(hours=2)
+    run = ended(account, unknown=True, occurred_at=past)
+    found = ended(account, unknown=True, occurred_at=past)
+    RunEventFactory.create(
+        run=found, kind=EventKind.LOOKED, details={"candidates": [{"task_id": "1"}]}
+    )
+    young = ended(account, unknown=True)
+    page = client.get("/")
+    assert f'hx-get="/runs/{run.pk}/not-started/"' in row_of(page, run)
+    for other in (found, young):
+        assert "not-started" not in row_of(page, other)
+        assert "Open run" in row_of(page, other)
+    assert "not-started" not in content(viewer(account).get("/"))
+
+
+def test_the_numbers_of_rows_lead_to_the_runs_that_have_rows(
+    client: Client, account: Account
+) -> None:
+    ended(account, completed=True)
+    cards = client.get("/").context["cards"]
+    urls = {card["label"]: card["url"] for card in cards}
+    for label in ("Rows imported", "Row errors"):
+        assert (
+            "status=completed&status=completed_with_errors&status=failed"
+            in (urls[label])
+        )

@@ -80,10 +80,53 @@ def test_the_page_says_in_words_what_the_definition_does(
     )
     seen = words(see(reader(prices.account), prices))
     assert (
-        "Loads prices_%%Year%%.csv into the data extension price_list, replacing all "
-        "rows. Rows with errors are left out and the rest is loaded." in seen
+        "Loads prices_%%Year%%.csv into the data extension price_list , replacing all "
+        "rows. Row errors are tolerated: those rows are left out and the rest is "
+        "loaded." in seen
     )
     assert "Prices for the shops" in seen
+
+
+@pytest.mark.parametrize(
+    ("update_type", "how"),
+    [
+        ("AddAndUpdate", ", adding new rows and updating known ones."),
+        ("AddAndDoNotUpdate", ", adding new rows and leaving known ones alone."),
+        ("UpdateButDoNotAdd", ", updating known rows and adding none."),
+        ("overwrite", ", replacing all rows."),
+        ("Merge", ", merging rows."),
+        ("ColumnBased", ", doing what a column of the file says, per row."),
+        ("SomethingNew", "a data extension. It stops"),
+        ("", "a data extension. It stops"),
+    ],
+)
+def test_every_way_of_updating_has_its_words(
+    prices: ImportDefinition, update_type: str, how: str
+) -> None:
+    told = FACTS | {"AllowErrors": "false"}
+    ImportDefinition.objects.update(update_type=update_type, facts=told)
+    seen = words(see(reader(prices.account), prices))
+    assert f"into a data extension{how.removeprefix('a data extension')}" in seen
+    assert "It stops at the first row with an error." in seen
+
+
+def test_the_file_location_is_named_as_far_as_it_has_a_name(
+    prices: ImportDefinition,
+) -> None:
+    name = "RetrieveFileTransferLocation.CustomerKey"
+    ImportDefinition.objects.update(facts={name: "ExactTarget Enhanced FTP"})
+    page = content(see(reader(prices.account), prices))
+    assert "from <em>ExactTarget Enhanced FTP</em> into" in page
+
+
+def test_what_is_not_known_is_left_out_of_the_sentence(
+    prices: ImportDefinition,
+) -> None:
+    ImportDefinition.objects.update(
+        file_spec="", destination="", update_type="", facts={}
+    )
+    seen = words(see(reader(prices.account), prices))
+    assert "Loads a file whose pattern is not known. Prices for the shops" in seen
 
 
 def test_all_facts_are_there_in_readable_words(prices: ImportDefinition) -> None:
@@ -169,35 +212,10 @@ def test_the_runs_are_listed_latest_first_with_their_counts(
     seen = words(page)
     assert "5,000" in seen
     assert "5,019" in seen
-    assert "5,020" not in seen
+    assert page.context["older"] == runs[20:]
+    assert "2 older runs of the chart" in seen
+    assert "5,021" in seen
     assert f'href="/runs/?definition={prices.pk}"' in content(page)
-
-
-def test_a_habit_is_told_from_three_good_runs_on(prices: ImportDefinition) -> None:
-    client = reader(prices.account)
-    for rows in (1000, 3000):
-        ImportRunFactory.create(definition=prices, completed=True, total_rows=rows)
-    ImportRunFactory.create(definition=prices, failed=True)
-    assert see(client, prices).context["usual"] == []
-    ImportRunFactory.create(
-        definition=prices, completed_with_errors=True, total_rows=2000, errors=20
-    )
-    assert see(client, prices).context["usual"] == [
-        ("Rows", "1,000 to 3,000"),
-        ("Row errors", "0 % to 1.0 %"),
-        ("Took", "1:00"),
-    ]
-
-
-def test_a_habit_says_nothing_about_counts_that_are_not_known(
-    prices: ImportDefinition,
-) -> None:
-    for _ in range(3):
-        ImportRunFactory.create(
-            definition=prices, completed=True, total_rows=None, errors=None
-        )
-    usual = see(reader(prices.account), prices).context["usual"]
-    assert usual == [("Took", "1:00")]
 
 
 def test_start_is_there_for_who_may_and_not_for_who_may_only_look(

@@ -124,6 +124,7 @@ def test_a_search_of_5000_characters_is_told_to_be_too_long(account: Account) ->
         ({"update": "x" * 201}, "There is no such update type."),
         ({"update": "\x00"}, "There is no such update type."),
         ({"show": "all"}, "There is no such filter."),
+        ({"kind": "table"}, "There is no such kind of destination."),
         ({"sort": "-password"}, "There is no such order."),
     ],
 )
@@ -187,6 +188,7 @@ def test_the_filters_narrow_and_say_how_many_each_would_leave(account: Account) 
         "Not started": 1,
         "Overwrite": 3,
         "Add and update": 1,
+        "Data extension": 2,
     }
     assert names(ask(client, show="failing")) == ["Bad", "Refused"]
     assert names(ask(client, show="never")) == ["New"]
@@ -246,6 +248,72 @@ def test_favourites_come_first_and_other_orders_can_be_asked_for(
     assert names(ask(client, sort="-last")) == ["B old", "a older", "C kept"]
     assert names(ask(client, sort="last")) == ["a older", "B old", "C kept"]
     assert names(ask(client, show="favourites")) == ["C kept"]
+
+
+def test_the_most_and_the_fewest_rows_can_come_first(account: Account) -> None:
+    for name, rows in (("Few", 10), ("Many", 900), ("Some", 50)):
+        with_last(define(account, name), completed=True, total_rows=rows)
+    define(account, "Never")
+    client = reader(account)
+    assert names(ask(client, sort="-rows")) == ["Many", "Some", "Few", "Never"]
+    assert names(ask(client, sort="rows")) == ["Few", "Some", "Many", "Never"]
+
+
+def test_the_kind_of_destination_is_told_by_its_id_else_by_the_last_run(
+    account: Account,
+) -> None:
+    guid = "745d66b0-683e-5d6c-8cd1-d7188cde494b"
+    define(account, "Extension", destination=guid)
+    define(account, "List", destination="1942714")
+    define(account, "Nobody knows", destination="")
+    texts = define(account, "Texts", destination="")
+    with_last(texts, completed=True, import_type="SMS", destination_id="")
+    old = define(account, "Old list", destination="")
+    with_last(old, completed=True, import_type="Subscriber List")
+    client = reader(account)
+    assert names(ask(client, kind="extension")) == ["Extension"]
+    assert names(ask(client, kind="list")) == ["List", "Old list"]
+    assert names(ask(client, kind="other")) == ["Texts"]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"q": "a"},
+        {"update": "OVERWRITE"},
+        {"status": "failed"},
+        {"kind": "list"},
+        {"show": "gone"},
+        {"show": "never", "kind": "extension"},
+        {"show": "failing", "update": "Overwrite", "q": "a"},
+    ],
+)
+def test_every_count_is_what_its_filter_then_finds(
+    account: Account, chosen: dict[str, str]
+) -> None:
+    other = AccountFactory.create(name="Nordlicht SE")
+    guid = "745d66b0-683e-5d6c-8cd1-d7188cde494b"
+    ends = ("completed", "failed", "lost", "running", None)
+    ways = ("Overwrite", "overwrite", "AddAndUpdate", "")
+    for number in range(24):
+        made = define(
+            (account, other)[number % 2],
+            f"{'abc'[number % 3]} {number}",
+            update_type=ways[number % 4],
+            destination=(guid, "77", "")[number % 3],
+            not_seen_since=timezone.now() if number % 11 == 3 else None,
+        )
+        if end := ends[number % 5]:
+            with_last(made, **{end: True})
+    client = reader(account, other)
+    page = ask(client, **chosen)
+    choices = [choice for group in page.context["groups"] for choice in group.items]
+    assert len(choices) > 4
+    for choice in choices:
+        if not choice.is_current:
+            found = client.get(URL + choice.url).context["page"].paginator.count
+            assert (choice.word, found) == (choice.word, choice.count)
 
 
 def test_typing_swaps_the_results_and_keeps_the_address(account: Account) -> None:

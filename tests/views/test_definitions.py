@@ -92,8 +92,8 @@ def test_start_is_offered_only_where_one_may_start(account: Account) -> None:
     page = content(ask(client_of(person)))
     assert f'hx-get="/definitions/{mine.pk}/start/"' in page
     assert f"/definitions/{theirs.pk}/start/" not in page
-    assert f'id="pick-{mine.pk}"' in page
-    assert f'id="pick-{theirs.pk}"' not in page
+    assert f'value="{mine.pk}" form="several"' in page
+    assert f'value="{theirs.pk}" form="several"' not in page
 
 
 def test_who_may_only_look_is_offered_nothing_to_select(account: Account) -> None:
@@ -135,7 +135,7 @@ def test_an_account_that_is_not_synced_yet_says_so() -> None:
     a_worker_beats()
     page = words(ask(reader(AccountFactory.create())))
     assert "No definitions yet" in page
-    assert "1 account not synced yet" in page
+    assert "Waiting for the worker: Nordlicht" in page
 
 
 def test_texts_from_outside_are_shown_as_text_and_cut_in_the_middle(

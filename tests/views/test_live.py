@@ -40,7 +40,8 @@ PAGES = ("/", "/runs/")
 @pytest.fixture
 def account() -> Account:
     a_worker_beats()
-    return AccountFactory.create(last_contact_at=timezone.now())
+    now = timezone.now()
+    return AccountFactory.create(last_contact_at=now, last_synced_at=now)
 
 
 @pytest.fixture

@@ -11,7 +11,11 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from imports.middleware import ReaderZoneMiddleware, TrustedProxyMiddleware
+from imports.middleware import (
+    AnswerHeadersMiddleware,
+    ReaderZoneMiddleware,
+    TrustedProxyMiddleware,
+)
 from imports.models import AccessLevel, User
 from tests.factories import ImportDefinitionFactory, UserFactory, grant
 
@@ -137,3 +141,29 @@ def test_a_page_shows_times_in_the_readers_zone() -> None:
     page = client_of(person).get(f"/definitions/{definition.pk}/")
     assert b"Fri 13 Mar 2026, 07:30:00" in page.content
     assert "Facts" in words(page)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/accounts/", 200),
+        ("/nowhere/", 404),
+        ("/runs/1/", 404),
+        ("/password_change/", 200),
+        ("/password_change/done/", 200),
+        ("/runs/?status=nonsense", 400),
+        ("/admin/", 302),
+    ],
+)
+def test_no_page_of_a_person_is_kept_by_anybody(url: str, status: int) -> None:
+    answer = client_of(UserFactory.create()).get(url)
+    assert answer.status_code == status
+    for word in ("no-store", "private"):
+        assert word in answer.headers["Cache-Control"]
+
+
+def test_an_answer_that_may_be_kept_says_so_itself() -> None:
+    kept = HttpResponse(headers={"Cache-Control": "max-age=60"})
+    answer = AnswerHeadersMiddleware(lambda _: kept)(RequestFactory().get("/"))
+    assert answer.headers["Cache-Control"] == "max-age=60"

@@ -16,6 +16,7 @@ from imports.models import (
     ImportDefinition,
     ImportRun,
     RunStatus,
+    Worker,
 )
 from tests.factories import (
     AccountFactory,
@@ -130,7 +131,8 @@ def test_a_failed_run_says_what_is_known_and_where_to_look(
     assert "Marketing Cloud ended it in Error and counted no rows." in text
     assert "The API does not say why" in text
     assert "crm@nordlicht.example" in text
-    assert "customers_%%Year%%%%Month%%%%Day%%.csv is there, not older than 24" in text
+    assert "a file that fits customers_%%Year%%%%Month%%%%Day%%.csv is there" in text
+    assert "Is that file at most 24 hours old?" in text
 
 
 @pytest.mark.parametrize("kind", [k for k in ErrorKind if k != ErrorKind.NONE])
@@ -139,16 +141,19 @@ def test_every_reason_not_to_have_started_has_its_next_step(
 ) -> None:
     run = a_run(definition, "not_started", error_kind=kind)
     advice = part(page_of(client, run), "run-advice")
-    assert "What to do next" in advice
-    assert "<li>" in advice
+    assert "What is known" in advice
+    assert "What to check" in advice
+    assert "<li>" in advice.split("What to check")[1]
 
 
 def test_their_words_are_quoted_as_theirs_and_html_in_them_is_text(
     client: Client, definition: ImportDefinition
 ) -> None:
-    run = a_run(definition, "not_started", message="<b>No</b> such file location")
+    message = "Marketing Cloud refused to start the import: “<b>No</b> such file”."
+    run = a_run(definition, "not_started", message=message)
     advice = part(page_of(client, run), "run-advice")
-    assert "<q>&lt;b&gt;No&lt;/b&gt; such file location</q>" in advice
+    assert "<q>&lt;b&gt;No&lt;/b&gt; such file</q>" in advice
+    assert advice.count("such file") == 1
 
 
 def test_a_run_that_loaded_no_rows_is_explained(
@@ -191,7 +196,7 @@ def test_starting_again_keeps_the_lineage_on_both_pages(
 ) -> None:
     first = a_run(definition, "failed")
     second = a_run(definition, "running", again_of=first)
-    assert f"Started again after run {first.pk}" in words(page_of(client, second))
+    assert f"Again of run {first.pk}" in words(page_of(client, second))
     assert f"Started again as run {second.pk} : Running" in words(
         page_of(client, first)
     )
@@ -331,3 +336,33 @@ def test_a_step_on_another_day_names_it(
     tell(run, (0, EventKind.QUEUED, {}), (200_000, EventKind.LOST, {}))
     later = timezone.localtime(run.occurred_at + timedelta(seconds=200_000))
     assert f"{later.day} {later:%B}: Lost" in words(page_of(client, run))
+
+
+def test_a_copy_for_support_says_which_ids_are_not_known(
+    client: Client, definition: ImportDefinition
+) -> None:
+    text = content(page_of(client, a_run(definition, "unknown")))
+    text = text.split('id="support-text">')[1].split("</pre>")[0]
+    assert "Request: not known" in text
+    assert "TaskResultID: not known" in text
+
+
+def test_details_in_their_words_hold_no_words_of_ours(
+    client: Client, definition: ImportDefinition
+) -> None:
+    ours = a_run(definition, "not_started", message="It waited.", error_kind="expired")
+    assert "It waited." not in part(page_of(client, ours), "run-facts")
+    message = "Marketing Cloud refused to start the import: “No such file”."
+    theirs = a_run(definition, "not_started", message=message)
+    facts = part(page_of(client, theirs), "run-facts")
+    assert "No such file" in facts
+    assert "refused to start" not in facts
+
+
+def test_a_queued_run_that_no_worker_takes_says_so(
+    client: Client, definition: ImportDefinition
+) -> None:
+    run = a_run(definition, "queued")
+    assert "no worker takes it" not in words(page_of(client, run))
+    Worker.objects.all().delete()
+    assert "It waits: no worker takes it." in words(page_of(client, run))

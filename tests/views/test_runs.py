@@ -13,7 +13,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition, ImportRun, publish
+from imports.models import Account, ImportDefinition, publish
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -22,6 +22,7 @@ from tests.factories import (
     grant,
 )
 
+from .histories import ids, link, some_runs
 from .reading import (
     a_worker_beats,
     client_of,
@@ -50,30 +51,6 @@ def definition(account: Account) -> ImportDefinition:
 @pytest.fixture
 def client(account: Account) -> Client:
     return reader(account)
-
-
-def ids(page: Any) -> list[int]:
-    """The runs on the page, in its order."""
-    return [int(pk) for pk in re.findall(r'<tr id="run-(\d+)"', content(page))]
-
-
-def link(page: Any, rel: str) -> str:
-    found = re.search(rf'href="([^"]+)" rel="{rel}"', content(page))
-    assert found, f"no link to the {rel} page"
-    return html.unescape(found[1])
-
-
-def some_runs(definition: ImportDefinition, count: int) -> list[ImportRun]:
-    """Completed runs, the newest first, two at a time at the same moment."""
-    now = timezone.now()
-    return [
-        ImportRunFactory.create(
-            completed=True,
-            definition=definition,
-            occurred_at=now - timedelta(minutes=number // 2),
-        )
-        for number in range(count)
-    ]
 
 
 def test_the_history_has_the_runs_of_all_my_accounts_and_of_no_other(
@@ -232,7 +209,9 @@ def test_a_run_that_arrives_appears_by_the_poll(
         ("definition=-1", "That definition does not exist"),
         ("definition=%00", "That definition does not exist"),
         ("origin=mars", "That origin does not exist"),
-        ("from=yesterday", "“From” is not a day"),
+        ("from=someday", "“From” is not a day"),
+        ("from=99999-days-ago", "“From” is not a day"),
+        ("sort=size", "That order does not exist"),
         ("to=2026-02-31", "“To” is not a day"),
         ("before=2026", "place in the history"),
         ("before=x_1", "place in the history"),
@@ -326,3 +305,36 @@ def test_a_list_page_of_fifty_runs_is_light(
 
     some_runs(definition, 50)
     assert len(gzip.compress(client.get("/runs/").content)) < 15_000
+
+
+def test_quiet_days_are_no_empty_search(
+    client: Client, account: Account, definition: ImportDefinition
+) -> None:
+    ImportRunFactory.create(
+        completed=True,
+        definition=definition,
+        occurred_at=timezone.now() - timedelta(days=9),
+    )
+    Account.objects.update(last_contact_at=timezone.now() - timedelta(minutes=3))
+    quiet = words(client.get("/runs/?from=today"))
+    assert "All quiet: nothing ran in these days" in quiet
+    assert "Marketing Cloud was last heard of 3 min ago" in quiet
+    assert "No run fits" in words(client.get("/runs/?from=today&status=failed"))
+
+
+def test_an_order_is_kept_by_filters_and_is_none(
+    client: Client, definition: ImportDefinition
+) -> None:
+    ImportRunFactory.create(failed=True, definition=definition)
+    page = client.get("/runs/?sort=oldest&status=failed")
+    assert 'name="sort" value="oldest"' in content(page)
+    assert 'href="/runs/?sort=oldest"' in content(page)
+    assert "Order:" not in words(page)
+    assert "Filters (1)" in words(page)
+
+
+def test_those_who_may_start_here_are_suggested_as_starters(account: Account) -> None:
+    page = content(reader(account).get("/runs/"))
+    stranger = content(reader(AccountFactory.create()).get("/runs/"))
+    assert '<option value="Ana Ruiz">' in page
+    assert page.count("<option") == stranger.count("<option") == 1

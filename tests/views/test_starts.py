@@ -102,6 +102,7 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
     assert "Nordlicht DE" in text
     assert "Overwrite: replaces every row of the data extension customers." in text
     assert f"412,006 rows at the last good run, today {good.began_at:%H:%M}" in text
+    assert "Type Customers daily to confirm" in text
     assert "Last run Failed" in text
     assert "no rows counted" in text
     assert "Start and replace rows" in text
@@ -113,11 +114,21 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
     [
         (
             "AddAndUpdate",
-            "Add and update: adds new rows and updates known ones",
+            "Add and update: adds new rows to {} and updates known ones.",
         ),
-        ("UpdateButDoNotAdd", "Update only: updates known rows and adds none"),
-        ("", "Update type not known: changes rows in customers"),
-        ("Sideways", "Sideways: changes rows in customers"),
+        (
+            "AddAndDoNotUpdate",
+            "Add only: adds new rows to {} and leaves known ones alone.",
+        ),
+        ("UpdateButDoNotAdd", "Update only: updates known rows of {} and adds none."),
+        ("Merge", "Merge: merges rows into {}."),
+        (
+            "ColumnBased",
+            "Column based: adds, updates or deletes each row of {} as a column of the "
+            "file says.",
+        ),
+        ("", "Update type not known: changes rows of {}."),
+        ("Sideways", "Sideways: changes rows of {}."),
     ],
 )
 def test_only_an_overwrite_warns(
@@ -129,7 +140,7 @@ def test_only_an_overwrite_warns(
     definition.update_type = update_type
     definition.save()
     page = client.get(url_of(definition), headers=HTMX)
-    assert effect in words(page)
+    assert effect.format("customers") in words(page)
     assert "careful" not in content(page)
     assert "<span>Start</span>" in content(page)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,9 +16,15 @@ from django.db import OperationalError, ProgrammingError
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account
+from imports.templatetags.texts import visible
 from imports.usecases.errors import UseCaseError
 
 INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
+# What JSON lets stand in a string though a terminal obeys it.
+_NOT_SHOWN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\U000e0000-\U000e0fff]"
+)
 
 
 class McdashCommand(BaseCommand):
@@ -58,7 +67,8 @@ class McdashCommand(BaseCommand):
         sys.exit(error.returncode)
 
     def print_json(self, document: Any) -> None:
-        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        self.stdout.write(_NOT_SHOWN.sub(_json_escape, text))
 
 
 def account_named(name: str) -> Account:
@@ -73,6 +83,14 @@ def account_named(name: str) -> Account:
     )
 
 
+def login_name() -> str:
+    """The system's name for who is logged in; where it has none, the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
+
+
 def positive_number(text: str) -> int:
     """An argparse type: a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
@@ -81,9 +99,15 @@ def positive_number(text: str) -> int:
 
 
 def printable(text: str, *, width: int | None = None) -> str:
-    """Text from outside for a terminal: no escape sequences, one line, cut."""
-    shown = "".join(c if c.isprintable() else "·" for c in text)
+    """Text from outside for a terminal: one line, cut, and what would command the
+    terminal is seen instead.
+    """
+    shown = visible(text)
     return shown if width is None or len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
 
 class AccountsCommand(McdashCommand):
@@ -121,12 +145,11 @@ class AccountsCommand(McdashCommand):
         if not reports:
             self.stdout.write("There is no active account. Add one with add_account.")
         for report in reports:
+            name = printable(report["account"])
             if report["error"]:
-                words = printable(report["error"])
-                self.stderr.write(f"{report['account']}: {words}")
+                self.stderr.write(f"{name}: {printable(report['error'])}")
             else:
-                words = printable(self.sentence(report))
-                self.stdout.write(f"{report['account']}: {words}")
+                self.stdout.write(f"{name}: {printable(self.sentence(report))}")
 
     def pass_over(self, account: Account) -> dict[str, Any]:
         """Do the pass for one account; its figures by name."""

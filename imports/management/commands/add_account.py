@@ -11,9 +11,11 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from imports.models import Account, AuthKind
+from imports.usecases.errors import NameTakenError
+from imports.usecases.record_audit import AuditAction
 from imports.usecases.save_account import save_account
 
-from ._base import McdashCommand
+from ._base import McdashCommand, login_name, printable
 
 SECRET_VARIABLES = {
     AuthKind.OAUTH: "MCDASH_CLIENT_SECRET",
@@ -58,7 +60,15 @@ class Command(McdashCommand):
         )
         _validate(account)
         account.secret = _secret(options)
-        save_account(account=account, fields=())
+        try:
+            save_account(
+                account=account,
+                fields=(),
+                action=AuditAction.ACCOUNT_ADDED,
+                by=login_name(),
+            )
+        except NameTakenError as error:  # by somebody else, while we asked
+            raise CommandError(str(error)) from error
         self._report(account, as_json=options["json"])
 
     def _check_usage(self, options: dict[str, Any]) -> None:
@@ -75,8 +85,8 @@ class Command(McdashCommand):
             self.print_json({"id": account.pk, "name": account.name})
             return
         self.stdout.write(
-            f"Account “{account}” was added. Try it with: check_account "
-            f"{account.name!r}"
+            f"Account “{printable(account.name)}” was added. Try it with: "
+            f"check_account {account.name!r}"
         )
 
 

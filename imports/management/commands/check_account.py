@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from imports.usecases.check_account import check_account
 
-from ._base import McdashCommand, account_named, printable
+from ._base import McdashCommand, account_named, login_name, printable
 
 
 class Command(McdashCommand):
@@ -22,7 +22,8 @@ class Command(McdashCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         steps = []
-        for step in check_account(account=account_named(options["name"])):
+        account = account_named(options["name"])
+        for step in check_account(account=account, by=login_name()):
             steps.append(step)
             if not options["json"]:
                 mark = "ok    " if step.is_ok else "FAILED"

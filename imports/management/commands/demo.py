@@ -137,7 +137,8 @@ class Demo:
         self.web_port = free_port(first_port, promised=[self.sandbox_port])
         self.start_python(
             "pages",
-            *("-m", "gunicorn", "mcdash.wsgi", "--no-control-socket"),
+            *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
+            "--no-control-socket",
             *("--bind", f"{LOOPBACK}:{self.web_port}"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
         )

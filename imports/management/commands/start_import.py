@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 import time
 from typing import Any
@@ -35,7 +33,13 @@ from imports.usecases.start_import import start_import
 from imports.usecases.sync_definitions import sync_definitions
 from imports.usecases.withdraw_run import withdraw_run
 
-from ._base import INTERRUPTED, McdashCommand, account_named, positive_number
+from ._base import (
+    INTERRUPTED,
+    McdashCommand,
+    account_named,
+    login_name,
+    positive_number,
+)
 from ._progress import Progress
 
 # A person is watching: every second at first, then as the worker would.
@@ -82,8 +86,9 @@ class Command(McdashCommand):
             run = start_import(
                 definition=definition,
                 started_by=person,
-                started_by_name="" if person else _login(),
+                started_by_name="" if person else login_name(),
                 origin=Origin.COMMAND,
+                login=login_name(),
             )
         except UseCaseError as error:
             raise CommandError(str(error)) from error
@@ -145,14 +150,6 @@ def _last_words(run: ImportRun) -> str:
             "running. It is never sent again by itself. Look at the run later."
         )
     return f"No longer waiting; run {run.pk} goes on."
-
-
-def _login() -> str:
-    """The system's name for who is logged in; where it has none, the number."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return f"uid {os.getuid()}"
 
 
 def _definition(account: Account, customer_key: str) -> ImportDefinition:

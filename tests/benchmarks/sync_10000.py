@@ -1,23 +1,22 @@
-"""2,500 definitions fetched, parsed and stored, beside fetching and parsing alone."""
+"""10,000 definitions fetched, parsed and stored, beside fetching and parsing alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.figures import Figure, milliseconds, seconds_of
-from tests.benchmarks.here import crowded_sandbox
+from tests.benchmarks.figures import Figure, milliseconds, ratio, seconds_of
 from tests.benchmarks.plain import PlainScript
+from tests.benchmarks.sandboxes import Sandbox, add_accounts, crowded_sandbox
 
 if TYPE_CHECKING:
     from imports.models import Account
 
-COUNT = 2500
-ROUNDS, QUICK_ROUNDS = 11, 3
+COUNT = 10_000
+ROUNDS, QUICK_ROUNDS = 7, 2
 BASELINE = "requests + lxml fetching and parsing the same pages"
 
 
@@ -32,57 +31,50 @@ class Times:
 
 def figures(_folder: Path, *, quick: bool) -> list[Figure]:
     """Medians over alternating rounds, each with an account of its own."""
-    with crowded_sandbox(COUNT) as url:
-        return as_figures(_times(url, QUICK_ROUNDS if quick else ROUNDS))
+    with crowded_sandbox(definitions=COUNT) as sandbox:
+        return as_figures(_times(sandbox, QUICK_ROUNDS if quick else ROUNDS))
 
 
 def as_figures(times: Times) -> list[Figure]:
     """The medians, and each of ours as a ratio to the plain script's."""
+    plain, first, again = map(median, (times.plain, times.first, times.again))
     return [
-        _ratio("sync_2500_first_ratio_to_lxml", times.first, times.plain),
-        _ratio("sync_2500_again_ratio_to_lxml", times.again, times.plain),
-        milliseconds("sync_2500_first_ms", median(times.first)),
-        milliseconds("sync_2500_again_ms", median(times.again)),
-        milliseconds("sync_2500_lxml_ms", median(times.plain)),
+        ratio("sync_10000_ratio_to_lxml", again, plain, BASELINE),
+        ratio("sync_10000_first_ratio_to_lxml", first, plain, BASELINE),
+        milliseconds("sync_10000_ms", again),
+        milliseconds("sync_10000_first_ms", first),
+        milliseconds("sync_10000_lxml_ms", plain),
     ]
 
 
-def _ratio(name: str, ours: Sequence[float], plain: Sequence[float]) -> Figure:
-    value = round(median(ours) / median(plain), 2)
-    return Figure(name=name, value=value, unit="ratio", baseline=BASELINE)
-
-
-def _times(url: str, rounds: int) -> Times:
-    script, times = PlainScript(url), Times()
-    _round(url, script, Times(), "to warm up")
+def _times(sandbox: Sandbox, rounds: int) -> Times:
+    script, times = PlainScript(sandbox.url), Times()
+    _round(sandbox, script, Times(), "to warm up")
     for number in range(rounds):
-        _round(url, script, times, str(number))
+        _round(sandbox, script, times, f"round {number}")
     return times
 
 
-def _round(url: str, script: PlainScript, times: Times, name: str) -> None:
+def _round(sandbox: Sandbox, script: PlainScript, times: Times, name: str) -> None:
     """A plain fetch before each sync of a new account: the same load for both."""
     from imports import connection
 
-    account = _account(url, name)
+    account = _account(sandbox, name)
     connection.connect(account).authenticate()
     for ours, expected in ((times.first, COUNT), (times.again, 0)):
         times.plain.append(seconds_of(lambda: _fetch(script)))
         ours.append(seconds_of(partial(_sync, account, expected)))
 
 
-def _account(url: str, name: str) -> Account:
+def _account(sandbox: Sandbox, name: str) -> Account:
+    """The sandbox's account under another name, as if it were a new one."""
     from imports.models import Account
-    from imports.sandbox.nordlicht import DE
 
-    return Account.objects.create(
-        name=f"Nordlicht {name}",
-        mid=str(DE.mid),
-        client_id=DE.client_id,
-        secret=DE.client_secret,
-        auth_url=url,
-        soap_url=f"{url}/Service.asmx",
-    )
+    add_accounts(sandbox, 1)
+    account = Account.objects.latest("pk")
+    account.name = name
+    account.save()
+    return account
 
 
 def _fetch(script: PlainScript) -> None:

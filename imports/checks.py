@@ -1,0 +1,97 @@
+"""System checks: settings that are each right but dangerous together.
+
+A setting that is wrong by itself stops the start, in `mcdash/settings.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
+
+LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
+
+
+@register(Tags.security)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """What no installation may have, however it is run."""
+    return [*_loopback(), *_proxies(), *_hosts()]
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """What is asked of an installation that others reach: `check --deploy`."""
+    if settings.MCDASH_ALLOW_LOOPBACK:
+        return [
+            Caution(
+                "MCDASH_ALLOW_LOOPBACK is on: pages and cookies go over plain http.",
+                hint="Leave it off wherever others can reach the server.",
+                id="mcdash.W101",
+            )
+        ]
+    if not settings.MCDASH_TRUSTED_PROXIES:
+        return [
+            Caution(
+                "MCDASH_TRUSTED_PROXIES is empty: behind a proxy everybody has the "
+                "proxy's address, and one who guesses passwords locks all out.",
+                hint="Name the proxy. Without one, gunicorn must speak https itself.",
+                id="mcdash.W102",
+            )
+        ]
+    return []
+
+
+def _loopback() -> Iterator[CheckMessage]:
+    foreign = sorted(set(settings.ALLOWED_HOSTS) - LOCAL)
+    if settings.MCDASH_ALLOW_LOOPBACK and foreign:
+        yield Error(
+            f"MCDASH_ALLOW_LOOPBACK is on and MCDASH_HOSTS has {foreign[0]!r}: "
+            "passwords and sessions would go there over plain http.",
+            hint="Leave MCDASH_ALLOW_LOOPBACK off, or MCDASH_HOSTS empty.",
+            id="mcdash.E001",
+        )
+    if settings.DEBUG and not settings.MCDASH_ALLOW_LOOPBACK:
+        yield Error(
+            "MCDASH_DEBUG is on without MCDASH_ALLOW_LOOPBACK: tracebacks would be "
+            "shown to whoever makes an error happen.",
+            hint="Leave MCDASH_DEBUG off; errors are in the log.",
+            id="mcdash.E002",
+        )
+    if settings.SECURE_HSTS_SECONDS and settings.MCDASH_ALLOW_LOOPBACK:
+        yield Caution(
+            "MCDASH_HSTS_SECONDS is set while MCDASH_ALLOW_LOOPBACK allows plain http.",
+            hint="A browser that was told so once refuses http for all that time.",
+            id="mcdash.W003",
+        )
+
+
+def _proxies() -> Iterator[CheckMessage]:
+    for text in settings.MCDASH_TRUSTED_PROXIES:
+        if ip_network(text, strict=False).prefixlen == 0:
+            yield Error(
+                f"MCDASH_TRUSTED_PROXIES has {text!r}: everybody could claim any "
+                "address, and go on guessing passwords under another one.",
+                hint="Name the addresses of your own proxies only.",
+                id="mcdash.E004",
+            )
+
+
+def _hosts() -> Iterator[CheckMessage]:
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error(
+            "MCDASH_HOSTS has '*': any Host header would be believed.",
+            hint="List the names under which the dashboard is reached.",
+            id="mcdash.E005",
+        )
+    for pattern in settings.MCDASH_ENDPOINT_HOSTS:
+        if len([part for part in pattern.split(".") if part.strip("*?")]) < 2:
+            yield Error(
+                f"MCDASH_ENDPOINT_HOSTS has {pattern!r}: credentials of accounts "
+                "could be sent almost anywhere.",
+                hint="Name a domain, as in *.marketingcloudapis.com.",
+                id="mcdash.E006",
+            )

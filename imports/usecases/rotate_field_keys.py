@@ -1,0 +1,110 @@
+"""Put every stored secret under the newest of the field keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.db import models, transaction
+
+from imports.fields import EncryptedField, Secret
+
+from .record_audit import AuditAction, record_audit
+
+BATCH = 100
+NEWEST = 1
+
+Model = type[models.Model]
+
+
+@dataclass(kw_only=True, slots=True)
+class KeyUse:
+    """Which key opens how many stored secrets (1 is the newest), and what holds
+    those that none opens. `rotated` is how many were put under the newest key.
+    """
+
+    positions: Counter[int] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    rotated: int = 0
+
+    @property
+    def needs_old_keys(self) -> bool:
+        return any(position != NEWEST for position in self.positions)
+
+
+def rotate_field_keys(*, by: str) -> KeyUse:
+    """Encrypt anew, under the newest key, whatever an older one opens.
+
+    Safe while pages and worker run: a secret that was replaced meanwhile is left as
+    it is. What the returned `KeyUse` says of keys was read afterwards, so that it
+    also counts what others stored while this went on.
+    """
+    rotated = 0
+    try:
+        for model, name in encrypted_fields():
+            for secrets in _batches(model, name):
+                rotated += _rotate(model, name, secrets)
+    finally:
+        record_audit(
+            actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
+        )
+    use = field_key_use()
+    use.rotated = rotated
+    return use
+
+
+def field_key_use() -> KeyUse:
+    """Which keys are needed now. Changes nothing."""
+    use = KeyUse()
+    for model, name in encrypted_fields():
+        for secrets in _batches(model, name):
+            for pk, secret in secrets.items():
+                if position := secret.key_position():
+                    use.positions[position] += 1
+                else:
+                    use.unreadable.append(_label(model, pk))
+    return use
+
+
+def encrypted_fields() -> list[tuple[Model, str]]:
+    """Every encrypted column of every app, found by its kind so that a new one is
+    not forgotten.
+    """
+    return [
+        (model, column.attname)
+        for model in apps.get_models()
+        for column in model._meta.local_concrete_fields
+        if isinstance(column, EncryptedField)
+    ]
+
+
+def _batches(model: Model, name: str) -> Iterator[dict[int, Secret]]:
+    """The secrets of a column by primary key, each batch a query of its own."""
+    rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
+    rows = rows.order_by("pk")
+    last = 0
+    while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:BATCH]):
+        yield batch
+        last = max(batch)
+
+
+def _rotate(model: Model, name: str, secrets: dict[int, Secret]) -> int:
+    """Encrypt first, then write: the transaction holds its rows for a moment only."""
+    old = {pk: s for pk, s in secrets.items() if (s.key_position() or NEWEST) > NEWEST}
+    new = {pk: secret.rotated() for pk, secret in old.items()}
+    if not new:
+        return 0
+    with transaction.atomic():
+        return sum(
+            model._base_manager.filter(pk=pk, **{name: old[pk]}).update(
+                **{name: secret}
+            )
+            for pk, secret in new.items()
+        )
+
+
+def _label(model: Model, pk: int) -> str:
+    row = model._base_manager.filter(pk=pk).first()
+    return f"{model._meta.verbose_name} “{row}”"

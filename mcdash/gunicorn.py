@@ -1,0 +1,22 @@
+"""gunicorn's settings: `python -m gunicorn -c python:mcdash.gunicorn mcdash.wsgi`.
+
+Its lines go the way of all others (MCDASH_LOG_FORMAT), the one for each request only
+with MCDASH_ACCESS_LOG, and without the query, which holds what people searched for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
+
+try:
+    logconfig_dict = settings.LOGGING
+except ImproperlyConfigured as error:
+    sys.exit(f"mcdash cannot start: {error}")
+
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s, %(B)s bytes, %(M)s ms'

@@ -1,0 +1,1 @@
+"""Several workers on the engines of a fleet: PostgreSQL, and Redis for the queue."""

@@ -1,0 +1,49 @@
+"""A sandbox that says in its faults what it was sent, as some servers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from imports.sandbox.calls import Call
+from imports.sandbox.responses import Answer, fault_answer, json_answer, named_fault
+from imports.sandbox.server import SandboxServer
+from imports.sandbox.switches import Rule
+
+
+@dataclass
+class Echo:
+    """Wraps a server. `kind` is the fault that every SOAP call ends in, or `token`
+    for a refusal of the client; empty is the sandbox as it is. `tokens` are all that
+    were handed out.
+    """
+
+    server: SandboxServer
+    tokens: list[str] = field(default_factory=list)
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        service, keeper = self.server.service, self.server.service.doorkeeper
+        self.issue, self.soap, self.token = keeper.issue, service.soap, service.token
+        vars(keeper)["issue"] = self._issue
+        vars(service)["soap"] = self._soap
+        vars(service)["token"] = self._token
+
+    def _issue(self, mid: int) -> str:
+        self.tokens.append(self.issue(mid))
+        return self.tokens[-1]
+
+    def _soap(
+        self, call: Call, body: bytes, action: str, refusal: Rule | None = None
+    ) -> Answer:
+        if not self.kind or self.kind == "token":
+            return self.soap(call, body, action, refusal)
+        fault = named_fault(self.kind)
+        fault = replace(fault, text=f"{fault.text}: you sent {body.decode()}")
+        return fault_answer(fault, now=self.server.world.clock(), relates_to="")
+
+    def _token(self, call: Call, body: bytes, base_url: str) -> Answer:
+        if self.kind != "token":
+            return self.token(call, body, base_url)
+        said = f"You sent {body.decode()}"
+        content = {"error": "invalid_client", "error_description": said}
+        return json_answer(content, 401, "echoed")

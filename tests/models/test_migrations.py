@@ -1,0 +1,70 @@
+"""Migrations add: a worker of the release before must not notice them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.db.migrations import Migration, operations
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+from django.db.models.fields import NOT_PROVIDED
+
+FIRST = "0001_initial"
+ADDITIVE = (
+    operations.AddField,
+    operations.AddIndex,
+    operations.AlterModelManagers,
+    operations.AlterModelOptions,
+    operations.CreateModel,
+    operations.RunPython,
+)
+
+
+def later() -> Iterator[Migration]:
+    loader = MigrationLoader(None)
+    ours = apps.get_app_config("imports").label
+    for (app, name), migration in loader.disk_migrations.items():
+        if app == ours and name != FIRST:
+            yield migration
+
+
+def keeps_old_workers_going(operation: Operation) -> bool:
+    """Whether who does not know of `operation` can read and insert as before."""
+    if isinstance(operation, operations.AddField):
+        return fills_itself(operation.field)
+    return isinstance(operation, ADDITIVE)
+
+
+def fills_itself(field: models.Field[object, object]) -> bool:
+    """An insert that does not name the column succeeds."""
+    return field.null or field.many_to_many or field.db_default is not NOT_PROVIDED
+
+
+def test_every_migration_after_the_first_only_adds() -> None:
+    wrong = [
+        f"{migration.name}: {operation.describe()}"
+        for migration in later()
+        for operation in migration.operations
+        if not keeps_old_workers_going(operation)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_fine"),
+    [
+        (operations.AddField("run", "a", models.TextField(null=True)), True),
+        (operations.AddField("run", "a", models.TextField(db_default="")), True),
+        (operations.AddField("run", "a", models.TextField(default="")), False),
+        (operations.RemoveField("run", "a"), False),
+        (operations.RenameField("run", "a", "b"), False),
+        (operations.AlterField("run", "a", models.IntegerField()), False),
+        (operations.DeleteModel("run"), False),
+        (operations.CreateModel("new", fields=[]), True),
+    ],
+)
+def test_what_counts_as_adding(operation: Operation, *, is_fine: bool) -> None:
+    assert keeps_old_workers_going(operation) is is_fine
