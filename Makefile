@@ -18,7 +18,8 @@ PYTEST := $(PY) -m pytest
 ON_QUEUES := tests/test_tasks.py tests/test_crew.py tests/commands tests/usecases
 ON_ENGINES := $(ON_QUEUES) tests/models tests/views tests/admin tests/never_twice \
   tests/contract tests/test_connection.py
-COV := --cov --cov-branch --cov-report=term
+# COVERAGE=1 adds up over test and test-slow; `make coverage` tells and judges.
+COV := $(if $(COVERAGE),--cov --cov-branch --cov-append --cov-report= --cov-fail-under=0)
 NEW_KEYS := import base64, secrets; \
   print("MCDASH_SECRET_KEY=" + secrets.token_urlsafe(48)); \
   print("MCDASH_FIELD_KEYS=" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
@@ -28,7 +29,7 @@ LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-ur
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo setup test screenshots test-slow test-services bench check audit format lock clean keys
+.PHONY: help demo setup test screenshots test-slow test-services coverage bench check audit format lock clean keys
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -49,7 +50,10 @@ screenshots: $(DEV)  ## picture every page into screenshots/
 	$(PY) -m tests.browser.screenshots screenshots
 
 test-slow: $(DEV)  ## the tests that take long
-	$(PYTEST) -m "slow and not services" $(PYTEST_ARGS)
+	$(PYTEST) -n 2 -m "slow and not services" $(COV) $(PYTEST_ARGS)
+
+coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at least 95 %
+	$(PY) -m coverage report
 
 test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
 	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$(MCDASH_TEST_POSTGRES_URL) \

@@ -7,6 +7,7 @@ import secrets
 import time
 import zoneinfo
 from collections.abc import Callable
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
@@ -198,7 +199,10 @@ class AnswerHeadersMiddleware:
         if "Cache-Control" not in response:
             add_never_cache_headers(response)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.setdefault("Permissions-Policy", PERMISSIONS)
+        if response.status_code == HTTPStatus.NO_CONTENT:  # each byte is often sent
+            del response["Content-Type"]
+        else:
+            response.setdefault("Permissions-Policy", PERMISSIONS)
         return response
 
 

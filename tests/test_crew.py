@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imports.marketingcloud.errors import UnavailableError
-from imports.tasks import LONGEST_REST_SECONDS, Crew
+from imports.models.durability import relax_commits
+from imports.tasks import LONGEST_REST_SECONDS, READERS, SENDERS, Crew
 
 # A crew's threads close their database connections when they end.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,3 +60,18 @@ def test_work_that_goes_on_failing_rests_longer_each_time() -> None:
     crew._try(("sync", 1), lambda: None)
     assert crew.submit(("sync", 1), lambda: None)
     assert crew.join(30)
+
+
+def test_each_thread_is_prepared_before_its_work() -> None:
+    done: list[str] = []
+    crew = Crew(most=2, prepare=lambda: done.append("prepared"))
+    for number in range(2):
+        assert crew.submit(("sync", number), lambda: done.append("worked"))
+        assert crew.join(30)
+    assert done == ["prepared", "worked"] * 2
+
+
+def test_only_reading_crews_relax_commits() -> None:
+    """A start's claim must outlive a power cut, or Perform could be sent twice."""
+    assert READERS._prepare is relax_commits
+    assert SENDERS._prepare is not relax_commits

@@ -52,6 +52,7 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     assert folder.is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -170,6 +171,7 @@ def test_a_deployment_has_nothing_to_mend(tmp_path: Path) -> None:
     assert "no issues (2 silenced)" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

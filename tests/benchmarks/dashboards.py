@@ -32,37 +32,60 @@ class Watched:
             self.errors.append(f"HTTP {status}")
 
 
-def watch(port: int, cookies: list[str], *, seconds: float) -> Watched:
-    """Open a dashboard for each cookie, and leave them open for `seconds`."""
+def watch(
+    port: int, cookies: list[str], *, seconds: float, opening_seconds: float = 3.0
+) -> Watched:
+    """Open a dashboard for each cookie, spread over `opening_seconds`, and leave all
+    of them open for `seconds` more; what is noted is of those.
+    """
     watched = Watched()
-    asyncio.run(_all(port, cookies, seconds, watched))
+    asyncio.run(_all(port, cookies, (opening_seconds, seconds), watched))
     return watched
 
 
-async def _all(port: int, cookies: list[str], seconds: float, watched: Watched) -> None:
-    until = time.monotonic() + seconds
+async def _all(
+    port: int, cookies: list[str], times: tuple[float, float], watched: Watched
+) -> None:
+    opening, seconds = times
+    begins = time.monotonic() + opening
     async with asyncio.TaskGroup() as group:
         for cookie in cookies:
-            group.create_task(_dashboard(port, cookie, until, watched))
+            open_for = Open(begins=begins, ends=begins + seconds)
+            delay = random.uniform(0, opening)
+            group.create_task(_dashboard(port, cookie, delay, open_for, watched))
 
 
-async def _dashboard(port: int, cookie: str, until: float, watched: Watched) -> None:
-    """Opened within the first three seconds, so that not all ask at once."""
-    await asyncio.sleep(random.uniform(0, 3))
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """From when to when (monotonic) what dashboards meet is noted."""
+
+    begins: float
+    ends: float
+
+    @property
+    def counts(self) -> bool:
+        return time.monotonic() >= self.begins
+
+
+async def _dashboard(
+    port: int, cookie: str, delay: float, is_open: Open, watched: Watched
+) -> None:
+    await asyncio.sleep(delay)
     path, pause, is_poll = "/", 3.0, False
-    while time.monotonic() < until:
-        began = time.monotonic()
+    while time.monotonic() < is_open.ends:
+        counts, began = is_open.counts, time.monotonic()
         try:
             status, body = await _get(port, path, cookie, is_poll=is_poll)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
             watched.errors.append(f"{type(error).__name__}: {error}")
             await asyncio.sleep(pause)
             continue
-        watched.note(status, time.monotonic() - began)
+        if counts:
+            watched.note(status, time.monotonic() - began)
         if status == 200 and (told := LIVE.search(body)):
             path, is_poll = unescape(told[1]), True
             pause = float((SECONDS_SAID.search(body) or ["", "20"])[1]) or 20.0
-        await asyncio.sleep(max(0.0, min(pause, until - time.monotonic())))
+        await asyncio.sleep(max(0.0, min(pause, is_open.ends - time.monotonic())))
 
 
 async def _get(port: int, path: str, cookie: str, *, is_poll: bool) -> tuple[int, str]:

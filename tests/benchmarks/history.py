@@ -66,9 +66,12 @@ def fill(size: Size, **account: Any) -> None:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA synchronous=OFF")
             cursor.execute("PRAGMA cache_size=-400000")
-        with transaction.atomic(), _without_indexes(cursor, connection.vendor):
-            for statement in _statements(size, Dialect(connection.vendor)):
-                cursor.execute(statement)
+        dialect = Dialect(connection.vendor)
+        with transaction.atomic():
+            with _without_indexes(cursor, dialect.vendor):
+                for statement in _statements(size, dialect):
+                    cursor.execute(statement)
+            cursor.execute(_strips(dialect))
         cursor.execute("ANALYZE")
     connection.close()  # with the next connection the engine's settings are the usual
 
@@ -111,11 +114,25 @@ class Dialect:
         """The moment that many seconds before now."""
         if self.vendor == "sqlite":
             shift = f"(-({seconds})) || ' seconds'"
-            return f"strftime('%Y-%m-%d %H:%M:%f', 'now', {shift})"
-        return f"now() - ({seconds}) * interval '1 second'"
+            return f"strftime('%Y-%m-%d %H:%M:%S', 'now', {shift})"
+        return f"date_trunc('second', now() - ({seconds}) * interval '1 second')"
 
     def json(self, text: str) -> str:
         return text if self.vendor == "sqlite" else f"({text})::jsonb"
+
+    def bars(self) -> str:
+        """Runs as the bars of a strip, see `ImportRun.as_bar`."""
+        if self.vendor == "sqlite":
+            array, pairs = "json_group_array", "json_object"
+            at = "replace(occurred_at, ' ', 'T') || '+00:00'"
+        else:
+            array, pairs = "jsonb_agg", "jsonb_build_object"
+            at = (
+                "to_char(occurred_at AT TIME ZONE 'UTC', "
+                "'YYYY-MM-DD\"T\"HH24:MI:SS') || '+00:00'"
+            )
+        known = f"'rows', total_rows, 'errors', errors, 'at', {at}"
+        return f"{array}({pairs}('run', id, 'status', status, {known}))"
 
 
 def _numbers(count: int) -> str:
@@ -262,6 +279,19 @@ def _events(dialect: Dialect) -> str:
             (run_id, at, kind, from_status, to_status, actor_name, details)
         SELECT id, last_checked_at, 'adopted', '', status, '', {details}
         FROM imports_importrun ORDER BY id
+    """
+
+
+def _strips(dialect: Dialect) -> str:
+    """Each definition's last run and strip, by the index of its runs."""
+    own = "FROM imports_importrun WHERE definition_id = imports_importdefinition.id"
+    latest = "ORDER BY occurred_at DESC, id DESC LIMIT"
+    ends = f"SELECT * {own} AND status <> 'running' {latest} 20"
+    return f"""
+        UPDATE imports_importdefinition SET
+            last_run_id = (SELECT id {own} {latest} 1),
+            strip = COALESCE((SELECT {dialect.bars()} FROM (SELECT * FROM ({ends})
+                AS ends ORDER BY occurred_at, id) AS ordered), {dialect.json("'[]'")})
     """
 
 

@@ -22,8 +22,9 @@ from tests.benchmarks.watching import add_watchers
 from tests.benchmarks.web import Web, web
 from tests.benchmarks.worker import worker
 
-ACCOUNTS, RUNS = 10, 5
+ACCOUNTS, RUNS = 3, 2
 HISTORY = Size(definitions=2_000, runs=200_000, active=0)
+OPENING_SECONDS = 30.0
 MOST_DASHBOARDS, LONGEST_SECONDS = 1_000, 3_600
 
 
@@ -68,13 +69,18 @@ def _measured(folder: Path, options: argparse.Namespace) -> list[Figure]:
 
 def _watched(served: Web, cookies: list[str], seconds: int) -> list[Figure]:
     """Warmed up first, so that memory is compared between two states at work."""
-    watch(served.port, cookies[:10], seconds=min(10, seconds))
+    watch(served.port, cookies[:20], seconds=min(10, seconds))
     at_start, spent = _resident(served), _spent(served)
-    watched = watch(served.port, cookies, seconds=seconds)
+    watched = watch(
+        served.port, cookies, seconds=seconds, opening_seconds=OPENING_SECONDS
+    )
     for error, times in Counter(watched.errors).most_common(5):
         sys.stderr.write(f"{times} x {error}\n")
     return as_figures(
-        watched, _spent(served) - spent, (at_start, _resident(served)), seconds
+        watched,
+        _spent(served) - spent,
+        (at_start, _resident(served)),
+        OPENING_SECONDS + seconds,
     )
 
 

@@ -92,7 +92,7 @@ def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
     other.goto("/profile/")
     other.locator("#user-menu summary").click()
     with no_navigation(page):
-        other.get_by_role("button", name="Sign out").click()
+        other.get_by_role("button", name="Sign out", exact=True).click()
         expect(other).to_have_url(re.compile("/login/"))
         page.clock.run_for(FAST_POLL_MS)
         note = page.locator("#live-note")

@@ -13,7 +13,7 @@ from imports.templatetags.texts import visible
 from tests.commands.running import run as run_command
 from tests.outside import NASTY, World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 every_text = pytest.mark.parametrize("text", NASTY.values(), ids=list(NASTY))
 

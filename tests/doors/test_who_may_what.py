@@ -18,6 +18,8 @@ from .world import ROLES, World, make_world, stored
 
 pytestmark = pytest.mark.django_db
 EVERY = pytest.mark.parametrize("route", DOORS)
+# Fast are: that no route is missing, and who opens what.
+slow = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,7 @@ def test_a_page_and_its_parts_open_for_those_who_may_see_them(
     assert found == expected
 
 
+@slow
 @EVERY
 def test_looking_changes_nothing_and_other_methods_do_neither(
     world: World, route: str
@@ -89,6 +92,7 @@ def test_looking_changes_nothing_and_other_methods_do_neither(
     assert found == dict.fromkeys(ROLES, False)
 
 
+@slow
 @EVERY
 def test_a_deed_is_done_for_those_who_may_and_for_nobody_else(
     world: World, route: str
@@ -106,6 +110,7 @@ def test_a_deed_is_done_for_those_who_may_and_for_nobody_else(
     assert {role for role in ROLES if did[role]} == set(door.doers)
 
 
+@slow
 @EVERY
 def test_with_a_script_the_same_people_may_do_the_same(
     world: World, route: str
@@ -128,6 +133,7 @@ def test_with_a_script_the_same_people_may_do_the_same(
     assert {role: told[role] for role in refused} == refused
 
 
+@slow
 @EVERY
 def test_no_form_is_taken_without_its_token(world: World, route: str) -> None:
     door = DOORS[route]
@@ -146,6 +152,7 @@ def test_no_form_is_taken_without_its_token(world: World, route: str) -> None:
 OF_ONE_ROW = [route for route, door in DOORS.items() if door.on]
 
 
+@slow
 @pytest.mark.parametrize("route", OF_ONE_ROW)
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_who_may_not_see_it_cannot_tell_whether_it_is_there(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from tests.journeys.site import Site, wait_until
 
 START = ("start_import", "Nordlicht DE", "customers-daily", "--wait")
 
 
+@pytest.mark.slow
 def test_a_waited_for_import_walks_through_its_phases_and_is_recorded(
     site: Site,
 ) -> None:
@@ -29,6 +32,7 @@ def test_a_waited_for_import_walks_through_its_phases_and_is_recorded(
     assert run["started_by"] != ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_anything_was_sent_withdraws_the_run(site: Site) -> None:
     site.start_sandbox()
     site.prepare()
@@ -46,6 +50,7 @@ def test_ctrl_c_before_anything_was_sent_withdraws_the_run(site: Site) -> None:
     assert site.performed() == []
 
 
+@pytest.mark.slow
 def test_json_from_a_process_is_one_document_on_stdout(site: Site) -> None:
     site.start_sandbox("--pace", "0.5")
     site.prepare()

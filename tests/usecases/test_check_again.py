@@ -56,3 +56,14 @@ def test_a_run_found_meanwhile_is_left_as_it_is() -> None:
         check_again(run=run, by=None)
     run.refresh_from_db()
     assert run.status == RunStatus.COMPLETED
+
+
+def test_a_run_that_is_checked_again_is_no_end_in_the_strip(
+    cloud: FakeMarketingCloud,
+) -> None:
+    run = ImportRunFactory.create(lost=True)
+    assert run.definition
+    run.definition.redraw()
+    check_again(run=run, by=None)
+    run.definition.refresh_from_db()
+    assert (run.definition.strip, run.definition.last_run) == ([], run)

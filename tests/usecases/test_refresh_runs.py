@@ -300,3 +300,57 @@ def test_a_run_that_somebody_else_ended_meanwhile_is_left_as_it_is(
     refresh(account)
     assert (again(run).status, again(run).errors) == ("failed", None)
     assert again(other).status == RunStatus.COMPLETED
+
+
+def test_many_runs_that_only_got_on_are_written_in_one_statement(
+    account: Account, cloud: FakeMarketingCloud, django_assert_max_num_queries: Any
+) -> None:
+    runs = [followed(account, cloud, f"key-{n}")[0] for n in range(40)]
+    for _ in range(3):
+        cloud.advance()
+        refresh(account)
+    for task in cloud.tasks.values():
+        task.row = {"total_rows": 400, "successful": 300}
+    with django_assert_max_num_queries(25):
+        report = refresh(account)
+    assert (report.checked, report.changed) == (40, 40)
+    for run in runs:
+        assert (again(run).total_rows, again(run).successful) == (400, 300)
+        assert again(run).revision > 0
+
+
+def test_a_run_that_somebody_ended_meanwhile_keeps_its_end(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    """Its counts are not overwritten, and it is not told as changed by this look."""
+    (ended, _), (other, _) = (followed(account, cloud, f"key-{n}") for n in range(2))
+    for _ in range(3):
+        cloud.advance()
+        refresh(account)
+    for each in cloud.tasks.values():
+        each.row = {"total_rows": 400}
+
+    def end_it() -> None:
+        ImportRun.objects.filter(pk=ended.pk).update(
+            status=RunStatus.FAILED, total_rows=None
+        )
+
+    cloud.after["results_of_tasks"] = end_it
+    report = refresh(account)
+    assert report.changed == 1
+    assert (again(ended).status, again(ended).total_rows) == (RunStatus.FAILED, None)
+    assert again(other).total_rows == 400
+
+
+def test_after_a_failure_all_runs_wait_for_their_next_look(
+    account: Account, cloud: FakeMarketingCloud, django_assert_max_num_queries: Any
+) -> None:
+    runs = [followed(account, cloud, f"key-{n}")[0] for n in range(30)]
+    cloud.fail("results_of_tasks", UnavailableError("No."))
+    with (
+        django_assert_max_num_queries(25),
+        pytest.raises(UnavailableError),
+    ):
+        refresh(account)
+    now = database_now()
+    assert all((again(run).next_check_at or now) > now for run in runs)

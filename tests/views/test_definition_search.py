@@ -276,6 +276,7 @@ def test_the_kind_of_destination_is_told_by_its_id_else_by_the_last_run(
     assert names(ask(client, kind="other")) == ["Texts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [

@@ -20,7 +20,7 @@ from tests.outside import NASTY, World, harmless
 
 from .reading import HTMX, content, poll, triggers
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 class _Structure(HTMLParser):
@@ -61,7 +61,6 @@ every_text = pytest.mark.parametrize("pair", NASTY, indirect=True)
 IN_A_DIALOG = ("start", "start several", "choose", "definitions")
 
 
-@pytest.mark.slow
 @every_text
 def test_a_text_adds_no_element_no_attribute_and_no_address_to_any_page(
     pair: tuple[World, World],

@@ -71,6 +71,7 @@ def test_a_status_that_leaves_nothing_is_offered_only_while_it_is_chosen(
     assert tallies_on(page) == {"Completed": "1", "Lost": "0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "word"), [(500, "500"), (501, "500+")])
 def test_counts_are_exact_to_500_and_go_no_further(
     client: Client, definition: ImportDefinition, count: int, word: str
@@ -81,6 +82,7 @@ def test_counts_are_exact_to_500_and_go_no_further(
     assert f"Export {word} runs" in words(page)
 
 
+@pytest.mark.slow
 def test_an_export_of_several_statuses_names_their_sum(
     client: Client, definition: ImportDefinition
 ) -> None:

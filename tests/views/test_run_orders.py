@@ -17,7 +17,7 @@ from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFa
 from .histories import ids, link
 from .reading import a_worker_beats, content, part, reader
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
