@@ -15,9 +15,9 @@ export MCDASH_TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 PYTEST := $(PY) -m pytest
 # What stores, and what queues; the rest knows neither database nor queue, or runs
 # mcdash as processes of its own.
-ON_QUEUES := tests/test_tasks.py tests/test_crew.py tests/commands tests/usecases
-ON_ENGINES := $(ON_QUEUES) tests/models tests/views tests/admin tests/never_twice \
-  tests/contract tests/test_connection.py
+ON_QUEUES := tests/test_tasks.py tests/test_crew.py
+ON_ENGINES := $(ON_QUEUES) tests/models tests/usecases tests/views tests/admin \
+  tests/commands tests/never_twice tests/contract tests/test_connection.py
 # COVERAGE=1 adds up over test and test-slow; `make coverage` tells and judges.
 COV := $(if $(COVERAGE),--cov --cov-branch --cov-append --cov-report= --cov-fail-under=0)
 NEW_KEYS := import base64, secrets; \
@@ -56,10 +56,11 @@ coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at le
 	$(PY) -m coverage report
 
 test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
-	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$(MCDASH_TEST_POSTGRES_URL) \
-	  $(PYTEST) -n 2 -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
-	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$(MCDASH_TEST_REDIS_URL) \
-	  $(PYTEST) -n 2 -m "not slow and not services" $(ON_QUEUES) $(PYTEST_ARGS)
+	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 \
+	  -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
+	for queue in $(MCDASH_TEST_POSTGRES_URL) $(MCDASH_TEST_REDIS_URL); do \
+	  DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$$queue \
+	    $(PYTEST) $(ON_QUEUES) $(PYTEST_ARGS) || exit 1; done
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing

@@ -305,6 +305,7 @@ LOGOUT_REDIRECT_URL = "login"
 # What counts as guessing, and what is said: imports/views/guessing.py.
 AXES_HANDLER = "imports.views.guessing.SignInGuard"
 AXES_LOCKOUT_CALLABLE = "imports.views.guessing.too_many"
+AXES_USERNAME_CALLABLE = "imports.views.guessing.guessed_name"
 AXES_CLIENT_IP_CALLABLE = "imports.views.guessing.guessers_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["ip_address"]]
 AXES_FAILURE_LIMIT = MCDASH_SIGN_IN_FAILURES

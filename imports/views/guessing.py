@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from .audit import address_of
+from .audit import MOST_OF_A_NAME, address_of
 
 # Whoever has one IPv6 address has all of its network.
 IPV6_NETWORK_BITS = 64
@@ -36,6 +36,16 @@ def guessers_address(request: HttpRequest) -> str | None:
         return text
     network = ip_network(f"{text}/{IPV6_NETWORK_BITS}", strict=False)
     return str(network.network_address)
+
+
+def guessed_name(
+    request: HttpRequest, credentials: dict[str, Any] | None = None
+) -> str | None:
+    """The name as it was typed, as far as a user name can reach: what is longer fits
+    no column.
+    """
+    given = (credentials or request.POST).get("username")
+    return str(given)[:MOST_OF_A_NAME] if given else None
 
 
 class SignInGuard(AxesDatabaseHandler):

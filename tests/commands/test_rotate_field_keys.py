@@ -228,7 +228,7 @@ def test_tokens_renewed_all_the_time_are_never_overwritten(account: Account) -> 
     worker.join()
     assert problems == []
     assert written[0] > 25
-    assert rotated > 1
+    assert rotated >= 1
     assert AccountToken.objects.get().token.reveal() == f"token {written[0]}"
     account.refresh_from_db()
     assert opens(NEW, account.secret) == "a client secret"
