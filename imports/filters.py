@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import BooleanField, Case, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Length, Lower
 from django.db.models.lookups import Exact
 from django.utils import timezone
@@ -196,8 +196,8 @@ def _anywhere(word: str) -> Q:
 
 def with_favourites(definitions: DefinitionQuerySet, user: User) -> DefinitionQuerySet:
     """`definitions`, each with `is_favourite`: whether `user` keeps it at hand."""
-    kept = Favourite.objects.filter(user=user, definition=OuterRef("pk"))
-    return definitions.annotate(is_favourite=Exists(kept))
+    kept = Q(pk__in=Favourite.objects.filter(user=user).values("definition"))
+    return definitions.annotate(is_favourite=ExpressionWrapper(kept, BooleanField()))
 
 
 class RunSort(models.TextChoices):
@@ -229,7 +229,7 @@ class DayFilter(DateFilter):
     field_class = DayField
 
 
-# Words that fit more definitions than these are looked for among the newest runs.
+# Words that fit more definitions than these are looked for run by run, from the top.
 FEW_NAMED = 400
 
 
@@ -256,10 +256,17 @@ class RunFilter(FilterSet):
     def without(self, name: str) -> RunQuerySet:
         """What all filters but `name` let through. Needs a valid form."""
         found: RunQuerySet = self.queryset
+        if self.form.cleaned_data["definition"] and name != "definition":
+            # one that the reader may see: its runs are of its account, and a database
+            # that is told so guesses that hardly any run is of both
+            found = ImportRun.objects.all()
         for other, value in self.form.cleaned_data.items():
             if other != name:
                 found = self.filters[other].filter(found, value)
         return found
+
+    def filter_queryset(self, _queryset: RunQuerySet) -> RunQuerySet:
+        return self.without("")
 
     @property
     def days(self) -> int | None:
@@ -272,12 +279,11 @@ class RunFilter(FilterSet):
 
     @property
     def are_many(self) -> bool:
-        """Whether an index leads to the nearest runs of an account that fit: of a
-        definition they are few, and words that fit few definitions have found them.
-        Needs a valid form.
+        """Whether so many runs may fit that only the nearest are looked for. Needs a
+        valid form.
         """
-        wanted = self.form.cleaned_data
-        return not wanted["definition"] and not self._few_named(wanted["q"])
+        form = self.form.cleaned_data
+        return not form["definition"] and not self._few_named(form["q"])
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -343,6 +349,15 @@ class RunFilter(FilterSet):
             named = visible_definitions(self.request).filter(fits)
             known[word] = list(named.values_list("pk", flat=True)[: FEW_NAMED + 1])
         return known[word]
+
+    @property
+    def accounts(self) -> Any:
+        """Those that the runs may be of, where an index leads to what fits in each;
+        None for words, which no index knows. Needs a valid form.
+        """
+        if self.form.cleaned_data["q"].strip():
+            return None
+        return visible_accounts(self.request).order_by()
 
     def _few_named(self, words: str) -> bool:
         """Whether one of the words fits a few definitions only."""

@@ -141,7 +141,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
         self, request: HttpRequest, queryset: QuerySet[ImportRun], search_term: str
     ) -> tuple[QuerySet[ImportRun], bool]:
         term = search_term.strip()
-        return (queryset.filter(_matching(term)) if term else queryset), False
+        return (queryset.filter(pk__in=_matching(term)) if term else queryset), False
 
     @admin.display(description="Customer key")
     def shown_key(self, run: ImportRun) -> str:
@@ -160,16 +160,21 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
         return short(run.task_id or "")
 
 
-def _matching(term: str) -> Q:
-    """Runs by number, task or beginning of the key; each part has an index."""
+def _matching(term: str) -> QuerySet[Any, Any]:
+    """Runs by number, task or beginning of the key: each found by its index; with an
+    OR between them a database may read all runs.
+    """
     accounts = Account.objects.order_by().values("pk")
     definitions = ImportDefinition.objects.filter(customer_key__startswith=term)
-    found = (
-        Q(account__in=accounts, task_id=term)
-        | Q(definition__in=definitions.values("pk"))
-        | Q(definition=None, customer_key__startswith=term)
-    )
-    return found | Q(pk=int(term)) if term.isdecimal() else found
+    ways = [
+        Q(account__in=accounts, task_id=term),
+        Q(definition__in=definitions.values("pk")),
+        Q(definition=None, customer_key__startswith=term),
+    ]
+    if term.isdecimal():
+        ways.append(Q(pk=int(term)))
+    first, *others = (ImportRun.objects.filter(way).values("pk") for way in ways)
+    return first.union(*others, all=True)
 
 
 class ActionFilter(admin.SimpleListFilter):

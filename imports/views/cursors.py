@@ -25,7 +25,8 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from imports.filters import RunSort
 from imports.models import FINISHED, Account, ImportRun, RunQuerySet
@@ -38,6 +39,8 @@ MICROSECOND = dt.timedelta(microseconds=1)
 # What is not known stands below all that is.
 NO_COUNT, NO_DURATION = -1, dt.timedelta(days=-36500)
 _MOST_DIGITS = 18
+# What no index finds is looked for in so many days first, then in all.
+FEW_DAYS = (1, 10, 100)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +64,12 @@ class RunPage:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOrder:
     """An order of runs, both ways, and a run's place in it. `accounts` are those that
-    the runs may be of, `statuses` those that they were narrowed to, if any.
+    the runs may be of, None where no index leads to the runs of an account that fit;
+    `statuses` are those that they were narrowed to, if any.
     """
 
     by: RunSort = RunSort.NEWEST
-    accounts: QuerySet[Account] = field(default_factory=Account.objects.all)
+    accounts: QuerySet[Account] | None = field(default_factory=Account.objects.all)
     statuses: tuple[str, ...] = ()
 
     @property
@@ -114,16 +118,43 @@ class RunOrder:
         No index holds the runs of several accounts by time, so all would be sorted.
         Yet some account has its `count` nearest runs (of one of the statuses) before a
         moment: beyond it there is nothing to look for, and up to it each account's
-        index tells.
+        index tells. Where no index knows which runs fit, the runs of ever more days
+        are looked through. Asks for that moment at once.
         """
         found = self.after(runs, place, backwards=backwards)
         if self.is_ranked:
             return found
         rises = (self.by == RunSort.OLDEST) != backwards
-        alike = [found.filter(status=status) for status in self.statuses] or [found]
-        ends = [_enough(self.accounts, some, count, rises=rises) for some in alike]
-        end = ends[0] if len(ends) == 1 else (Least if rises else Greatest)(*ends)
-        return found.filter(**{f"occurred_at__{'lte' if rises else 'gte'}": end})
+        if self.accounts is None:
+            return self._of_few_days(found, place, count, rises=rises)
+        ends = self._ends(self.accounts, found, count)
+        if not ends:
+            return found
+        return _up_to(found, min(ends) if rises else max(ends), rises=rises)
+
+    def _of_few_days(
+        self, found: RunQuerySet, place: Place | None, count: int, *, rises: bool
+    ) -> RunQuerySet:
+        start = place.at if place else timezone.now()
+        for days in FEW_DAYS if place or not rises else ():
+            way = dt.timedelta(days=days if rises else -days)
+            some = _up_to(found, start + way, rises=rises)
+            if len(some.order_by().values("pk")[:count]) == count:
+                return some
+        return found
+
+    def _ends(
+        self, accounts: QuerySet[Account], found: RunQuerySet, count: int
+    ) -> list[dt.datetime]:
+        """For each account (and status): the moment of its run number `count`."""
+        own = found.filter(account=OuterRef("pk")).values("occurred_at")
+        alike = [own.filter(status=status) for status in self.statuses] or [own]
+        moments = {
+            f"enough_{number}": Subquery(some[count - 1 : count])
+            for number, some in enumerate(alike)
+        }
+        rows = accounts.annotate(**moments).values_list(*moments)
+        return [moment for row in rows for moment in row if moment is not None]
 
     def _keys(self, *, backwards: bool) -> list[str]:
         rises = (self.by == RunSort.OLDEST) != backwards
@@ -152,15 +183,8 @@ _RANKS: dict[RunSort, Any] = {
 }
 
 
-def _enough(
-    accounts: QuerySet[Account], found: RunQuerySet, count: int, *, rises: bool
-) -> Coalesce:
-    """The moment by which some account has `count` of these runs; none: all time."""
-    own = found.filter(account=OuterRef("pk")).values("occurred_at")
-    counted = accounts.annotate(enough=Subquery(own[count - 1 : count]))
-    known = counted.exclude(enough=None).order_by("enough" if rises else "-enough")
-    enough = Subquery(known.values("enough")[:1])
-    return Coalesce(enough, Value(LATEST if rises else EARLIEST))
+def _up_to(runs: RunQuerySet, end: dt.datetime, *, rises: bool) -> RunQuerySet:
+    return runs.filter(**{f"occurred_at__{'lte' if rises else 'gte'}": end})
 
 
 def _beyond(keys: list[str], values: list[Any]) -> Q:

@@ -27,6 +27,7 @@ from imports.models import (
 from imports.templatetags.numbers import count_text, share_text
 
 from .access import SignedInRequest, signed_in
+from .cursors import with_names
 from .favourites import favourites
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
@@ -53,7 +54,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
 
 def _context(user: User) -> dict[str, Any]:
     today = start_of_today()
-    runs = ImportRun.objects.visible_to(user).select_related("account", "definition")
+    runs = with_names(ImportRun.objects.visible_to(user))
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
     figures = figures_of(runs, today)
     accounts = list(accounts_with_counts(user))

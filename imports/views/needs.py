@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.urls import reverse
 from django.utils import timezone
 
@@ -98,13 +108,13 @@ def needs(user: User) -> list[Need]:
 
 
 def _of_runs(user: User) -> list[Need]:
-    runs = list(
-        runs_in_need(user)
-        .select_related("account", "definition")
-        .latest_first()[: 4 * MOST_SHOWN]
+    pressing = Case(
+        *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
+        output_field=IntegerField(),
     )
-    runs.sort(key=lambda run: SEVERITY.index(RunStatus(run.status)))
-    shown = runs[:MOST_SHOWN]
+    runs = runs_in_need(user).select_related("account", "definition")
+    runs = runs.defer("definition__strip", "definition__description")
+    shown = list(runs.order_by(pressing, "-occurred_at", "-id")[:MOST_SHOWN])
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     looks = _last_looks(shown)
     return [

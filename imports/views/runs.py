@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import reverse
 
-from imports.filters import RunFilter, RunSort, people, visible_accounts
+from imports.filters import RunFilter, RunSort, people
 from imports.models import Account, ImportRun
 
 from .access import SignedInRequest, signed_in
@@ -93,8 +93,7 @@ def problems_of(found: RunFilter) -> list[str]:
 
 def order_of(found: RunFilter) -> RunOrder:
     """The order in force among what was found. `found` must be valid."""
-    accounts = visible_accounts(found.request).order_by()
-    return RunOrder(by=found.order, accounts=accounts, statuses=found.statuses)
+    return RunOrder(by=found.order, accounts=found.accounts, statuses=found.statuses)
 
 
 def _places(

@@ -33,18 +33,29 @@ class Watched:
 
 
 def watch(
-    port: int, cookies: list[str], *, seconds: float, opening_seconds: float = 3.0
+    port: int,
+    cookies: list[str],
+    *,
+    seconds: float,
+    opening_seconds: float = 3.0,
+    poll: str = "",
 ) -> Watched:
     """Open a dashboard for each cookie, spread over `opening_seconds`, and leave all
-    of them open for `seconds` more; what is noted is of those.
+    of them open for `seconds` more; what is noted is of those. With `poll`, the
+    address of an opened page's next poll, they are open already.
     """
     watched = Watched()
-    asyncio.run(_all(port, cookies, (opening_seconds, seconds), watched))
+    times = (opening_seconds, seconds)
+    asyncio.run(_all(port, cookies, times, poll, watched))
     return watched
 
 
 async def _all(
-    port: int, cookies: list[str], times: tuple[float, float], watched: Watched
+    port: int,
+    cookies: list[str],
+    times: tuple[float, float],
+    poll: str,
+    watched: Watched,
 ) -> None:
     opening, seconds = times
     begins = time.monotonic() + opening
@@ -52,7 +63,8 @@ async def _all(
         for cookie in cookies:
             open_for = Open(begins=begins, ends=begins + seconds)
             delay = random.uniform(0, opening)
-            group.create_task(_dashboard(port, cookie, delay, open_for, watched))
+            page = Dashboard(port=port, cookie=cookie, path=poll or "/")
+            group.create_task(_keep_open(page, delay, open_for, watched))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,35 +79,51 @@ class Open:
         return time.monotonic() >= self.begins
 
 
-async def _dashboard(
-    port: int, cookie: str, delay: float, is_open: Open, watched: Watched
+@dataclass(kw_only=True)
+class Dashboard:
+    """One open page: what it asks for next, and after how many seconds."""
+
+    port: int
+    cookie: str
+    path: str = "/"
+    pause: float = 3.0
+
+    def learn(self, body: str) -> None:
+        """What an answer says of the next poll."""
+        if told := LIVE.search(body):
+            self.path = unescape(told[1])
+            said = SECONDS_SAID.search(body)
+            self.pause = float(said[1]) if said else 20.0
+
+
+async def _keep_open(
+    page: Dashboard, delay: float, is_open: Open, watched: Watched
 ) -> None:
     await asyncio.sleep(delay)
-    path, pause, is_poll = "/", 3.0, False
     while time.monotonic() < is_open.ends:
         counts, began = is_open.counts, time.monotonic()
         try:
-            status, body = await _get(port, path, cookie, is_poll=is_poll)
+            status, body = await _get(page)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
             watched.errors.append(f"{type(error).__name__}: {error}")
-            await asyncio.sleep(pause)
+            await asyncio.sleep(page.pause)
             continue
         if counts:
             watched.note(status, time.monotonic() - began)
-        if status == 200 and (told := LIVE.search(body)):
-            path, is_poll = unescape(told[1]), True
-            pause = float((SECONDS_SAID.search(body) or ["", "20"])[1]) or 20.0
-        await asyncio.sleep(max(0.0, min(pause, is_open.ends - time.monotonic())))
+        if status == 200:
+            page.learn(body)
+        await asyncio.sleep(max(0.0, min(page.pause, is_open.ends - time.monotonic())))
 
 
-async def _get(port: int, path: str, cookie: str, *, is_poll: bool) -> tuple[int, str]:
+async def _get(page: Dashboard) -> tuple[int, str]:
     """Status and body; a connection for each, since gunicorn keeps none for 3 s."""
     async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
-        reader, writer = await asyncio.open_connection(HOST, port)
+        reader, writer = await asyncio.open_connection(HOST, page.port)
         try:
-            lines = [f"GET {path} HTTP/1.1", f"Host: {HOST}", f"Cookie: {cookie}"]
-            lines += ["HX-Request: true"] if is_poll else []
-            writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+            lines = [f"GET {page.path} HTTP/1.1", f"Host: {HOST}"]
+            lines += [f"Cookie: {page.cookie}", "Connection: close"]
+            lines += ["HX-Request: true"] if "since=" in page.path else []
+            writer.write("\r\n".join([*lines, "", ""]).encode())
             await writer.drain()
             answer = await reader.read(-1)
         finally:

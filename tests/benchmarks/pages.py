@@ -17,7 +17,7 @@ from tests.benchmarks.reader import ADMINISTRATOR, MARKETER, QUIET_READER
 from tests.benchmarks.web import Web, get, poll_of, session_of, web, weigh
 
 FULL, QUICK = Size(), Size(definitions=2_000, runs=200_000)
-ROUNDS, QUICK_ROUNDS = 40, 8
+ROUNDS, QUICK_ROUNDS = 40, 5
 PLAIN_ROUNDS = 5
 PLAIN_ADMIN = "/plain-admin/imports/importrun/"
 LIST_OF_RUNS = "/admin/imports/importrun/"

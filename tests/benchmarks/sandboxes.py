@@ -101,15 +101,16 @@ def follow_tasks(sandbox: Sandbox) -> int:
     tasks = sandbox.tasks()
     for task in tasks:
         account = accounts[str(task["mid"])]
-        definition = ImportDefinition(
+        definition, _ = ImportDefinition.objects.get_or_create(
             account=account,
             object_id=task["object_id"],
-            customer_key=task["customer_key"],
-            name=task["customer_key"],
-            first_seen_at=now,
-            last_seen_at=now,
+            defaults={
+                "customer_key": task["customer_key"],
+                "name": task["customer_key"],
+                "first_seen_at": now,
+                "last_seen_at": now,
+            },
         )
-        definition.save()
         ImportRun.objects.create(
             account=account,
             definition=definition,

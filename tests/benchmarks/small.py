@@ -10,7 +10,7 @@ from tests.benchmarks.processes import children, resident_mb
 from tests.benchmarks.web import web
 from tests.benchmarks.worker import worker
 
-ROUNDS, QUICK_ROUNDS = 5, 2
+ROUNDS, QUICK_ROUNDS = 5, 1
 
 
 def figures(folder: Path, *, quick: bool) -> list[Figure]:

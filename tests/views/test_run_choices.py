@@ -21,7 +21,7 @@ from tests.factories import (
     grant,
 )
 
-from .histories import ids, some_runs
+from .histories import ids, link, some_runs
 from .reading import a_worker_beats, client_of, content, part, poll, reader, words
 
 pytestmark = pytest.mark.django_db
@@ -187,3 +187,54 @@ def test_days_that_come_to_a_preset_are_that_preset(client: Client) -> None:
         other = words(client.get("/runs/?from=2026-03-01&to=5-days-ago"))
     assert "From: 2026-03-01" in other
     assert "To: 2026-03-07" in other
+
+
+@pytest.mark.parametrize("few", [0, 400])
+def test_words_find_the_runs_of_the_definitions_that_they_fit(
+    client: Client, definition: ImportDefinition, few: int, monkeypatch: Any
+) -> None:
+    """Whether the definitions are few or many: every page is full and in order."""
+    monkeypatch.setattr("imports.filters.FEW_NAMED", few)
+    others = ImportDefinitionFactory.create(
+        account=definition.account, name="Prices", customer_key="prices"
+    )
+    weekly = ImportDefinitionFactory.create(
+        account=definition.account, name="Customers weekly"
+    )
+    wanted = [*some_runs(definition, 60), *some_runs(weekly, 30)]
+    some_runs(others, 5)
+    expected = [
+        run.pk for run in sorted(wanted, key=lambda run: (run.occurred_at, run.pk))
+    ][::-1]
+    first = client.get("/runs/?q=customers")
+    assert ids(first) == expected[:50]
+    assert ids(client.get(link(first, "next"))) == expected[50:]
+
+
+def test_every_one_of_the_words_must_fit(
+    client: Client, definition: ImportDefinition, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("imports.filters.FEW_NAMED", 0)
+    wanted = some_runs(definition, 2)
+    weekly = ImportDefinitionFactory.create(
+        account=definition.account,
+        name="Customers weekly",
+        customer_key="customers-weekly",
+    )
+    some_runs(weekly, 2)
+    found = client.get("/runs/?q=customers+daily")
+    assert set(ids(found)) == {run.pk for run in wanted}
+
+
+def test_a_task_and_a_key_without_a_definition_are_found_by_few_words(
+    client: Client, definition: ImportDefinition
+) -> None:
+    task = ImportRunFactory.create(definition=definition, completed=True, task_id="815")
+    key = ImportRunFactory.create(
+        account=definition.account,
+        definition=None,
+        customer_key="gone-for-good",
+        completed=True,
+    )
+    assert ids(client.get("/runs/?q=815")) == [task.pk]
+    assert ids(client.get("/runs/?q=for-good")) == [key.pk]
