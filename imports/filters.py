@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import zoneinfo
 from datetime import datetime, time
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from django import forms
 from django.db import models
 from django.db.models import BooleanField, Case, ExpressionWrapper, F, Q, Value, When
-from django.db.models.functions import Length, Lower
+from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django_filters.filters import (
@@ -23,11 +22,11 @@ from django_filters.filters import (
 )
 from django_filters.filterset import FilterSet
 
+from imports.forms import DayField
 from imports.models import (
     ACTIVE,
-    AccessLevel,
+    BY_NAME,
     Account,
-    AccountAccess,
     DefinitionQuerySet,
     Favourite,
     ImportDefinition,
@@ -156,7 +155,7 @@ class DefinitionFilter(FilterSet):
     def order(
         self, definitions: DefinitionQuerySet, _name: str, sort: str
     ) -> DefinitionQuerySet:
-        by_name = (Lower("name"), "account__name", "pk")
+        by_name = (BY_NAME, "account__name", "pk")
         last, rows = F("last_run__occurred_at"), F("last_run__total_rows")
         first: dict[str, tuple[Any, ...]] = {
             DefinitionSort.NAME: (),
@@ -165,7 +164,22 @@ class DefinitionFilter(FilterSet):
             DefinitionSort.MOST_ROWS: (rows.desc(nulls_last=True),),
             DefinitionSort.FEWEST_ROWS: (rows.asc(nulls_last=True),),
         }
-        return definitions.order_by(*first.get(sort, ("-is_favourite",)), *by_name)
+        kept = () if self.are_favourites_apart else (F("is_favourite").desc(),)
+        return definitions.order_by(*first.get(sort, kept), *by_name)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether anything is searched for. Needs a valid form."""
+        return bool(self.form.cleaned_data["q"].split())
+
+    @property
+    def are_favourites_apart(self) -> bool:
+        """Whether the favourites, which stand above all others, are left for the
+        page to put there: no index knows them, but one knows the order of names,
+        unless words were searched for. Needs a valid form.
+        """
+        wanted = self.form.cleaned_data["sort"]
+        return wanted == DefinitionSort.FAVOURITES and not self.has_words
 
 
 SEARCHED = ("name", "customer_key", "file_spec", "description")
@@ -210,19 +224,6 @@ class RunSort(models.TextChoices):
 BY_TIME = (RunSort.NEWEST, RunSort.OLDEST)
 # The other orders are in no index: they are made for so many days at most.
 SORTED_DAYS = 31
-_AGO = re.compile(r"(\d{1,4})-days-ago")
-
-
-class DayField(forms.DateField):
-    """A day as 2026-03-12; or "today", "yesterday", "6-days-ago" in the reader's
-    zone, so that a saved address goes on to mean what it says.
-    """
-
-    def to_python(self, value: Any) -> dt.date | None:
-        ago = {"today": "0-days-ago", "yesterday": "1-days-ago"}.get(value, value)
-        if isinstance(ago, str) and (found := _AGO.fullmatch(ago)):
-            return timezone.localdate() - dt.timedelta(days=int(found[1]))
-        return super().to_python(value)
 
 
 class DayFilter(DateFilter):
@@ -385,15 +386,3 @@ for _name, _method in (("from", "since_day"), ("to", "until_day")):
         widget=forms.DateInput(attrs={"type": "date"}),
         label=_name.capitalize(),
     )
-
-
-def people(user: User) -> list[str]:
-    """Who may start what `user` may see, for the filter's list; not who did, which
-    only the whole history could tell.
-    """
-    accounts = Account.objects.visible_to(user)
-    granted = AccountAccess.objects.filter(
-        account__in=accounts, level=AccessLevel.START
-    )
-    found = User.objects.filter(is_active=True, groups__in=granted.values("group"))
-    return sorted({person.shown_name for person in found.distinct()[:100]})

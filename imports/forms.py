@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.utils import timezone
 
 from imports.models import ImportDefinition, User
 
@@ -120,3 +122,18 @@ def _is_offered(zone: str) -> bool:
     """Places, not the offsets and the old names that are kept for machines."""
     region, _, place = zone.partition("/")
     return bool(place) and region not in ("Etc", "SystemV", "US", "posix", "right")
+
+
+_AGO = re.compile(r"(\d{1,4})-days-ago")
+
+
+class DayField(forms.DateField):
+    """A day as 2026-03-12; or "today", "yesterday", "6-days-ago" in the reader's
+    zone, so that a saved address goes on to mean what it says.
+    """
+
+    def to_python(self, value: Any) -> dt.date | None:
+        ago = {"today": "0-days-ago", "yesterday": "1-days-ago"}.get(value, value)
+        if isinstance(ago, str) and (found := _AGO.fullmatch(ago)):
+            return timezone.localdate() - dt.timedelta(days=int(found[1]))
+        return super().to_python(value)

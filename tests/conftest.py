@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.cache import cache
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def pytest_xdist_make_scheduler(
     if config.getvalue("dist") != "load":
         return None
     return BrowserTestsTogether(config, log)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Each test's database begins with the same ids and revisions."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from .audit import AuditEntry
 from .clock import database_now
 from .constraints import violated_constraint
 from .definition import (
+    BY_NAME,
     DefinitionQuerySet,
     DefinitionVersion,
     Favourite,
@@ -21,10 +22,11 @@ from .definition import (
     key_digest,
 )
 from .endpoints import validate_endpoint
+from .event import EventKind, RunEvent
 from .lease import Lease, Worker, new_holder, process_name
 from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
-from .run import EventKind, ImportRun, RunEvent, RunQuerySet
+from .run import ImportRun, RunQuerySet
 from .status import (
     ACTIVE,
     ENDED,
@@ -40,6 +42,7 @@ from .user import Theme, User
 
 __all__ = [
     "ACTIVE",
+    "BY_NAME",
     "ENDED",
     "FINISHED",
     "TRANSITIONS",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Left, Lower
 
-from .account import Account, AccountQuerySet
+from .account import Account, AccountQuerySet, seen_by
 from .status import ENDED
 
 if TYPE_CHECKING:
@@ -29,9 +30,17 @@ def key_digest(customer_key: str) -> str:
     return hashlib.sha256(customer_key.encode()).hexdigest()
 
 
+# The order of names. An index of PostgreSQL holds no name of any length.
+BY_NAME = Left(Lower("name"), 100)
+
+
 class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
     def visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
-        return self.filter(account__in=_accounts().visible_to(user))
+        return self.filter(account__in=seen_by(user))
+
+    def still_visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
+        """As `visible_to`, judged within the query: for one definition."""
+        return self.filter(account__in=_accounts().still_visible_to(user))
 
     def startable_by(self, user: User | AnonymousUser) -> DefinitionQuerySet:
         return self.filter(account__in=_accounts().startable_by(user))
@@ -84,6 +93,7 @@ class ImportDefinition(models.Model):
                 fields=("account", "not_seen_since", "last_run"),
                 name="definition_seen",
             ),
+            models.Index(BY_NAME, name="definition_by_name"),
         )
         constraints = (
             models.UniqueConstraint(

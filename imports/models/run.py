@@ -11,9 +11,10 @@ from django.db import connection, models
 from django.db.models import Value, lookups
 from django.db.models.functions import Coalesce, Lower
 
-from .account import Account, AccountQuerySet
+from .account import Account, AccountQuerySet, seen_by
 from .clock import database_now
 from .definition import DefinitionVersion, ImportDefinition
+from .event import RunEvent
 from .status import (
     ACTIVE,
     ENDED,
@@ -50,7 +51,11 @@ ENDED_AT = Coalesce("finished_at", "settled_at")
 
 class RunQuerySet(models.QuerySet["ImportRun"]):
     def visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
-        accounts = AccountQuerySet(Account).visible_to(user)
+        return self.filter(account__in=seen_by(user))
+
+    def still_visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
+        """As `visible_to`, judged within each query: for one run, or for long."""
+        accounts = AccountQuerySet(Account).still_visible_to(user)
         return self.filter(account__in=accounts)
 
     def active(self) -> RunQuerySet:
@@ -212,6 +217,8 @@ class ImportRun(models.Model):
             models.Index(
                 fields=("definition", "occurred_at", "id"), name="run_by_definition"
             ),
+            # the run under way of a definition that was run ten thousand times
+            models.Index(fields=("definition", "status"), name="run_of_definition"),
             models.Index(fields=("status", "occurred_at", "id"), name="run_by_status"),
             models.Index(
                 fields=("status", "account", "occurred_at", "id"), name="run_by_state"
@@ -357,43 +364,3 @@ class ImportRun(models.Model):
             actor_name=name,
             details=details or {},
         )
-
-
-class EventKind(models.TextChoices):
-    QUEUED = "queued", "Queued"
-    WITHDRAWN = "withdrawn", "Withdrawn"
-    CLAIMED = "claimed", "Start sent"
-    ACCEPTED = "accepted", "Accepted"
-    CONTRADICTED = "contradicted", "Accepted with a contradiction"
-    NOT_STARTED = "not_started", "Not started"
-    UNANSWERED = "unanswered", "No readable answer"
-    LOOKED = "looked", "Looked for"
-    FOUND = "found", "Found"
-    PHASE = "phase", "Phase"
-    ENDED = "ended", "Ended"
-    LOST = "lost", "Lost"
-    CHECKED_AGAIN = "checked_again", "Checked again"
-    ADOPTED = "adopted", "Adopted"
-    MERGED = "merged", "Merged"
-    CHOSEN = "chosen", "Chosen"
-
-
-class RunEvent(models.Model):
-    """One thing that happened to a run."""
-
-    run = models.ForeignKey(ImportRun, models.PROTECT, related_name="events")
-    at = models.DateTimeField()
-    kind = models.CharField(max_length=20, choices=EventKind)
-    from_status = models.CharField(max_length=21, blank=True)
-    to_status = models.CharField(max_length=21, blank=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
-    )
-    actor_name = models.TextField(blank=True)
-    details = models.JSONField(default=dict, blank=True)
-
-    class Meta:
-        ordering = ("at", "id")
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()}, run {self.run_id}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser
@@ -37,6 +38,13 @@ class User(AbstractUser):
     session_salt = models.CharField(
         max_length=32, default="", db_default="", blank=True, editable=False
     )
+
+    # What `seen_by` has read for this person as loaded now.
+    visible_ids: list[int] | None = None
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        self.visible_ids = None
+        super().refresh_from_db(*args, **kwargs)
 
     @property
     def shown_name(self) -> str:

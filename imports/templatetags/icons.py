@@ -87,6 +87,7 @@ def _used(name: str, size: int) -> SafeString:
     return _svg(f'<use href="#i-{name}"/>', size, box="")
 
 
+@lru_cache(maxsize=64)
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
     """The silhouette of a status; KeyError for a value that is none of ours."""
     shape = _STATUS_SHAPES[str(status)]

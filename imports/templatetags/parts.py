@@ -16,18 +16,27 @@ from hashlib import blake2s
 from django.utils.safestring import SafeString, mark_safe
 
 DIGEST_LENGTH = 6
-# Relative and elapsed times, and the CSRF token, which is masked anew each time.
-_CHANGES_BY_ITSELF = re.compile(
-    r'(?<=>)[^<]*(?=</time>)|(<[^>]* data-since="[^"]*"[^>]*>)[^<]*'
-    r'|(name="csrfmiddlewaretoken" value=)"[^"]*"'
-)
+# Elapsed times, and the CSRF token, which is masked anew each time.
+_ELAPSED = re.compile(r'( data-since="[^"]*"[^>]*>)[^<]*')
+_TOKEN = re.compile(r'(name="csrfmiddlewaretoken" value=)"[^"]*"')
 _ROW = re.compile(r'<tr id="([\w-]+)" data-row.*?</tr>', re.DOTALL)
 _FIRST_ID = re.compile(r'\bid="([\w-]+)"')
 _MEMORY = re.compile(rf"([\w-]+)\.((?:[\w-]{{{DIGEST_LENGTH}}})+)")
 
 
+def _stable(html: str) -> str:
+    """`html` without what changes by itself: relative times, and the above. It is done
+    for all rows of all pages, so plain texts are looked for before patterns.
+    """
+    *dated, rest = html.split("</time>")
+    html = "".join([*(text.rpartition(">")[0] for text in dated), rest])
+    if "data-since" in html:
+        html = _ELAPSED.sub(r"\1", html)
+    return _TOKEN.sub(r"\1", html) if "csrfmiddlewaretoken" in html else html
+
+
 def _digest(html: str) -> str:
-    stable = _CHANGES_BY_ITSELF.sub(r"\1\2", html)
+    stable = _stable(html)
     return urlsafe_b64encode(blake2s(stable.encode(), digest_size=4).digest())[
         :DIGEST_LENGTH
     ].decode()

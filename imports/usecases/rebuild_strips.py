@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from imports.models import Account, ImportDefinition
+from imports.models import Account, ImportDefinition, publish
 from imports.models.definition import Drawn
 
 BATCH = 500
@@ -76,7 +76,10 @@ def _mend(pk: int, *, check: bool) -> str:
         else:
             held.redraw()
             right = (held.last_run_id, held.strip)
-        return _difference(stored, right)
+        what = _difference(stored, right)
+        if what and not check:
+            publish(accounts=[held.account])
+        return what
 
 
 def _difference(stored: Drawn, right: Drawn) -> str:

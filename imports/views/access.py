@@ -50,13 +50,13 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 def visible_definition(user: User, pk: int) -> ImportDefinition:
     """The definition, or 404: what one may not see does not exist."""
-    definitions = ImportDefinition.objects.visible_to(user)
+    definitions = ImportDefinition.objects.still_visible_to(user)
     return get_object_or_404(definitions.select_related("account", "last_run"), pk=pk)
 
 
 def visible_run(user: User, pk: int) -> ImportRun:
     """The run, or 404: what one may not see does not exist."""
-    runs = ImportRun.objects.visible_to(user)
+    runs = ImportRun.objects.still_visible_to(user)
     return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
 
 

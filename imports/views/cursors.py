@@ -19,6 +19,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     OuterRef,
+    Prefetch,
     Q,
     QuerySet,
     Subquery,
@@ -29,7 +30,13 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from imports.filters import RunSort
-from imports.models import FINISHED, Account, ImportRun, RunQuerySet
+from imports.models import (
+    FINISHED,
+    Account,
+    ImportDefinition,
+    ImportRun,
+    RunQuerySet,
+)
 
 PER_PAGE = 50
 RANK = "rank"
@@ -253,12 +260,12 @@ def _page(
 
 def with_names(runs: RunQuerySet) -> RunQuerySet:
     """`runs` with account and definition, but without what only their own pages
-    show: facts and strips weigh more than everything else together.
+    show: facts and strips weigh more than everything else together. Both are read
+    once the runs are known, so that none but these is joined.
     """
     heavy = ("facts", "strip", "description")
-    return runs.select_related("account", "definition").defer(
-        *(f"definition__{name}" for name in heavy)
-    )
+    definitions = ImportDefinition.objects.defer(*heavy)
+    return runs.prefetch_related("account", Prefetch("definition", definitions))
 
 
 def older_than(runs: RunQuerySet, place: tuple[dt.datetime, int] | None) -> RunQuerySet:

@@ -186,7 +186,7 @@ def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
     seen = ImportDefinition.objects.filter(account=OuterRef("pk"), not_seen_since=None)
-    count = seen.order_by().values("account").annotate(n=Count("pk")).values("n")
+    count = seen.order_by().values("account").annotate(n=Count("*")).values("n")
     return accounts.annotate(definition_count=Coalesce(Subquery(count), 0))
 
 

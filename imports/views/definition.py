@@ -98,7 +98,8 @@ def _definition_and_version(
     follows that definition's account alone.
     """
     beating = Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
-    definitions = with_favourites(ImportDefinition.objects.visible_to(user), user)
+    definitions = ImportDefinition.objects.still_visible_to(user)
+    definitions = with_favourites(definitions, user)
     shown = get_object_or_404(
         definitions.annotate(heard=Exists(beating)).select_related(
             "account", "last_run__account"

@@ -25,7 +25,8 @@ from imports.models import (
 )
 
 from .access import SignedInRequest, signed_in, visible_definition
-from .facets import Cells, address, facets
+from .cells import Cells
+from .facets import address, facets
 from .facts import (
     Destination,
     bars_of,
@@ -104,11 +105,13 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     found = DefinitionFilter(
         wanted, with_favourites(visible, request.user), request=request
     )
-    cells = Cells(found) if found.is_valid() else None
+    cells = Cells(found, request.user) if found.is_valid() else None
     kept = {name: wanted.get(name) for name in KEPT}
-    page = _page(found.qs if cells else found.queryset.none(), wanted, cells)
+    page = _page(found, cells)
     return {
         "wanted": wanted,
+        "query": wanted.get("q", ""),
+        "swapped": False,
         "wrong": [WRONG[name] for name in found.errors],
         "groups": facets(cells) if cells else [],
         "sorts": DefinitionSort.choices,
@@ -136,28 +139,40 @@ def _wanted(request: SignedInRequest) -> QueryDict:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """Ids that need not be counted once more for their pages."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ids:
+    """Ids in their order, `first` before the others, for pages of them; counted
+    already.
+    """
 
-    ids: Any
+    first: list[int]
+    others: Any
     n: int
-
-    def count(self) -> int:
-        return self.n
 
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.ids[place]
+    def __getitem__(self, place: slice) -> list[int]:
+        skipped = len(self.first)
+        start, stop = (max(end - skipped, 0) for end in (place.start, place.stop))
+        return [*self.first[place], *(self.others[start:stop] if stop else ())]
 
 
-def _page(found: Any, wanted: QueryDict, cells: Cells | None) -> Page[int]:
-    ids = found.values_list("pk", flat=True)
-    counted: Any = Counted(ids, cells.count if cells else 0)
-    pages: Paginator[int] = Paginator(counted, PER_PAGE)
-    return pages.get_page(wanted.get("page"))
+def _page(found: DefinitionFilter, cells: Cells | None) -> Page[int]:
+    pages: Any = Paginator(_ids(found, cells) if cells else [], PER_PAGE)
+    page: Page[int] = pages.get_page(found.data.get("page"))
+    return page
+
+
+def _ids(found: DefinitionFilter, cells: Cells) -> Any:
+    ids = found.qs.values_list("pk", flat=True)
+    if not found.are_favourites_apart:
+        return Ids(first=[], others=ids, n=cells.count)
+    return Ids(
+        first=list(ids.filter(is_favourite=True)),
+        others=ids.filter(is_favourite=False),
+        n=cells.count,
+    )
 
 
 def _total(visible: DefinitionQuerySet, wanted: QueryDict, cells: Cells | None) -> int:
@@ -173,11 +188,7 @@ def _page_url(wanted: QueryDict, number: int) -> str:
 
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
-    wanted = with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
-    definitions = _with_new(with_destination(wanted)).select_related(
-        "account", "last_run__account"
-    )
-    by_pk = {definition.pk: definition for definition in definitions}
+    by_pk = {definition.pk: definition for definition in _shown(user, shown)}
     active = dict(
         ImportRun.objects.active()
         .filter(definition__in=shown)
@@ -199,6 +210,15 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
         for pk in shown
         if pk in by_pk
     ]
+
+
+def _shown(user: User, shown: list[int]) -> QuerySet[ImportDefinition]:
+    wanted = with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
+    return (
+        _with_new(with_destination(wanted))
+        .defer("facts", "description")
+        .prefetch_related("account", "last_run__account")
+    )
 
 
 def _with_new(definitions: QuerySet[ImportDefinition]) -> QuerySet[ImportDefinition]:

@@ -78,7 +78,7 @@ _FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 @require_GET
 def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     """The runs of the page with the same address, all of them, in its order."""
-    everything = ImportRun.objects.visible_to(request.user)
+    everything = ImportRun.objects.still_visible_to(request.user)
     found = RunFilter(request.GET, everything, request=request)
     if problems := problems_of(found):
         text = "\n".join(problems)

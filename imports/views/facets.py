@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 from django.http import QueryDict
 
-from imports.filters import FAILING, KIND, DefinitionFilter, Kind, Show
-from imports.models import Account, RunStatus
+from imports.filters import Kind, Show
+from imports.models import RunStatus
 
+from .cells import Cells, total
 from .facts import update_type_word
 
 NOT_KEPT = ("since", "seen", "page")
@@ -47,88 +47,6 @@ def address(query: QueryDict, **changes: Any) -> str:
     for name in [name for name in kept if not kept[name]]:
         del kept[name]
     return f"?{kept.urlencode()}"
-
-
-class Cell(NamedTuple):
-    """How many definitions are alike in all that can be filtered."""
-
-    account: int
-    account_name: str
-    status: str | None
-    update: str
-    kind: str
-    is_favourite: bool
-    is_gone: bool
-    n: int
-
-    def is_in(self, show: str) -> bool:
-        """Whether `show` (see `Show`) lets these through; "" is everything seen."""
-        if self.is_gone or show == Show.GONE:
-            return self.is_gone and show == Show.GONE
-        match show:
-            case Show.FAVOURITES:
-                return self.is_favourite
-            case Show.FAILING:
-                return self.status in FAILING
-            case Show.NEVER:
-                return self.status is None
-        return True
-
-    def has(self, name: str, value: str) -> bool:
-        return str(getattr(self, name) or "").casefold() == value
-
-
-class Cells:
-    """All that a search found, counted in one query by all that can be filtered, so
-    that each filter's count is a sum. `found` must be valid.
-    """
-
-    def __init__(self, found: DefinitionFilter) -> None:
-        self.query = found.data
-        form = found.form.cleaned_data
-        self.account: Account | None = form["account"]
-        names = ("status", "update", "kind", "show")
-        self.wanted = {name: str(form[name]) for name in names}
-        self.cells = [Cell(*row) for row in _counted(found)]
-
-    def but(self, name: str) -> list[Cell]:
-        """What all filters but `name` let through."""
-        account = self.account.pk if self.account and name != "account" else None
-        wanted = {n: v.casefold() for n, v in self.wanted.items() if v and n != name}
-        show = wanted.pop("show", "")
-        return [
-            cell
-            for cell in self.cells
-            if (name == "show" or cell.is_in(show))
-            and account in (None, cell.account)
-            and all(cell.has(n, value) for n, value in wanted.items())
-        ]
-
-    @property
-    def count(self) -> int:
-        """How many definitions all filters together let through."""
-        return _sum(self.but(""))
-
-    @property
-    def seen(self) -> int:
-        """How many of what the search found Marketing Cloud still lists."""
-        return _sum(cell for cell in self.cells if not cell.is_gone)
-
-
-def _counted(found: DefinitionFilter) -> Iterable[Any]:
-    is_gone = ExpressionWrapper(
-        Q(not_seen_since__isnull=False), output_field=BooleanField()
-    )
-    names = ("account", "account__name", "last_run__status", "update_type")
-    return (
-        found.searched.annotate(kind=KIND, is_gone=is_gone)
-        .values_list(*names, "kind", "is_favourite", "is_gone")
-        .annotate(n=Count("pk"))
-    )
-
-
-def _sum(cells: Iterable[Cell]) -> int:
-    return sum(cell.n for cell in cells)
 
 
 def facets(cells: Cells) -> list[Group]:
@@ -168,7 +86,7 @@ def _kept(choices: Iterable[Choice]) -> list[Choice]:
 def _shown(cells: Cells) -> list[Choice]:
     let_through = cells.but("show")
     counts = {
-        show: _sum(cell for cell in let_through if cell.is_in(show))
+        show: total(cell for cell in let_through if cell.is_in(show))
         for show in ("", *Show.values)
     }
     everything = _choice(cells, "show", "", "All", counts[""])
@@ -179,7 +97,7 @@ def _shown(cells: Cells) -> list[Choice]:
 def _accounts(cells: Cells) -> list[Choice]:
     counts: Counter[tuple[str, int]] = Counter()
     for cell in cells.but("account"):
-        counts[cell.account_name, cell.account] += cell.n
+        counts[cells.account_names[cell.account], cell.account] += cell.n
     if chosen := cells.account:
         counts[chosen.name, chosen.pk] += 0
     return [

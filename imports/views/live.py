@@ -72,7 +72,7 @@ def _step(moment: dt.datetime | None) -> int:
 
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query."""
-    found = Account.objects.visible_to(user).aggregate(
+    found = Account.objects.still_visible_to(user).aggregate(
         number=Max("revision"),
         contact=Max("last_contact_at"),
         heard=Count("pk", filter=Exists(_beating())),
@@ -90,8 +90,8 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     """The run, or 404, and its page's version in the same query: a run's page
     follows that run's account alone.
     """
-    runs = ImportRun.objects.visible_to(user).select_related("account", "definition")
-    run = get_object_or_404(runs.annotate(heard=Exists(_beating())), pk=pk)
+    runs = ImportRun.objects.still_visible_to(user).annotate(heard=Exists(_beating()))
+    run = get_object_or_404(runs.select_related("account", "definition"), pk=pk)
     return run, PageVersion(
         number=run.account.revision,
         worker_is_silent=not getattr(run, "heard", False),

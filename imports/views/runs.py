@@ -9,8 +9,8 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import reverse
 
-from imports.filters import RunFilter, RunSort, people
-from imports.models import Account, ImportRun
+from imports.filters import RunFilter, RunSort
+from imports.models import AccessLevel, Account, AccountAccess, ImportRun, User
 
 from .access import SignedInRequest, signed_in
 from .cursors import RunOrder, RunPage, page_of
@@ -123,7 +123,7 @@ def _filters(
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.kept("q"),
         "kept_for_more": query.kept("person", "from", "to"),
-        "people": partial(people, request.user),
+        "people": partial(_people, request.user),
         "person": query.given.get("person", ""),
         "first_day": _day(found, "from"),
         "last_day": _day(found, "to"),
@@ -159,3 +159,15 @@ def _day(found: RunFilter, name: str) -> str:
     """A day of the filters for its field; empty where it cannot be read."""
     day = getattr(found.form, "cleaned_data", {}).get(name)
     return day.isoformat() if day else ""
+
+
+def _people(user: User) -> list[str]:
+    """Who may start what `user` may see, for the filter's list; not who did, which
+    only the whole history could tell.
+    """
+    accounts = Account.objects.visible_to(user)
+    granted = AccountAccess.objects.filter(
+        account__in=accounts, level=AccessLevel.START
+    )
+    found = User.objects.filter(is_active=True, groups__in=granted.values("group"))
+    return sorted({person.shown_name for person in found.distinct()[:100]})

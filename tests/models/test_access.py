@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
@@ -98,3 +100,46 @@ def test_accounts_that_may_be_asked_are_active_and_not_refused() -> None:
     AccountFactory.create(is_active=False)
     AccountFactory.create(credentials_refused_at="2026-03-18T12:00:00Z")
     assert list(Account.objects.reachable()) == [good]
+
+
+def test_what_may_be_seen_is_read_once_for_a_person_as_loaded(
+    django_assert_num_queries: Any,
+) -> None:
+    user = UserFactory.create()
+    grant(user, AccountFactory.create(name="Seen"), VIEW)
+    assert rights(user)[0] == {"Seen"}
+    group = grant(user, AccountFactory.create(name="Later"), VIEW)
+    with django_assert_num_queries(1):
+        assert list(ImportRun.objects.visible_to(user)) == []
+    assert rights(user)[0] == {"Seen"}
+    assert rights(User.objects.get(pk=user.pk))[0] == {"Seen", "Later"}
+    user.refresh_from_db()
+    assert rights(user)[0] == {"Seen", "Later"}
+    group.user_set.clear()
+    assert set(Account.objects.still_visible_to(user)) == set(
+        Account.objects.filter(name="Seen")
+    )
+
+
+def test_what_is_judged_within_the_query_ends_with_the_right() -> None:
+    user = UserFactory.create()
+    definition = ImportDefinitionFactory.create()
+    run = ImportRunFactory.create(definition=definition)
+    group = grant(user, definition.account, VIEW)
+    runs = ImportRun.objects.still_visible_to(user)
+    definitions = ImportDefinition.objects.still_visible_to(user)
+    assert (list(runs.all()), list(definitions.all())) == ([run], [definition])
+    group.user_set.clear()
+    assert (list(runs.all()), list(definitions.all())) == ([], [])
+
+
+def test_more_accounts_than_a_query_should_name_are_left_to_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imports.models.account.MOST_IDS", 2)
+    user = UserFactory.create()
+    runs = [ImportRunFactory.create() for _ in range(4)]
+    for run in runs[:3]:
+        grant(user, run.account, VIEW)
+    assert set(ImportRun.objects.visible_to(user)) == set(runs[:3])
+    assert rights(user)[0] == {run.account.name for run in runs[:3]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -185,6 +186,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(account: Account) -> 
     client = reader(account)
 
     def queries() -> int:
+        cache.clear()
         with CaptureQueriesContext(connection) as found:
             assert ask(client).status_code == 200
         return len(found)
