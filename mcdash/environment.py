@@ -33,9 +33,9 @@ def seconds(name: str, default: int) -> int:
     return number(name, default, most=7 * DAY)
 
 
-def flag(name: str) -> bool:
-    text = env.str(name, default="0").strip().lower()
-    if text not in {"0", "1", "true", "false", "yes", "no", ""}:
+def flag(name: str, default: str = "0") -> bool:
+    text = env.str(name, default=default).strip().lower() or default
+    if text not in {"0", "1", "true", "false", "yes", "no"}:
         raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
     return text in {"1", "true", "yes"}
 

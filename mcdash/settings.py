@@ -90,15 +90,21 @@ def _database() -> dict[str, Any]:
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
         database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | database.get(
-            "OPTIONS", {}
-        )
+        given = database.get("OPTIONS", {})
+        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | _prepared() | given
     return database
 
 
 # A worker that freezes in the middle of a transaction must not keep its locks: they
 # would stop every other one.
 POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=30000"
+
+
+def _prepared() -> dict[str, Any]:
+    """A query that comes again is planned once; a connection keeps its plans."""
+    if not flag("MCDASH_PREPARED_STATEMENTS", default="1"):
+        return {}
+    return {"server_side_binding": True, "prepare_threshold": 5}
 
 
 # synchronous=FULL: a claim that was committed before the wire must survive a

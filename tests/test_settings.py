@@ -87,6 +87,7 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_SESSION_SECONDS", "3600", "must not be less than"),
         ("MCDASH_HSTS_SECONDS", "-1", "from 0 to 63072000"),
         ("MCDASH_HSTS_SUBDOMAINS", "all", "must be 1 or 0"),
+        ("MCDASH_PREPARED_STATEMENTS", "maybe", "must be 1 or 0"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_a_sentence(
@@ -197,3 +198,14 @@ def test_a_frozen_worker_does_not_keep_its_locks_on_postgresql(
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:5432/name")
     options = settings._database()["OPTIONS"]["options"]
     assert "idle_in_transaction_session_timeout=30000" in options
+
+
+def test_queries_are_prepared_on_postgresql_unless_a_pooler_forbids_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:5432/name")
+    options = settings._database()["OPTIONS"]
+    assert (options["server_side_binding"], options["prepare_threshold"]) == (True, 5)
+    monkeypatch.setenv("MCDASH_PREPARED_STATEMENTS", "0")
+    options = settings._database()["OPTIONS"]
+    assert not {"server_side_binding", "prepare_threshold"} & set(options)

@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import (
+    Count,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.urls import reverse
@@ -27,7 +36,7 @@ from imports.models import (
 from imports.templatetags.numbers import count_text, share_text
 
 from .access import SignedInRequest, signed_in
-from .cursors import with_names
+from .cursors import names
 from .favourites import favourites
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
@@ -54,21 +63,24 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
 
 def _context(user: User) -> dict[str, Any]:
     today = start_of_today()
-    runs = with_names(ImportRun.objects.visible_to(user))
+    runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
+    ended = list(runs.ended_since(today).latest_first()[:MOST_ENDED])
+    prefetch_related_objects([*active, *ended], *names())
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     figures = figures_of(runs, today)
     accounts = list(accounts_with_counts(user))
     return {
-        "needs": needs(user)[:MOST_SHOWN],
+        "needs": needs(user, startable)[:MOST_SHOWN],
         "cards": cards(figures),
         "active": active,
         "active_count": figures["running"],
-        "ended": list(runs.ended_since(today).latest_first()[:MOST_ENDED]),
+        "ended": ended,
         "ended_count": figures["ended"],
         "ended_url": _list_url(*sorted(ENDED), today=True),
         "active_url": _list_url(*sorted(ACTIVE)),
         "accounts": [(account, how_it_fares(account)) for account in accounts],
-        "favourites": favourites(user),
+        "favourites": favourites(user, startable),
         "last_contact_at": _newest(accounts),
         "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),

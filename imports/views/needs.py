@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,15 +100,17 @@ def accounts_in_trouble(user: User) -> QuerySet[Account]:
     return accounts.filter(silent | locked, is_active=True)
 
 
-def needs(user: User) -> list[Need]:
-    """Everything that needs `user`, the most pressing first, then the newest."""
+def needs(user: User, startable: Container[int]) -> list[Need]:
+    """Everything that needs `user`, who may start in the accounts `startable`; the
+    most pressing first, then the newest.
+    """
     accounts = list(_accounts(user))
     refused = [_refused(account) for account in accounts if _is_refused(account)]
     silent = [_silent(account) for account in accounts if not _is_refused(account)]
-    return [*refused, *_of_runs(user), *silent]
+    return [*refused, *_of_runs(user, startable), *silent]
 
 
-def _of_runs(user: User) -> list[Need]:
+def _of_runs(user: User, startable: Container[int]) -> list[Need]:
     pressing = Case(
         *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
         output_field=IntegerField(),
@@ -115,7 +118,6 @@ def _of_runs(user: User) -> list[Need]:
     runs = runs_in_need(user).select_related("account", "definition")
     runs = runs.defer("definition__strip", "definition__description")
     shown = list(runs.order_by(pressing, "-occurred_at", "-id")[:MOST_SHOWN])
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     looks = _last_looks(shown)
     return [
         _need(run, may_start=run.account_id in startable, found=looks.get(run.pk, 0))
