@@ -83,6 +83,7 @@ def _database() -> dict[str, Any]:
             "DATABASE_URL must start with sqlite:/// or postgresql://."
         )
     database: dict[str, Any] = env.db_url_config(url)
+    prepared = _prepared()
     if scheme == "sqlite":
         sqlite_file("DATABASE_URL", url)
         database |= {"CONN_MAX_AGE": 60, "OPTIONS": SQLITE_OPTIONS}
@@ -91,7 +92,7 @@ def _database() -> dict[str, Any]:
     else:
         database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         given = database.get("OPTIONS", {})
-        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | _prepared() | given
+        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | prepared | given
     return database
 
 
