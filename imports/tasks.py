@@ -128,13 +128,12 @@ class Crew:
         return True
 
     def _has_room(self, key: Key) -> bool:
+        if key in self._threads or len(self._threads) >= self._most:
+            return False
+        if time.monotonic() < self._rests.get(key, (0, 0.0))[1]:
+            return False
         mine = sum(other[1] == key[1] for other in self._threads)
-        return (
-            key not in self._threads
-            and len(self._threads) < self._most
-            and mine < self._per_account
-            and time.monotonic() >= self._rests.get(key, (0, 0.0))[1]
-        )
+        return mine < self._per_account
 
     def join(self, seconds: float) -> bool:
         """Wait for all that is under way; False where some is after `seconds`."""
@@ -302,7 +301,14 @@ def _refresh(account: Account) -> Callable[[], object]:
 
 def _sync_and_adopt_due() -> None:
     now = database_now()
-    for account in _answering():
+    maybe_due = (
+        Q(sync_wanted_at__isnull=False)
+        | Q(last_synced_at=None)
+        | Q(last_synced_at__lte=now - SYNC_EVERY)
+        | Q(last_adopted_at=None)
+        | Q(last_adopted_at__lte=now - ADOPT_EVERY)
+    )
+    for account in _answering().filter(maybe_due):
         is_due = _is_over(account.last_synced_at, now, SYNC_EVERY)
         if is_due or account.is_sync_awaited:
             READERS.submit(("sync", account.pk), _sync(account))

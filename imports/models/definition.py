@@ -61,7 +61,9 @@ class ImportDefinition(models.Model):
     """What can be run: an ImportDefinition of an account, as last seen there.
 
     `facts` is everything retrieved, by the vendor's (dotted) names. `strip`
-    holds the last 20 ends, oldest first, ready to draw.
+    holds the last 20 ends, oldest first, ready to draw. `last_seen_at` is kept to
+    within a day while Marketing Cloud lists the definition; its account's
+    `last_synced_at` is exact.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="definitions")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import RequestRefusedError
@@ -99,7 +100,8 @@ def _ask(client: MarketingCloudClient, keys: list[str]) -> ImportResults:
 def _by_key(account: Account) -> dict[str, ImportDefinition]:
     """The account's definitions by customer key; of a re-used key the current one."""
     light = account.definitions.defer("facts", "strip", "description")
-    ordered = light.exclude(customer_key="").order_by("last_seen_at", "pk")
+    gone_first = F("not_seen_since").asc(nulls_last=True)
+    ordered = light.exclude(customer_key="").order_by(gone_first, "last_seen_at", "pk")
     return {definition.customer_key: definition for definition in ordered}
 
 

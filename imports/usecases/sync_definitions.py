@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ COLUMNS = (
     "update_type",
     "destination",
 )
+SEEN_NOTED_EVERY = timedelta(hours=20)
 WRITTEN = (*COLUMNS, "key_digest", "facts", "digest", "last_seen_at", "not_seen_since")
 BATCH = 500
 DEFINITIONS = ImportDefinition._meta.db_table
@@ -278,9 +279,12 @@ def _mark_missing(
     newly = [one.pk for one in stored if one.pk not in seen and not one.is_missing]
     back = [one.pk for one in stored if one.pk in seen and one.is_missing]
     rows = account.definitions
-    rows.filter(pk__in=newly).update(not_seen_since=now)
-    rows.filter(pk__in=back).update(not_seen_since=None)
-    rows.filter(not_seen_since=None, last_seen_at__lt=now).update(last_seen_at=now)
+    last = account.last_synced_at or now
+    rows.filter(pk__in=newly).update(not_seen_since=now, last_seen_at=last)
+    rows.filter(pk__in=back).update(not_seen_since=None, last_seen_at=now)
+    # each time it would be every row of the account, of which nothing else has changed
+    long_ago = now - SEEN_NOTED_EVERY
+    rows.filter(not_seen_since=None, last_seen_at__lt=long_ago).update(last_seen_at=now)
     return len(newly), len(back)
 
 

@@ -242,6 +242,18 @@ def test_a_re_used_key_belongs_to_the_definition_seen_last(
     assert ImportRun.objects.get().definition == newer
 
 
+def test_a_re_used_key_belongs_to_the_definition_still_seen(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    later = definition.last_seen_at + timedelta(hours=1)
+    ImportDefinitionFactory.create(
+        account=account, customer_key=KEY, last_seen_at=later, not_seen_since=later
+    )
+    cloud.add_task(KEY)
+    adopt(account)
+    assert ImportRun.objects.get().definition == definition
+
+
 def test_everything_is_asked_for_in_one_call(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_definition_that_stays_the_same_is_only_seen_again(
     revision = account.revision
     assert numbers(sync(account)) == (1, 0, 0, 0)
     definition = ImportDefinition.objects.get()
-    assert definition.last_seen_at > before.last_seen_at
+    assert definition.last_seen_at == before.last_seen_at
     assert definition.first_seen_at == before.first_seen_at
     assert definition.versions.count() == 1
     account.refresh_from_db()
@@ -117,6 +117,31 @@ def test_what_is_missing_is_dated_once_and_kept(
         == missing.not_seen_since
     )
     assert gone["CustomerKey"] == KEY
+
+
+def test_when_a_definition_was_seen_is_noted_once_a_day(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_definition(KEY)
+    sync(account)
+    yesterday = database_now() - timedelta(hours=24)
+    ImportDefinition.objects.update(last_seen_at=yesterday)
+    sync(account)
+    seen = ImportDefinition.objects.get().last_seen_at
+    assert database_now() - seen < timedelta(minutes=1)
+
+
+def test_what_is_missing_was_last_seen_at_the_sync_before(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_definition(KEY)
+    sync(account)
+    sync(account)
+    account.refresh_from_db()
+    before = account.last_synced_at
+    cloud.definitions.clear()
+    sync(account)
+    assert ImportDefinition.objects.get().last_seen_at == before
 
 
 @pytest.mark.parametrize("changed", [False, True])
