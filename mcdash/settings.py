@@ -83,29 +83,32 @@ def _database() -> dict[str, Any]:
             "DATABASE_URL must start with sqlite:/// or postgresql://."
         )
     database: dict[str, Any] = env.db_url_config(url)
-    prepared = _prepared()
+    postgres = _postgres_options()
     if scheme == "sqlite":
         sqlite_file("DATABASE_URL", url)
         database |= {"CONN_MAX_AGE": 60, "OPTIONS": SQLITE_OPTIONS}
         # a file: Django's shared in-memory test database loses threaded writes
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     else:
-        database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
         given = database.get("OPTIONS", {})
-        database["OPTIONS"] = {"options": POSTGRES_OPTIONS} | prepared | given
+        database["OPTIONS"] = postgres | given
     return database
 
 
-# A worker that freezes in the middle of a transaction must not keep its locks: they
-# would stop every other one.
-POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=30000"
-
-
-def _prepared() -> dict[str, Any]:
-    """A query that comes again is planned once; a connection keeps its plans."""
-    if not flag("MCDASH_PREPARED_STATEMENTS", default="1"):
-        return {}
-    return {"server_side_binding": True, "prepare_threshold": 5}
+def _postgres_options() -> dict[str, Any]:
+    """A worker that freezes within a transaction must not keep its locks: they would
+    stop every other one. Threads share the process's connections, and those that wait
+    for Marketing Cloud hold none. A query that comes again is planned once.
+    """
+    most = number("MCDASH_DATABASE_CONNECTIONS", 20, least=2, most=1000)
+    options: dict[str, Any] = {
+        "options": "-c idle_in_transaction_session_timeout=30000",
+        "pool": {"min_size": 0, "max_size": most, "timeout": 30},
+    }
+    if flag("MCDASH_PREPARED_STATEMENTS", default="1"):
+        options |= {"server_side_binding": True, "prepare_threshold": 5}
+    return options
 
 
 # synchronous=FULL: a claim that was committed before the wire must survive a

@@ -87,6 +87,7 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_SESSION_SECONDS", "3600", "must not be less than"),
         ("MCDASH_HSTS_SECONDS", "-1", "from 0 to 63072000"),
         ("MCDASH_HSTS_SUBDOMAINS", "all", "must be 1 or 0"),
+        ("MCDASH_DATABASE_CONNECTIONS", "1", "from 2 to 1000"),
         ("MCDASH_PREPARED_STATEMENTS", "maybe", "must be 1 or 0"),
     ],
 )

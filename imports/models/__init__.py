@@ -24,6 +24,7 @@ from .definition import (
 from .endpoints import validate_endpoint
 from .event import EventKind, RunEvent
 from .lease import Lease, Worker, new_holder, process_name
+from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
 from .run import ImportRun, RunQuerySet
@@ -74,6 +75,7 @@ __all__ = [
     "database_now",
     "forget_lost_key",
     "key_digest",
+    "lend_connection",
     "new_holder",
     "note_lost_key",
     "process_name",

@@ -34,6 +34,7 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     database_now,
+    lend_connection,
     publish,
 )
 
@@ -157,6 +158,7 @@ def _claim_and_perform(
 def _perform(
     run: ImportRun, client: MarketingCloudClient, *, send_before: float
 ) -> StartedImport:
+    lend_connection()
     if time.monotonic() >= send_before:
         raise HeldUpError(
             f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
