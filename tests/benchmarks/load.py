@@ -16,7 +16,7 @@ from tests.benchmarks.dashboards import Watched, watch
 from tests.benchmarks.figures import Figure, as_json, as_table, milliseconds, percentile
 from tests.benchmarks.here import prepare
 from tests.benchmarks.history import Size, fill
-from tests.benchmarks.processes import family, processor_seconds, resident_mb
+from tests.benchmarks.processes import family, private_mb, processor_seconds
 from tests.benchmarks.sandboxes import add_accounts, crowded_sandbox, follow_tasks
 from tests.benchmarks.watching import add_watchers
 from tests.benchmarks.web import Web, web
@@ -105,7 +105,7 @@ def as_figures(
 
 
 def _resident(served: Web) -> float:
-    return sum(resident_mb(pid) for pid in family(served.pid))
+    return sum(private_mb(pid) for pid in family(served.pid))
 
 
 def _spent(served: Web) -> float:

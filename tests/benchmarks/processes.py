@@ -16,6 +16,15 @@ def resident_mb(pid: int, *, peak: bool = False) -> float:
     return int(kilobytes) / 1024
 
 
+def private_mb(pid: int) -> float:
+    """Resident memory in MB (2**20 bytes) without the pages of files, the database's
+    among them, which processes share with each other and with the system.
+    """
+    lines = (PROC / str(pid) / "status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("RssAnon:"))
+    return int(kilobytes) / 1024
+
+
 def processor_seconds(pid: int) -> float:
     """User and system time that it has used so far."""
     text = (PROC / str(pid) / "stat").read_text()
