@@ -147,7 +147,7 @@ class FakeMarketingCloud:
         """Adds a definition; `facts` by the vendor's names ("FileSpec")."""
         number = len(self.definitions) + 1
         definition = {
-            "ObjectID": f"00000000-0000-0000-0000-{number:012}",
+            "ObjectID": f"0fa4e000-0000-0000-0000-{number:012}",
             "CustomerKey": customer_key,
             "Name": customer_key.replace("-", " ").capitalize(),
             "Description": "",

@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.urls import reverse
@@ -197,9 +198,20 @@ def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
     """The strip in a list, until a reader goes there: a path for each status. Solid
     bars are strokes, since that gives their height only once.
     """
-    shown = list(runs or [])[-SLOTS:]
-    if not shown:
-        return "–"
+    shown = [
+        (run["status"], run.get("rows"), run.get("errors"))
+        for run in list(runs or [])[-SLOTS:]
+    ]
+    return _picture(tuple(shown)) if shown else "–"
+
+
+@lru_cache(maxsize=5000)
+def _picture(ends: tuple[tuple[str, int | None, int | None], ...]) -> SafeString:
+    """Kept, since lists show the same strips again and again."""
+    shown: list[dict[str, Any]] = [
+        {"status": status, "rows": rows, "errors": errors}
+        for status, rows, errors in ends
+    ]
     paths: dict[str, str] = defaultdict(str)
     for run, slot in zip(shown, _slots(shown, *NARROW), strict=True):
         for kind, path in _STROKES[run["status"]](slot).items():

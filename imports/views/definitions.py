@@ -189,6 +189,9 @@ def _page_url(wanted: QueryDict, number: int) -> str:
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
     by_pk = {definition.pk: definition for definition in _shown(user, shown)}
+    for definition in by_pk.values():
+        if definition.last_run:
+            definition.last_run.account = definition.account
     active = dict(
         ImportRun.objects.active()
         .filter(definition__in=shown)
@@ -217,7 +220,7 @@ def _shown(user: User, shown: list[int]) -> QuerySet[ImportDefinition]:
     return (
         _with_new(with_destination(wanted))
         .defer("facts", "description")
-        .prefetch_related("account", "last_run__account")
+        .prefetch_related("account", "last_run")
     )
 
 
