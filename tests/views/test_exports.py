@@ -190,14 +190,20 @@ def test_strangers_are_sent_to_the_sign_in(form: str) -> None:
     assert "/login/?next=/runs/export" in answer["Location"]
 
 
+@pytest.mark.parametrize("is_of_one", [False, True])
 def test_access_that_is_taken_away_ends_an_export_at_the_next_batch(
-    account: Account, definition: ImportDefinition, monkeypatch: pytest.MonkeyPatch
+    account: Account,
+    definition: ImportDefinition,
+    monkeypatch: pytest.MonkeyPatch,
+    is_of_one: bool,
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 2)
     some_runs(definition, 6)
     person = UserFactory.create()
     grant(person, account, "view")  # type: ignore[arg-type]
-    answer: Any = client_of(person).get("/runs/export.json")
+    answer: Any = client_of(person).get(
+        f"/runs/export.json?definition={definition.pk if is_of_one else ''}"
+    )
     chunks = iter(answer.streaming_content)
     begun = next(chunks)
     person.groups.clear()
