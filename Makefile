@@ -24,7 +24,7 @@ NEW_KEYS := import base64, secrets; \
   print("MCDASH_SECRET_KEY=" + secrets.token_urlsafe(48)); \
   print("MCDASH_FIELD_KEYS=" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(PY) -m pip --quiet
-LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-url \
+LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url \
   --python-version 3.11 --quiet --custom-compile-command "make lock"
 
 export PYTHONUNBUFFERED := 1
