@@ -1,19 +1,70 @@
-"""System checks: settings that are each right but dangerous together.
+"""System checks: settings that are each right but dangerous together; and what must
+have been done before a process can serve.
 
 A setting that is wrong by itself stops the start, in `mcdash/settings.py`.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+log = logging.getLogger(__name__)
 
 LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
+
+
+def require_preparation(*, of_pages: bool) -> None:
+    """Refuse to start on tables or static files of another version, which would be an
+    error on every page and a traceback a second in the worker.
+
+    No check of Django's registry, since `migrate` itself would fail on it. A database
+    that does not answer now is no reason to stop: it may answer later. Raises
+    `ImproperlyConfigured`.
+    """
+    asked = connection.copy()
+    if asked.vendor == "postgresql":
+        # the pool would wait 30 s for a database that is away, gunicorn no longer
+        asked.settings_dict["OPTIONS"] |= {"pool": False, "connect_timeout": 5}
+    try:
+        executor = MigrationExecutor(asked)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        log.warning("Starting although the database does not answer: %s", error)
+        plan = []
+    finally:
+        asked.close()
+    if plan:
+        raise ImproperlyConfigured(
+            f"The database is older than this program: {plan[0][0]} is its next "
+            "migration. Run: manage.py migrate"
+        )
+    if of_pages and not settings.DEBUG and (missing := _uncollected()):
+        raise ImproperlyConfigured(
+            f"{len(missing)} static files were not collected, such as {missing[0]}. "
+            "Run: manage.py collectstatic --no-input"
+        )
+
+
+def _uncollected() -> list[str]:
+    """Static files that pages may name and the manifest does not know."""
+    storage: object = staticfiles_storage
+    if not isinstance(storage, ManifestFilesMixin):
+        return []
+    known = storage.hashed_files
+    files = [path for finder in get_finders() for path, _ in finder.list([])]
+    return [path for path in files if path not in known]
 
 
 @register(Tags.security)

@@ -20,3 +20,5 @@ except ImproperlyConfigured as error:
     sys.exit(f"mcdash cannot start: {error}")
 
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s, %(B)s bytes, %(M)s ms'
+# it would lie in the user's home, the same one for two installations
+control_socket_disable = True

@@ -10,6 +10,11 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
 application = get_wsgi_application()
 
+# after the applications are loaded: it asks the database
+from imports.checks import require_preparation  # noqa: E402
+
+require_preparation(of_pages=True)
+
 # What is loaded by now stays: without this a full collection looks through all of it,
 # 50 to 100 ms in the middle of some request.
 gc.collect()

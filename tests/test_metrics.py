@@ -430,13 +430,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def start_pages(site: Site, *, form: str) -> str:
     """gunicorn with two workers; its address, once both serve."""
+    site.must("collectstatic", "--no-input", "--verbosity", "0")
     log = site.folder / "pages.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(PYTHON, "-m", "gunicorn", "-c", "python:mcdash.gunicorn"),
                 *("mcdash.wsgi", "--bind", "127.0.0.1:0", "--workers", "2"),
-                "--no-control-socket",
             ],
             cwd=ROOT,
             env=site.env | {"MCDASH_LOG_FORMAT": form, "MCDASH_ACCESS_LOG": "1"},
