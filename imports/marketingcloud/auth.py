@@ -153,7 +153,8 @@ class UsernameSigner:
 
 
 def read_token(answer: Answer) -> Token:
-    """The token in the token endpoint's answer (facts.md 5.1).
+    """The token in the token endpoint's answer (vendor: "Access Token for
+    Server-to-Server Integrations").
 
     Raises AuthenticationError where the credentials were refused, UnavailableError
     for everything else: without a token nothing was asked of the SOAP service.

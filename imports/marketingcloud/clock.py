@@ -1,6 +1,7 @@
 """Marketing Cloud's clock: texts of its own zone into moments.
 
-StartDate and EndDate are texts without a declared format or zone (facts.md 3.4).
+StartDate and EndDate are texts without a declared format or zone in the
+vendor's WSDL.
 The vendor's clock is UTC-6 without daylight saving; an account may differ.
 """
 

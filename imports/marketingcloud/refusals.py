@@ -65,7 +65,7 @@ def quote(words: str) -> str:
 
 
 def fault_error(fault: Fault) -> MarketingCloudError:
-    """The error that a SOAP fault proves (facts.md 5.3, house.md 3)."""
+    """The error that a SOAP fault proves (vendor: "SOAP Faults")."""
     kind, said = fault.code.casefold(), f"{fault.words} {fault.detail_words}".casefold()
     code, words = fault.detail_code or fault.code or None, _fault_words(fault)
     if kind in _ABOUT_US and "token expired" in said:
@@ -92,7 +92,7 @@ def fault_error(fault: Fault) -> MarketingCloudError:
 
 
 def is_general_exception(code: str, words: str) -> bool:
-    """True for "something broke on our side", which proves nothing (facts.md 2.3)."""
+    """True for "something broke on our side", which proves nothing."""
     return code == _GENERAL_EXCEPTION or "exception occurred" in words.casefold()
 
 
@@ -136,7 +136,7 @@ def named_properties(words: str, asked: tuple[str, ...]) -> tuple[str, ...]:
     """Which of the properties `asked` for a refusal names, in that order.
 
     The texts are "Error: The Request Property(s) A, B do not match …" and "Error:
-    Invalid column name 'A'" (facts.md 1.7); a column may be the last part of a
+    Invalid column name 'A'"; a column may be the last part of a
     dotted name.
     """
     listed = words.partition("Property(s)")[2]

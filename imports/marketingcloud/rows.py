@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DEFINITION_PROPERTIES = (
-    # facts.md 1.2: every one seen working, all in one request.
+    # Every one was seen working, all in one request of somebody's program.
     "Name",
     "ObjectID",
     "CustomerKey",

@@ -1,7 +1,7 @@
 """zeep's part: typed requests from our own WSDL, sent over our own wire.
 
 zeep builds the envelope and hands it to `Transport`; the answer comes back raw and
-is read by `answers.py`. zeep's own reading loses data (docs in house.md 8).
+is read by `answers.py`. zeep's own reading loses data (ADR 0002).
 """
 
 from __future__ import annotations

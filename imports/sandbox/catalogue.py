@@ -71,7 +71,7 @@ class Destination:
     """Where rows go: `kind` is the vendor's type, List or DataExtension.
 
     A list has a numeric `list_id`; a data extension has an ObjectID and a key,
-    and the key is what ImportResultsSummary names (facts.md 3.3).
+    and the key is what ImportResultsSummary names.
     """
 
     kind: str

@@ -45,7 +45,7 @@ DEFINITION_PROPERTIES = (
     "StandardQuotedStrings",
     "DateFormattingLocale.LocaleCode",
 )
-"""What ImportDefinition gives (facts.md 1.2), in the schema's order."""
+"""What ImportDefinition gives, in the schema's order."""
 
 SUMMARY_PROPERTIES = (
     "Client.ID",
@@ -64,7 +64,7 @@ SUMMARY_PROPERTIES = (
     "ImportStatus",
     "TaskResultID",
 )
-"""What ImportResultsSummary gives (facts.md 3.1), in the schema's order."""
+"""What ImportResultsSummary gives, in the schema's order."""
 
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "ImportDefinition": DEFINITION_PROPERTIES,
@@ -171,7 +171,7 @@ def result(object_type: str, facts: Facts, asked: Collection[str]) -> etree._Ele
 
     ObjectID and PartnerKey are nil where they were not asked for or are unknown;
     anything else unknown is left out. `IsPlatformObject` is in no WSDL, and real
-    answers have it all the same (facts.md 9).
+    answers of other types have it all the same.
     """
     wanted = {"ObjectID", "PartnerKey", *asked}
     element = message("Results")

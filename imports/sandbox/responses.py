@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """A SOAP fault (facts.md 5.3); `api_code` fills the vendor's apifault detail."""
+    """A SOAP fault; `api_code` fills the vendor's apifault detail."""
 
     code: str
     text: str

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from imports.models import ImportRun
 from imports.templatetags import bars, icons, numbers, runs, strips, texts, times
 from imports.templatetags.parts import Parts
-from imports.templatetags.statuses import STATUSES, StatusLook, status_look
+from imports.templatetags.statuses import status_look
 
 register = template.Library()
 
@@ -90,12 +90,6 @@ def status_hue(status: str) -> str:
 def status_sentence(status: str) -> str:
     """What a status means, in one sentence."""
     return status_look(status).sentence
-
-
-@register.simple_tag
-def statuses() -> list[StatusLook]:
-    """All ten in the order of a run's life, for filters and the style guide."""
-    return list(STATUSES.values())
 
 
 @register.simple_tag

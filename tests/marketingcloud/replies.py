@@ -14,7 +14,7 @@ def soap_fault(body: str) -> Play:
 
 
 def no_property(*names: str) -> Play:
-    """The refusal of properties that cannot be retrieved (facts.md 1.7)."""
+    """The refusal of properties that cannot be retrieved."""
     listed = ", ".join(names)
     words = f"Error: The Request Property(s) {listed} do not match with the fields"
     return answer(retrieved(status=words))

@@ -1,4 +1,4 @@
-"""Envelopes as Marketing Cloud sends them (facts.md 2.1, 3, 5.3)."""
+"""Envelopes as Marketing Cloud sends them."""
 
 from __future__ import annotations
 

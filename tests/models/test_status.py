@@ -1,4 +1,4 @@
-"""The life of a run is the table of product.md, and nothing else."""
+"""The life of a run is this table, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories import ImportRunFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 FINAL = {"completed", "completed_with_errors", "failed"}
-# Written from product.md, "The life of a run", row by row.
+# Written down apart from the product, row by row.
 LIFE: dict[str, set[str]] = {
     "queued": {"starting", "not_started", "withdrawn"},
     "starting": {"running", "not_started", "unknown"},
