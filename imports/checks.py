@@ -1,5 +1,5 @@
-"""System checks: settings that are each right but dangerous together; and what must
-have been done before a process can serve.
+"""System checks: settings that are each right but dangerous together; what must have
+been done before a process can serve; what is wrong in the database.
 
 A setting that is wrong by itself stops the start, in `mcdash/settings.py`.
 """
@@ -7,7 +7,7 @@ A setting that is wrong by itself stops the start, in `mcdash/settings.py`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -19,6 +19,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,41 @@ def _uncollected() -> list[str]:
 def check_settings(**_: Any) -> list[CheckMessage]:
     """What no installation may have, however it is run."""
     return [*_loopback(), *_proxies(), *_hosts()]
+
+
+@register(Tags.database)
+def check_units(
+    databases: Collection[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """What is in the database: business units that are two accounts."""
+    from imports.models import Account  # models are not there yet when this is read
+
+    columns = {"unit", "is_active"}
+    if "default" not in (databases or ()) or not columns <= _columns(Account):
+        return []  # not asked for, or before the migration that brings them
+    taken: dict[str, list[str]] = {}
+    active = Account.objects.filter(is_active=True).exclude(unit=None)
+    for unit, name in active.order_by("name").values_list("unit", "name"):
+        taken.setdefault(str(unit), []).append(name)
+    return [
+        Caution(
+            f"One business unit ({unit}) is {len(names)} accounts: {', '.join(names)}. "
+            "Nothing is started in any of them.",
+            hint="Disable all but one of them (“is active”) in the administration.",
+            id="mcdash.W007",
+        )
+        for unit, names in sorted(taken.items())
+        if len(names) > 1
+    ]
+
+
+def _columns(model: type[Model]) -> set[str]:
+    with connection.cursor() as cursor:
+        table = model._meta.db_table
+        if table not in connection.introspection.table_names(cursor):
+            return set()
+        found = connection.introspection.get_table_description(cursor, table)
+    return {column.name for column in found}
 
 
 @register(Tags.security, deploy=True)

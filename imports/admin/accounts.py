@@ -9,16 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from imports.models import Account, ImportDefinition
 from imports.models.account import FROZEN_WITH_DEFINITIONS
 from imports.models.lost_keys import is_key_lost
+from imports.usecases.errors import UseCaseError
 from imports.usecases.save_account import save_account
 
 from .access import AccessAudited
@@ -37,6 +38,7 @@ HEALTH = (
     "credentials_refused_at",
 )
 LEARNED = (
+    "unit",
     "last_synced_at",
     "last_adopted_at",
     "history_since",
@@ -59,6 +61,13 @@ class SecretInput(forms.CharField):
 
 class AccountForm(AccountModelForm):
     secret = SecretInput(label="Secret", required=False, strip=False)
+    # longer than what is kept: a whole address may be pasted
+    subdomain = forms.CharField(
+        required=False,
+        max_length=500,
+        help_text="The tenant’s own part of its addresses, such as mc563885gz…. Any "
+        "address of the package’s page may be pasted.",
+    )
 
     class Meta:
         model = Account
@@ -113,7 +122,9 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             {
                 "fields": FROZEN_WITH_DEFINITIONS,
                 "description": "The subdomain is enough; an address given here wins "
-                "over it. All of them are fixed once definitions are known.",
+                "over it. Without a MID it is the business unit in which the package "
+                "was made; one business unit is one account. All of them are fixed "
+                "once definitions are known.",
             },
         ),
         ("Health", {"fields": HEALTH}),
@@ -152,6 +163,16 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             return False
         return bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
 
+    def changeform_view(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Who is second, of two that save the same at once, reads why."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except UseCaseError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.get_full_path())
+
     def save_model(
         self, request: HttpRequest, obj: Account, form: Any, change: bool
     ) -> None:
@@ -177,6 +198,10 @@ def health_of(account: Account) -> str:
     """How the account fares, the worst first, in words."""
     if not account.is_active:
         return "Switched off"
+    if account.is_doubled:
+        twins = Account.objects.twins_of(account).values_list("name", flat=True)
+        names = ", ".join(f"“{name}”" for name in twins)
+        return f"Same business unit as {names}: nothing is started, disable one"
     if account.is_secret_lost:
         return "Stored secret cannot be read (a key is missing in MCDASH_FIELD_KEYS)"
     if account.credentials_refused_at:

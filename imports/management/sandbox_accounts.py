@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import StringIO
 
 from django.core.management import call_command
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
 from imports.models import Account, AccountToken
@@ -24,11 +24,12 @@ SANDBOX_ACCOUNTS = (DE, SE)
 
 
 def sandbox_accounts() -> QuerySet[Account]:
-    """The sandbox's accounts as far as they exist: by name, MID and client."""
-    known = [(account.name, account.client_id) for account in SANDBOX_ACCOUNTS]
+    """The sandbox's accounts as far as they exist: by MID and client, since somebody
+    may have given them other names.
+    """
     return Account.objects.filter(
-        name__in=[name for name, _ in known],
-        client_id__in=[client_id for _, client_id in known],
+        unit__in=[str(account.mid) for account in SANDBOX_ACCOUNTS],
+        client_id__in=[account.client_id for account in SANDBOX_ACCOUNTS],
     )
 
 
@@ -42,7 +43,8 @@ def ensure_sandbox_accounts(port: int) -> list[str]:
 
 
 def _is_missing(account: SandboxAccount) -> bool:
-    return not Account.objects.filter(name=account.name).exists()
+    is_there = Q(name=account.name) | Q(unit=str(account.mid))
+    return not Account.objects.filter(is_there).exists()
 
 
 def _add(account: SandboxAccount, port: int) -> None:

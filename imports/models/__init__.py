@@ -27,7 +27,7 @@ from .lease import Lease, Worker, new_holder, process_name
 from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
-from .run import ImportRun, RunQuerySet
+from .run import ONE_ACTIVE, ImportRun, RunQuerySet
 from .status import (
     ACTIVE,
     ENDED,
@@ -39,6 +39,7 @@ from .status import (
     RunStatus,
     StaleRunError,
 )
+from .units import guard_of, note_doubles, told_unit, unit_of
 from .user import Theme, User
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "BY_NAME",
     "ENDED",
     "FINISHED",
+    "ONE_ACTIVE",
     "TRANSITIONS",
     "AccessLevel",
     "Account",
@@ -74,12 +76,16 @@ __all__ = [
     "Worker",
     "database_now",
     "forget_lost_key",
+    "guard_of",
     "key_digest",
     "lend_connection",
     "new_holder",
+    "note_doubles",
     "note_lost_key",
     "process_name",
     "publish",
+    "told_unit",
+    "unit_of",
     "validate_endpoint",
     "violated_constraint",
 ]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 
 from imports.fields import EncryptedField
 
-from .endpoints import validate_endpoint
+from .endpoints import (
+    refuse_misplaced,
+    tidy_auth_url,
+    tidy_soap_url,
+    tidy_subdomain,
+    validate_endpoint,
+)
 from .lost_keys import is_key_lost
+from .units import note_doubles, tidy_mid, unit_of
 from .user import User
 
 if TYPE_CHECKING:
@@ -24,7 +32,19 @@ NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
 USUAL_CLOCK_MINUTES, DRIFT_SHOWN_FROM_MINUTES = -360, 30
 # More accounts than these are not told one by one in a query.
 MOST_IDS = 500
-FROZEN_WITH_DEFINITIONS = ("mid", "subdomain", "auth_url", "soap_url")
+# What names a business unit and where it is, and how pasted texts of it are read.
+TIDIED = {
+    "mid": tidy_mid,
+    "subdomain": tidy_subdomain,
+    "auth_url": tidy_auth_url,
+    "soap_url": tidy_soap_url,
+}
+SIGN_IN_NAMES = {True: "client_id", False: "username"}
+FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
+# With these an account may become another business unit, or one twice.
+TELL_UNIT = frozenset(
+    {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
+)
 
 
 class AuthKind(models.TextChoices):
@@ -62,6 +82,11 @@ class AccountQuerySet(models.QuerySet["Account"]):
         """Each with `has_lost_key`: a process could not read its stored secret."""
         return self.annotate(has_lost_key=is_key_lost())
 
+    def twins_of(self, account: Account) -> AccountQuerySet:
+        """The other active accounts that are the same business unit."""
+        twins = self.filter(unit=account.unit, is_active=True).exclude(unit=None)
+        return twins.exclude(pk=account.pk)
+
     def reachable(self) -> AccountQuerySet:
         """Accounts that may be asked: active, credentials not refused."""
         return self.filter(is_active=True, credentials_refused_at=None)
@@ -88,6 +113,10 @@ class Account(models.Model):
     without daylight saving). `takes_in` and `refused_properties` are what the
     account taught us about the questions it answers. `sync_pages_read` counts the
     pages of the sync under way, `sync_pages` those of the last whole one.
+
+    `unit` is the business unit that it is (`units.py`), `learned_unit` what answers
+    told of that. `is_doubled`: another active account is the same unit, as found in
+    an older database or learned later; then nothing is started in either.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -108,6 +137,9 @@ class Account(models.Model):
     auth_url = models.CharField("authentication address", max_length=500, blank=True)
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
+    unit = models.CharField("business unit", max_length=220, null=True, editable=False)
+    learned_unit = models.CharField(max_length=220, null=True, editable=False)
+    is_doubled = models.BooleanField(default=False, db_default=False, editable=False)
     is_active = models.BooleanField(default=True)
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
@@ -131,9 +163,29 @@ class Account(models.Model):
 
     class Meta:
         ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("unit",),
+                condition=models.Q(is_active=True, is_doubled=False),
+                name="account_unit_once",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, **kwargs: Any) -> None:
+        fields = kwargs.get("update_fields")
+        if fields is not None and TELL_UNIT.isdisjoint(fields):
+            super().save(**kwargs)
+            return
+        self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
+        if fields is not None:
+            kwargs["update_fields"] = {*fields, "mid", "unit"}
+        with transaction.atomic():
+            super().save(**kwargs)
+            note_doubles()
+            self.refresh_from_db(fields=["is_doubled"])
 
     @property
     def token_address(self) -> str:
@@ -187,6 +239,11 @@ class Account(models.Model):
         """Why nothing can be started here now, in a sentence; empty if it can."""
         if not self.is_active:
             return "This account is switched off."
+        if self.is_doubled:
+            return (
+                "Another account here is the same business unit. Nothing is started in "
+                "either until an administrator disables one of them."
+            )
         if self.starts_paused:
             return "Starts are paused in this account by an administrator."
         if self.credentials_refused_at:
@@ -196,22 +253,48 @@ class Account(models.Model):
             )
         return ""
 
+    def tidy(self) -> None:
+        """Read what was pasted as it can only be meant, before its length is judged:
+        whole addresses as a subdomain, blanks around a MID.
+        """
+        for field, tidied in TIDIED.items():
+            setattr(self, field, tidied(getattr(self, field)))
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        self.tidy()
+        super().clean_fields(exclude={*(exclude or ()), "subdomain"})
+
     def clean(self) -> None:
+        self.tidy()
         self._clean_credentials()
         self._clean_endpoints()
         self._clean_frozen()
+        self._clean_unit()
 
     def _clean_credentials(self) -> None:
-        wanted = "client_id" if self.is_oauth else "username"
+        wanted = SIGN_IN_NAMES[self.is_oauth]
         if not getattr(self, wanted):
             raise ValidationError({wanted: "Needed for this kind of sign-in."})
-        if self.mid and not self.mid.isdecimal():
+        if self.mid and (not self.mid.isdecimal() or self.mid == "0"):
             raise ValidationError({"mid": "A MID is a number."})
+
+    def _clean_unit(self) -> None:
+        """One business unit is one account. Who is a double already may be edited."""
+        self.unit = unit_of(self)
+        stored = Account.objects.filter(pk=self.pk, is_active=True, unit=self.unit)
+        twin = Account.objects.twins_of(self).first()
+        if self.is_active and twin and not stored.exists():
+            field = "mid" if self.mid else SIGN_IN_NAMES[self.is_oauth]
+            raise ValidationError({field: twin.taken_words})
 
     def _clean_endpoints(self) -> None:
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
             raise ValidationError(
-                {"subdomain": "A subdomain has only small letters, digits and “-”."}
+                {
+                    "subdomain": "Expected is the tenant’s own part of its addresses: "
+                    "the mc… of https://mc….auth.marketingcloudapis.com/, or that "
+                    "whole address."
+                }
             )
         if not self.subdomain and not (
             self.soap_url and (self.auth_url or not self.is_oauth)
@@ -223,6 +306,8 @@ class Account(models.Model):
         for field, url in self.endpoints().items():
             try:
                 validate_endpoint(url)
+                if field != "subdomain":
+                    refuse_misplaced(field.removesuffix("_url"), url)
             except ValidationError as error:
                 raise ValidationError({field: error.messages}) from error
 
@@ -239,6 +324,7 @@ class Account(models.Model):
         if self.pk is None or not self.definitions.exists():
             return
         stored = Account.objects.get(pk=self.pk)
+        stored.tidy()
         for field in FROZEN_WITH_DEFINITIONS:
             if getattr(stored, field) != getattr(self, field):
                 raise ValidationError(
@@ -247,6 +333,21 @@ class Account(models.Model):
                         "belongs to this business unit. Add a new account instead."
                     }
                 )
+
+    @property
+    def taken_words(self) -> str:
+        """Why this account keeps another of the same business unit out."""
+        known = f"MID {self.unit}" if (self.unit or "").isdecimal() else "that sign-in"
+        return (
+            f"The account “{self.name}” is this business unit already ({known}). One "
+            "business unit is one account: use that one, or disable it first."
+        )
+
+    def is_twin_of(self, other: Account) -> bool:
+        """Whether two accounts in use are one business unit."""
+        if self.unit is None or self.pk == other.pk:
+            return False
+        return self.unit == other.unit and self.is_active and other.is_active
 
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
         """What the account refuses to be asked for, old and new, without doubles."""

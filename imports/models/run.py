@@ -26,6 +26,7 @@ from .status import (
     RunStatus,
     StaleRunError,
 )
+from .units import guard_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -44,6 +45,8 @@ RECORDED = (
     *COUNTS,
     "origin",
 )
+# Constraints of one active run: of a definition's row, and of it in all accounts.
+ONE_ACTIVE = frozenset({"run_one_active", "run_one_active_in_unit"})
 LOST_AFTER = timedelta(hours=24)
 # When a run ended, by Marketing Cloud's word or else by ours.
 ENDED_AT = Coalesce("finished_at", "settled_at")
@@ -116,7 +119,8 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
 
 class ImportRun(models.Model):
     """One go of a definition. Vendor texts are verbatim; a count that Marketing
-    Cloud did not give is null, never 0. `occurred_at` orders the history.
+    Cloud did not give is null, never 0. `occurred_at` orders the history. `guard` is
+    the definition's name over all accounts, so that two do not run it at once.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
@@ -175,6 +179,7 @@ class ImportRun(models.Model):
     message = models.TextField(blank=True)
     looks = models.PositiveIntegerField(default=0)
     revision = models.BigIntegerField(default=0)
+    guard = models.TextField(null=True, editable=False)
 
     objects = RunQuerySet.as_manager()
 
@@ -190,6 +195,12 @@ class ImportRun(models.Model):
                 condition=models.Q(status__in=sorted(ACTIVE))
                 & ~models.Q(origin=Origin.OUTSIDE),
                 name="run_one_active",
+            ),
+            models.UniqueConstraint(
+                fields=("guard",),
+                condition=models.Q(status__in=sorted(ACTIVE))
+                & ~models.Q(origin=Origin.OUTSIDE),
+                name="run_one_active_in_unit",
             ),
             models.UniqueConstraint(fields=("request_token",), name="run_request_once"),
             models.CheckConstraint(
@@ -244,6 +255,11 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.pk}"
+
+    def save(self, **kwargs: Any) -> None:
+        if self._state.adding and self.definition and self.origin != Origin.OUTSIDE:
+            self.guard = guard_of(self.definition)
+        super().save(**kwargs)
 
     @property
     def shown_name(self) -> str:

@@ -35,6 +35,7 @@ class ErrorKind(models.TextChoices):
     EXPIRED = "expired", "Queued too long"
     HELD_UP = "held_up", "Held up before sending"
     PAUSED = "paused", "Starts are paused"
+    DOUBLED = "doubled", "Business unit is two accounts"
     NOT_ANSWERING = "not_answering", "Account does not answer"
     STOPPED = "stopped", "Worker stopped before sending"
     NO_TRACE = "no_trace", "No trace found"

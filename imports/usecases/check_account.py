@@ -14,6 +14,7 @@ from imports.marketingcloud.records import ConnectionReport
 from imports.models import Account, User
 
 from .ask_account import ask_account, note_unreadable
+from .learn_unit import learn_unit
 from .probe_account import may_ask_status
 from .record_audit import AuditAction, record_audit
 
@@ -58,7 +59,7 @@ def _steps(account: Account) -> Iterator[CheckStep]:
     steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
         ("Credentials", lambda client: _sign_in(account, client)),
         ("SOAP service", lambda client: _ask_status(account, client)),
-        ("Definitions", _list_definitions),
+        ("Definitions", lambda client: _list_definitions(account, client)),
         ("Results", _read_results),
     )
     try:
@@ -78,6 +79,9 @@ def _steps(account: Account) -> Iterator[CheckStep]:
         yield result
         if not result.is_ok:
             return
+    if account.is_doubled:
+        words = Account.objects.twins_of(account)[0].taken_words
+        yield CheckStep(name="Business unit", is_ok=False, message=words)
 
 
 def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
@@ -115,8 +119,9 @@ def _other_host(account: Account, report: ConnectionReport) -> str:
     return f" The token names another host, {named}; the account's own one is used."
 
 
-def _list_definitions(client: MarketingCloudClient) -> str:
+def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
     answer = client.list_definitions()
+    learn_unit(account, answer.definitions)
     refused = ", ".join(answer.refused_properties)
     tail = f" Not readable here: {refused}." if refused else ""
     return f"{len(answer.definitions)} can be read.{tail}"

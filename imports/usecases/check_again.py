@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from imports.models import (
+    ONE_ACTIVE,
     ErrorKind,
     EventKind,
     ImportRun,
@@ -14,6 +15,7 @@ from imports.models import (
     User,
     database_now,
     publish,
+    violated_constraint,
 )
 
 from .errors import UseCaseError
@@ -23,7 +25,8 @@ from .record_audit import AuditAction, record_run_deed
 def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:
     """Put a lost run back among those that the worker looks at.
 
-    Raises `UseCaseError` where the run is not lost. Only reads follow.
+    Raises `UseCaseError` where the run is not lost, or where its definition was
+    started again. Only reads follow.
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(
@@ -47,4 +50,12 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
             publish(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error
+    except IntegrityError as error:
+        if violated_constraint(error) not in ONE_ACTIVE:
+            raise
+        run.refresh_from_db()
+        raise UseCaseError(
+            f"Run {run.pk} was started again meanwhile. It can be checked once that "
+            "run has ended."
+        ) from error
     return run

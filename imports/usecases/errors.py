@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import ImportDefinition, ImportRun
+from imports.models import Account, ImportDefinition, ImportRun
 
 # Faces may not import the wall; they meet its error here, with the others.
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "NameTakenError",
     "NotStartableError",
     "NotWithdrawableError",
+    "RunningElsewhereError",
+    "UnitTakenError",
     "UseCaseError",
 ]
 
@@ -40,6 +42,26 @@ class NotStartableError(UseCaseError):
         super().__init__(f"“{definition}” was not started. {reason}")
 
 
+class RunningElsewhereError(UseCaseError):
+    """Another account of the same business unit has an active run of it. `run` is
+    that one; None for somebody who must not know of that account.
+    """
+
+    def __init__(self, definition: ImportDefinition, run: ImportRun | None) -> None:
+        self.run = run
+        where = "in an account that you cannot see"
+        if run:
+            where = (
+                f"in the account “{run.account}”: run {run.pk} is "
+                f"{run.get_status_display().lower()}"
+            )
+        super().__init__(
+            f"“{definition}” is under way {where}. Both accounts are the same business "
+            "unit, so nothing was started a second time. Wait until that run has ended "
+            "or was settled."
+        )
+
+
 class NotWithdrawableError(UseCaseError):
     """The run is no longer queued."""
 
@@ -56,6 +78,13 @@ class NameTakenError(UseCaseError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An account “{name}” already exists; this one was not saved.")
+
+
+class UnitTakenError(UseCaseError):
+    """Another active account is the same business unit; nothing was saved."""
+
+    def __init__(self, twin: Account) -> None:
+        super().__init__(f"{twin.taken_words} Nothing was saved.")
 
 
 class AccountBusyError(UseCaseError):

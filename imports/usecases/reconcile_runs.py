@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult
 from imports.models import (
+    ONE_ACTIVE,
     Account,
     ErrorKind,
     EventKind,
@@ -132,7 +133,7 @@ def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None
         except IntegrityError as error:
             # it was started again, or its task entered the history, meanwhile: the
             # next look sees what is left
-            if violated_constraint(error) not in {"run_one_active", "run_task_once"}:
+            if violated_constraint(error) not in {*ONE_ACTIVE, "run_task_once"}:
                 raise
             run.refresh_from_db()
 

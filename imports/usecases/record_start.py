@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
+    ONE_ACTIVE,
     ErrorKind,
     EventKind,
     ImportDefinition,
@@ -67,7 +68,7 @@ def _record(run: ImportRun, started: StartedImport) -> None:
     except IntegrityError as error:
         run.refresh_from_db()
         violated = violated_constraint(error)
-        if violated == "run_one_active":
+        if violated in ONE_ACTIVE:
             # given up and started again meanwhile: the task is taken when it turns up
             raise StaleRunError(f"Run {run.pk} was started again.") from error
         if violated != "run_task_once":

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from django.db import IntegrityError, transaction
 
 from imports import connection
-from imports.models import Account, User, forget_lost_key, publish
+from imports.models import Account, User, forget_lost_key, publish, violated_constraint
 
-from .errors import NameTakenError
+from .errors import NameTakenError, UnitTakenError
 from .record_audit import AuditAction, record_audit
 
 # A token and a refusal belong to these; with new ones the account is tried anew.
@@ -32,7 +32,8 @@ def save_account(
     time. A changed sign-in drops the stored token and "credentials refused". With
     `action` the audit keeps it as the deed of `by`; admin writes its own entry.
 
-    Raises `NameTakenError` where another account has the name.
+    Raises `NameTakenError` where another account has the name, `UnitTakenError` where
+    another active one is the same business unit.
     """
     try:
         with transaction.atomic():
@@ -44,6 +45,9 @@ def save_account(
     except IntegrityError as error:
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
             raise NameTakenError(account.name) from error
+        twin = Account.objects.twins_of(account).first()
+        if twin and violated_constraint(error) == "account_unit_once":
+            raise UnitTakenError(twin) from error
         raise
 
 

@@ -99,6 +99,12 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
         return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
     if not run.account.is_active:
         return ErrorKind.PAUSED, "The account is switched off; nothing was sent."
+    if run.account.is_doubled:
+        return (
+            ErrorKind.DOUBLED,
+            "Another account is the same business unit; nothing was sent. An "
+            "administrator must disable one of them.",
+        )
     if run.account.starts_paused:
         return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
     if run.account.is_breaker_open:

@@ -6,20 +6,26 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from imports.models import (
+    FINISHED,
+    ONE_ACTIVE,
+    Account,
     EventKind,
     ImportDefinition,
     ImportRun,
     Origin,
+    RunQuerySet,
     RunStatus,
     User,
     database_now,
+    guard_of,
     publish,
     violated_constraint,
 )
 
-from .errors import AlreadyRunningError, NotStartableError
+from .errors import AlreadyRunningError, NotStartableError, RunningElsewhereError
 from .record_audit import AuditAction, record_run_deed
 
 
@@ -40,7 +46,8 @@ def start_import(
     For the audit: the request's address `ip`, or the system's `login` of a command.
 
     A repeated `request_token` gives the first one's run. Raises
-    `AlreadyRunningError` while an own run of the definition is active, and
+    `AlreadyRunningError` while an own run of the definition is active,
+    `RunningElsewhereError` while it is in another account of the business unit, and
     `NotStartableError` where its account takes no starts now.
     """
     if again := _first_with(request_token, definition):
@@ -63,7 +70,7 @@ def start_import(
     try:
         return _queue(run, ip, login)
     except IntegrityError as error:
-        return _already_there(error, definition, request_token)
+        return _already_there(error, run)
 
 
 def _name_of(person: User | None) -> str:
@@ -72,6 +79,7 @@ def _name_of(person: User | None) -> str:
 
 def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
     with transaction.atomic():
+        _release_ended_elsewhere(run)
         run.queued_at = run.occurred_at = database_now()
         run.save(force_insert=True)
         ImportDefinition.objects.filter(runs=run).update(last_run=run)
@@ -94,6 +102,24 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
     return run
 
 
+def _release_ended_elsewhere(run: ImportRun) -> None:
+    """A run of another account of the unit, which nobody follows there any more, may
+    be known here to have ended: by its task, adopted as one from outside.
+    """
+    ended = ImportRun.objects.filter(
+        account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
+    )
+    elsewhere = _held_elsewhere(run).exclude(task_id=None)
+    elsewhere.filter(Exists(ended)).update(guard=None)
+
+
+def _held_elsewhere(run: ImportRun) -> RunQuerySet:
+    """Active runs of the same definition, of the same unit's other accounts."""
+    guard = guard_of(run.definition) if run.definition else None
+    runs = ImportRun.objects.ours().active().filter(guard=guard)
+    return runs.exclude(account=run.account_id)
+
+
 def _details(run: ImportRun, login: str) -> dict[str, Any]:
     known = {
         "origin": run.origin,
@@ -114,22 +140,29 @@ def _first_with(
     ).first()
 
 
-def _already_there(
-    error: IntegrityError, definition: ImportDefinition, request_token: UUID | None
-) -> ImportRun:
+def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     """The run that the database would not let us double. Raises otherwise."""
-    if again := _first_with(request_token, definition):
+    definition: Any = run.definition
+    if again := _first_with(run.request_token, definition):
         return again
     violated = violated_constraint(error)
     if violated == "run_request_once":
         raise NotStartableError(
             definition, "its request was already used for another definition."
         ) from error
-    if violated != "run_one_active":
+    if violated not in ONE_ACTIVE:
         raise error
-    active = definition.runs.ours().active().first()
-    if active is None:
-        raise NotStartableError(
-            definition, "Another run of it ended this moment. Start it again."
-        ) from error
-    raise AlreadyRunningError(active) from error
+    if active := definition.runs.ours().active().first():
+        raise AlreadyRunningError(active) from error
+    if elsewhere := _held_elsewhere(run).select_related("account").first():
+        shown = elsewhere if _may_know(run.started_by, elsewhere) else None
+        raise RunningElsewhereError(definition, shown) from error
+    raise NotStartableError(
+        definition, "Another run of it ended this moment. Start it again."
+    ) from error
+
+
+def _may_know(person: User | None, run: ImportRun) -> bool:
+    """Whoever starts by command, as nobody here, may know of every account."""
+    accounts = Account.objects.filter(pk=run.account_id)
+    return person is None or accounts.still_visible_to(person).exists()

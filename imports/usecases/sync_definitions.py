@@ -27,6 +27,7 @@ from imports.models import (
 
 from .ask_account import ask_account
 from .errors import AccountBusyError
+from .learn_unit import learn_unit
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ def _store(account: Account, answer: DefinitionList, reading: _Reading) -> SyncR
         is_news = matches.created or matches.changed or missing or back
         if is_news or account.is_sync_awaited:
             publish(accounts=[account])
+        learn_unit(account, answer.definitions)
         _note_sync(account, answer, now, reading.pages)
     return SyncReport(
         seen=len(answer.definitions),

@@ -78,7 +78,12 @@ def _cards(user: User) -> list[Card]:
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     counted = _counts(accounts)
     return [
-        _card(account, counted.get(account.pk, {}), may_start=account.pk in startable)
+        _card(
+            account,
+            counted.get(account.pk, {}),
+            twins=[other for other in accounts if account.is_twin_of(other)],
+            may_start=account.pk in startable,
+        )
         for account in accounts
     ]
 
@@ -99,8 +104,10 @@ def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _card(account: Account, counts: dict[str, Any], *, may_start: bool) -> Card:
-    trouble, advice = _trouble(account)
+def _card(
+    account: Account, counts: dict[str, Any], *, twins: list[Account], may_start: bool
+) -> Card:
+    trouble, advice = _trouble(account, twins)
     return Card(
         account=account,
         is_well=not trouble,
@@ -160,10 +167,19 @@ def _history(account: Account, *statuses: str, is_today: bool = False) -> str:
     return f"{reverse('imports:run_list')}?{urlencode(query)}"
 
 
-def _trouble(account: Account) -> tuple[str, str]:
-    """What is wrong with the account, and what it means; empty where all is well."""
+def _trouble(account: Account, twins: list[Account]) -> tuple[str, str]:
+    """What is wrong with the account, and what it means; empty where all is well.
+    `twins` are the accounts of the same business unit that the reader may see.
+    """
     if not account.is_active:
         return "Switched off by an administrator.", "Nothing is asked or started here."
+    if account.is_doubled:
+        names = " and ".join(f"“{twin.name}”" for twin in twins)
+        return (
+            f"The same business unit as {names or 'another account'}.",
+            "Nothing is started in either until an administrator disables one of them. "
+            "What runs is followed as usual.",
+        )
     if account.is_secret_lost:
         return (
             "Its stored secret cannot be read: a key is missing in MCDASH_FIELD_KEYS.",

@@ -301,6 +301,14 @@ STARTS = (
         AGAIN,
     ),
     unsent(
+        "doubled",
+        K.DOUBLED,
+        "Its business unit is two accounts here.",
+        "Ask an administrator to disable one of the two: while both are active, the "
+        "same import could run twice at once.",
+        AGAIN,
+    ),
+    unsent(
         "not_answering",
         K.NOT_ANSWERING,
         "The account does not answer.",

@@ -215,6 +215,8 @@ def how_it_fares(account: Account) -> dict[str, Any]:
 def _trouble(account: Account) -> str:
     if not account.is_active:
         return "switched off"
+    if account.is_doubled:
+        return "same business unit as another account"
     if account.is_secret_lost:
         return "stored secret cannot be read"
     if account.credentials_refused_at:

@@ -96,7 +96,8 @@ def _starts_wait() -> bool:
 def _an_account_fails() -> bool:
     fails = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     refused = Q(credentials_refused_at__isnull=False)
-    return Account.objects.filter(fails | refused, is_active=True).exists()
+    doubled = Q(is_doubled=True)
+    return Account.objects.filter(fails | refused | doubled, is_active=True).exists()
 
 
 def _queue_answers() -> bool:

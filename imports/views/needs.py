@@ -91,13 +91,14 @@ def runs_in_need(user: User) -> RunQuerySet:
 
 
 def accounts_in_trouble(user: User) -> QuerySet[Account]:
-    """The reader's accounts that do not answer, refused their credentials, or whose
-    stored secret could not be read.
+    """The reader's accounts that do not answer, refused their credentials, whose
+    stored secret could not be read, or which are a business unit twice.
     """
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
     accounts = Account.objects.visible_to(user).with_lost_keys()
-    return accounts.filter(silent | locked, is_active=True)
+    doubled = Q(is_doubled=True)
+    return accounts.filter(silent | locked | doubled, is_active=True)
 
 
 def needs(user: User, startable: Container[int]) -> list[Need]:
@@ -198,7 +199,8 @@ def _accounts(user: User) -> QuerySet[Account]:
 
 
 def _is_refused(account: Account) -> bool:
-    return account.credentials_refused_at is not None or account.is_secret_lost
+    is_locked = account.credentials_refused_at is not None or account.is_secret_lost
+    return account.is_doubled or is_locked
 
 
 def _open_account(account: Account) -> Action:
@@ -207,6 +209,15 @@ def _open_account(account: Account) -> Action:
 
 
 def _refused(account: Account) -> Need:
+    if account.is_doubled:
+        return _account_need(
+            account,
+            icon="pause",
+            hue="red",
+            word="The same business unit as another account",
+            cause="Nothing is started in either until an administrator disables one.",
+            at=account.last_contact_at,
+        )
     if account.is_secret_lost:
         return _account_need(
             account,

@@ -82,7 +82,7 @@ def test_a_mid_is_a_number(mid: str) -> None:
     assert "mid" in faults(Account(**OAUTH, subdomain="mc1", mid=mid))
 
 
-@pytest.mark.parametrize("subdomain", ["MC1", "mc1.evil.example/", "mc1@evil", "ä"])
+@pytest.mark.parametrize("subdomain", ["mc1.evil.example/", "mc1@evil", "ä", "mc1/x"])
 def test_a_subdomain_cannot_lead_elsewhere(subdomain: str) -> None:
     assert "subdomain" in faults(Account(**OAUTH, subdomain=subdomain))
 

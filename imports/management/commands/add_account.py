@@ -11,7 +11,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from imports.models import Account, AuthKind
-from imports.usecases.errors import NameTakenError
+from imports.usecases.errors import UseCaseError
 from imports.usecases.record_audit import AuditAction
 from imports.usecases.save_account import save_account
 
@@ -36,10 +36,10 @@ class Command(McdashCommand):
         parser.add_argument("name", metavar="NAME")
         parser.add_argument("--subdomain", metavar="S", default="")
         parser.add_argument(
-            "--auth-url", metavar="URL", default="", help="/v2/token is added to it"
+            "--auth-url", metavar="URL", default="", help="Authentication Base URI"
         )
         parser.add_argument(
-            "--soap-url", metavar="URL", default="", help="the service's full address"
+            "--soap-url", metavar="URL", default="", help="SOAP Base URI"
         )
         parser.add_argument("--mid", metavar="N", default="")
         who = parser.add_mutually_exclusive_group(required=True)
@@ -54,7 +54,7 @@ class Command(McdashCommand):
             client_id=options["client_id"],
             username=options["username"],
             subdomain=options["subdomain"],
-            auth_url=options["auth_url"].rstrip("/"),
+            auth_url=options["auth_url"],
             soap_url=options["soap_url"],
             mid=options["mid"],
         )
@@ -67,7 +67,7 @@ class Command(McdashCommand):
                 action=AuditAction.ACCOUNT_ADDED,
                 by=login_name(),
             )
-        except NameTakenError as error:  # by somebody else, while we asked
+        except UseCaseError as error:  # somebody else was first, while we asked
             raise CommandError(str(error)) from error
         self._report(account, as_json=options["json"])
 
@@ -97,7 +97,7 @@ def _kind(options: dict[str, Any]) -> AuthKind:
 def _validate(account: Account) -> None:
     """Everything but the secret, so that nobody types one in vain."""
     try:
-        account.full_clean(exclude=["secret"])
+        account.full_clean(exclude=["secret", "unit"])
     except ValidationError as error:
         raise CommandError(" ".join(_sentences(error))) from error
 

@@ -1,0 +1,108 @@
+"""Which business unit an account is, however it was typed or signed in to.
+
+A MID names a business unit in all of Marketing Cloud. Without one an account is the
+unit of its package or API user: called by that sign-in, until answers tell more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q
+
+from .endpoints import trimmed
+
+if TYPE_CHECKING:
+    from .account import Account
+    from .definition import ImportDefinition
+
+log = logging.getLogger(__name__)
+
+LONGEST_NUMBER = 100
+# So many ObjectIDs tell whether another account lists the same definitions.
+COMPARED_OBJECTS = 50
+
+
+def tidy_mid(text: str) -> str:
+    """A MID in plain digits, without zeros or blanks before it; what is no number
+    stays as it was typed.
+    """
+    typed = trimmed(text)
+    if not typed.isdecimal() or len(typed) > LONGEST_NUMBER:
+        return typed
+    return str(int(typed))  # also of digits that are not ASCII
+
+
+def unit_of(account: Account) -> str | None:
+    """The account's business unit: its MID, what answers told, else its sign-in."""
+    if known := tidy_mid(account.mid) or account.learned_unit:
+        return known
+    name = account.client_id if account.is_oauth else account.username
+    return f"{account.auth_kind}:{name.strip().casefold()}" if name.strip() else None
+
+
+def told_unit(
+    account: Account, clients: Collection[str], object_ids: Collection[str]
+) -> str | None:
+    """The unit of a listing: of which client its definitions are, by all that say so.
+
+    Where none says it, another account that lists the same ObjectID, a GUID, is the
+    same unit. None where nothing is told, or different things.
+    """
+    if clients:
+        mids = {tidy_mid(client) for client in clients}
+        return mids.pop() if len(mids) == 1 else None
+    objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
+    others = type(account).objects.filter(definitions__object_id__in=objects)
+    same = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk").first()
+    return same.unit if same else None
+
+
+def guard_of(definition: ImportDefinition) -> str:
+    """What one active run at most may have: the definition, over all accounts.
+
+    A GUID is the definition's own wherever it is listed; another id, or a key, is
+    unique in its business unit.
+    """
+    object_id = definition.object_id or ""
+    if is_guid(object_id):
+        return f"object:{UUID(object_id)}"
+    account = definition.account
+    unit = account.unit or f"account:{account.pk}"
+    return f"{unit}:{object_id or definition.key_digest}"
+
+
+def is_guid(text: str) -> bool:
+    """Whether it is a GUID, and not the one of zeros that means none."""
+    try:
+        return UUID(text).int != 0
+    except ValueError:
+        return False
+
+
+def note_doubles() -> None:
+    """Mark the active accounts whose business unit another active one has too, and
+    only those; pages are told.
+    """
+    from .account import Account  # which notes doubles when it is saved
+    from .revision import publish
+
+    twin = Account.objects.filter(unit=OuterRef("unit"), is_active=True)
+    is_double = Q(Exists(twin.exclude(pk=OuterRef("pk"))), is_active=True)
+    new = list(Account.objects.filter(is_double, is_doubled=False))
+    over = list(Account.objects.filter(~is_double, is_doubled=True))
+    if not new and not over:
+        return
+    publish(accounts=[*new, *over])
+    for accounts, is_doubled in ((new, True), (over, False)):
+        keys = [account.pk for account in accounts]
+        Account.objects.filter(pk__in=keys).update(is_doubled=is_doubled)
+    for account in new:
+        log.error(
+            "Account %s: its business unit is entered in another account too; nothing "
+            "is started in either until one is disabled",
+            account.pk,
+        )
