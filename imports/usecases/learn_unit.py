@@ -37,6 +37,7 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
         if unit != account.unit:
             publish(accounts=[account])
             _become(account, unit)
+        _keep_guards(account)
         note_doubles()
         account.refresh_from_db(fields=["is_doubled"])
 
@@ -53,9 +54,14 @@ def _become(account: Account, unit: str | None) -> None:
     Account.objects.filter(pk=account.pk).update(
         learned_unit=account.learned_unit, unit=unit, is_doubled=True
     )
+    log.info("Account %s is business unit %s", account.pk, unit)
+
+
+def _keep_guards(account: Account) -> None:
+    """What is under way is guarded by what is known of it now: its unit, its GUID."""
     for run in account.runs.ours().active().select_related("definition__account"):
         guard = guard_of(run.definition) if run.definition else run.guard
-        others = ImportRun.objects.ours().active().filter(guard=guard)
-        if not others.exists():  # else the first of two goes on holding it
+        same = ImportRun.objects.ours().active().filter(guard=guard)
+        # of two that are the same, the first goes on holding it
+        if guard != run.guard and not same.exists():
             ImportRun.objects.filter(pk=run.pk).update(guard=guard)
-    log.info("Account %s is business unit %s", account.pk, unit)

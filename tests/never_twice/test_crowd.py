@@ -33,6 +33,8 @@ def copy_account(site: CrashSite, number: int, hanging: SandboxServer) -> None:
         "auth_url": f"'{hanging.url}'",
         "soap_url": f"'{hanging.soap_url}'",
         "last_synced_at": "NULL",
+        "mid": f"'{520000 + number}'",
+        "unit": f"'{520000 + number}'",
     }
     copy_rows(site, "imports_account", new, f"name = '{DE.name}'")
     ((pk,),) = site.ask("SELECT max(id) FROM imports_account")
