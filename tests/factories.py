@@ -43,6 +43,7 @@ from imports.models import (
     Worker,
     key_digest,
     new_holder,
+    note_doubles,
     process_name,
 )
 
@@ -78,6 +79,20 @@ class AccountFactory(DjangoModelFactory[Account]):
     secret = "a client secret"
     subdomain = Sequence(lambda n: f"mc{n:04}tenant")
     mid = Sequence(lambda n: str(510001 + n))
+
+
+def double(first: Account, **fields: Any) -> Account:
+    """A second active account of the same business unit, as only a database of an
+    older release has it; `first` knows of it then.
+    """
+    second = AccountFactory.create(is_active=False, **fields)
+    Account.objects.filter(pk=second.pk).update(
+        unit=first.unit, is_active=True, is_doubled=True
+    )
+    note_doubles()
+    for account in (first, second):
+        account.refresh_from_db()
+    return second
 
 
 class GroupFactory(DjangoModelFactory[Group]):

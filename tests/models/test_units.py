@@ -11,11 +11,11 @@ from django.db import IntegrityError, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.models import Account, AuthKind, note_doubles, violated_constraint
+from imports.models import Account, AuthKind, violated_constraint
 from imports.models.units import guard_of, tidy_mid
 from imports.usecases.errors import UnitTakenError
 from imports.usecases.save_account import save_account
-from tests.factories import AccountFactory, ImportDefinitionFactory
+from tests.factories import AccountFactory, ImportDefinitionFactory, double
 
 pytestmark = pytest.mark.django_db
 
@@ -32,18 +32,6 @@ WAYS_TO_TYPE = [
     "5١0００1",
 ]
 ZEROS = [0x30, 0x660, 0x6F0, 0x966, 0xFF10]
-
-
-def double(first: Account, **fields: str) -> Account:
-    """A second active account of the same unit, as only older databases have it."""
-    second = AccountFactory.create(is_active=False, **fields)
-    Account.objects.filter(pk=second.pk).update(
-        unit=first.unit, is_active=True, is_doubled=True
-    )
-    note_doubles()
-    second.refresh_from_db()
-    first.refresh_from_db()
-    return second
 
 
 def new_account(**fields: object) -> Account:

@@ -27,7 +27,7 @@ PATIENT = {
 
 
 def copy_account(site: CrashSite, number: int, hanging: SandboxServer) -> None:
-    """Another account with the same definitions, whose Marketing Cloud hangs."""
+    """Another business unit with such definitions, whose Marketing Cloud hangs."""
     new = {
         "name": f"'Hanging {number}'",
         "auth_url": f"'{hanging.url}'",
@@ -41,7 +41,11 @@ def copy_account(site: CrashSite, number: int, hanging: SandboxServer) -> None:
     copy_rows(
         site,
         "imports_importdefinition",
-        {"account_id": str(pk), "last_run_id": "NULL"},
+        {
+            "account_id": str(pk),
+            "last_run_id": "NULL",
+            "object_id": "lower(hex(randomblob(16)))",
+        },
         f"account_id = (SELECT id FROM imports_account WHERE name = '{DE.name}')",
     )
 

@@ -92,6 +92,7 @@ CASES: list[Case] = [
     ("stopped", unsent(K.STOPPED, "The worker was stopped.")),
     ("switched_off", unsent(K.PAUSED, "The account is switched off.")),
     ("paused", unsent(K.PAUSED, "Starts are paused in this account.")),
+    ("doubled", unsent(K.DOUBLED, "Another account is the same business unit.")),
     ("not_answering", unsent(K.NOT_ANSWERING, "Marketing Cloud does not answer.")),
     ("declared", unsent(K.NO_TRACE, "Ana looked and said that it did not start.")),
     ("no_trace", unsent(K.NO_TRACE, "Marketing Cloud showed no trace in 3 looks.")),

@@ -1,0 +1,75 @@
+"""A business unit that is two accounts: said on the pages, to whom it concerns."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.checks import run_checks
+from django.test import Client
+
+from imports.models import AccessLevel, Account
+from tests.factories import (
+    AccountFactory,
+    ImportDefinitionFactory,
+    UserFactory,
+    WorkerFactory,
+    double,
+    grant,
+)
+
+from .reading import client_of, content, reader, words
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> Account:
+    WorkerFactory.create()
+    return AccountFactory.create(name="Shop DE", mid="510001")
+
+
+def test_a_card_names_only_twins_that_the_reader_may_see(account: Account) -> None:
+    twin = double(account, name="Zyzzyva")
+    person = UserFactory.create()
+    grant(person, account, AccessLevel.VIEW)
+    seen = words(client_of(person).get("/accounts/"))
+    assert "The same business unit as another account." in seen
+    assert "Zyzzyva" not in seen
+    grant(person, twin, AccessLevel.VIEW)
+    assert "The same business unit as “Zyzzyva”." in words(
+        client_of(person).get("/accounts/")
+    )
+
+
+def test_the_dashboard_says_that_it_needs_somebody(account: Account) -> None:
+    double(account, name="Zyzzyva")
+    seen = words(reader(account).get("/"))
+    assert "The same business unit as another account" in seen
+    assert "Nothing is started in either until an administrator disables one." in seen
+    assert "Zyzzyva" not in seen
+
+
+def test_the_start_dialog_says_why_nothing_is_started(account: Account) -> None:
+    definition = ImportDefinitionFactory.create(account=account)
+    double(account)
+    page = content(reader(account).get(f"/definitions/{definition.pk}/start/"))
+    assert "Another account here is the same business unit." in page
+
+
+def test_health_tells_of_it_without_a_name(account: Account, client: Client) -> None:
+    double(account)
+    answer = client.get("/healthz").content.decode()
+    assert json.loads(answer)["accounts"] == "degraded"
+    assert "Shop DE" not in answer
+
+
+def test_a_check_of_the_database_finds_it(account: Account) -> None:
+    assert run_checks(databases=["default"], tags=["database"]) == []
+    double(account, name="Shop old")
+    (found,) = run_checks(databases=["default"], tags=["database"])
+    assert found.id == "mcdash.W007"
+    assert found.msg.startswith(
+        "One business unit (510001) is 2 accounts: Shop DE, Shop old."
+    )
+    assert run_checks(tags=["database"]) == []  # no database is asked unless named
