@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
-from imports.models import Account, ImportDefinition
+from imports.models import Account, ImportDefinition, note_doubles
 from imports.models.account import FROZEN_WITH_DEFINITIONS
 from imports.models.lost_keys import is_key_lost
 from imports.usecases.errors import UseCaseError
@@ -65,6 +66,7 @@ class AccountForm(AccountModelForm):
     subdomain = forms.CharField(
         required=False,
         max_length=500,
+        widget=AdminTextInputWidget,
         help_text="The tenant’s own part of its addresses, such as mc563885gz…. Any "
         "address of the package’s page may be pasted.",
     )
@@ -122,9 +124,10 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             {
                 "fields": FROZEN_WITH_DEFINITIONS,
                 "description": "The subdomain is enough; an address given here wins "
-                "over it. Without a MID it is the business unit in which the package "
-                "was made; one business unit is one account. All of them are fixed "
-                "once definitions are known.",
+                "over it: the Authentication and the SOAP Base URI of the package’s "
+                "page. Without a MID it is the business unit in which the package was "
+                "made; one business unit is one account. All of them are fixed once "
+                "definitions are known.",
             },
         ),
         ("Health", {"fields": HEALTH}),
@@ -184,6 +187,16 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
         if refusals:
             return [], {}, set(), refusals
         return super().get_deleted_objects(objs, request)
+
+    def delete_model(self, request: HttpRequest, obj: Account) -> None:
+        super().delete_model(request, obj)
+        note_doubles()
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[Account]
+    ) -> None:
+        super().delete_queryset(request, queryset)
+        note_doubles()
 
     @admin.display(description="Health")
     def health(self, account: Account) -> str:

@@ -76,6 +76,14 @@ def test_a_double_is_told_and_ends_when_one_is_disabled(admin: Client) -> None:
     assert "Same business unit" not in admin.get(LIST).content.decode()
 
 
+def test_a_twin_that_is_deleted_holds_nothing_up(admin: Client) -> None:
+    first = AccountFactory.create(mid=MID)
+    second = double(first)
+    confirmed = {"post": "yes", "action": "delete_selected"}
+    admin.post(LIST, confirmed | {"_selected_action": [second.pk]})
+    assert Account.objects.get().why_not_startable == ""
+
+
 @pytest.mark.parametrize(
     "pasted",
     [

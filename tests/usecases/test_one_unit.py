@@ -53,13 +53,18 @@ def known_in(account: Account, **fields: Any) -> ImportDefinition:
 
 def synced(account: Account, client: str | None, cloud: FakeMarketingCloud) -> Account:
     """The account after a sync whose definitions name `client`."""
-    facts = {} if client is None else {"Client.ClientID1": client}
+    facts: dict[str, Any] = {} if client is None else named(client)
     cloud.definitions.clear()
     for key in ("customers-daily", "prices"):
         cloud.add_definition(key, **facts)
     sync_definitions(account=account, holder="worker")
     account.refresh_from_db()
     return account
+
+
+def named(client: str) -> dict[str, Any]:
+    """What a definition says of its business unit."""
+    return {"Client.ClientID1": client}
 
 
 def switch_off(account: Account) -> None:
@@ -115,8 +120,8 @@ def test_where_no_client_is_told_the_same_guids_tell_the_unit(
 def test_a_listing_of_several_units_tells_none(cloud: FakeMarketingCloud) -> None:
     account = AccountFactory.create(mid="", client_id="parent")
     AccountFactory.create(mid=MID)
-    cloud.add_definition("customers-daily", **{"Client.ClientID1": MID})
-    cloud.add_definition("prices", **{"Client.ClientID1": "510002"})
+    cloud.add_definition("customers-daily", **named(MID))
+    cloud.add_definition("prices", **named("510002"))
     sync_definitions(account=account, holder="worker")
     account.refresh_from_db()
     assert (account.unit, account.is_doubled) == ("oauth:parent", False)
@@ -130,6 +135,17 @@ def test_an_answer_that_tells_nothing_forgets_nothing(
     assert synced(account, client, cloud).unit == MID
 
 
+def test_another_package_without_a_mid_may_tell_another_unit(
+    cloud: FakeMarketingCloud,
+) -> None:
+    AccountFactory.create(mid="510002")
+    account = synced(AccountFactory.create(mid="", client_id="a"), MID, cloud)
+    account.client_id = "b"
+    save_account(account=account, fields=["client_id"])
+    account = synced(account, "510002", cloud)
+    assert (account.unit, account.is_doubled) == ("510002", True)
+
+
 def test_a_mid_that_was_typed_is_not_overruled(cloud: FakeMarketingCloud) -> None:
     account = synced(AccountFactory.create(mid="510002"), MID, cloud)
     assert account.unit == "510002"
@@ -138,7 +154,7 @@ def test_a_mid_that_was_typed_is_not_overruled(cloud: FakeMarketingCloud) -> Non
 def test_testing_the_connection_learns_the_unit_too(cloud: FakeMarketingCloud) -> None:
     AccountFactory.create(name="Shop DE", mid=MID)
     account = AccountFactory.create(mid="")
-    cloud.add_definition("customers-daily", **{"Client.ClientID1": MID})
+    cloud.add_definition("customers-daily", **named(MID))
     *_, last = check_account(account=account)
     assert (last.name, last.is_ok) == ("Business unit", False)
     assert "“Shop DE” is this business unit already (MID 510001)" in last.message
