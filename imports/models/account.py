@@ -264,6 +264,10 @@ class Account(models.Model):
         self.tidy()
         super().clean_fields(exclude={*(exclude or ()), "subdomain"})
 
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """But for the one of the unit: `clean` names the other account."""
+        super().validate_constraints(exclude={*(exclude or ()), "unit"})
+
     def clean(self) -> None:
         self.tidy()
         self._clean_credentials()

@@ -41,7 +41,7 @@ def new_account(**fields: object) -> Account:
 
 def complaint(account: Account) -> dict[str, list[str]]:
     with pytest.raises(ValidationError) as caught:
-        account.full_clean(exclude=["unit"])
+        account.full_clean()
     return caught.value.message_dict
 
 
@@ -177,9 +177,9 @@ def test_who_is_doubled_already_may_be_edited_and_disabled() -> None:
     assert second.is_doubled
     second.label = "old"
     second.mid = MID
-    second.full_clean(exclude=["unit"])
+    second.full_clean()
     second.is_active = False
-    second.full_clean(exclude=["unit"])
+    second.full_clean()
     save_account(account=second, fields=["is_active", "label"])
     assert not Account.objects.filter(is_doubled=True).exists()
 
@@ -242,7 +242,7 @@ def test_of_two_that_add_a_unit_at_once_one_reads_why() -> None:
     def add(name: str) -> str:
         account = new_account(name=name, mid=MID)
         try:
-            account.full_clean(exclude=["unit"])  # before the other one is there
+            account.full_clean()  # before the other one is there
             meeting.wait()
             save_account(account=account, fields=())
         except UnitTakenError as error:

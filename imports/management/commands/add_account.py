@@ -97,7 +97,7 @@ def _kind(options: dict[str, Any]) -> AuthKind:
 def _validate(account: Account) -> None:
     """Everything but the secret, so that nobody types one in vain."""
     try:
-        account.full_clean(exclude=["secret", "unit"])
+        account.full_clean(exclude=["secret"])
     except ValidationError as error:
         raise CommandError(" ".join(_sentences(error))) from error
 
