@@ -93,7 +93,7 @@ def check_units(
             f"One business unit ({unit}) is {len(names)} accounts: {', '.join(names)}. "
             "Nothing is started in any of them.",
             hint="Disable all but one of them (“is active”) in the administration.",
-            id="mcdash.W007",
+            id="mcdash.W201",
         )
         for unit, names in sorted(taken.items())
         if len(names) > 1

@@ -68,7 +68,7 @@ def test_a_check_of_the_database_finds_it(account: Account) -> None:
     assert run_checks(databases=["default"], tags=["database"]) == []
     double(account, name="Shop old")
     (found,) = run_checks(databases=["default"], tags=["database"])
-    assert found.id == "mcdash.W007"
+    assert found.id == "mcdash.W201"
     assert found.msg.startswith(
         "One business unit (510001) is 2 accounts: Shop DE, Shop old."
     )
