@@ -40,8 +40,8 @@ def unit_of(account: Account) -> str | None:
     """The account's business unit: its MID, what answers told, else its sign-in."""
     if known := tidy_mid(account.mid) or account.learned_unit:
         return known
-    name = account.client_id if account.is_oauth else account.username
-    return f"{account.auth_kind}:{name.strip().casefold()}" if name.strip() else None
+    name = trimmed(account.client_id if account.is_oauth else account.username)
+    return f"{account.auth_kind}:{name.casefold()}" if name else None
 
 
 def told_unit(

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from imports.models import (
     FINISHED,
@@ -24,6 +24,7 @@ from imports.models import (
     publish,
     violated_constraint,
 )
+from imports.models.run import LOST_AFTER
 
 from .errors import AlreadyRunningError, NotStartableError, RunningElsewhereError
 from .record_audit import AuditAction, record_run_deed
@@ -103,14 +104,17 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
 
 
 def _release_ended_elsewhere(run: ImportRun) -> None:
-    """A run of another account of the unit, which nobody follows there any more, may
-    be known here to have ended: by its task, adopted as one from outside.
+    """A disabled account's run, which nobody follows there any more, does not hold the
+    definition for ever: its task may be known here to have ended, adopted as one from
+    outside; else it is as lost as one that is followed in vain.
     """
     ended = ImportRun.objects.filter(
         account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
     )
-    elsewhere = _held_elsewhere(run).exclude(task_id=None)
-    elsewhere.filter(Exists(ended)).update(guard=None)
+    is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
+    released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
+    keys = list(released.values_list("pk", flat=True))
+    ImportRun.objects.filter(pk__in=keys).update(guard=None)
 
 
 def _held_elsewhere(run: ImportRun) -> RunQuerySet:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from imports.models import (
     AccessLevel,
@@ -236,6 +238,33 @@ def test_a_run_nobody_follows_holds_no_start_up_once_its_task_has_ended(
     assert start_import(definition=new, started_by=None).pk
     run.refresh_from_db()
     assert run.status == RunStatus.RUNNING
+
+
+@pytest.mark.parametrize("status", ["running", "unknown"])
+def test_what_a_disabled_account_lost_holds_nothing_up_after_a_day(status: str) -> None:
+    old = AccountFactory.create(mid=MID)
+    sent_at = timezone.now() - timedelta(hours=25)
+    definition = known_in(old)
+    run = ImportRunFactory.create(
+        definition=definition, occurred_at=sent_at, **{status: True}
+    )
+    switch_off(old)
+    new = known_in(AccountFactory.create(mid=MID))
+    ImportRun.objects.filter(pk=run.pk).update(sent_at=timezone.now())
+    with pytest.raises(RunningElsewhereError):
+        start_import(definition=new, started_by=None)
+    ImportRun.objects.filter(pk=run.pk).update(sent_at=sent_at)
+    assert start_import(definition=new, started_by=None).pk
+
+
+def test_what_an_active_account_runs_holds_on_however_long_it_takes() -> None:
+    parent, child = AccountFactory.create(), AccountFactory.create()
+    sent_at = timezone.now() - timedelta(hours=25)
+    ImportRunFactory.create(
+        definition=known_in(parent), occurred_at=sent_at, running=True
+    )
+    with pytest.raises(RunningElsewhereError):
+        start_import(definition=known_in(child), started_by=None)
 
 
 def test_the_same_definition_in_other_units_runs_beside_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 import pytest
 from django.core.checks import run_checks
@@ -12,6 +13,7 @@ from imports.models import AccessLevel, Account
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
+    ImportRunFactory,
     UserFactory,
     WorkerFactory,
     double,
@@ -55,6 +57,36 @@ def test_the_start_dialog_says_why_nothing_is_started(account: Account) -> None:
     double(account)
     page = content(reader(account).get(f"/definitions/{definition.pk}/start/"))
     assert "Another account here is the same business unit." in page
+
+
+@pytest.mark.parametrize(
+    ("sees_both", "said"),
+    [
+        (False, "in an account that you cannot see."),
+        (True, "in the account “Shop old”: run "),
+    ],
+)
+def test_a_start_is_refused_while_it_runs_in_another_account_of_the_unit(
+    account: Account, said: str, *, sees_both: bool
+) -> None:
+    old = AccountFactory.create(name="Shop old", mid="510001", is_active=False)
+    same = {"object_id": "0fa4e000-aaaa-bbbb-cccc-000000000001"}
+    definition = ImportDefinitionFactory.create(account=old, **same)
+    ImportRunFactory.create(definition=definition, running=True)
+    definition = ImportDefinitionFactory.create(account=account, **same)
+    client = reader(account, *([old] if sees_both else []))
+    response = client.post(
+        f"/definitions/{definition.pk}/start/",
+        {
+            "request_token": str(uuid4()),
+            "digest": definition.digest,
+            "confirm_name": definition.shown_name,
+        },
+    )
+    assert response.status_code == 409
+    assert said in words(response)
+    assert ("Shop old" in content(response)) is sees_both
+    assert not definition.runs.exists()
 
 
 def test_health_tells_of_it_without_a_name(account: Account, client: Client) -> None:
