@@ -39,7 +39,7 @@ HEALTH = (
     "credentials_refused_at",
 )
 LEARNED = (
-    "unit",
+    "business_unit",
     "last_synced_at",
     "last_adopted_at",
     "history_since",
@@ -201,6 +201,11 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
     @admin.display(description="Health")
     def health(self, account: Account) -> str:
         return health_of(account)
+
+    @admin.display(description="Business unit")
+    def business_unit(self, account: Account) -> str:
+        known = account.known_mid
+        return f"MID {known}" if known else "Not known yet: the next sync may tell"
 
     @admin.display(description="Definitions", ordering="seen_definitions")
     def definition_count(self, account: Account) -> int:

@@ -339,9 +339,15 @@ class Account(models.Model):
                 )
 
     @property
+    def known_mid(self) -> str:
+        """The MID of its business unit, typed or learned; empty while not known."""
+        unit = self.unit or ""
+        return unit if unit.isdecimal() else ""
+
+    @property
     def taken_words(self) -> str:
         """Why this account keeps another of the same business unit out."""
-        known = f"MID {self.unit}" if (self.unit or "").isdecimal() else "that sign-in"
+        known = f"MID {self.known_mid}" if self.known_mid else "that sign-in"
         return (
             f"The account “{self.name}” is this business unit already ({known}). One "
             "business unit is one account: use that one, or disable it first."

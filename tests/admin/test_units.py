@@ -120,6 +120,17 @@ def test_a_subdomain_that_cannot_be_read_has_one_sentence(admin: Client) -> None
     assert words.startswith("Expected is the tenant’s own part")
 
 
+@pytest.mark.parametrize(
+    ("learned", "said"),
+    [("510003", "MID 510003"), (None, "Not known yet: the next sync may tell")],
+)
+def test_the_form_says_which_unit_an_account_is(
+    admin: Client, learned: str | None, said: str
+) -> None:
+    account = AccountFactory.create(mid="", learned_unit=learned)
+    assert said in admin.get(page_of(account)).content.decode()
+
+
 def test_cleaning_twice_changes_nothing(db: None) -> None:
     account = AccountFactory.build(subdomain=f"{TENANT}.auth", mid=f"00{MID}")
     for _ in range(2):

@@ -44,6 +44,11 @@ def test_a_card_names_only_twins_that_the_reader_may_see(account: Account) -> No
     )
 
 
+def test_a_mid_that_was_learned_is_shown(account: Account) -> None:
+    learned = AccountFactory.create(mid="", learned_unit="510003")
+    assert "MID 510003" in words(reader(learned).get("/accounts/"))
+
+
 def test_the_dashboard_says_that_it_needs_somebody(account: Account) -> None:
     double(account, name="Zyzzyva")
     seen = words(reader(account).get("/"))
