@@ -13,6 +13,7 @@ from imports.fields import EncryptedField
 
 from .endpoints import validate_endpoint
 from .lost_keys import is_key_lost
+from .status import ErrorKind
 from .user import User
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class Account(models.Model):
     without daylight saving). `takes_in` and `refused_properties` are what the
     account taught us about the questions it answers. `sync_pages_read` counts the
     pages of the sync under way, `sync_pages` those of the last whole one.
+    `unlisted_count` is how many definitions the last sync did not list, of those that
+    are not believed gone; `listing_doubted_since` is set while so many are missing, or
+    in such a way, that the list itself is in doubt. `sync_again_at` brings the next
+    sync forward.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -118,6 +123,11 @@ class Account(models.Model):
     sync_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
     sync_pages_read = models.PositiveIntegerField(null=True, blank=True, editable=False)
     sync_pages = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    sync_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    unlisted_count = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False
+    )
+    listing_doubted_since = models.DateTimeField(null=True, blank=True, editable=False)
     last_adopted_at = models.DateTimeField(null=True, blank=True)
     last_contact_at = models.DateTimeField(null=True, blank=True)
     failures_in_row = models.PositiveIntegerField(default=0)
@@ -183,18 +193,37 @@ class Account(models.Model):
         return drift if abs(drift) >= DRIFT_SHOWN_FROM_MINUTES else 0
 
     @property
-    def why_not_startable(self) -> str:
-        """Why nothing can be started here now, in a sentence; empty if it can."""
+    def start_refusal(self) -> tuple[ErrorKind, str] | None:
+        """Why nothing can be started here now, by its kind and in a sentence.
+
+        The one rule: lists, dialogs, the use case, commands and the worker ask it.
+        """
         if not self.is_active:
-            return "This account is switched off."
+            return ErrorKind.PAUSED, "This account is switched off."
         if self.starts_paused:
-            return "Starts are paused in this account by an administrator."
+            return (
+                ErrorKind.PAUSED,
+                "Starts are paused in this account by an administrator.",
+            )
         if self.credentials_refused_at:
             return (
+                ErrorKind.CREDENTIALS_REFUSED,
                 "Marketing Cloud refused this account's credentials. An "
-                "administrator must correct them or test the connection."
+                "administrator must correct them or test the connection.",
             )
-        return ""
+        if self.is_breaker_open:
+            return (
+                ErrorKind.NOT_ANSWERING,
+                "Marketing Cloud does not answer for this account. Start it again "
+                "once the account answers.",
+            )
+        return None
+
+    @property
+    def why_not_startable(self) -> str:
+        """The sentence of `start_refusal`; empty if starts are possible."""
+        refusal = self.start_refusal
+        return refusal[1] if refusal else ""
 
     def clean(self) -> None:
         self._clean_credentials()

@@ -237,7 +237,7 @@ def _with_new(definitions: QuerySet[ImportDefinition]) -> QuerySet[ImportDefinit
 
 def is_startable(definition: ImportDefinition, startable: set[int]) -> bool:
     """Whether Start is offered, given the ids of the reader's startable accounts."""
-    return definition.account_id in startable and definition.not_seen_since is None
+    return definition.account_id in startable and not definition.why_not_startable
 
 
 @signed_in

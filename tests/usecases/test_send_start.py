@@ -216,7 +216,7 @@ def test_an_address_that_is_not_allowed_sends_nothing(
         (
             {"credentials_refused_at": "2026-03-18T12:00:00Z"},
             ErrorKind.CREDENTIALS_REFUSED,
-            "refused the account's credentials",
+            "refused this account's credentials",
         ),
     ],
 )
