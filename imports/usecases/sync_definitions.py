@@ -148,11 +148,12 @@ def _missed(account: Account, matches: _Matches) -> set[int]:
     wanted = list(names.values_list("object_id", "customer_key"))
     try:
         with ask_account(account) as client:
-            found = matches.sort(client.find_definitions(wanted).definitions)
+            answer = client.find_definitions(wanted)
     except MarketingCloudError as error:
         log.warning("Account %s: missing ones not asked for: %s", account.pk, error)
         return set()
-    if not control <= found:
+    found = matches.sort(answer.definitions)
+    if not answer.is_whole or not control <= found:
         log.warning("Account %s: not even a listed definition was found", account.pk)
         return set()
     return matches.missing if asked.isdisjoint(found) else asked - found
@@ -167,18 +168,18 @@ def _store(
 ) -> SyncReport:
     now = database_now()
     is_large = _is_large(matches, answer)
-    is_doubted = is_large or missed != matches.missing
     apart = MISSES_APART_IN_DOUBT if is_large else MISSES_APART
     with transaction.atomic():
         _create(account, matches.created, now)
         _change(matches.changed, now)
         marked = _mark(account, matches, missed, now, believed_from=now - apart)
+        unlisted = len(matches.missing) - marked.gone
+        is_doubted = unlisted > 0 and (is_large or missed != matches.missing)
         is_news = matches.created or matches.changed or any(marked)
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
             publish(accounts=[account])
         _note_sync(account, answer, now, reading.pages)
-        unlisted = len(matches.missing) - marked.gone
         _note_unlisted(account, unlisted, now, is_doubted=is_doubted)
     return SyncReport(
         seen=len(answer.definitions),

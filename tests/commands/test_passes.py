@@ -38,8 +38,10 @@ def test_sync_stores_what_the_account_has(de: Account, se: Account) -> None:
     ran = run("sync_definitions")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "Nordlicht DE: 26 definitions, 26 new, 0 changed, 0 no longer seen.",
-        "Nordlicht SE: 15 definitions, 15 new, 0 changed, 0 no longer seen.",
+        "Nordlicht DE: 26 definitions, 26 new, 0 changed, 0 not listed, "
+        "0 believed gone.",
+        "Nordlicht SE: 15 definitions, 15 new, 0 changed, 0 not listed, "
+        "0 believed gone.",
     ]
     assert ImportDefinition.objects.count() == 41
 
@@ -54,6 +56,8 @@ def test_sync_of_named_accounts_leaves_the_others(de: Account, se: Account) -> N
             "created": 15,
             "changed": 0,
             "missing": 0,
+            "gone": 0,
+            "is_doubted": False,
             "refused_properties": [],
         }
     ]
