@@ -115,9 +115,9 @@ class FakeMarketingCloud:
     Switches: `fail()` and `fail_after()` raise an error, `before` and `after` call
     something around a verb, `is_late` holds back all rows, `takes_in`, `refuses`
     and `knows_credentials` say what it does not take. Definitions with a customer key
-    in `unlisted` are there, but in no list; without `lists_whole` a list says that it
-    is not whole. `performed` lists the customer key (or ObjectID) of every Perform
-    that was carried out, `performed_ids` their ObjectIDs, `looked_for` the
+    in `unlisted` are there, but in no list; without `lists_whole` all lists say that
+    they are not whole. `performed` lists the customer key (or ObjectID) of every
+    Perform that was carried out, `performed_ids` their ObjectIDs, `looked_for` the
     definitions that were asked for by name.
     """
 
@@ -279,6 +279,7 @@ class FakeMarketingCloud:
             results=tuple(rows),
             takes_in=None,
             refused_properties=self._refused("ImportResultsSummary"),
+            is_whole=self.lists_whole,
         )
 
     def check_connection(self) -> ConnectionReport:
@@ -366,6 +367,7 @@ class FakeMarketingCloud:
             results=tuple(found),
             takes_in=self._learned_in(wanted),
             refused_properties=self._refused("ImportResultsSummary"),
+            is_whole=self.lists_whole,
         )
 
     def _rows(self, verb: str, wanted: tuple[str, ...]) -> list[ImportResult]:

@@ -277,6 +277,10 @@ class Account(models.Model):
                     }
                 )
 
+    def refuses_property(self, object_type: str, name: str) -> bool:
+        """Whether the account did not let us retrieve that property."""
+        return f"{object_type}:{name}" in self.refused_properties
+
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
         """What the account refuses to be asked for, old and new, without doubles."""
         return list(dict.fromkeys([*self.refused_properties, *refused]))

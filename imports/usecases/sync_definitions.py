@@ -219,10 +219,11 @@ class _Matches:
         self.seen: set[int] = set()
         rows = account.definitions
         gone = rows.exclude(not_seen_since=None).values_list("pk", flat=True)
-        self.gone = set(gone)
+        self.gone, self.pks = set(gone), set[int]()
         names = ("object_id", "key_digest", "pk", "digest")
         for object_id, key, pk, digest in rows.values_list(*names):
             stored = _Stored(pk, digest)
+            self.pks.add(pk)
             if object_id is None:
                 self.by_key[key] = stored
             else:
@@ -231,8 +232,7 @@ class _Matches:
     @property
     def missing(self) -> set[int]:
         """Those not seen, but for the ones that are believed gone."""
-        stored = {*self.by_object.values(), *self.by_key.values()}
-        return {one.pk for one in stored} - self.seen - self.gone
+        return self.pks - self.seen - self.gone
 
     def sort(self, records: Iterable[DefinitionRecord]) -> set[int]:
         """Tell new records, changed ones and the ids of all stored ones seen; gives
@@ -369,10 +369,11 @@ def _mark(
     """
     rows = account.definitions
     marked = rows.exclude(not_listed_since=None, not_seen_since=None)
-    before = dict(marked.values_list("pk", "not_listed_since"))
-    newly = missed - before.keys()
-    again = [pk for pk in missed & before.keys() if before[pk] <= believed_from]
-    back = matches.seen & before.keys()
+    before = set(marked.values_list("pk", flat=True))
+    long_ago = marked.filter(not_listed_since__lte=believed_from)
+    newly = missed - before
+    again = missed.intersection(long_ago.values_list("pk", flat=True))
+    back = matches.seen & before
     last = account.last_synced_at or now
     rows.filter(pk__in=newly).update(not_listed_since=now, last_seen_at=last)
     rows.filter(pk__in=again).update(not_seen_since=F("not_listed_since"))

@@ -157,7 +157,11 @@ def _versions(shown: ImportDefinition) -> list[VersionNote]:
     """The latest versions, newest first, each against the one before it."""
     versions = list(shown.versions.all()[: VERSIONS_SHOWN + 1])
     notes = [
-        VersionNote(version=new, changes=changes(old.facts, new.facts), is_first=False)
+        VersionNote(
+            version=new,
+            changes=changes(old.facts, new.facts, shown.account),
+            is_first=False,
+        )
         for new, old in pairwise(versions)
     ]
     if versions and versions[-1].number == 1:

@@ -112,7 +112,7 @@ def _changed(
         definition,
         status=409,
         problem=CHANGED,
-        changes=changes(old.facts, definition.facts) if old else [],
+        changes=changes(old.facts, definition.facts, definition.account) if old else [],
     )
 
 

@@ -341,13 +341,10 @@ def test_an_object_id_of_another_key_or_account_is_not_taken(
 ) -> None:
     elsewhere = ImportDefinitionFactory.create()
     mine = ImportDefinition.objects.get(customer_key="customers-daily")
-    for named in (
-        ("customers-daily", "--object-id", elsewhere.object_id),
-        ("another-key", "--object-id", mine.object_id),
-    ):
-        ran = run("start_import", NAME, *named)
+    for key, one in (("customers-daily", elsewhere), ("another-key", mine)):
+        ran = run("start_import", NAME, key, "--object-id", str(one.object_id))
         assert ran.code == 1
-        assert f"and the ObjectID “{named[2]}”" in ran.err
+        assert f"and the ObjectID “{one.object_id}”" in ran.err
     assert not ImportRun.objects.exists()
 
 

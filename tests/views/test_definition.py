@@ -191,8 +191,14 @@ def test_what_changed_between_versions_is_told_newest_first(
 
 
 def test_a_fact_that_came_or_went_is_a_change_from_or_to_a_dash() -> None:
-    told = changes({"A": "1", "Same": "x"}, {"B": "2", "Same": "x"})
+    told = changes({"A": "1", "Same": "x"}, {"B": "2", "Same": "x"}, Account())
     assert told == [("A", "1", "–"), ("B", "–", "2")]
+
+
+def test_a_fact_that_cannot_be_read_is_not_said_to_be_empty() -> None:
+    account = Account(refused_properties=["ImportDefinition:A", "Another:B"])
+    told = changes({"A": "1", "B": "1"}, {}, account)
+    assert told == [("A", "1", "not readable"), ("B", "1", "–")]
 
 
 def test_the_runs_are_listed_latest_first_with_their_counts(
