@@ -74,6 +74,22 @@ def test_a_refused_property_is_told_and_the_rest_is_synced(
     assert "Not readable here: ImportDefinition:NullRepresentation." in ran.out
 
 
+@pytest.mark.parametrize("takes_in", [True, False])
+def test_what_is_there_but_not_listed_is_found_by_name(
+    de: Account, sandbox: SandboxServer, takes_in: bool
+) -> None:
+    if not takes_in:
+        sandbox.misbehave("in_refused")
+    run("sync_definitions")
+    sandbox.misbehave("not_listed", key="customers-daily")
+    ran = run("sync_definitions")
+    assert ran.out == (
+        "Nordlicht DE: 25 definitions, 0 new, 0 changed, 0 not listed, "
+        "0 believed gone.\n"
+    )
+    assert not de.definitions.exclude(not_listed_since=None).exists()
+
+
 # --- refresh -----------------------------------------------------------------------
 
 
