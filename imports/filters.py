@@ -64,7 +64,7 @@ class Show(models.TextChoices):
     FAVOURITES = "favourites", "Favourites"
     FAILING = "failing", "Failing"
     NEVER = "never", "Never run"
-    GONE = "gone", "Not seen any more"
+    GONE = "gone", "No longer in Marketing Cloud"
 
 
 class Kind(models.TextChoices):
@@ -103,7 +103,8 @@ KIND = Case(
 class DefinitionFilter(FilterSet):
     """Definitions by words, account, last status, update type, kind and `Show`.
 
-    What Marketing Cloud no longer lists is left out unless it is asked for. The
+    What is believed to be gone from Marketing Cloud is left out unless it is asked
+    for; what one sync did not list is not. The
     queryset must carry `is_favourite` (see `with_favourites`).
     """
 

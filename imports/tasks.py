@@ -305,12 +305,15 @@ def _sync_and_adopt_due() -> None:
         Q(sync_wanted_at__isnull=False)
         | Q(last_synced_at=None)
         | Q(last_synced_at__lte=now - SYNC_EVERY)
+        | Q(sync_again_at__lte=now)
         | Q(last_adopted_at=None)
         | Q(last_adopted_at__lte=now - ADOPT_EVERY)
     )
     for account in _answering().filter(maybe_due):
         is_due = _is_over(account.last_synced_at, now, SYNC_EVERY)
-        if is_due or account.is_sync_awaited:
+        again_at = account.sync_again_at
+        is_due_again = again_at is not None and again_at <= now
+        if is_due or is_due_again or account.is_sync_awaited:
             READERS.submit(("sync", account.pk), _sync(account))
         elif _is_over(account.last_adopted_at, now, ADOPT_EVERY):
             READERS.submit(("adopt", account.pk), _adopt(account))

@@ -114,8 +114,11 @@ class FakeMarketingCloud:
 
     Switches: `fail()` and `fail_after()` raise an error, `before` and `after` call
     something around a verb, `is_late` holds back all rows, `takes_in`, `refuses`
-    and `knows_credentials` say what it does not take. `performed` lists the
-    customer key (or ObjectID) of every Perform that was carried out.
+    and `knows_credentials` say what it does not take. Definitions with a customer key
+    in `unlisted` are there, but in no list; without `lists_whole` all lists say that
+    they are not whole. `performed` lists the customer key (or ObjectID) of every
+    Perform that was carried out, `performed_ids` their ObjectIDs, `looked_for` the
+    definitions that were asked for by name.
     """
 
     def __init__(self) -> None:
@@ -124,6 +127,10 @@ class FakeMarketingCloud:
         self.refused_starts: dict[str, str] = {}
         self.tasks: dict[str, FakeTask] = {}
         self.performed: list[str] = []
+        self.performed_ids: list[str] = []
+        self.looked_for: list[tuple[tuple[str | None, str], ...]] = []
+        self.unlisted: set[str] = set()
+        self.lists_whole = True
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, tuple[str, ...]]] = []
         self.before: dict[str, Callable[[], object]] = {}
@@ -206,12 +213,36 @@ class FakeMarketingCloud:
     ) -> DefinitionList:
         self._enter("list_definitions")
         self._check_credentials()
-        known = [self._facts(definition) for definition in self.definitions]
+        known = [
+            self._facts(definition)
+            for definition in self.definitions
+            if definition["CustomerKey"] not in self.unlisted
+        ]
         if on_page:
             on_page(1)
         self._leave("list_definitions")
         return DefinitionList(
             definitions=tuple(record_of(facts) for facts in known),
+            refused_properties=self._refused("ImportDefinition"),
+            is_whole=self.lists_whole,
+        )
+
+    def find_definitions(
+        self, wanted: Sequence[tuple[str | None, str]]
+    ) -> DefinitionList:
+        self.looked_for.append(tuple(wanted))
+        self._enter("find_definitions")
+        self._check_credentials()
+        ids = {object_id for object_id, _key in wanted if object_id}
+        keys = {key for _id, key in wanted if key}
+        known = [
+            record
+            for record in map(record_of, map(self._facts, self.definitions))
+            if record.object_id in ids or record.customer_key in keys
+        ]
+        self._leave("find_definitions")
+        return DefinitionList(
+            definitions=tuple(known),
             refused_properties=self._refused("ImportDefinition"),
         )
 
@@ -248,6 +279,7 @@ class FakeMarketingCloud:
             results=tuple(rows),
             takes_in=None,
             refused_properties=self._refused("ImportResultsSummary"),
+            is_whole=self.lists_whole,
         )
 
     def check_connection(self) -> ConnectionReport:
@@ -306,6 +338,7 @@ class FakeMarketingCloud:
             )
         with self._lock:
             self.performed.append(key or definition["ObjectID"])
+            self.performed_ids.append(definition["ObjectID"])
             return self._new_task(key)
 
     def _find(self, customer_key: str, object_id: str | None) -> dict[str, str] | None:
@@ -334,6 +367,7 @@ class FakeMarketingCloud:
             results=tuple(found),
             takes_in=self._learned_in(wanted),
             refused_properties=self._refused("ImportResultsSummary"),
+            is_whole=self.lists_whole,
         )
 
     def _rows(self, verb: str, wanted: tuple[str, ...]) -> list[ImportResult]:

@@ -197,6 +197,8 @@ def test_unknown_runs_are_looked_for(cloud: FakeMarketingCloud) -> None:
             {"list_definitions": 1},
         ),
         ({"last_synced_at": SECOND, "sync_wanted_at": 5 * SECOND}, {}),
+        ({"sync_again_at": SECOND}, {"list_definitions": 1}),
+        ({"sync_again_at": -60 * SECOND}, {}),
         ({"last_adopted_at": None}, {"all_results": 1}),
         ({"last_adopted_at": timedelta(minutes=11)}, {"all_results": 1}),
         ({"last_adopted_at": timedelta(minutes=9)}, {}),

@@ -20,7 +20,7 @@ class NotSeenFilter(admin.SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: object
     ) -> list[tuple[str, str]]:
-        return [("yes", "Still there"), ("no", "Not seen any more")]
+        return [("yes", "Still there"), ("no", "No longer there")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[ImportDefinition]
@@ -39,6 +39,7 @@ class ImportDefinitionAdmin(ReadOnlyAdmin[ImportDefinition]):
         "shown_pattern",
         "update_type",
         "last_seen_at",
+        "not_listed_since",
         "not_seen_since",
     )
     list_select_related = ("account",)
@@ -57,6 +58,7 @@ class ImportDefinitionAdmin(ReadOnlyAdmin[ImportDefinition]):
         "destination",
         "first_seen_at",
         "last_seen_at",
+        "not_listed_since",
         "not_seen_since",
         "last_run",
         "facts_shown",

@@ -33,8 +33,8 @@ from imports.marketingcloud.records import (
     StartedImport,
     UsernameCredentials,
 )
-from imports.marketingcloud.refusals import overall_error
-from imports.marketingcloud.retrieve import Retriever
+from imports.marketingcloud.refusals import QuestionRefusedError, overall_error
+from imports.marketingcloud.retrieve import Retriever, Rows
 from imports.marketingcloud.rows import DEFINITIONS, RESULTS
 from imports.marketingcloud.scrubbing import scrubbed
 from imports.marketingcloud.soap import Gate, SoapService
@@ -126,9 +126,41 @@ class MarketingCloudClient:
         """
         with self._speaking_plainly():
             found = self._retriever.rows(DEFINITIONS, on_page=on_page)
+        return self._definition_list(found)
+
+    def find_definitions(
+        self, wanted: Sequence[tuple[str | None, str]]
+    ) -> DefinitionList:
+        """Those that exist of the definitions with these ObjectIDs and customer keys,
+        asked for by name; for what a listing lacks, which need not be gone.
+
+        First by ObjectID; by key what has none, was not found by it, or where the
+        account does not take that question. Others that answer to such a key are
+        among them. Raises as `list_definitions` does.
+        """
+        ids = [object_id for object_id, _key in wanted if object_id]
+        with self._speaking_plainly():
+            try:
+                by_id = self._retriever.rows_by(DEFINITIONS, "ObjectID", ids)
+            except QuestionRefusedError:
+                if not all(key for _id, key in wanted):
+                    raise
+                by_id = Rows(rows=[], is_whole=True)
+            known = {row.object_id for row in by_id.rows if row.object_id}
+            keys = [key for object_id, key in wanted if object_id not in known]
+            by_key = self._retriever.rows_by(DEFINITIONS, "CustomerKey", keys)
+        return self._definition_list(
+            Rows(
+                rows=[*by_id.rows, *by_key.rows],
+                is_whole=by_id.is_whole and by_key.is_whole,
+            )
+        )
+
+    def _definition_list(self, found: Rows[DefinitionRecord]) -> DefinitionList:
         return DefinitionList(
-            definitions=_without_repeats(found),
+            definitions=_without_repeats(found.rows),
             refused_properties=self._retriever.refused,
+            is_whole=found.is_whole,
         )
 
     def start_definition(
@@ -171,11 +203,12 @@ class MarketingCloudClient:
         imports without a customer key, which no other question finds.
         """
         with self._speaking_plainly():
-            rows = self._retriever.rows(RESULTS)
+            found = self._retriever.rows(RESULTS)
         return ImportResults(
-            results=tuple(dict.fromkeys(rows)),
+            results=tuple(dict.fromkeys(found.rows)),
             takes_in=None,
             refused_properties=self._retriever.refused,
+            is_whole=found.is_whole,
         )
 
     def check_connection(self) -> ConnectionReport:
@@ -190,16 +223,17 @@ class MarketingCloudClient:
 
     def _results(self, name: str, values: Sequence[str]) -> ImportResults:
         with self._speaking_plainly():
-            rows = self._retriever.rows_by(RESULTS, name, values)
+            found = self._retriever.rows_by(RESULTS, name, values)
         asked = {value.casefold() for value in values}
         mine = "task_id" if name == "TaskResultID" else "customer_key"
-        wanted = [row for row in rows if getattr(row, mine).casefold() in asked]
-        if len(wanted) < len(rows):
-            logger.warning("Left out %d rows not asked for", len(rows) - len(wanted))
+        wanted = [row for row in found.rows if getattr(row, mine).casefold() in asked]
+        if left_out := len(found.rows) - len(wanted):
+            logger.warning("Left out %d rows not asked for", left_out)
         return ImportResults(
             results=tuple(dict.fromkeys(wanted)),
             takes_in=self._retriever.learned_in,
             refused_properties=self._retriever.refused,
+            is_whole=found.is_whole,
         )
 
     @contextmanager

@@ -78,12 +78,14 @@ class DefinitionRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionList:
-    """All definitions of an account; `refused_properties` are those that the
-    account would not let us retrieve, in the order in which it refused them.
+    """Definitions of an account; `refused_properties` are those that the account
+    would not let us retrieve, in the order in which it refused them. Where the list
+    is not `is_whole`, a definition may be missing in it that is there.
     """
 
     definitions: tuple[DefinitionRecord, ...]
     refused_properties: tuple[str, ...]
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,12 +126,14 @@ class ImportResult:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResults:
     """Rows of one question. `takes_in` tells whether the account accepted the IN
-    operator: None where it was not tried.
+    operator: None where it was not tried. Where they are not `is_whole`, a row may be
+    missing that is there.
     """
 
     results: tuple[ImportResult, ...]
     takes_in: bool | None
     refused_properties: tuple[str, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from imports.marketingcloud.answers import Message, children, refuse_contradiction, text
 from imports.marketingcloud.errors import OutcomeUnknownError
@@ -31,6 +31,16 @@ class Where:
 
     name: str
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows(Generic[T]):
+    """The rows of all pages. They are not `is_whole` where the pages do not fit
+    together, so that a row which is not among them may be there all the same.
+    """
+
+    rows: list[T]
+    is_whole: bool
 
 
 class Asks(Protocol):
@@ -72,7 +82,7 @@ class Retriever:
         where: Where | None = None,
         *,
         on_page: Callable[[int], None] | None = None,
-    ) -> list[T]:
+    ) -> Rows[T]:
         """All rows of all pages. A refused property is dropped and remembered.
         `on_page` is told how many pages were read; it begins anew where a refusal
         makes the reading do so.
@@ -86,7 +96,7 @@ class Retriever:
             except QuestionRefusedError as refusal:
                 self._drop(kind, asked, refusal)
 
-    def rows_by(self, kind: Kind[T], name: str, values: Iterable[str]) -> list[T]:
+    def rows_by(self, kind: Kind[T], name: str, values: Iterable[str]) -> Rows[T]:
         """All rows whose property `name` has one of `values`.
 
         IN where the account takes it, one question a value where it does not;
@@ -94,13 +104,9 @@ class Retriever:
         """
         self.learned_in = None
         wanted = list(dict.fromkeys(value for value in values if value))
-        return [
-            row
-            for chunk in _chunks(wanted)
-            for row in self._by_chunk(kind, name, chunk)
-        ]
+        return _joined(self._by_chunk(kind, name, chunk) for chunk in _chunks(wanted))
 
-    def _by_chunk(self, kind: Kind[T], name: str, chunk: tuple[str, ...]) -> list[T]:
+    def _by_chunk(self, kind: Kind[T], name: str, chunk: tuple[str, ...]) -> Rows[T]:
         if len(chunk) == 1 or self._takes_in is False:
             return self._one_by_one(kind, name, chunk)
         try:
@@ -113,12 +119,10 @@ class Retriever:
             self._takes_in = self.learned_in = True
         return rows
 
-    def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> list[T]:
-        return [
-            row
-            for value in values
-            for row in self.rows(kind, Where(name=name, values=(value,)))
-        ]
+    def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> Rows[T]:
+        return _joined(
+            self.rows(kind, Where(name=name, values=(value,))) for value in values
+        )
 
     def _asked(self, kind: Kind[T]) -> tuple[str, ...]:
         return tuple(
@@ -143,8 +147,10 @@ class Retriever:
         asked: tuple[str, ...],
         where: Where | None,
         on_page: Callable[[int], None],
-    ) -> list[T]:
+    ) -> Rows[T]:
         rows: list[T] = []
+        known: set[object] = set()
+        is_whole = True
         seen: set[str | None] = {None}
         page: str | None = None
         while True:
@@ -154,11 +160,18 @@ class Retriever:
                 where=where,
                 continue_request=page,
             )
+            new = list(_read(kind, message))
+            of_page = {kind.identity(row) for row in new}
+            # a page that repeats a row, or was announced and is empty: rows moved
+            # while pages were turned, and some may have slipped through
+            if page is not None and (not new or not known.isdisjoint(of_page)):
+                is_whole = False
+            known |= of_page
             page = _next_page(message)
-            rows.extend(_read(kind, message))
+            rows.extend(new)
             on_page(len(seen))
             if page is None:
-                return rows
+                return Rows(rows=rows, is_whole=is_whole)
             if page in seen or len(seen) > _MOST_PAGES:
                 raise OutcomeUnknownError(
                     "Marketing Cloud's list does not come to an end.",
@@ -169,6 +182,14 @@ class Retriever:
 
 def _tell_nobody(_pages: int) -> None:
     """Nobody wants to know how many pages were read."""
+
+
+def _joined(answers: Iterable[Rows[T]]) -> Rows[T]:
+    parts = list(answers)
+    return Rows(
+        rows=[row for part in parts for row in part.rows],
+        is_whole=all(part.is_whole for part in parts),
+    )
 
 
 def _read(kind: Kind[T], message: Message) -> Iterator[T]:

@@ -76,13 +76,14 @@ class Kind(Generic[T]):
     """An object type that we retrieve: what is asked for and how a row is read.
 
     `essential` properties identify a row and cannot be done without; `read` gives
-    None for a row that nothing could be done with.
+    None for a row that nothing could be done with; `identity` is what a row is of.
     """
 
     object_type: str
     properties: tuple[str, ...]
     essential: frozenset[str]
     read: Callable[[etree._Element], T | None]
+    identity: Callable[[T], object]
 
 
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
@@ -132,12 +133,14 @@ DEFINITIONS = Kind(
     properties=DEFINITION_PROPERTIES,
     essential=frozenset({"CustomerKey", "ObjectID"}),
     read=read_definition,
+    identity=lambda row: row.object_id or row.customer_key,
 )
 RESULTS = Kind(
     object_type="ImportResultsSummary",
     properties=RESULT_PROPERTIES,
     essential=frozenset({"TaskResultID", "ImportDefinitionCustomerKey", "ObjectID"}),
     read=read_result,
+    identity=lambda row: row.task_id,
 )
 
 

@@ -20,6 +20,7 @@ from .endpoints import (
     validate_endpoint,
 )
 from .lost_keys import is_key_lost
+from .status import ErrorKind
 from .units import note_doubles, tidy_mid, unit_of
 from .user import User
 
@@ -117,6 +118,11 @@ class Account(models.Model):
     `unit` is the business unit that it is (`units.py`), `learned_unit` what answers
     told of that. `is_doubled`: another active account is the same unit, as found in
     an older database or learned later; then nothing is started in either.
+
+    `unlisted_count` is how many definitions the last sync did not list, of those that
+    are not believed gone; `listing_doubted_since` is set while so many are missing, or
+    in such a way, that the list itself is in doubt. `sync_again_at` brings the next
+    sync forward.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -150,6 +156,11 @@ class Account(models.Model):
     sync_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
     sync_pages_read = models.PositiveIntegerField(null=True, blank=True, editable=False)
     sync_pages = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    sync_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    unlisted_count = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False
+    )
+    listing_doubted_since = models.DateTimeField(null=True, blank=True, editable=False)
     last_adopted_at = models.DateTimeField(null=True, blank=True)
     last_contact_at = models.DateTimeField(null=True, blank=True)
     failures_in_row = models.PositiveIntegerField(default=0)
@@ -235,23 +246,43 @@ class Account(models.Model):
         return drift if abs(drift) >= DRIFT_SHOWN_FROM_MINUTES else 0
 
     @property
-    def why_not_startable(self) -> str:
-        """Why nothing can be started here now, in a sentence; empty if it can."""
+    def start_refusal(self) -> tuple[ErrorKind, str] | None:
+        """Why nothing can be started here now, by its kind and in a sentence.
+
+        The one rule: lists, dialogs, the use case, commands and the worker ask it.
+        """
         if not self.is_active:
-            return "This account is switched off."
+            return ErrorKind.PAUSED, "This account is switched off."
         if self.is_doubled:
             return (
+                ErrorKind.DOUBLED,
                 "Another account here is the same business unit. Nothing is started in "
-                "either until an administrator disables one of them."
+                "either until an administrator disables one of them.",
             )
         if self.starts_paused:
-            return "Starts are paused in this account by an administrator."
+            return (
+                ErrorKind.PAUSED,
+                "Starts are paused in this account by an administrator.",
+            )
         if self.credentials_refused_at:
             return (
+                ErrorKind.CREDENTIALS_REFUSED,
                 "Marketing Cloud refused this account's credentials. An "
-                "administrator must correct them or test the connection."
+                "administrator must correct them or test the connection.",
             )
-        return ""
+        if self.is_breaker_open:
+            return (
+                ErrorKind.NOT_ANSWERING,
+                "Marketing Cloud does not answer for this account. Start it again "
+                "once the account answers.",
+            )
+        return None
+
+    @property
+    def why_not_startable(self) -> str:
+        """The sentence of `start_refusal`; empty if starts are possible."""
+        refusal = self.start_refusal
+        return refusal[1] if refusal else ""
 
     def tidy(self) -> None:
         """Read what was pasted as it can only be meant, before its length is judged:
@@ -358,6 +389,10 @@ class Account(models.Model):
         if self.unit is None or self.pk == other.pk:
             return False
         return self.unit == other.unit and self.is_active and other.is_active
+
+    def refuses_property(self, object_type: str, name: str) -> bool:
+        """Whether the account did not let us retrieve that property."""
+        return f"{object_type}:{name}" in self.refused_properties
 
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
         """What the account refuses to be asked for, old and new, without doubles."""

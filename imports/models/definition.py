@@ -13,6 +13,8 @@ from .account import Account, AccountQuerySet, seen_by
 from .status import ENDED
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.auth.models import AnonymousUser
 
     from .user import User
@@ -46,10 +48,13 @@ class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
         return self.filter(account__in=_accounts().startable_by(user))
 
     def with_key(self, account: Account, customer_key: str) -> DefinitionQuerySet:
-        """The account's definitions of that customer key, those still seen first."""
+        """The account's definitions of that customer key, those still listed first."""
         found = self.filter(account=account, key_digest=key_digest(customer_key))
         return found.order_by(
-            models.F("not_seen_since").asc(nulls_first=True), "-last_seen_at", "-id"
+            models.F("not_seen_since").asc(nulls_first=True),
+            models.F("not_listed_since").asc(nulls_first=True),
+            "-last_seen_at",
+            "-id",
         )
 
 
@@ -63,7 +68,9 @@ class ImportDefinition(models.Model):
     `facts` is everything retrieved, by the vendor's (dotted) names. `strip`
     holds the last 20 ends, oldest first, ready to draw. `last_seen_at` is kept to
     within a day while Marketing Cloud lists the definition; its account's
-    `last_synced_at` is exact.
+    `last_synced_at` is exact. `not_listed_since` is when a sync missed it first, asked
+    for by name too; only a second miss, later, makes that `not_seen_since`: it is
+    believed gone.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="definitions")
@@ -79,6 +86,7 @@ class ImportDefinition(models.Model):
     digest = models.CharField(max_length=64, editable=False)
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
+    not_listed_since = models.DateTimeField(null=True, blank=True)
     not_seen_since = models.DateTimeField(null=True, blank=True)
     last_run = models.ForeignKey(
         "ImportRun", models.PROTECT, null=True, blank=True, related_name="+"
@@ -120,6 +128,21 @@ class ImportDefinition(models.Model):
     @property
     def shown_name(self) -> str:
         return self.name or self.customer_key or self.object_id or "(no name)"
+
+    @property
+    def unlisted_since(self) -> datetime | None:
+        """Since when Marketing Cloud does not list it; None while it does."""
+        return self.not_seen_since or self.not_listed_since
+
+    @property
+    def why_not_startable(self) -> str:
+        """Why it cannot be started now, in a sentence; empty if it can.
+
+        Lists, dialogs, the use case, commands and the worker ask this. That Marketing
+        Cloud does not list it is no reason: the list may be wrong, and if it is not,
+        Marketing Cloud refuses the start.
+        """
+        return self.account.why_not_startable
 
     @property
     def replaces_rows(self) -> bool:

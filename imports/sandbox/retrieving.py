@@ -122,10 +122,12 @@ class Retriever:
     ) -> tuple[Facts, ...]:
         refused = self._refused_operators(call, part)
         if object_type == "ImportDefinition":
+            unlisted = self._switches.unlisted(call) if part is None else set()
             return tuple(
                 definition_facts(one)
                 for one in self._world.definitions(mids)
                 if wants(part, _definition_values(one), DEFINITION_FILTERS, refused)
+                and one.customer_key not in unlisted
             )
         found = (self._world.summary(task) for task in self._tasks(mids, part, refused))
         return tuple(summary_facts(one) for one in found if one is not None)

@@ -28,6 +28,7 @@ A rule is JSON, for example
 | rows_never | a started task's row never appears | |
 | in_refused | filters with IN are refused | |
 | property_refused | a property cannot be retrieved | property |
+| not_listed | a definition is there, but in no list without a filter | key |
 
 Fault kinds are the keys of `responses.FAULTS`. A rule matches by `operation`
 (`token`, `Perform`, `Retrieve`, `GetSystemStatus`), `account` (name or MID),
@@ -69,12 +70,13 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "rows_never": {},
     "in_refused": {},
     "property_refused": {"property": ""},
+    "not_listed": {"key": ""},
 }
 WITHIN_KINDS = (
     *("no_task_id", "rows_late", "rows_never"),
-    *("in_refused", "property_refused"),
+    *("in_refused", "property_refused", "not_listed"),
 )
-LASTING_KINDS = ("in_refused", "property_refused")
+LASTING_KINDS = ("in_refused", "property_refused", "not_listed")
 MATCHES = ("operation", "account", "object_type", "customer_key")
 PLAIN = ("what", "when", "times", "skip", *MATCHES)
 
@@ -193,11 +195,18 @@ class Switches:
 
     def refused_properties(self, call: Call) -> set[str]:
         """The properties that this call may not ask for."""
+        return self._lasting(call, "property_refused", "property")
+
+    def unlisted(self, call: Call) -> set[str]:
+        """The customer keys of definitions that this call does not list."""
+        return self._lasting(call, "not_listed", "key")
+
+    def _lasting(self, call: Call, what: str, option: str) -> set[str]:
         with self._lock:
             return {
-                rule.options["property"]
+                rule.options[option]
                 for rule in self._rules
-                if rule.what == "property_refused" and rule.fits(call)
+                if rule.what == what and rule.fits(call)
             }
 
     def state(self) -> dict[str, Any]:

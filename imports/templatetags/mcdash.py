@@ -147,6 +147,12 @@ def when(
 
 
 @register.simple_tag
+def clock(moment: datetime, clock_minutes: int = times.DEFAULT_CLOCK_MINUTES) -> str:
+    """ "09:14", or "3 Jan, 09:14" of another day, for sentences that say since when."""
+    return times.clock_html(moment, clock_minutes)
+
+
+@register.simple_tag
 def elapsed(since: datetime | None) -> str:
     """Time gone by since a moment, ticking in the browser."""
     return times.elapsed_html(since)

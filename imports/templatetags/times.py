@@ -78,6 +78,25 @@ def _ahead_text(seconds: int, moment: datetime) -> str:
     return dateformat.format(django_timezone.localtime(moment), "j M Y")
 
 
+def clock_text(moment: datetime | None) -> str:
+    """ "09:14" for a moment of today, with its date for another day's."""
+    if moment is None:
+        return UNKNOWN
+    local = django_timezone.localtime(moment)
+    is_today = local.date() == django_timezone.localdate()
+    return dateformat.format(local, "H:i" if is_today else "j M, H:i")
+
+
+def clock_html(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> str:
+    """A <time> that says when rather than how long ago, for "since …"."""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        exact_text(moment, clock_minutes),
+        clock_text(moment),
+    )
+
+
 def when_html(
     moment: datetime | None,
     *,

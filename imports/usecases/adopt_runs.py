@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +75,7 @@ def _adopt(account: Account) -> AdoptReport:
         answer = _ask(client, list(definitions))
     learn_answers(account, answer)
     rows = {row.task_id: row for row in answer.results}
-    settle_with(open_runs, rows.values())
+    settle_with(open_runs, answer)
     for attempt in range(TRIES):
         try:
             adopted, waiting = _enter(account, definitions, rows)
@@ -97,17 +98,28 @@ def _ask(client: MarketingCloudClient, keys: list[str]) -> ImportResults:
         return client.results_of_definitions(keys)
 
 
-def _by_key(account: Account) -> dict[str, ImportDefinition]:
-    """The account's definitions by customer key; of a re-used key the current one."""
+def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
+    """The account's definitions by customer key; of a re-used key the one that is
+    listed, None where several are: a result names no more than the key.
+    """
     light = account.definitions.defer("facts", "strip", "description")
     gone_first = F("not_seen_since").asc(nulls_last=True)
-    ordered = light.exclude(customer_key="").order_by(gone_first, "last_seen_at", "pk")
-    return {definition.customer_key: definition for definition in ordered}
+    unlisted_first = F("not_listed_since").asc(nulls_last=True)
+    ordered = list(
+        light.exclude(customer_key="").order_by(
+            gone_first, unlisted_first, "last_seen_at", "pk"
+        )
+    )
+    listed = Counter(one.customer_key for one in ordered if not one.unlisted_since)
+    return {
+        one.customer_key: None if listed[one.customer_key] > 1 else one
+        for one in ordered
+    }
 
 
 def _enter(
     account: Account,
-    definitions: dict[str, ImportDefinition],
+    definitions: dict[str, ImportDefinition | None],
     rows: dict[str, ImportResult],
 ) -> tuple[list[ImportRun], int]:
     now = database_now()
@@ -153,13 +165,13 @@ def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
 
 
 def _definition_of(
-    row: ImportResult, definitions: dict[str, ImportDefinition]
+    row: ImportResult, definitions: dict[str, ImportDefinition | None]
 ) -> ImportDefinition | None:
-    """By its very key, else by one that differs in case only."""
-    if found := definitions.get(row.customer_key):
-        return found
-    alike = (d for key, d in definitions.items() if key.casefold() == folded(row))
-    return next(alike, None)
+    """By its very key, else by the only one that differs in case only."""
+    if row.customer_key in definitions:
+        return definitions[row.customer_key]
+    alike = [d for key, d in definitions.items() if key.casefold() == folded(row)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _outside_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
@@ -35,8 +36,9 @@ def check_account(
 ) -> Iterator[CheckStep]:
     """Yield one step after the other; stops at the first that fails.
 
-    Only reads are sent. That the credentials work clears "credentials refused". How
-    it ended, also by an interruption, is kept as a deed of `by`.
+    Only reads are sent. That the credentials work clears "credentials refused", and
+    properties that were refused once are asked for again. How it ended, also by an
+    interruption, is kept as a deed of `by`.
     """
     end = CheckStep(name="Interrupted", is_ok=False, message="it was not finished.")
     last = end
@@ -56,11 +58,13 @@ def check_account(
 
 
 def _steps(account: Account) -> Iterator[CheckStep]:
+    account = copy(account)
+    account.refused_properties = []
     steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
         ("Credentials", lambda client: _sign_in(account, client)),
         ("SOAP service", lambda client: _ask_status(account, client)),
         ("Definitions", lambda client: _list_definitions(account, client)),
-        ("Results", _read_results),
+        ("Results", lambda client: _read_results(account, client)),
     )
     try:
         client = connection.connect(account)
@@ -122,11 +126,14 @@ def _other_host(account: Account, report: ConnectionReport) -> str:
 def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
     answer = client.list_definitions()
     learn_unit(account, answer.definitions)
+    account.refused_properties = account.noted_refusals(answer.refused_properties)
     refused = ", ".join(answer.refused_properties)
     tail = f" Not readable here: {refused}." if refused else ""
     return f"{len(answer.definitions)} can be read.{tail}"
 
 
-def _read_results(client: MarketingCloudClient) -> str:
-    client.results_of_tasks([NO_SUCH_TASK])
+def _read_results(account: Account, client: MarketingCloudClient) -> str:
+    answer = client.results_of_tasks([NO_SUCH_TASK])
+    account.refused_properties = account.noted_refusals(answer.refused_properties)
+    account.save(update_fields=["refused_properties"])
     return "ImportResultsSummary can be read."

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.marketingcloud.records import ImportResult
+from imports.marketingcloud.records import ImportResult, ImportResults
 from imports.models import (
     ONE_ACTIVE,
     Account,
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 LEAST_LOOKS = 3
 FOUND_LATE_WITHIN = timedelta(hours=24)
+SHOWN_WITHIN = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +83,7 @@ def _reconcile(account: Account, *, only_due: bool) -> ReconcileReport:
         _note_failed_look(runs, error)
         raise
     learn_answers(account, answer)
-    settle_with(runs, answer.results)
+    settle_with(runs, answer)
     statuses = [run.status for run in runs]
     return ReconcileReport(
         looked_for=len(runs),
@@ -112,13 +113,17 @@ def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
 
-def settle_with(runs: Iterable[ImportRun], rows: Iterable[ImportResult]) -> None:
-    """Settle what the rows settle, each run in a transaction of its own.
+def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
+    """Settle what the answer settles, each run in a transaction of its own.
 
-    `runs` were read before the rows were asked for. A run waits while another own
+    `runs` were read before the answer was asked for. A run waits while another own
     one of its key is on the wire or was cut off since: the rows may be that one's.
+    All wait where the answer is not whole: the row of one may be what is missing.
     """
-    runs, rows = list(runs), list(rows)
+    runs, rows = list(runs), list(answer.results)
+    if not answer.is_whole:
+        _postpone(runs)
+        return
     busy = _keys_on_the_wire(runs)
     free = [run for run in runs if run.customer_key and folded(run) not in busy]
     _postpone(run for run in runs if run not in free)
@@ -168,7 +173,7 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
     _note_look(run, found, now)
-    if not found and _is_given_up(run, now):
+    if not found and _is_given_up(run, now) and _shows_what_is_known(run, rows, now):
         _no_trace(run, now)
 
 
@@ -193,6 +198,23 @@ def _is_given_up(run: ImportRun, now: datetime) -> bool:
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
     return now - since >= grace and run.looks >= LEAST_LOOKS
+
+
+def _shows_what_is_known(
+    run: ImportRun, rows: list[ImportResult], now: datetime
+) -> bool:
+    """Whether the rows have all tasks of the run's key that Marketing Cloud showed
+    within a day. An answer that lacks one of those proves nothing about another.
+    """
+    known = ImportRun.objects.filter(
+        account=run.account_id,
+        customer_key=run.customer_key,
+        last_checked_at__gt=now - SHOWN_WITHIN,
+    ).exclude(phase="")
+    shown = {row.task_id for row in rows}
+    return shown.issuperset(
+        known.exclude(task_id=None).values_list("task_id", flat=True)
+    )
 
 
 def _no_trace(run: ImportRun, now: datetime) -> None:

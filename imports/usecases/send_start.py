@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import OperationalError, close_old_connections, transaction
@@ -97,28 +97,9 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
     waited = database_now() - (run.queued_at or run.occurred_at)
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
         return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
-    if not run.account.is_active:
-        return ErrorKind.PAUSED, "The account is switched off; nothing was sent."
-    if run.account.is_doubled:
-        return (
-            ErrorKind.DOUBLED,
-            "Another account is the same business unit; nothing was sent. An "
-            "administrator must disable one of them.",
-        )
-    if run.account.starts_paused:
-        return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
-    if run.account.is_breaker_open:
-        return (
-            ErrorKind.NOT_ANSWERING,
-            "Marketing Cloud does not answer for this account; nothing was sent. "
-            "Start it again once the account answers.",
-        )
-    if run.account.credentials_refused_at:
-        return (
-            ErrorKind.CREDENTIALS_REFUSED,
-            "Marketing Cloud refused the account's credentials; nothing was sent. "
-            "An administrator must correct them or test the connection.",
-        )
+    if refusal := run.account.start_refusal:
+        kind, sentence = refusal
+        return kind, f"{sentence} Nothing was sent."
     return None
 
 
@@ -149,6 +130,7 @@ def _claim_and_perform(
     # again: it may have waited for its place, and somebody may have pulled the brake
     if reason := _reason_not_to(run):
         return _not_started(run, *reason)
+    names = _names_of(run)
     claimed = _claim(run, holder)
     if is_stopping():
         return _not_started(
@@ -156,13 +138,36 @@ def _claim_and_perform(
             ErrorKind.STOPPED,
             "The worker was stopped before it was sent; nothing was sent.",
         )
-    started = _perform(run, client, send_before=claimed + SEND_WITHIN_SECONDS)
+    started = _perform(run, client, names, send_before=claimed + SEND_WITHIN_SECONDS)
     _persist(run, lambda: record_start(run=run, started=started))
     return run
 
 
+class _Names(NamedTuple):
+    """What Perform calls the definition: by customer key, or by ObjectID without."""
+
+    customer_key: str
+    object_id: str | None
+
+
+def _names_of(run: ImportRun) -> _Names:
+    """By key, as all of the vendor's samples do, unless that may be another's: where
+    definitions share it, or Marketing Cloud no longer lists this one, which may have
+    been deleted and made anew. By ObjectID the chosen one is started, or none.
+    """
+    object_id = run.definition.object_id if run.definition else None
+    same = run.account.definitions.filter(customer_key__iexact=run.customer_key)
+    marks = same.values_list("pk", "not_listed_since", "not_seen_since")
+    is_certain = list(marks[:2]) == [(run.definition_id, None, None)]
+    return _Names(run.customer_key if is_certain or not object_id else "", object_id)
+
+
 def _perform(
-    run: ImportRun, client: MarketingCloudClient, *, send_before: float
+    run: ImportRun,
+    client: MarketingCloudClient,
+    names: _Names,
+    *,
+    send_before: float,
 ) -> StartedImport:
     lend_connection()
     if time.monotonic() >= send_before:
@@ -172,8 +177,8 @@ def _perform(
         )
     try:
         return client.start_definition(
-            customer_key=run.customer_key,
-            object_id=run.definition.object_id if run.definition else None,
+            customer_key=names.customer_key,
+            object_id=names.object_id,
             send_before=send_before,
         )
     except MarketingCloudError:

@@ -49,11 +49,11 @@ def start_import(
     A repeated `request_token` gives the first one's run. Raises
     `AlreadyRunningError` while an own run of the definition is active,
     `RunningElsewhereError` while it is in another account of the business unit, and
-    `NotStartableError` where its account takes no starts now.
+    `NotStartableError` where it cannot be started now.
     """
     if again := _first_with(request_token, definition):
         return again
-    if reason := definition.account.why_not_startable:
+    if reason := definition.why_not_startable:
         raise NotStartableError(definition, reason)
     run = ImportRun(
         account=definition.account,

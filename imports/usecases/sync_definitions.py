@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,9 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.models import F, Min
 
+from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import (
     Account,
@@ -41,7 +44,14 @@ COLUMNS = (
     "destination",
 )
 SEEN_NOTED_EVERY = timedelta(hours=20)
-WRITTEN = (*COLUMNS, "key_digest", "facts", "digest", "last_seen_at", "not_seen_since")
+LISTED = ("last_seen_at", "not_listed_since", "not_seen_since")
+WRITTEN = (*COLUMNS, "key_digest", "facts", "digest", *LISTED)
+# A definition is believed gone when two syncs missed it, so far apart; where a large
+# share of the list is missing, or all of it, the list is more likely wrong.
+MISSES_APART, MISSES_APART_IN_DOUBT = timedelta(minutes=5), timedelta(hours=1)
+MANY_MISSING, LARGE_SHARE = 10, 1 / 4
+# Of more missing definitions only so many are asked for by name, chosen by chance.
+MOST_ASKED_AT_ONCE, MOST_ASKED_ONE_BY_ONE = 50, 10
 BATCH = 500
 DEFINITIONS = ImportDefinition._meta.db_table
 VERSIONS = DefinitionVersion._meta.db_table
@@ -59,19 +69,26 @@ COPY_TO_VERSIONS = f"""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncReport:
-    """How many definitions were seen, and how they differ from the last time."""
+    """How many definitions were seen, and how they differ from the last time.
+
+    `missing` are those missed for the first time, `gone` those believed gone since
+    they were missed again; `is_doubted` says that the list itself may be wrong.
+    """
 
     seen: int
     created: int
     changed: int
     missing: int
+    gone: int
+    is_doubted: bool
     refused_properties: tuple[str, ...]
 
 
 def sync_definitions(*, account: Account, holder: str) -> SyncReport:
     """Fetch all definitions of `account` and write down what is new or different.
 
-    What is missing gets `not_seen_since`; nothing is deleted. Raises
+    What the list lacks is asked for by name. Missing there too, it is marked, and
+    believed gone once a later sync misses it as well; nothing is deleted. Raises
     `AccountBusyError` while another process does the same, and
     `MarketingCloudError`.
     """
@@ -84,7 +101,10 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
         reading.note(0)
         with ask_account(account) as client:
             answer = client.list_definitions(on_page=reading.note)
-        return _store(account, answer, reading)
+        matches = _Matches(account)
+        matches.sort(answer.definitions)
+        missed = _missed(account, matches) if answer.is_whole else set()
+        return _store(account, answer, matches, missed, reading)
     finally:
         Lease.objects.release(name, holder=holder)
 
@@ -112,25 +132,74 @@ class _Reading:
             log.exception("Account %s: progress was not kept", self.account.pk)
 
 
-def _store(account: Account, answer: DefinitionList, reading: _Reading) -> SyncReport:
+def _missed(account: Account, matches: _Matches) -> set[int]:
+    """Those that the list lacks and that are not found by name either.
+
+    One that is listed is asked for with them: if not even that is found, or no answer
+    comes, nothing is proven. Those that are not asked for, for their number, are
+    missed where none of the others was found.
+    """
+    missing = list(matches.missing)
+    if not missing:
+        return set()
+    most = MOST_ASKED_AT_ONCE if account.takes_in else MOST_ASKED_ONE_BY_ONE
+    asked = set(random.sample(missing, min(len(missing), most)))
+    control = set(list(matches.seen)[:1])
+    names = account.definitions.filter(pk__in=asked | control)
+    wanted = list(names.values_list("object_id", "customer_key"))
+    try:
+        with ask_account(account) as client:
+            answer = client.find_definitions(wanted)
+    except MarketingCloudError as error:
+        log.warning("Account %s: missing ones not asked for: %s", account.pk, error)
+        return set()
+    found = matches.sort(answer.definitions)
+    if not answer.is_whole or not control <= found:
+        log.warning("Account %s: not even a listed definition was found", account.pk)
+        return set()
+    return matches.missing if asked.isdisjoint(found) else asked - found
+
+
+def _store(
+    account: Account,
+    answer: DefinitionList,
+    matches: _Matches,
+    missed: set[int],
+    reading: _Reading,
+) -> SyncReport:
     now = database_now()
+    is_large = _is_large(matches, answer)
+    apart = MISSES_APART_IN_DOUBT if is_large else MISSES_APART
     with transaction.atomic():
-        matches = _Matches(account)
-        matches.sort(answer.definitions)
         _create(account, matches.created, now)
         _change(matches.changed, now)
-        missing, back = _mark_missing(account, matches, now)
-        is_news = matches.created or matches.changed or missing or back
-        if is_news or account.is_sync_awaited:
+        marked = _mark(account, matches, missed, now, believed_from=now - apart)
+        unlisted = len(matches.missing) - marked.gone
+        is_doubted = unlisted > 0 and (is_large or missed != matches.missing)
+        is_news = matches.created or matches.changed or any(marked)
+        is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
+        if is_news or is_other_doubt or account.is_sync_awaited:
             publish(accounts=[account])
         learn_unit(account, answer.definitions)
         _note_sync(account, answer, now, reading.pages)
+        _note_unlisted(account, unlisted, now, is_doubted=is_doubted)
     return SyncReport(
         seen=len(answer.definitions),
         created=len(matches.created),
         changed=len(matches.changed),
-        missing=missing,
+        missing=marked.missing,
+        gone=marked.gone,
+        is_doubted=is_doubted,
         refused_properties=answer.refused_properties,
+    )
+
+
+def _is_large(matches: _Matches, answer: DefinitionList) -> bool:
+    """Whether so many are missing that the list itself may be wrong."""
+    n = len(matches.missing)
+    known = n + len(matches.seen)
+    return n > 0 and (
+        not answer.definitions or (n >= MANY_MISSING and n >= LARGE_SHARE * known)
     )
 
 
@@ -139,7 +208,6 @@ class _Stored(NamedTuple):
 
     pk: int
     digest: str
-    is_missing: bool
 
 
 class _Matches:
@@ -153,30 +221,38 @@ class _Matches:
         self.seen: set[int] = set()
         rows = account.definitions
         gone = rows.exclude(not_seen_since=None).values_list("pk", flat=True)
-        missing = set(gone)
+        self.gone, self.pks = set(gone), set[int]()
         names = ("object_id", "key_digest", "pk", "digest")
         for object_id, key, pk, digest in rows.values_list(*names):
-            stored = _Stored(pk, digest, pk in missing)
+            stored = _Stored(pk, digest)
+            self.pks.add(pk)
             if object_id is None:
                 self.by_key[key] = stored
             else:
                 self.by_object[object_id] = stored
 
     @property
-    def stored(self) -> list[_Stored]:
-        return [*self.by_object.values(), *self.by_key.values()]
+    def missing(self) -> set[int]:
+        """Those not seen, but for the ones that are believed gone."""
+        return self.pks - self.seen - self.gone
 
-    def sort(self, records: Iterable[DefinitionRecord]) -> None:
-        """Tell new records, changed ones and the ids of all stored ones seen."""
+    def sort(self, records: Iterable[DefinitionRecord]) -> set[int]:
+        """Tell new records, changed ones and the ids of all stored ones seen; gives
+        the ids of those that are among `records`.
+        """
+        found = set()
         for record in records:
             stored = self._find(record)
             if stored is None:
                 key = "" if record.object_id else record.customer_key
                 self.created[record.object_id, key] = record
-            elif stored.pk not in self.seen:
+                continue
+            found.add(stored.pk)
+            if stored.pk not in self.seen:
                 self.seen.add(stored.pk)
                 if stored.digest != digest_of(record):
                     self.changed[stored.pk] = record
+        return found
 
     def _find(self, record: DefinitionRecord) -> _Stored | None:
         if record.object_id is None:
@@ -217,7 +293,8 @@ def _filled(
     definition.key_digest = key_digest(record.customer_key)
     definition.facts = dict(record.facts)
     definition.digest = digest_of(record)
-    definition.last_seen_at, definition.not_seen_since = now, None
+    definition.last_seen_at = now
+    definition.not_listed_since = definition.not_seen_since = None
     return definition
 
 
@@ -273,21 +350,61 @@ def _add_versions(keys: Sequence[int]) -> None:
             cursor.execute(f"{COPY_TO_VERSIONS} id IN ({marks})", chunk)
 
 
-def _mark_missing(
-    account: Account, matches: _Matches, now: datetime
-) -> tuple[int, int]:
-    """Date what is missing, undate what came back; how many of each."""
-    stored, seen = matches.stored, matches.seen
-    newly = [one.pk for one in stored if one.pk not in seen and not one.is_missing]
-    back = [one.pk for one in stored if one.pk in seen and one.is_missing]
+class _Marked(NamedTuple):
+    """How many were missed for the first time, are believed gone, and came back."""
+
+    missing: int
+    gone: int
+    back: int
+
+
+def _mark(
+    account: Account,
+    matches: _Matches,
+    missed: set[int],
+    now: datetime,
+    *,
+    believed_from: datetime,
+) -> _Marked:
+    """Mark what was missed, believe what was missed before `believed_from` already,
+    and take the marks from what came back.
+    """
     rows = account.definitions
+    marked = rows.exclude(not_listed_since=None, not_seen_since=None)
+    before = set(marked.values_list("pk", flat=True))
+    long_ago = marked.filter(not_listed_since__lte=believed_from)
+    newly = missed - before
+    again = missed.intersection(long_ago.values_list("pk", flat=True))
+    back = matches.seen & before
     last = account.last_synced_at or now
-    rows.filter(pk__in=newly).update(not_seen_since=now, last_seen_at=last)
-    rows.filter(pk__in=back).update(not_seen_since=None, last_seen_at=now)
+    rows.filter(pk__in=newly).update(not_listed_since=now, last_seen_at=last)
+    rows.filter(pk__in=again).update(not_seen_since=F("not_listed_since"))
+    rows.filter(pk__in=back).update(
+        not_listed_since=None, not_seen_since=None, last_seen_at=now
+    )
     # each time it would be every row of the account, of which nothing else has changed
-    long_ago = now - SEEN_NOTED_EVERY
-    rows.filter(not_seen_since=None, last_seen_at__lt=long_ago).update(last_seen_at=now)
-    return len(newly), len(back)
+    listed = rows.filter(not_seen_since=None, not_listed_since=None)
+    listed.filter(last_seen_at__lt=now - SEEN_NOTED_EVERY).update(last_seen_at=now)
+    return _Marked(len(newly), len(again), len(back))
+
+
+def _note_unlisted(
+    account: Account, unlisted: int, now: datetime, *, is_doubted: bool
+) -> None:
+    """Keep for the pages how many are not listed, and when to look again: soon after
+    the first miss, then at the usual hour.
+    """
+    waiting = account.definitions.filter(not_seen_since=None)
+    first = waiting.aggregate(first=Min("not_listed_since"))["first"]
+    doubted_since = (account.listing_doubted_since or now) if is_doubted else None
+    open_since = min(filter(None, (first, doubted_since)), default=None)
+    again_at = open_since + MISSES_APART if open_since else None
+    account.sync_again_at = again_at if again_at and again_at > now else None
+    account.listing_doubted_since = doubted_since
+    account.unlisted_count = unlisted
+    account.save(
+        update_fields=["sync_again_at", "listing_doubted_since", "unlisted_count"]
+    )
 
 
 def _note_sync(

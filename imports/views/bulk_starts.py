@@ -188,9 +188,7 @@ def _why_not(definition: ImportDefinition, active: ImportRun | None) -> str:
     if active:
         who = f", started by {active.started_by_name}" if active.started_by_name else ""
         return f"It is under way{who}."
-    if definition.not_seen_since:
-        return "Marketing Cloud does not list it any more."
-    return definition.account.why_not_startable
+    return definition.why_not_startable
 
 
 def _start(

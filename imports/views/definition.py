@@ -115,7 +115,7 @@ def _definition_and_version(
 def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
     runs = shown.runs.select_related("account", "definition").latest_first()
     latest = list(runs[:CHARTED])
-    may = may_start(user, shown) and shown.not_seen_since is None
+    may = may_start(user, shown)
     return {
         "definition": shown,
         "words": words_of(shown, destination := destination_of(shown)),
@@ -128,7 +128,7 @@ def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
         "normal": normal(latest),
         "active": runs.active().first(),
         "may_start": may,
-        "why_not": shown.account.why_not_startable if may else "",
+        "why_not": shown.why_not_startable if may else "",
         "is_favourite": getattr(shown, "is_favourite", False),
     }
 
@@ -157,7 +157,11 @@ def _versions(shown: ImportDefinition) -> list[VersionNote]:
     """The latest versions, newest first, each against the one before it."""
     versions = list(shown.versions.all()[: VERSIONS_SHOWN + 1])
     notes = [
-        VersionNote(version=new, changes=changes(old.facts, new.facts), is_first=False)
+        VersionNote(
+            version=new,
+            changes=changes(old.facts, new.facts, shown.account),
+            is_first=False,
+        )
         for new, old in pairwise(versions)
     ]
     if versions and versions[-1].number == 1:

@@ -54,7 +54,10 @@ WRONG = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionRow:
-    """A definition as the list shows it; `active` is the id of a run under way."""
+    """A definition as the list shows it; `active` is the id of a run under way.
+
+    `may_start` is the reader's right; `why_not` is why nobody can start it now.
+    """
 
     definition: ImportDefinition
     destination: Destination
@@ -63,7 +66,12 @@ class DefinitionRow:
     is_favourite: bool
     is_new: bool
     may_start: bool
+    why_not: str
     active: int | None
+
+    @property
+    def can_start(self) -> bool:
+        return self.may_start and not self.why_not
 
 
 @signed_in
@@ -122,7 +130,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "clear_url": address(wanted, q=""),
         "page": page,
         "rows": (rows := _rows(request.user, list(page))),
-        "may_pick": any(row.may_start for row in rows),
+        "may_pick": any(row.can_start for row in rows),
         "newer_url": _page_url(wanted, page.number - 1) if page.has_previous() else "",
         "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
         "total": _total(visible, wanted, cells),
@@ -207,7 +215,8 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
             bars=bars_of(by_pk[pk]),
             is_favourite=getattr(by_pk[pk], "is_favourite", False),
             is_new=getattr(by_pk[pk], "is_new", False),
-            may_start=is_startable(by_pk[pk], startable),
+            may_start=by_pk[pk].account_id in startable,
+            why_not=by_pk[pk].why_not_startable,
             active=active.get(pk),
         )
         for pk in shown
@@ -233,11 +242,6 @@ def _with_new(definitions: QuerySet[ImportDefinition]) -> QuerySet[ImportDefinit
     return definitions.annotate(
         is_new=Case(When(is_late, then=Exists(older)), default=Value(value=False))
     )
-
-
-def is_startable(definition: ImportDefinition, startable: set[int]) -> bool:
-    """Whether Start is offered, given the ids of the reader's startable accounts."""
-    return definition.account_id in startable and definition.not_seen_since is None
 
 
 @signed_in

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from imports.models import ImportDefinition, ImportRun
+from imports.models import Account, ImportDefinition, ImportRun
 from imports.models.definition import STRIP_LENGTH
 
 HOW = {
@@ -147,13 +147,23 @@ def fact_text(name: str, value: Any) -> str:
     return words.get(text.casefold(), text) or "–"
 
 
-def changes(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What differs between two versions: name, before, after."""
+NOT_READABLE = "not readable"
+
+
+def changes(
+    old: dict[str, Any], new: dict[str, Any], account: Account
+) -> list[tuple[str, Any, Any]]:
+    """What differs between two versions: name, before, after. What a version lacks
+    since `account` did not let us read it is not said to be empty.
+    """
+
+    def text(name: str, facts: dict[str, Any]) -> str:
+        if name not in facts and account.refuses_property("ImportDefinition", name):
+            return NOT_READABLE
+        return fact_text(name, facts.get(name))
+
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return [
-        (NAMES.get(n, n), fact_text(n, old.get(n)), fact_text(n, new.get(n)))
-        for n in sorted(names)
-    ]
+    return [(NAMES.get(n, n), text(n, old), text(n, new)) for n in sorted(names)]
 
 
 def bars_of(definition: ImportDefinition) -> list[dict[str, Any]]:

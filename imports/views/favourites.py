@@ -34,9 +34,7 @@ def favourites(user: User, startable: Container[int]) -> list[Favoured]:
         Favoured(
             definition=one,
             active=active.get(one.pk),
-            may_start=one.account_id in startable
-            and one.not_seen_since is None
-            and not one.account.why_not_startable,
+            may_start=one.account_id in startable and not one.why_not_startable,
         )
         for one in shown
     ]

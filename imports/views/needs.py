@@ -177,9 +177,11 @@ def _is_start_all(run: ImportRun) -> bool:
 
 
 def can_start_again(run: ImportRun) -> bool:
-    """Whether another go is possible now, as far as the account lets it."""
-    gone = run.definition is None or run.definition.not_seen_since is not None
-    return not gone and not run.account.why_not_startable
+    """Whether another go is possible now."""
+    if run.definition is None:
+        return False
+    run.definition.account = run.account  # at hand already
+    return not run.definition.why_not_startable
 
 
 def start_again(run: ImportRun) -> Action:

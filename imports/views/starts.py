@@ -112,7 +112,7 @@ def _changed(
         definition,
         status=409,
         problem=CHANGED,
-        changes=changes(old.facts, definition.facts) if old else [],
+        changes=changes(old.facts, definition.facts, definition.account) if old else [],
     )
 
 
@@ -130,7 +130,7 @@ def _dialog(
         "definition": definition,
         "problem": problem,
         "was_refused": status == 409,
-        "why_not": _why_not(definition),
+        "why_not": definition.why_not_startable,
         "active": active or runs.ours().first(),
         "active_outside": runs.exclude(pk__in=runs.ours()).first(),
         **_what_it_does(request, definition),
@@ -153,13 +153,6 @@ def _what_it_does(
         "facts": facts_in_short(definition)[:IN_DIALOG],
         "last_run": definition.last_run,
     }
-
-
-def _why_not(definition: ImportDefinition) -> str:
-    """Why it cannot be started now, in a sentence; empty if it can."""
-    if definition.not_seen_since is not None:
-        return "Marketing Cloud no longer shows this definition: it was deleted there."
-    return definition.account.why_not_startable
 
 
 def _again_of(request: SignedInRequest) -> int | None:

@@ -27,7 +27,8 @@ ALREADY = "This was asked for less than a minute ago."
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Syncing:
     """The accounts whose definitions a list shows: how many there are, how many were
-    never read, since when the oldest stands, and what is being done about it.
+    never read, since when the oldest stands, what is being done about it, and which
+    were last read so that what they lack may be there all the same.
     """
 
     n: int
@@ -37,6 +38,7 @@ class Syncing:
     is_moving: bool
     may_ask: bool
     account: str
+    doubted: list[Account]
 
 
 def syncing(user: User, account: str = "") -> Syncing:
@@ -54,6 +56,7 @@ def syncing(user: User, account: str = "") -> Syncing:
         is_moving=any(not one.is_breaker_open for one in awaited),
         may_ask=not awaited and any(not one.credentials_refused_at for one in active),
         account=account if len(of_list) < len(seen) else "",
+        doubted=[one for one in active if one.listing_doubted_since],
     )
 
 

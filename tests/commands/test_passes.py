@@ -38,8 +38,10 @@ def test_sync_stores_what_the_account_has(de: Account, se: Account) -> None:
     ran = run("sync_definitions")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "Nordlicht DE: 26 definitions, 26 new, 0 changed, 0 no longer seen.",
-        "Nordlicht SE: 15 definitions, 15 new, 0 changed, 0 no longer seen.",
+        "Nordlicht DE: 26 definitions, 26 new, 0 changed, 0 not listed, "
+        "0 believed gone.",
+        "Nordlicht SE: 15 definitions, 15 new, 0 changed, 0 not listed, "
+        "0 believed gone.",
     ]
     assert ImportDefinition.objects.count() == 41
 
@@ -54,6 +56,8 @@ def test_sync_of_named_accounts_leaves_the_others(de: Account, se: Account) -> N
             "created": 15,
             "changed": 0,
             "missing": 0,
+            "gone": 0,
+            "is_doubted": False,
             "refused_properties": [],
         }
     ]
@@ -68,6 +72,22 @@ def test_a_refused_property_is_told_and_the_rest_is_synced(
     assert ran.code == 0
     assert "26 definitions" in ran.out
     assert "Not readable here: ImportDefinition:NullRepresentation." in ran.out
+
+
+@pytest.mark.parametrize("takes_in", [True, False])
+def test_what_is_there_but_not_listed_is_found_by_name(
+    de: Account, sandbox: SandboxServer, takes_in: bool
+) -> None:
+    if not takes_in:
+        sandbox.misbehave("in_refused")
+    run("sync_definitions")
+    sandbox.misbehave("not_listed", key="customers-daily")
+    ran = run("sync_definitions")
+    assert ran.out == (
+        "Nordlicht DE: 25 definitions, 0 new, 0 changed, 0 not listed, "
+        "0 believed gone.\n"
+    )
+    assert not de.definitions.exclude(not_listed_since=None).exists()
 
 
 # --- refresh -----------------------------------------------------------------------

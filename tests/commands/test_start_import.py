@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import getpass
 import os
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import OperationalError
 
 from imports.management.commands import start_import
-from imports.models import Account, ErrorKind, ImportRun, Origin, RunStatus
+from imports.marketingcloud.errors import UnavailableError
+from imports.models import (
+    Account,
+    ErrorKind,
+    ImportDefinition,
+    ImportRun,
+    Origin,
+    RunStatus,
+)
 from imports.sandbox.server import SandboxServer
+from imports.templatetags.times import clock_text
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, UserFactory
 from tests.fakes import FakeMarketingCloud
@@ -229,7 +240,7 @@ def test_an_unknown_account_is_refused_with_the_known_names(de: Account) -> None
 
 
 def test_a_definition_under_way_is_not_started_twice(
-    fake: FakeMarketingCloud,
+    quick: FakeMarketingCloud,
 ) -> None:
     assert run("start_import", NAME, "customers-daily").code == 0
     first = ImportRun.objects.ours().get()
@@ -238,15 +249,174 @@ def test_a_definition_under_way_is_not_started_twice(
     assert f"run {first.pk} was started by {first.started_by_name}" in ran.err
     assert ran.document == {"error": ran.err.rstrip("\n")}
     assert ImportRun.objects.ours().count() == 1
-    assert fake.performed == []
+    assert quick.performed == []
 
 
-def test_an_account_with_paused_starts_takes_none(fake: FakeMarketingCloud) -> None:
+def test_an_account_with_paused_starts_takes_none(quick: FakeMarketingCloud) -> None:
     Account.objects.update(starts_paused=True)
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 1
     assert "Starts are paused" in ran.err
     assert not ImportRun.objects.ours().exists()
+
+
+# --- which definition --------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(fake: FakeMarketingCloud) -> FakeMarketingCloud:
+    """The fake, in which every task ends at once."""
+    fake.after["start_definition"] = fake.finish
+    return fake
+
+
+SINCE = datetime(2026, 3, 18, 9, 14, tzinfo=UTC)
+
+
+def with_one_key(cloud: FakeMarketingCloud, **marks: Any) -> ImportDefinition:
+    """Another definition of the key customers-daily."""
+    facts = cloud.add_definition("customers-daily", Name="Customers, the other")
+    made: ImportDefinition = ImportDefinitionFactory.create(
+        account=Account.objects.get(),
+        customer_key="customers-daily",
+        object_id=facts["ObjectID"],
+        name="Customers, the other",
+        **marks,
+    )
+    return made
+
+
+def test_an_empty_key_does_not_start_the_definition_without_one(
+    fake: FakeMarketingCloud,
+) -> None:
+    ImportDefinitionFactory.create(account=Account.objects.get(), customer_key="")
+    ran = run("start_import", NAME, "")
+    assert ran.code == 2
+    assert "is empty: nothing in it can be seen" in ran.err
+    assert not ImportRun.objects.exists()
+
+
+def test_a_definition_without_a_key_is_started_by_its_object_id(
+    quick: FakeMarketingCloud,
+) -> None:
+    facts = quick.add_definition("")
+    keyless = ImportDefinitionFactory.create(
+        account=Account.objects.get(), customer_key="", object_id=facts["ObjectID"]
+    )
+    ran = run("start_import", NAME, "--object-id", facts["ObjectID"].upper(), "--wait")
+    assert (ran.code, ran.err) == (0, "")
+    assert ImportRun.objects.ours().get().definition == keyless
+    assert quick.performed_ids == [keyless.object_id]
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",), ("--json",)])
+def test_two_definitions_with_one_key_are_told_and_neither_started(
+    quick: FakeMarketingCloud, wait: tuple[str, ...]
+) -> None:
+    first, other = ImportDefinition.objects.get(), with_one_key(quick)
+    ran = run("start_import", NAME, "customers-daily", *wait)
+    assert ran.code == 2
+    assert "has 2 definitions with the customer key “customers-daily”" in ran.err
+    for one in (first, other):
+        assert f"“{one.name}”, ObjectID {one.object_id}\n" in ran.err
+    assert "with --object-id" in ran.err
+    assert quick.performed == []
+    assert not ImportRun.objects.exists()
+
+
+@pytest.mark.parametrize("key", [("customers-daily",), ()])
+def test_the_one_of_the_object_id_is_what_runs(
+    quick: FakeMarketingCloud, key: tuple[str, ...]
+) -> None:
+    other = with_one_key(quick)
+    named = (NAME, *key, "--object-id", str(other.object_id))
+    ran = run("start_import", *named, "--wait")
+    assert ran.code == 0
+    assert ImportRun.objects.ours().get().definition == other
+    assert quick.performed_ids == [other.object_id]
+
+
+def test_an_object_id_of_another_key_or_account_is_not_taken(
+    fake: FakeMarketingCloud,
+) -> None:
+    elsewhere = ImportDefinitionFactory.create()
+    mine = ImportDefinition.objects.get(customer_key="customers-daily")
+    for key, one in (("customers-daily", elsewhere), ("another-key", mine)):
+        ran = run("start_import", NAME, key, "--object-id", str(one.object_id))
+        assert ran.code == 1
+        assert f"and the ObjectID “{one.object_id}”" in ran.err
+    assert not ImportRun.objects.exists()
+
+
+def test_of_two_with_one_key_the_listed_one_is_started_and_that_is_said(
+    quick: FakeMarketingCloud,
+) -> None:
+    listed = ImportDefinition.objects.get()
+    other = with_one_key(quick, not_listed_since=SINCE)
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert ran.code == 0
+    assert "2 definitions have this customer key." in ran.err
+    assert f"“{listed}”, ObjectID {listed.object_id}, the one that" in ran.err
+    assert quick.performed_ids == [listed.object_id]
+    chosen = ("--object-id", str(other.object_id), "--wait")
+    assert run("start_import", NAME, *chosen).code == 0
+    assert quick.performed_ids == [listed.object_id, other.object_id]
+
+
+def test_a_re_used_key_is_the_listed_ones_and_needs_no_word(
+    quick: FakeMarketingCloud,
+) -> None:
+    listed = ImportDefinition.objects.get()
+    with_one_key(quick, not_seen_since=SINCE)
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert (ran.code, ran.err) == (0, "")
+    assert quick.performed_ids == [listed.object_id]
+
+
+@pytest.mark.parametrize("mark", ["not_listed_since", "not_seen_since"])
+def test_what_is_not_listed_is_started_with_a_warning(
+    quick: FakeMarketingCloud, mark: str
+) -> None:
+    ImportDefinition.objects.update(**{mark: SINCE})
+    quick.unlisted = {"customers-daily"}
+    quick.fail("find_definitions", UnavailableError("No."))
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert ran.code == 0
+    assert "hasn't listed “Customers daily" in ran.err
+    assert f"since {clock_text(SINCE)}. If it was deleted there, the start" in ran.err
+    assert quick.performed == ["customers-daily"]
+
+
+def test_what_was_deleted_is_refused_by_marketing_cloud_and_nothing_runs(
+    quick: FakeMarketingCloud,
+) -> None:
+    ImportDefinition.objects.update(not_seen_since=SINCE)
+    quick.definitions.clear()
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert ran.code == 1
+    one = ImportRun.objects.ours().get()
+    assert (one.status, one.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.REFUSED)
+    assert quick.performed == []
+
+
+def test_a_key_made_anew_is_looked_for_before_the_deleted_one_is_started(
+    quick: FakeMarketingCloud,
+) -> None:
+    ImportDefinition.objects.update(not_seen_since=SINCE)
+    quick.definitions.clear()
+    anew = quick.add_definition("customers-daily", ObjectID="anew")
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert (ran.code, ran.err) == (0, "")
+    assert quick.performed_ids == [anew["ObjectID"]]
+
+
+def test_an_account_is_meant_by_its_very_name(fake: FakeMarketingCloud) -> None:
+    AccountFactory.create(name=NAME.upper())
+    for name in (NAME.lower(), f"{NAME} ", ""):
+        ran = run("start_import", name, "customers-daily")
+        assert ran.code == 1
+        assert f"There is no account “{name}”" in ran.err
+    assert not ImportRun.objects.exists()
 
 
 # --- who started it ----------------------------------------------------------------
@@ -294,10 +464,15 @@ def test_a_login_without_a_name_is_its_number(
         (NAME, "customers-daily", "--timeout", "soon"),
         (NAME, "customers-daily", "--as"),
         (NAME, "customers-daily", "--again"),
+        (NAME, ""),
+        (NAME, " \t "),
+        (NAME, "\u200b\u00a0"),
+        (NAME, "--object-id", ""),
+        (NAME, "", "--object-id", "x"),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     ran = run("start_import", *arguments)
     assert (ran.code, ran.out) == (2, "")
-    assert "usage: manage.py start_import" in ran.err
+    assert "start_import" in ran.err or "Say which definition" in ran.err
     assert not ImportRun.objects.ours().exists()

@@ -46,6 +46,10 @@ class MarketingCloud(Protocol):
 
     def list_definitions(self) -> DefinitionList: ...
 
+    def find_definitions(
+        self, wanted: list[tuple[str | None, str]]
+    ) -> DefinitionList: ...
+
     def start_definition(
         self,
         *,
@@ -77,6 +81,7 @@ class Side:
     performed: Callable[[], list[str]]
     refuse_in: Callable[[], None]
     refuse_property: Callable[[str], None]
+    unlist: Callable[[str], None]
 
     def finish(self) -> None:
         """Let every task end."""
@@ -112,6 +117,7 @@ def fake_side() -> Iterator[Side]:
         performed=lambda: cloud.performed + stranger.performed,
         refuse_in=lambda: setattr(cloud, "takes_in", False),
         refuse_property=cloud.refuses.append,
+        unlist=cloud.unlisted.add,
     )
 
 
@@ -157,6 +163,7 @@ def sandbox_side(*, username_token: bool = False) -> Iterator[Side]:
             refuse_property=lambda name: _misbehave(
                 server, what="property_refused", property=name.partition(":")[2]
             ),
+            unlist=lambda key: _misbehave(server, what="not_listed", key=key),
         )
         client.close()
         stranger.close()

@@ -241,6 +241,25 @@ def test_definitions_are_listed_with_the_same_fields(side: Side) -> None:
         assert one.facts["MaxFileAge"] == "0"
 
 
+@pytest.mark.parametrize("takes_in", [True, False])
+def test_a_definition_that_is_not_listed_is_found_by_its_names(
+    side: Side, takes_in: bool
+) -> None:
+    if not takes_in:
+        side.refuse_in()
+    before = listed(side)
+    side.unlist(COMPLETES)
+    assert COMPLETES not in listed(side)
+    nobody = "00000000-0000-0000-0000-00000000dead"
+    by_key = (nobody, COMPLETES)
+    by_id = (before[ENDS_FAILED].object_id, "another key by now")
+    found = side.client.find_definitions([by_key, by_id, (None, "no such key")])
+    assert {one.customer_key: one for one in found.definitions} == {
+        key: before[key] for key in (COMPLETES, ENDS_FAILED)
+    }
+    assert found.is_whole
+
+
 def test_listing_refuses_nothing_where_all_may_be_asked(side: Side) -> None:
     assert side.client.list_definitions().refused_properties == ()
 

@@ -43,6 +43,7 @@ def test_all_pages_are_read_and_each_asks_by_the_latest_request_id(
     found = client.list_definitions(on_page=pages.append)
     assert pages == [1, 2, 3]
     assert [one.customer_key for one in found.definitions] == ["a", "b", "c"]
+    assert found.is_whole
     assert found.refused_properties == ()
     assert [texts(one, "ContinueRequest") for one in stage.received] == [
         [],
@@ -72,6 +73,89 @@ def test_a_definition_that_comes_twice_counts_once_with_its_later_facts(
     )
     [found] = client.list_definitions().definitions
     assert found.file_spec == "new"
+
+
+MORE = "MoreDataAvailable"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        (retrieved(definition("a"), status=MORE), retrieved()),
+        (retrieved(definition("a"), status=MORE), retrieved(definition("a"))),
+        (
+            retrieved(definition("a"), definition("b"), status=MORE),
+            retrieved(definition("b"), definition("c")),
+        ),
+        (
+            retrieved(definition("a"), status=MORE, request_id="one"),
+            retrieved(status=MORE, request_id="two"),
+            retrieved(definition("b")),
+        ),
+    ],
+    ids=["an empty page", "a repeated page", "a row moved back", "empty between"],
+)
+def test_pages_that_do_not_fit_together_make_no_whole_list(
+    stage: Stage, client: MarketingCloudClient, pages: tuple[str, ...]
+) -> None:
+    stage.plays(*map(answer, pages))
+    assert not client.list_definitions().is_whole
+
+
+def test_a_row_that_comes_twice_on_one_page_leaves_the_list_whole(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    stage.plays(answer(retrieved(definition("a"), definition("a"))))
+    assert client.list_definitions().is_whole
+
+
+def test_results_whose_pages_do_not_fit_together_are_not_whole(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    pages = (
+        retrieved(result("1", ImportStatus="New"), status=MORE),
+        retrieved(result("1", ImportStatus="Completed")),
+    )
+    for ask in (client.all_results, lambda: client.results_of_tasks(["1"])):
+        stage.plays(*map(answer, pages))
+        assert not ask().is_whole
+
+
+def test_definitions_are_found_by_object_id_then_by_key(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    there = definition("a", ObjectID="id-a")
+    stage.plays(answer(retrieved(there)), answer(retrieved(definition("b"))))
+    wanted = [("id-a", "a"), ("id-b", "b"), (None, "c")]
+    found = client.find_definitions(wanted)
+    assert [one.customer_key for one in found.definitions] == ["a", "b"]
+    by_id, by_key = stage.received
+    assert (texts(by_id, "Property"), texts(by_id, "Value")) == (
+        ["ObjectID"],
+        ["id-a", "id-b"],
+    )
+    assert (texts(by_key, "Property"), texts(by_key, "Value")) == (
+        ["CustomerKey"],
+        ["b", "c"],
+    )
+
+
+def test_where_object_ids_cannot_be_asked_for_the_keys_are(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    refusal = answer(retrieved(status="Error: ObjectID cannot be filtered by."))
+    stage.plays(refusal, refusal, answer(retrieved(definition("a"), definition("b"))))
+    found = client.find_definitions([("id-a", "a"), ("id-b", "b")])
+    assert [one.customer_key for one in found.definitions] == ["a", "b"]
+    assert texts(stage.received[-1], "Property") == ["CustomerKey"]
+
+
+def test_a_question_that_nothing_replaces_stays_refused(
+    stage: Stage, client: MarketingCloudClient
+) -> None:
+    stage.plays(answer(retrieved(status="Error: ObjectID cannot be filtered by.")))
+    with pytest.raises(RequestRefusedError, match="cannot be filtered"):
+        client.find_definitions([("id-a", "")])
 
 
 @pytest.mark.parametrize("request_id", ["same", None])

@@ -229,25 +229,32 @@ def test_texts_with_html_are_kept_verbatim(
     assert run.status == RunStatus.RUNNING
 
 
-def test_a_re_used_key_belongs_to_the_definition_seen_last(
+def test_of_two_listed_definitions_of_one_key_none_is_guessed(
     account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
 ) -> None:
-    newer = ImportDefinitionFactory.create(
-        account=account,
-        customer_key=KEY,
-        last_seen_at=definition.last_seen_at + timedelta(hours=1),
-    )
+    ImportDefinitionFactory.create(account=account, customer_key=KEY)
     cloud.add_task(KEY)
     adopt(account)
-    assert ImportRun.objects.get().definition == newer
+    run = ImportRun.objects.get()
+    assert (run.definition, run.customer_key) == (None, KEY)
 
 
-def test_a_re_used_key_belongs_to_the_definition_still_seen(
+def test_of_two_keys_that_differ_in_case_from_the_results_none_is_guessed(
     account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    ImportDefinitionFactory.create(account=account, customer_key=KEY.title())
+    cloud.add_task(KEY.upper())
+    adopt(account)
+    assert ImportRun.objects.get().definition is None
+
+
+@pytest.mark.parametrize("mark", ["not_listed_since", "not_seen_since"])
+def test_a_re_used_key_belongs_to_the_definition_still_listed(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition, mark: str
 ) -> None:
     later = definition.last_seen_at + timedelta(hours=1)
     ImportDefinitionFactory.create(
-        account=account, customer_key=KEY, last_seen_at=later, not_seen_since=later
+        account=account, customer_key=KEY, last_seen_at=later, **{mark: later}
     )
     cloud.add_task(KEY)
     adopt(account)

@@ -125,3 +125,25 @@ def test_a_refused_permission_is_told_in_the_vendors_words(
 ) -> None:
     cloud.fail("list_definitions", RequestRefusedError("API Permission Failed."))
     assert check(account)[-1].message == "API Permission Failed."
+
+
+def test_what_was_refused_once_is_asked_for_again(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    account.refused_properties = ["ImportDefinition:MaxFileAge", "ImportDefinition:X"]
+    account.save()
+    cloud.refuses = ["ImportDefinition:X"]
+    assert all(step.is_ok for step in check(account))
+    account.refresh_from_db()
+    assert account.refused_properties == ["ImportDefinition:X"]
+
+
+def test_a_check_that_fails_forgets_nothing(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    account.refused_properties = ["ImportDefinition:MaxFileAge"]
+    account.save()
+    cloud.fail("results_of_tasks", UnavailableError("No."))
+    check(account)
+    account.refresh_from_db()
+    assert account.refused_properties == ["ImportDefinition:MaxFileAge"]

@@ -69,6 +69,13 @@ def look(account: Account, **how: Any) -> ReconcileReport:
     return reconcile_runs(account=account, holder="worker", **how)
 
 
+def long_ago(run: ImportRun) -> None:
+    """As if it had been looked for often enough, all through its grace period."""
+    past = database_now() - HOUR
+    ImportRun.objects.filter(pk=run.pk).update(sent_at=past, looks=9)
+    run.events.update(at=past)
+
+
 def again(run: ImportRun) -> ImportRun:
     return ImportRun.objects.get(pk=run.pk)
 
@@ -370,3 +377,72 @@ def test_a_task_that_was_taken_meanwhile_cannot_be_chosen(
     with pytest.raises(UseCaseError, match="another run"):
         choose_task(run=again(run), task_id=offered[0], by=UserFactory.create())
     assert again(run).status == RunStatus.UNKNOWN
+
+
+# --- absence proves something only in an answer to be trusted ----------------------
+
+
+def test_an_answer_that_is_not_whole_is_no_look(
+    account: Account, cloud: FakeMarketingCloud, run: ImportRun
+) -> None:
+    long_ago(run)
+    cloud.lists_whole = False
+    for ask in (
+        lambda: look(account),
+        lambda: adopt_runs(account=account, holder="w"),
+    ):
+        ask()
+        assert (again(run).status, again(run).looks) == (RunStatus.UNKNOWN, 9)
+    cloud.lists_whole = True
+    look(account)
+    assert again(run).status == RunStatus.NOT_STARTED
+
+
+def test_one_task_in_an_answer_that_is_not_whole_is_not_taken(
+    account: Account, cloud: FakeMarketingCloud, run: ImportRun
+) -> None:
+    task = cloud.add_task(KEY)
+    cloud.lists_whole = False
+    look(account)
+    assert again(run).status == RunStatus.UNKNOWN
+    cloud.lists_whole = True
+    look(account)
+    assert again(run).task_id == task.task_id
+
+
+def test_an_answer_without_the_tasks_that_are_known_proves_no_absence(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    run: ImportRun,
+) -> None:
+    known = cloud.add_task(KEY)
+    now = database_now()
+    ImportRunFactory.create(
+        definition=definition,
+        completed=True,
+        task_id=known.task_id,
+        last_checked_at=now,
+    )
+    long_ago(run)
+    cloud.is_late = True  # no results at all
+    look(account)
+    assert again(run).status == RunStatus.UNKNOWN
+    cloud.is_late = False
+    look(account)
+    assert again(run).status == RunStatus.NOT_STARTED
+
+
+def test_tasks_that_were_last_seen_days_ago_may_be_forgotten(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    run: ImportRun,
+) -> None:
+    days_ago = database_now() - timedelta(days=3)
+    ImportRunFactory.create(
+        definition=definition, completed=True, last_checked_at=days_ago
+    )
+    long_ago(run)
+    look(account)
+    assert again(run).status == RunStatus.NOT_STARTED

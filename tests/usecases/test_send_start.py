@@ -216,7 +216,7 @@ def test_an_address_that_is_not_allowed_sends_nothing(
         (
             {"credentials_refused_at": "2026-03-18T12:00:00Z"},
             ErrorKind.CREDENTIALS_REFUSED,
-            "refused the account's credentials",
+            "refused this account's credentials",
         ),
     ],
 )
@@ -233,6 +233,63 @@ def test_an_account_that_may_not_start_sends_nothing(
     assert words in run.message
     assert run.sent_at is None
     assert not cloud.calls
+
+
+# --- which definition is started ---------------------------------------------------
+
+
+def test_a_definition_is_called_by_its_key(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    cloud.definitions[0]["ObjectID"] = "another by now"
+    assert send(run).status == RunStatus.RUNNING
+
+
+@pytest.mark.parametrize("mark", ["not_listed_since", "not_seen_since"])
+def test_what_is_not_listed_is_called_by_its_object_id(
+    run: ImportRun, cloud: FakeMarketingCloud, mark: str
+) -> None:
+    """Deleted and made anew with its key, it is another definition."""
+    ImportDefinition.objects.update(**{mark: database_now()})
+    cloud.definitions[0]["ObjectID"] = "made anew"
+    sent = send(run)
+    assert (sent.status, sent.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.REFUSED)
+    assert cloud.performed == []
+
+
+@pytest.mark.parametrize("mark", [None, "not_listed_since", "not_seen_since"])
+@pytest.mark.parametrize("key", ["customers-daily", "Customers-Daily"])
+def test_of_two_with_one_key_the_chosen_one_is_started(
+    definition: ImportDefinition, cloud: FakeMarketingCloud, key: str, mark: str | None
+) -> None:
+    facts = cloud.add_definition(key)
+    other = ImportDefinitionFactory.create(
+        account=definition.account, customer_key=key, object_id=facts["ObjectID"]
+    )
+    if mark:
+        ImportDefinition.objects.filter(pk=other.pk).update(**{mark: database_now()})
+    for one in (definition, other):
+        run = start_import(definition=one, started_by=None, started_by_name="ops")
+        assert send(run).status == RunStatus.RUNNING
+    assert cloud.performed_ids == [definition.object_id, other.object_id]
+
+
+def test_a_definition_whose_key_changed_meanwhile_is_called_by_its_object_id(
+    run: ImportRun, definition: ImportDefinition, cloud: FakeMarketingCloud
+) -> None:
+    definition.customer_key = cloud.definitions[0]["CustomerKey"] = "customers-new"
+    definition.save()
+    cloud.add_definition("customers-daily")
+    assert send(run).status == RunStatus.RUNNING
+    assert cloud.performed_ids == [definition.object_id]
+
+
+def test_the_key_of_another_account_does_not_matter(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    ImportDefinitionFactory.create(customer_key="customers-daily")
+    cloud.definitions[0]["ObjectID"] = "another by now"
+    assert send(run).status == RunStatus.RUNNING
 
 
 def test_a_start_that_waited_too_long_is_not_sent(

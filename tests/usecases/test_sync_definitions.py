@@ -106,17 +106,14 @@ def test_what_is_missing_is_dated_once_and_kept(
     run = ImportRunFactory.create(
         definition=ImportDefinition.objects.get(customer_key=KEY), completed=True
     )
-    gone = cloud.definitions.pop(0)
+    del cloud.definitions[0]
     assert numbers(sync(account)) == (1, 0, 0, 1)
     missing = ImportDefinition.objects.get(customer_key=KEY)
-    assert missing.not_seen_since is not None
+    assert missing.not_listed_since is not None
     assert missing.runs.get() == run
     assert numbers(sync(account)) == (1, 0, 0, 0)
-    assert (
-        ImportDefinition.objects.get(customer_key=KEY).not_seen_since
-        == missing.not_seen_since
-    )
-    assert gone["CustomerKey"] == KEY
+    again = ImportDefinition.objects.get(customer_key=KEY)
+    assert again.not_listed_since == missing.not_listed_since
 
 
 def test_when_a_definition_was_seen_is_noted_once_a_day(
@@ -157,7 +154,7 @@ def test_what_comes_back_is_the_same_definition(
     cloud.definitions.append(facts | ({"FileSpec": "new"} if changed else {}))
     sync(account)
     definition = ImportDefinition.objects.get()
-    assert definition.not_seen_since is None
+    assert definition.unlisted_since is None
     assert definition.versions.count() == (2 if changed else 1)
     assert database_now() - definition.last_seen_at < timedelta(minutes=1)
     account.refresh_from_db()
@@ -197,8 +194,8 @@ def test_a_key_used_again_with_a_new_object_id_is_another_definition(
     assert numbers(sync(account)) == (1, 1, 0, 1)
     old, new = ImportDefinition.objects.order_by("pk")
     assert (old.customer_key, new.customer_key) == (KEY, KEY)
-    assert old.not_seen_since is not None
-    assert new.not_seen_since is None
+    assert old.not_listed_since is not None
+    assert new.unlisted_since is None
 
 
 def test_a_definition_may_change_its_key(
@@ -267,7 +264,7 @@ def test_a_failed_sync_changes_nothing(
     cloud.fail("list_definitions", RequestRefusedError("API Permission Failed."))
     with pytest.raises(RequestRefusedError):
         sync(account)
-    assert ImportDefinition.objects.get().not_seen_since is None
+    assert ImportDefinition.objects.get().unlisted_since is None
     assert not Lease.objects.filter(expires_at__gt=database_now()).exists()
 
 
@@ -294,6 +291,7 @@ def test_thousands_of_definitions_cost_queries_by_the_batch(
         facts["FileSpec"] = "new"
     with CaptureQueriesContext(connection) as changed:
         assert numbers(sync(account)) == (1250, 0, 50, 1250)
+    assert len(cloud.looked_for) == 1
     assert len(first) < 100
     assert len(again) < 20
     assert len(changed) < 40

@@ -242,7 +242,6 @@ def test_what_changed_since_it_was_seen_is_asked_again_and_nothing_started(
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        ({"not_seen_since": timezone.now()}, "does not list it any more."),
         ({"account__starts_paused": True}, "Starts are paused in this account"),
         ({"account__credentials_refused_at": timezone.now()}, "credentials"),
     ],
@@ -258,6 +257,21 @@ def test_what_cannot_be_started_now_is_named_and_left_out(
     assert sentence in words(answer).split("Not started now")[1]
     press(client, answer)
     assert [run.definition for run in ImportRun.objects.all()] == [good]
+
+
+@pytest.mark.parametrize("mark", ["not_listed_since", "not_seen_since"])
+def test_what_is_not_listed_is_started_with_a_warning(
+    account: Account, mark: str
+) -> None:
+    good = define(account, "Good")
+    unlisted = define(account, "Unlisted", **{mark: timezone.now()})
+    client = reader(account)
+    answer = ask(client, good, unlisted)
+    assert "Start 2 imports?" in words(answer)
+    assert words(answer).count("Marketing Cloud hasn’t listed it since") == 1
+    assert "the start is refused and nothing runs." in words(answer)
+    press(client, answer)
+    assert ImportRun.objects.filter(definition=unlisted).exists()
 
 
 def test_what_is_under_way_is_named_with_who_started_it(account: Account) -> None:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
+from imports.templatetags.times import clock_text
 from imports.views.facts import changes, destination_of
 from tests.factories import (
     AccountFactory,
@@ -190,8 +191,14 @@ def test_what_changed_between_versions_is_told_newest_first(
 
 
 def test_a_fact_that_came_or_went_is_a_change_from_or_to_a_dash() -> None:
-    told = changes({"A": "1", "Same": "x"}, {"B": "2", "Same": "x"})
+    told = changes({"A": "1", "Same": "x"}, {"B": "2", "Same": "x"}, Account())
     assert told == [("A", "1", "–"), ("B", "–", "2")]
+
+
+def test_a_fact_that_cannot_be_read_is_not_said_to_be_empty() -> None:
+    account = Account(refused_properties=["ImportDefinition:A", "Another:B"])
+    told = changes({"A": "1", "B": "1"}, {}, account)
+    assert told == [("A", "1", "not readable"), ("B", "1", "–")]
 
 
 def test_the_runs_are_listed_latest_first_with_their_counts(
@@ -250,13 +257,26 @@ def test_an_account_that_takes_no_starts_is_told_instead_of_start(
     assert "data-start" not in content(page)
 
 
-def test_what_is_not_seen_any_more_says_since_when_and_cannot_be_started(
-    prices: ImportDefinition,
+@pytest.mark.parametrize(
+    ("mark", "sentence"),
+    [
+        ("not_listed_since", "Not listed since {} ."),
+        ("not_seen_since", "No longer in Marketing Cloud since {} ."),
+    ],
+)
+def test_what_is_not_listed_says_since_when_and_can_be_started(
+    prices: ImportDefinition, mark: str, sentence: str
 ) -> None:
-    ImportDefinition.objects.update(not_seen_since=timezone.now() - timedelta(days=2))
-    page = see(reader(prices.account), prices)
-    assert "Not seen in Marketing Cloud since 2 days ago" in words(page)
-    assert "data-start" not in content(page)
+    since = timezone.now() - timedelta(days=2)
+    ImportDefinition.objects.update(**{mark: since})
+    client = reader(prices.account)
+    page = see(client, prices)
+    assert sentence.format(clock_text(since)) in words(page)
+    assert "data-start" in content(page)
+    Account.objects.update(starts_paused=True)
+    paused = see(client, prices)
+    assert sentence.format(clock_text(since)) in words(paused)
+    assert "It cannot be started now. Starts are paused" in words(paused)
 
 
 def test_a_definition_that_one_may_not_see_does_not_exist(

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from imports.models import AccessLevel, Account
+from imports.templatetags.times import clock_text
 from tests.factories import (
     AccountFactory,
     FavouriteFactory,
@@ -217,17 +218,27 @@ def test_a_chosen_filter_stays_with_nothing_left_and_lets_itself_go(
     assert "q=xyz" in current["Failed"].url
 
 
-def test_what_is_not_seen_any_more_is_left_out_until_asked_for(
-    account: Account,
-) -> None:
+def test_what_is_believed_gone_is_left_out_until_asked_for(account: Account) -> None:
     define(account, "Here")
     define(account, "Gone", not_seen_since=timezone.now())
     client = reader(account)
     assert names(ask(client)) == ["Here"]
     gone = ask(client, show="gone")
     assert names(gone) == ["Gone"]
-    assert "data-start" not in content(gone)
-    assert "Not seen any more" in words(ask(client))
+    assert "data-start" in content(gone)
+    assert "No longer in Marketing Cloud" in words(ask(client))
+
+
+def test_what_was_missed_once_stays_in_the_list_and_says_so(account: Account) -> None:
+    define(account, "Here")
+    since = timezone.now()
+    define(account, "Missed", not_listed_since=since)
+    page = ask(reader(account))
+    assert names(page) == ["Here", "Missed"]
+    assert page.context["total"] == 2
+    assert words(page).count(f"Not listed since {clock_text(since)}") == 1
+    assert content(page).count("data-start") == 2
+    assert content(page).count("data-pick ") == 2
 
 
 def test_favourites_come_first_and_other_orders_can_be_asked_for(

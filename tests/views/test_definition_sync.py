@@ -11,8 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition
+from imports.models import Account
 from imports.models.account import BREAKER_OPENS_AT
+from imports.templatetags.times import clock_text
 from tests.factories import AccountFactory, LeaseFactory
 
 from .defining import ask, define
@@ -230,7 +231,28 @@ def test_what_vanished_is_marked_with_the_time_since_when(account: Account) -> N
     define(account, "Gone", not_seen_since=gone)
     define(account, "Here")
     client = viewer(account)
-    assert "not seen since 3 days ago" in words(ask(client, show="gone"))
-    assert "not seen since" not in words(ask(client))
-    assert ImportDefinition.objects.count() == 2
+    sentence = f"No longer in Marketing Cloud since {clock_text(gone)}"
+    assert sentence in words(ask(client, show="gone"))
+    assert sentence not in words(ask(client))
     assert part(ask(client, show="gone"), "live")
+
+
+def test_a_list_that_may_be_wrong_is_told_by_account(account: Account) -> None:
+    since = timezone.now()
+    other = AccountFactory.create(name="Another")
+    Account.objects.filter(pk=account.pk).update(
+        listing_doubted_since=since, unlisted_count=328, last_synced_at=since
+    )
+    client = viewer(account, other)
+    sentence = f"328 definitions missing since {clock_text(since)} ."
+    told = words(ask(client))
+    assert f"list for {account} may be wrong: {sentence}" in told
+    assert "asks again within the hour" in told
+    assert sentence not in words(ask(client, account=other.pk))
+    soon = since + timedelta(minutes=5)
+    Account.objects.filter(pk=account.pk).update(sync_again_at=soon)
+    assert "asks again in a few minutes" in words(ask(client))
+    assert "328 not listed in Marketing Cloud" in words(client.get("/accounts/"))
+    Account.objects.update(listing_doubted_since=None, unlisted_count=0)
+    assert "may be wrong" not in words(ask(client))
+    assert "not listed" not in words(client.get("/accounts/"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.cache import cache
 from django.db import connection
@@ -9,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imports.models import AccessLevel, Account, ImportDefinition
+from imports.models.account import BREAKER_OPENS_AT
 from tests.factories import (
     AccountFactory,
     ImportRunFactory,
@@ -82,6 +85,27 @@ def test_definitions_of_other_accounts_are_neither_listed_nor_counted(
     assert names(page) == ["Mine"]
     assert page.context["total"] == 1
     assert "Elsewhere" not in content(page)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"starts_paused": True},
+        {"credentials_refused_at": timezone.now()},
+        {"failures_in_row": BREAKER_OPENS_AT},
+    ],
+)
+def test_start_is_not_offered_where_nobody_can_start_now(
+    account: Account, reason: dict[str, Any]
+) -> None:
+    mine = define(account, "Mine")
+    Account.objects.update(**reason)
+    person = UserFactory.create()
+    grant(person, account, AccessLevel.START)
+    page = ask(client_of(person))
+    assert f"/definitions/{mine.pk}/start/" not in content(page)
+    assert f'value="{mine.pk}" form="several"' not in content(page)
+    assert "can’t start now" in words(page)
 
 
 def test_start_is_offered_only_where_one_may_start(account: Account) -> None:

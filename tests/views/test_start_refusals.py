@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
+from imports.templatetags.times import clock_text
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -164,14 +165,27 @@ def test_an_account_that_takes_no_starts_says_why(
     assert not definition.runs.exists()
 
 
-def test_a_definition_that_was_deleted_is_not_offered(
+@pytest.mark.parametrize("mark", ["not_listed_since", "not_seen_since"])
+@pytest.mark.parametrize("headers", [HTMX, {}])
+def test_what_is_not_listed_is_started_with_a_warning(
+    client: Client, definition: ImportDefinition, mark: str, headers: dict[str, str]
+) -> None:
+    since = timezone.now()
+    ImportDefinition.objects.update(**{mark: since})
+    page = client.get(url_of(definition), headers=headers)
+    told = words(page).split("Marketing Cloud hasn’t listed this definition since ")[1]
+    assert told.startswith(
+        f"{clock_text(since)} . If it was deleted there, the start is refused and "
+        "nothing runs."
+    )
+    assert press(client, definition).status_code == 200
+    assert definition.runs.exists()
+
+
+def test_what_is_listed_is_started_without_a_warning(
     client: Client, definition: ImportDefinition
 ) -> None:
-    definition.not_seen_since = timezone.now()
-    definition.save()
-    page = client.get(url_of(definition), headers=HTMX)
-    assert "it was deleted there" in words(page)
-    assert "<form" not in content(page)
+    assert "hasn’t listed" not in words(client.get(url_of(definition)))
 
 
 @pytest.mark.parametrize(

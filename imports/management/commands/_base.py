@@ -91,6 +91,13 @@ def login_name() -> str:
         return f"uid {os.getuid()}"
 
 
+def visible_text(text: str) -> str:
+    """An argparse type: a text with something in it that can be seen."""
+    if not any(char.isprintable() and not char.isspace() for char in text):
+        raise argparse.ArgumentTypeError("is empty: nothing in it can be seen")
+    return text
+
+
 def positive_number(text: str) -> int:
     """An argparse type: a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

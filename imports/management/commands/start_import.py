@@ -1,4 +1,6 @@
-"""`start_import NAME CUSTOMER_KEY [--wait]`: start a definition from a shell."""
+"""`start_import NAME CUSTOMER_KEY [--object-id ID] [--wait]`: start a definition from
+a shell.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from imports.models import (
     new_holder,
 )
 from imports.tasks import wake_worker
+from imports.templatetags.times import clock_text
 from imports.usecases.errors import (
     AccountBusyError,
     NotWithdrawableError,
@@ -39,12 +42,15 @@ from ._base import (
     account_named,
     login_name,
     positive_number,
+    printable,
+    visible_text,
 )
 from ._progress import Progress
 
 # A person is watching: every second at first, then as the worker would.
 LOOK_EVERY_SECONDS, WHILE_YOUNG_SECONDS, THEN_EVERY_SECONDS = 1, 60, 5
 SYNC_TRIES = 30
+USAGE_ERROR = 2
 EXIT_CODES = {
     RunStatus.COMPLETED: 0,
     RunStatus.FAILED: 1,
@@ -69,7 +75,19 @@ class Command(McdashCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("name", metavar="NAME", help="the account")
-        parser.add_argument("customer_key", metavar="CUSTOMER_KEY")
+        parser.add_argument(
+            "customer_key",
+            metavar="CUSTOMER_KEY",
+            nargs="?",
+            type=visible_text,
+            help="the definition's customer key",
+        )
+        parser.add_argument(
+            "--object-id",
+            metavar="ID",
+            type=visible_text,
+            help="its ObjectID: where it has no customer key, or shares it",
+        )
         parser.add_argument(
             "--wait", action="store_true", help="send it here and follow it to its end"
         )
@@ -79,8 +97,14 @@ class Command(McdashCommand):
         parser.add_argument("--as", metavar="USER", dest="username")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        key, object_id = options["customer_key"], options["object_id"]
+        if not key and not object_id:
+            raise CommandError(
+                "Say which definition: give its CUSTOMER_KEY or its --object-id.",
+                returncode=USAGE_ERROR,
+            )
         account = account_named(options["name"])
-        definition = _definition(account, options["customer_key"])
+        definition = self._definition(account, key, object_id)
         person = _person(options["username"])
         try:
             run = start_import(
@@ -96,6 +120,43 @@ class Command(McdashCommand):
             self._wait(run, options)
         else:
             self._leave_to_worker(run, options)
+
+    def _definition(
+        self, account: Account, key: str | None, object_id: str | None
+    ) -> ImportDefinition:
+        """The one definition that is meant; the account is synced once where none of
+        these is listed. Says on stderr what one should know before it is started.
+        """
+        named = _named(account, key, object_id)
+        if not any(one.unlisted_since is None for one in named):
+            problem = _synced(account)
+            named = _named(account, key, object_id)
+            if not named:
+                name = _name(key, object_id)
+                raise CommandError(_not_there(account, name, problem))
+        likely = _likeliest(named)
+        if len(likely) > 1:
+            name = _name(key, object_id)
+            raise CommandError(
+                _ambiguous(account, name, likely), returncode=USAGE_ERROR
+            )
+        definition = likely[0]
+        others = [one for one in named if one.not_seen_since is None]
+        if len(others) > 1:
+            self._warn(
+                f"{len(others)} definitions have this customer key. Meant is "
+                f"{_described(definition)}, the one that Marketing Cloud lists."
+            )
+        if since := definition.unlisted_since:
+            self._warn(
+                f"Marketing Cloud hasn't listed “{definition}” since "
+                f"{clock_text(since)}. If it was deleted there, the start is refused "
+                "and nothing runs."
+            )
+        return definition
+
+    def _warn(self, sentence: str) -> None:
+        self.stderr.write(printable(sentence))
 
     def _leave_to_worker(self, run: ImportRun, options: dict[str, Any]) -> None:
         wake_worker(run)
@@ -152,23 +213,61 @@ def _last_words(run: ImportRun) -> str:
     return f"No longer waiting; run {run.pk} goes on."
 
 
-def _definition(account: Account, customer_key: str) -> ImportDefinition:
-    """The definition of that key; the account is synced once where it is not known."""
-    known = ImportDefinition.objects.with_key(account, customer_key)
-    if found := known.first():
-        return found
+def _named(
+    account: Account, key: str | None, object_id: str | None
+) -> list[ImportDefinition]:
+    """The account's definitions of that key, or with that ObjectID, or both."""
+    definitions = ImportDefinition.objects.filter(account=account)
+    if key:
+        definitions = ImportDefinition.objects.with_key(account, key)
+    if object_id:
+        definitions = definitions.filter(object_id__iexact=object_id)
+    return list(definitions.select_related("account"))
+
+
+def _likeliest(named: list[ImportDefinition]) -> list[ImportDefinition]:
+    """Those that are listed; where none is, those that may be; else those gone."""
+    listed = [one for one in named if one.unlisted_since is None]
+    waiting = [one for one in named if one.not_seen_since is None]
+    return listed or waiting or named
+
+
+def _name(key: str | None, object_id: str | None) -> str:
+    names = [f"the customer key “{key}”"] if key else []
+    if object_id:
+        names.append(f"the ObjectID “{object_id}”")
+    return " and ".join(names)
+
+
+def _ambiguous(account: Account, name: str, likely: list[ImportDefinition]) -> str:
+    lines = [
+        f"“{account}” has {len(likely)} definitions with {name}:",
+        *(f"  {_described(one)}" for one in likely),
+        "Nothing was started. Say which one is meant with --object-id.",
+    ]
+    return "\n".join(lines)
+
+
+def _described(definition: ImportDefinition) -> str:
+    return f"“{printable(str(definition))}”, ObjectID {definition.object_id or '–'}"
+
+
+def _not_there(account: Account, name: str, problem: str) -> str:
+    if problem:
+        return (
+            f"No definition with {name} is known yet in “{account}”, and its "
+            f"definitions could not be fetched: {problem}"
+        )
+    return f"“{account}” has no definition with {name}."
+
+
+def _synced(account: Account) -> str:
+    """Why the account could not be synced now; empty if it was."""
     try:
         _sync(account)
     except (MarketingCloudError, UseCaseError) as error:
-        raise CommandError(
-            f"The key “{customer_key}” is not known yet in “{account}”, and its "
-            f"definitions could not be fetched: {error}"
-        ) from error
-    if found := known.all().first():
-        return found
-    raise CommandError(
-        f"“{account}” has no definition with the customer key “{customer_key}”."
-    )
+        return str(error)
+    return ""
 
 
 def _sync(account: Account) -> None:

@@ -21,6 +21,8 @@ class Command(AccountsCommand):
         refused = ", ".join(report["refused_properties"])
         return (
             f"{report['seen']} definitions, {report['created']} new, "
-            f"{report['changed']} changed, {report['missing']} no longer seen."
+            f"{report['changed']} changed, {report['missing']} not listed, "
+            f"{report['gone']} believed gone."
+            + (" The list may be wrong." if report["is_doubted"] else "")
             + (f" Not readable here: {refused}." if refused else "")
         )
