@@ -20,6 +20,7 @@ from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, start_of_today
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
+from .no_account import no_account
 
 # Ends that have no card of their own.
 OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)
@@ -65,6 +66,7 @@ def account_list(request: SignedInRequest) -> HttpResponse:
     is_moving = any(card.figures[0].value != "0" for card in cards)
     context = {
         "cards": cards,
+        "no_account": None if cards else no_account(request.user),
         "zone": timezone.get_current_timezone_name(),
         "live": live(request, version, title="Accounts · mcdash", is_moving=is_moving),
     }

@@ -41,6 +41,7 @@ from .favourites import favourites
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
 from .needs import MOST_SHOWN, needs
+from .no_account import no_account
 from .timeline import zone_name
 
 MOST_ACTIVE = 50
@@ -79,6 +80,7 @@ def _context(user: User) -> dict[str, Any]:
         "ended_count": figures["ended"],
         "ended_url": _list_url(*sorted(ENDED), today=True),
         "active_url": _list_url(*sorted(ACTIVE)),
+        "no_account": None if accounts else no_account(user),
         "accounts": [(account, how_it_fares(account)) for account in accounts],
         "favourites": favourites(user, startable),
         "last_contact_at": _newest(accounts),

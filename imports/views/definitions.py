@@ -35,6 +35,7 @@ from .facts import (
     with_destination,
 )
 from .live import answer, is_unchanged, live, news, nothing_changed, page_version
+from .no_account import no_account
 from .syncing import syncing
 from .ways_back import way_back
 
@@ -127,7 +128,8 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
         "total": _total(visible, wanted, cells),
         "here": f"{request.path}{address(wanted)}",
-        "syncing": syncing(request.user, wanted.get("account", "")),
+        "syncing": (fresh := syncing(request.user, wanted.get("account", ""))),
+        "no_account": None if fresh.n else no_account(request.user),
     }
 
 

@@ -77,11 +77,14 @@ def page_version(user: User) -> PageVersion:
         contact=Max("last_contact_at"),
         heard=Count("pk", filter=Exists(_beating())),
     )
-    is_heard = found["heard"] or (found["number"] is None and _beating().exists())
+    sees_none = found["number"] is None
+    is_heard = found["heard"] or (sees_none and _beating().exists())
+    # whoever sees no account is told whether there are any
+    there_are = sees_none and Account.objects.exists()
     return PageVersion(
         number=found["number"] or 0,
         worker_is_silent=not is_heard,
-        heard_step=_step(found["contact"]),
+        heard_step=int(there_are) if sees_none else _step(found["contact"]),
         is_of_all=True,
     )
 

@@ -162,12 +162,6 @@ def test_administration_is_offered_to_staff_only(account: Account) -> None:
     assert change in content(client_of(boss).get(URL))
 
 
-def test_without_an_account_there_is_one_thing_to_do() -> None:
-    assert "You have access to no account." in words(reader().get(URL))
-    boss = client_of(UserFactory.create(is_staff=True)).get(URL)
-    assert 'href="/admin/imports/account/add/"' in content(boss)
-
-
 def test_names_are_shown_as_text(account: Account) -> None:
     Account.objects.update(name="<script>alert(1)</script>", label="<b>x</b>")
     page = content(reader(account).get(URL))
