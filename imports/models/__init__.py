@@ -23,6 +23,7 @@ from .definition import (
 )
 from .endpoints import validate_endpoint
 from .event import EventKind, RunEvent
+from .following import NotFollowed, Unfollowed, WorkerState
 from .lease import Lease, Worker, new_holder, process_name
 from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
@@ -63,6 +64,7 @@ __all__ = [
     "ImportRun",
     "InvalidTransitionError",
     "Lease",
+    "NotFollowed",
     "Origin",
     "Revision",
     "RunEvent",
@@ -70,8 +72,10 @@ __all__ = [
     "RunStatus",
     "StaleRunError",
     "Theme",
+    "Unfollowed",
     "User",
     "Worker",
+    "WorkerState",
     "database_now",
     "forget_lost_key",
     "key_digest",

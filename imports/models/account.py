@@ -9,13 +9,16 @@ from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from imports.fields import EncryptedField
+from imports.fields import EncryptedField, Secret
 
+from .clock import database_now
 from .endpoints import validate_endpoint
+from .following import NotFollowed, Unfollowed
 from .lost_keys import is_key_lost
 from .user import User
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 # Failed calls in a row after which pages say so, and after which calls are saved.
@@ -90,7 +93,8 @@ class Account(models.Model):
     `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
     without daylight saving). `takes_in` and `refused_properties` are what the
     account taught us about the questions it answers. `sync_pages_read` counts the
-    pages of the sync under way, `sync_pages` those of the last whole one.
+    pages of the sync under way, `sync_pages` those of the last whole one. `disabled_at`
+    is empty where it was disabled before mcdash took note of it.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -112,6 +116,7 @@ class Account(models.Model):
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
     is_active = models.BooleanField(default=True)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
     )
@@ -137,6 +142,22 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(
+        self, *, update_fields: Iterable[str] | None = None, **options: Any
+    ) -> None:
+        if update_fields is None or "is_active" in update_fields:
+            self._note_disabled()
+            if update_fields is not None:
+                update_fields = {*update_fields, "disabled_at"}
+        super().save(update_fields=update_fields, **options)
+
+    def _note_disabled(self) -> None:
+        """Since when it is disabled; what was disabled already stays so since then."""
+        if self.is_active:
+            self.disabled_at = None
+        elif not Account.objects.filter(pk=self.pk, is_active=False).exists():
+            self.disabled_at = database_now()
 
     @property
     def token_address(self) -> str:
@@ -164,12 +185,35 @@ class Account(models.Model):
         """This process cannot read the stored secret, or another one could not, as
         far as `with_lost_keys` was asked.
         """
-        return getattr(self, "has_lost_key", False) or not self.secret.is_readable
+        if getattr(self, "has_lost_key", False):
+            return True
+        # lists do without the secret: not to be read for each of their rows
+        secret = self.__dict__.get("secret")
+        return isinstance(secret, Secret) and not secret.is_readable
 
     @property
     def is_not_answering(self) -> bool:
         """Calls fail by now, as the pages say it."""
         return self.failures_in_row >= NOT_ANSWERING_FROM
+
+    @property
+    def why_not_followed(self) -> Unfollowed | None:
+        """Why nobody looks at what runs here, as far as it lies with the account."""
+        if not self.is_active:
+            return Unfollowed(why=NotFollowed.DISABLED, since=self.disabled_at)
+        if self.is_secret_lost:
+            return Unfollowed(
+                why=NotFollowed.SECRET_UNREADABLE, since=self.last_contact_at
+            )
+        if self.credentials_refused_at:
+            return Unfollowed(
+                why=NotFollowed.CREDENTIALS_REFUSED, since=self.credentials_refused_at
+            )
+        if self.is_not_answering:
+            return Unfollowed(
+                why=NotFollowed.NOT_ANSWERING, since=self.not_answering_since
+            )
+        return None
 
     @property
     def is_sync_awaited(self) -> bool:

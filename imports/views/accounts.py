@@ -63,7 +63,10 @@ def account_list(request: SignedInRequest) -> HttpResponse:
     if is_unchanged(request, version):
         return nothing_changed()
     cards = _cards(request.user)
-    is_moving = any(card.figures[0].value != "0" for card in cards)
+    is_moving = not version.workers.is_silent and any(
+        card.figures[0].value != "0" and not card.account.why_not_followed
+        for card in cards
+    )
     context = {
         "cards": cards,
         "no_account": None if cards else no_account(request.user),

@@ -38,7 +38,7 @@ from imports.templatetags.numbers import count_text, share_text
 from .access import SignedInRequest, signed_in
 from .cursors import names
 from .favourites import favourites
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
 from .needs import MOST_SHOWN, needs
 from .no_account import no_account
@@ -55,7 +55,10 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         return nothing_changed()
     context = _context(request.user)
     context["live"] = live(
-        request, version, title="mcdash", is_moving=bool(context["active"])
+        request,
+        version,
+        title="mcdash",
+        is_moving=any_moves(context["active"], version.workers),
     )
     return answer(
         request, "imports/dashboard.html", "imports/_dashboard_parts.html", context

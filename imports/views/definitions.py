@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -34,7 +34,15 @@ from .facts import (
     update_type_word,
     with_destination,
 )
-from .live import answer, is_unchanged, live, news, nothing_changed, page_version
+from .live import (
+    answer,
+    any_moves,
+    is_unchanged,
+    live,
+    news,
+    nothing_changed,
+    page_version,
+)
 from .no_account import no_account
 from .syncing import syncing
 from .ways_back import way_back
@@ -55,7 +63,7 @@ WRONG = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionRow:
-    """A definition as the list shows it; `active` is the id of a run under way."""
+    """A definition as the list shows it; `active` is a run of it under way."""
 
     definition: ImportDefinition
     destination: Destination
@@ -64,7 +72,7 @@ class DefinitionRow:
     is_favourite: bool
     is_new: bool
     may_start: bool
-    active: int | None
+    active: ImportRun | None
 
 
 @signed_in
@@ -77,7 +85,9 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any(row.active for row in context["rows"])
+        is_moving=any_moves(
+            (row.active for row in context["rows"] if row.active), version.workers
+        )
         or context["syncing"].is_moving,
     )
     if request.htmx and request.htmx.target == "results":
@@ -191,15 +201,12 @@ def _page_url(wanted: QueryDict, number: int) -> str:
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
     by_pk = {definition.pk: definition for definition in _shown(user, shown)}
-    for definition in by_pk.values():
-        if definition.last_run:
-            definition.last_run.account = definition.account
-    active = dict(
-        ImportRun.objects.active()
-        .filter(definition__in=shown)
-        .order_by("occurred_at")
-        .values_list("definition", "pk")
-    )
+    found = ImportRun.objects.active().filter(definition__in=by_pk)
+    active = {run.definition_id: run for run in found.order_by("occurred_at")}
+    under_way = active.values()
+    for run in (*under_way, *(one.last_run for one in by_pk.values())):
+        if run and run.definition_id:
+            run.account = by_pk[run.definition_id].account
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     return [
         DefinitionRow(
@@ -222,7 +229,9 @@ def _shown(user: User, shown: list[int]) -> QuerySet[ImportDefinition]:
     return (
         _with_new(with_destination(wanted))
         .defer("facts", "description")
-        .prefetch_related("account", "last_run")
+        .prefetch_related(
+            Prefetch("account", Account.objects.with_lost_keys()), "last_run"
+        )
     )
 
 

@@ -16,7 +16,7 @@ from imports.models import AccessLevel, Account, AccountAccess, ImportRun, User
 from .access import SignedInRequest, signed_in
 from .cursors import RunOrder, RunPage, page_of
 from .history import HistoryQuery, chips, groups, orders
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
 from .no_account import no_account
 from .tallies import Tallies, tallies
 from .timeline import zone_name
@@ -46,7 +46,7 @@ def run_list(request: SignedInRequest) -> HttpResponse:
         request,
         version,
         title="History · mcdash",
-        is_moving=any(run.is_active for run in context["page"].runs),
+        is_moving=any_moves(context["page"].runs, version.workers),
         is_over=bool(context["problems"]),
     )
     response = answer(request, "imports/runs.html", "imports/_runs_parts.html", context)

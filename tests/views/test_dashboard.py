@@ -257,7 +257,7 @@ def test_active_runs_show_phase_elapsed_and_who(
 def test_a_run_of_a_silent_account_is_not_shown_as_fresh(
     client: Client, account: Account
 ) -> None:
-    account.not_answering_since = timezone.now()
+    account.not_answering_since, account.failures_in_row = timezone.now(), 2
     account.save()
     ended(account, running=True)
     assert "as-of" in part(client.get("/"), "active")
