@@ -176,7 +176,8 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
 def health_of(account: Account) -> str:
     """How the account fares, the worst first, in words."""
     if not account.is_active:
-        return "Switched off"
+        at = account.disabled_at
+        return f"Disabled since {_time(at)}" if at else "Disabled"
     if account.is_secret_lost:
         return "Stored secret cannot be read (a key is missing in MCDASH_FIELD_KEYS)"
     if account.credentials_refused_at:
@@ -194,5 +195,5 @@ def _why_it_stays(account: Account) -> Iterable[str]:
     if any(getattr(account, relation).exists() for relation in HANGING):
         yield (
             f"“{account}” stays: definitions, runs, accesses or audit entries belong "
-            "to it. Switch it off instead (clear “is active”)."
+            "to it. Disable it instead (clear “is active”)."
         )

@@ -41,6 +41,7 @@ from .status import (
     StaleRunError,
 )
 from .user import Theme, User
+from .workers import workers_now, workers_of, workers_word
 
 __all__ = [
     "ACTIVE",
@@ -86,4 +87,7 @@ __all__ = [
     "publish",
     "validate_endpoint",
     "violated_constraint",
+    "workers_now",
+    "workers_of",
+    "workers_word",
 ]

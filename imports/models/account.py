@@ -233,7 +233,7 @@ class Account(models.Model):
     def why_not_startable(self) -> str:
         """Why nothing can be started here now, in a sentence; empty if it can."""
         if not self.is_active:
-            return "This account is switched off."
+            return "This account is disabled."
         if self.starts_paused:
             return "Starts are paused in this account by an administrator."
         if self.credentials_refused_at:

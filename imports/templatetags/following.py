@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -48,6 +48,11 @@ _MEANINGS = {
     RunStatus.UNKNOWN: "It may be running, or have ended, in Marketing Cloud; it is "
     "never sent a second time.",
 }
+
+
+def clock_in_utc(moment: datetime) -> str:
+    """For commands, which know no reader's zone."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def reason(unfollowed: Unfollowed, clock: Clock = times.clock_text) -> str:

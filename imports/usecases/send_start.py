@@ -98,7 +98,7 @@ def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
         return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
     if not run.account.is_active:
-        return ErrorKind.PAUSED, "The account is switched off; nothing was sent."
+        return ErrorKind.PAUSED, "The account is disabled; nothing was sent."
     if run.account.starts_paused:
         return ErrorKind.PAUSED, "Starts are paused in this account; nothing was sent."
     if run.account.is_breaker_open:

@@ -168,7 +168,11 @@ def _history(account: Account, *statuses: str, is_today: bool = False) -> str:
 def _trouble(account: Account) -> tuple[str, str]:
     """What is wrong with the account, and what it means; empty where all is well."""
     if not account.is_active:
-        return "Switched off by an administrator.", "Nothing is asked or started here."
+        since = f" {_since(account.disabled_at)}" if account.disabled_at else ""
+        return (
+            f"Disabled{since}.",
+            "Nothing can be started here, and what runs is not followed.",
+        )
     if account.is_secret_lost:
         return (
             "Its stored secret cannot be read: a key is missing in MCDASH_FIELD_KEYS.",

@@ -289,9 +289,9 @@ STARTS = (
     unsent(
         "switched_off",
         K.PAUSED,
-        "The account is switched off.",
+        "The account is disabled.",
         "Ask an administrator whether the account is used again.",
-        words=("switched off",),
+        words=("is disabled", "switched off"),
     ),
     unsent(
         "paused",

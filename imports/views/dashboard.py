@@ -219,7 +219,8 @@ def how_it_fares(account: Account) -> dict[str, Any]:
 
 def _trouble(account: Account) -> str:
     if not account.is_active:
-        return "switched off"
+        at = account.disabled_at
+        return f"disabled since {clock_text(at)}" if at else "disabled"
     if account.is_secret_lost:
         return "stored secret cannot be read"
     if account.credentials_refused_at:

@@ -18,6 +18,8 @@ from imports.models import (
     ImportRun,
     RunStatus,
     User,
+    workers_of,
+    workers_word,
 )
 from imports.models.lost_keys import is_key_lost
 from imports.templatetags.charts import MOST as CHARTED
@@ -44,8 +46,6 @@ from .live import (
     is_unchanged,
     live,
     nothing_changed,
-    workers_of,
-    workers_word,
 )
 
 RUNS_SHOWN = 20

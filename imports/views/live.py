@@ -13,15 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import (
-    Case,
-    CharField,
     Count,
-    Exists,
     Max,
     Q,
-    QuerySet,
-    Value,
-    When,
 )
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -34,10 +28,11 @@ from imports.models import (
     ImportRun,
     RunStatus,
     User,
-    Worker,
     WorkerState,
+    workers_now,
+    workers_of,
+    workers_word,
 )
-from imports.models.following import WORKER_SILENT_AFTER, overdue_after
 from imports.models.lost_keys import is_key_lost
 from imports.templatetags.parts import Parts
 from imports.templatetags.texts import spoken
@@ -49,7 +44,6 @@ FAST_SECONDS = 3
 QUIET_SECONDS = 20
 STEP_SECONDS = 20
 MOST_SENTENCES = 5
-ALIVE, STUCK = "alive", "stuck"
 STATE_OF_RUN = {
     RunStatus.FAILED: "failed",
     RunStatus.NOT_STARTED: "failed",
@@ -82,30 +76,6 @@ class PageVersion:
         return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}"
 
 
-def _beating() -> QuerySet[Worker]:
-    return Worker.objects.heard_of(WORKER_SILENT_AFTER.total_seconds())
-
-
-def workers_word() -> Case:
-    """For a query: ALIVE, STUCK (see `WorkerState`), or null where none is heard of."""
-    # one that has just begun is about to do what is overdue
-    at_work = Worker.objects.at_work_for(overdue_after().total_seconds())
-    is_stuck = Exists(at_work) & Exists(ImportRun.objects.overdue())
-    return Case(
-        When(~Exists(_beating()), then=Value(None)),
-        When(is_stuck, then=Value(STUCK)),
-        default=Value(ALIVE),
-        output_field=CharField(),
-    )
-
-
-def workers_of(word: str | None) -> WorkerState:
-    """What `workers_word` found."""
-    if word is None:
-        return WorkerState(is_silent=True, heard_at=Worker.objects.last_heard_at())
-    return WorkerState(is_stuck=word == STUCK)
-
-
 def _step(moment: dt.datetime | None) -> int:
     return int(moment.timestamp()) // STEP_SECONDS if moment else 0
 
@@ -118,13 +88,11 @@ def page_version(user: User) -> PageVersion:
         workers=Max(workers_word()),
     )
     sees_none = found["number"] is None
-    if sees_none and _beating().exists():
-        found["workers"] = ALIVE
     # whoever sees no account is told whether there are any
     there_are = sees_none and Account.objects.exists()
     return PageVersion(
         number=found["number"] or 0,
-        workers=workers_of(found["workers"]),
+        workers=workers_now() if sees_none else workers_of(found["workers"]),
         heard_step=int(there_are) if sees_none else _step(found["contact"]),
         is_of_all=True,
     )

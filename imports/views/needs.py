@@ -92,12 +92,18 @@ def runs_in_need(user: User) -> RunQuerySet:
 
 def accounts_in_trouble(user: User) -> QuerySet[Account]:
     """The reader's accounts that do not answer, refused their credentials, or whose
-    stored secret could not be read.
+    stored secret could not be read; and those that were disabled while runs are under
+    way in them, which nobody follows.
     """
+    unwatched = Q(is_active=False) & Exists(_active_runs())
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
     accounts = Account.objects.visible_to(user).with_lost_keys()
-    return accounts.filter(silent | locked, is_active=True)
+    return accounts.filter(unwatched | (Q(is_active=True) & (silent | locked)))
+
+
+def _active_runs() -> RunQuerySet:
+    return ImportRun.objects.active().filter(account=OuterRef("pk"))
 
 
 def needs(user: User, startable: Container[int]) -> list[Need]:
@@ -193,12 +199,12 @@ def start_again(run: ImportRun) -> Action:
 
 
 def _accounts(user: User) -> QuerySet[Account]:
-    active = ImportRun.objects.active().filter(account=OuterRef("pk"))
-    return accounts_in_trouble(user).annotate(has_active=Exists(active))
+    return accounts_in_trouble(user).annotate(has_active=Exists(_active_runs()))
 
 
 def _is_refused(account: Account) -> bool:
-    return account.credentials_refused_at is not None or account.is_secret_lost
+    is_locked = account.credentials_refused_at is not None or account.is_secret_lost
+    return is_locked or not account.is_active
 
 
 def _open_account(account: Account) -> Action:
@@ -207,6 +213,19 @@ def _open_account(account: Account) -> Action:
 
 
 def _refused(account: Account) -> Need:
+    if not account.is_active:
+        since = (
+            f" since {clock_text(account.disabled_at)}" if account.disabled_at else ""
+        )
+        return _account_need(
+            account,
+            icon="pause",
+            hue="amber",
+            word=f"Disabled{since}",
+            cause="Nobody looks at the runs that were under way in it; they may have "
+            "ended in Marketing Cloud.",
+            at=account.disabled_at or account.last_contact_at,
+        )
     if account.is_secret_lost:
         return _account_need(
             account,

@@ -70,7 +70,7 @@ def _way_to_access(user: User) -> tuple[str, str]:
     if not user.is_staff:
         return "", ""
     if user.has_perms(("imports.change_account", "imports.add_accountaccess")):
-        pks = Account.objects.order_by("pk").values_list("pk", flat=True)[:2]
+        pks = list(Account.objects.order_by("pk").values_list("pk", flat=True)[:2])
         if len(pks) == 1:
             page = reverse("admin:imports_account_change", args=pks)
             return f"{page}#accesses-group", "Give a group access"

@@ -13,7 +13,7 @@ from imports.models import ImportRun, RunStatus
 from imports.tasks import send_starts
 from imports.usecases.withdraw_run import withdraw_run
 from tests.commands.running import run
-from tests.factories import AccountFactory, ImportDefinitionFactory
+from tests.factories import AccountFactory, ImportDefinitionFactory, WorkerFactory
 from tests.fakes import FakeMarketingCloud
 
 QUEUE = send_starts.huey
@@ -45,9 +45,18 @@ def interrupt() -> None:
 # --- to the worker -----------------------------------------------------------------
 
 
+def test_without_wait_and_without_a_worker_it_says_that_nobody_takes_it(
+    fake: FakeMarketingCloud, queue: None
+) -> None:
+    ran = run(*COMMAND)
+    assert ran.code == 0
+    assert ran.err == "Nobody takes this start: no worker was ever heard of.\n"
+
+
 def test_without_wait_the_run_is_queued_and_the_worker_is_told(
     fake: FakeMarketingCloud, queue: None
 ) -> None:
+    WorkerFactory.create()
     ran = run(*COMMAND)
     one = ImportRun.objects.ours().get()
     assert (ran.code, ran.err) == (0, "")

@@ -117,7 +117,7 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
             ("Credentials refused since", "an administrator"),
         ),
         ({"starts_paused": True}, ("Starts are paused by an administrator.",)),
-        ({"is_active": False}, ("Switched off by an administrator.",)),
+        ({"is_active": False}, ("Disabled.", "what runs is not followed")),
         ({"last_contact_at": None}, ("Not asked yet", "Last contact –")),
     ],
 )
