@@ -87,7 +87,7 @@ class AccountForm(AccountModelForm):
 class AccountAdmin(AccountActions, AccessAudited[Account]):
     form = AccountForm
     list_display = (
-        "name",
+        "shown_name",
         "health",
         "last_contact_at",
         "starts_paused",
@@ -163,6 +163,10 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
         if refusals:
             return [], {}, set(), refusals
         return super().get_deleted_objects(objs, request)
+
+    @admin.display(description="Name", ordering="name")
+    def shown_name(self, account: Account) -> str:
+        return account.shown_name
 
     @admin.display(description="Health")
     def health(self, account: Account) -> str:

@@ -15,6 +15,7 @@ from .clock import database_now
 from .endpoints import validate_endpoint
 from .following import NotFollowed, Unfollowed
 from .lost_keys import is_key_lost
+from .names import first_with_ink, validate_ink
 from .user import User
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Account(models.Model):
         ordering = ("name",)
 
     def __str__(self) -> str:
-        return self.name
+        return self.shown_name
 
     def save(
         self, *, update_fields: Iterable[str] | None = None, **options: Any
@@ -151,6 +152,12 @@ class Account(models.Model):
             if update_fields is not None:
                 update_fields = {*update_fields, "disabled_at"}
         super().save(update_fields=update_fields, **options)
+
+    @property
+    def shown_name(self) -> str:
+        mid = f"MID {self.mid}" if self.mid else None
+        known = (self.name, self.label, mid)
+        return first_with_ink(*known, otherwise=f"Account {self.pk}")
 
     def _note_disabled(self) -> None:
         """Since when it is disabled; what was disabled already stays so since then."""
@@ -244,6 +251,7 @@ class Account(models.Model):
         return ""
 
     def clean(self) -> None:
+        validate_ink(name=self.name, label=self.label)
         self._clean_credentials()
         self._clean_endpoints()
         self._clean_frozen()

@@ -23,6 +23,7 @@ from .following import (
     overdue_after,
     start_overdue_after,
 )
+from .names import first_with_ink, has_ink
 from .status import (
     ACTIVE,
     ENDED,
@@ -282,7 +283,8 @@ class ImportRun(models.Model):
         """The definition's name; of a run without one what is known of it."""
         if self.definition:
             return self.definition.shown_name
-        return self.customer_key or f"Task {self.task_id}"
+        task = f"Task {self.task_id}" if has_ink(self.task_id or "") else None
+        return first_with_ink(self.customer_key, task, otherwise=f"Run {self.pk}")
 
     @property
     def is_active(self) -> bool:

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from imports.models import ImportRun, WorkerState
+from imports.models.names import first_with_ink
 from imports.templatetags import (
     bars,
     following,
@@ -224,6 +225,12 @@ register.filter("run_name", runs.run_name)
 register.filter("run_ended_at", runs.ended_at)
 register.filter("took", runs.took_text)
 register.filter("visible", texts.visible)
+
+
+@register.filter
+def name_or(name: str, otherwise: str) -> str:
+    """A name, or what stands for one that cannot be seen."""
+    return first_with_ink(name, otherwise=otherwise)
 
 
 @register.filter

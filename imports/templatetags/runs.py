@@ -12,9 +12,7 @@ from imports.templatetags import numbers
 
 def run_name(run: ImportRun) -> str:
     """The definition's name; the customer key where the definition is gone."""
-    if run.definition is not None:
-        return run.definition.shown_name
-    return run.customer_key or "(unknown definition)"
+    return run.shown_name
 
 
 def shown_phase(run: ImportRun) -> str:

@@ -148,7 +148,7 @@ def _need(run: ImportRun, *, may_start: bool, found: int) -> Need:
         id=f"run-{run.pk}",
         name=run.shown_name,
         url=reverse("imports:run", args=[run.pk]),
-        account=run.account.name,
+        account=run.account.shown_name,
         status=run.status,
         word=run.get_status_display(),
         cause=cause(run, candidates=found),
@@ -265,7 +265,7 @@ def _account_need(account: Account, **facts: Any) -> Need:
     action = _open_account(account)
     return Need(
         id=f"account-{account.pk}",
-        name=account.name,
+        name=account.shown_name,
         url=action.url,
         account="account",
         action=action,

@@ -74,7 +74,7 @@ def _line(run: ImportRun) -> str:
         run.pk,
         run.get_status_display(),
         printable(run.customer_key or "–", width=28),
-        printable(run.account.name, width=22),
+        printable(run.account.shown_name, width=22),
         _count(run.total_rows),
         _count(run.errors),
         f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",
