@@ -22,6 +22,7 @@ from imports.templatetags import (
     icons,
     numbers,
     runs,
+    sessions,
     strips,
     texts,
     times,
@@ -291,6 +292,13 @@ _PLACES = (
     ("History", "run_list", "clock", ("run", "run_list")),
     ("Accounts", "account_list", "server-stack", ("account", "account_list")),
 )
+
+
+@register.simple_tag(takes_context=True)
+def page_session(context: Context) -> str:
+    """The session that this page is made in, for its scripts."""
+    request = context.get("request")
+    return sessions.page_session(request) if hasattr(request, "user") else ""
 
 
 @register.simple_tag(takes_context=True)

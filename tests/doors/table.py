@@ -145,6 +145,7 @@ DOORS: dict[str, Door] = {
     "accounts/": LOOK_AT_IT,
     "profile/": Door(PAGE, ALL_DO, send=profile, doers=ALL_IN),
     "profile/sign-out-everywhere/": Door(NOT_SO, ALL_DO, doers=ALL_IN),
+    "session/": Door(all_in(204), NOT_SO),
     "styleguide/": Door(STAFF_ONLY, STAFF_ONLY),
     "login/": Door(
         STRANGERS, STRANGERS, send=wrong_sign_in, doers=("anonymous",), polite=False
