@@ -83,11 +83,17 @@ def elapsed_html(run: ImportRun, workers: WorkerState) -> str:
     """How long an active run has taken: counted on while somebody looks at it, else as
     far as it was seen.
     """
-    if run.why_not_followed(workers) is None:
+    unfollowed = run.why_not_followed(workers)
+    if unfollowed is None:
         return times.elapsed_html(run.began_at)
-    if run.last_checked_at is None:
-        return numbers.UNKNOWN
-    return numbers.duration_text(run.last_checked_at - run.began_at)
+    seen = run.last_checked_at and run.last_checked_at - run.began_at
+    return format_html(
+        '<span class="as-of" title="{}">{}<span class="visually-hidden">As last seen:'
+        " </span>{}</span>",
+        fact(run, unfollowed),
+        icons.icon_svg("unplugged"),
+        numbers.duration_text(seen),
+    )
 
 
 def last_checked_html(run: ImportRun, workers: WorkerState) -> str:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
 from django.template import Context, RequestContext
 from django.urls import get_script_prefix, reverse
 from django.utils.html import format_html
@@ -34,11 +35,13 @@ register = template.Library()
 
 
 @register.simple_tag
-def status_icon(status: str, size: int = 16) -> SafeString:
-    """The silhouette of a status in its hue; the word belongs beside it."""
+def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeString:
+    """The silhouette of a status in its hue, grey and still where it is `stale`; the
+    word belongs beside it.
+    """
     return format_html(
         '<span class="ink-{}">{}</span>',
-        status_look(status).hue,
+        "grey still" if stale else status_look(status).hue,
         icons.status_icon_svg(status, size=size),
     )
 
@@ -298,7 +301,9 @@ _PLACES = (
 def page_session(context: Context) -> str:
     """The session that this page is made in, for its scripts."""
     request = context.get("request")
-    return sessions.page_session(request) if hasattr(request, "user") else ""
+    # an error's page may come before anybody knows who asks
+    is_known = isinstance(request, HttpRequest) and hasattr(request, "user")
+    return sessions.page_session(request) if is_known else ""
 
 
 @register.simple_tag(takes_context=True)

@@ -92,7 +92,8 @@ def _unwell(words: str) -> HttpResponse:
 
 def _workers_get_on() -> bool:
     """Not by heartbeats alone: see `WorkerState.is_stuck`."""
-    return Worker.objects.aggregate(word=Max(workers_word()))["word"] == ALIVE
+    word: str | None = Worker.objects.aggregate(word=Max(workers_word()))["word"]
+    return word == ALIVE
 
 
 def _worker_is_heard() -> bool:

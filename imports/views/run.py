@@ -83,13 +83,14 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
     found = _candidates(shown)
     previous = _previous(shown)
     rights = _rights(user, shown, found)
+    unfollowed = shown.why_not_followed(workers)
     around = Surroundings(
         candidates=len(found),
         previous=previous,
         worker_is_silent=workers.is_silent,
         may_declare=rights["may_declare"],
+        is_followed=unfollowed is None,
     )
-    unfollowed = shown.why_not_followed(workers)
     return {
         "run": shown,
         "advice": advice(shown, around),

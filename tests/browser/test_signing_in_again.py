@@ -143,10 +143,15 @@ def test_a_sign_in_where_no_page_tells_of_it_is_noticed_on_return(
         answer = page.context.request.get("/login/")
         token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', answer.text())
         assert token
-        fields = {"username": MARKETER, "password": stack.passwords[MARKETER]}
+        fields: dict[str, str | float | bool] = {
+            "username": MARKETER,
+            "password": stack.passwords[MARKETER],
+            "csrfmiddlewaretoken": token[1],
+            "next": "/profile/",
+        }
         page.context.request.post(
             "/login/",
-            form=fields | {"csrfmiddlewaretoken": token[1], "next": "/profile/"},
+            form=fields,
             headers={"Referer": f"{stack.url}/login/"},
         )
         page.evaluate("dispatchEvent(new Event('focus'))")

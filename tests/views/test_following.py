@@ -95,7 +95,7 @@ def test_a_runs_page_says_that_nobody_looks_and_stands_still(
         assert "not followed: Customers" in content(page)
         assert 'data-state="attention"' in content(page)
     head = part(client.get(f"/runs/{run.pk}/"), "run-head")
-    assert 'class="still"' in head
+    assert "ink-grey still" in head
     assert 'class="when"' not in head.split("Last checked")[1].split("</p>")[0]
 
 
@@ -200,6 +200,17 @@ def test_a_disabled_account_with_runs_under_way_needs_attention(
     assert "Disabled since" in words(page)
     assert "Nobody looks at the runs" in words(page)
     assert page.context["live"].attention_count == 1
+
+
+def test_nobody_is_told_to_wait_for_a_look_that_will_not_come(account: Account) -> None:
+    a_worker_beats()
+    run, client = a_run(account, "unknown", sent_at=timezone.now()), reader(account)
+    assert "Wait: mcdash looks for it" in words(client.get(f"/runs/{run.pk}/"))
+    befall(account, "disabled")
+    page = words(client.get(f"/runs/{run.pk}/"))
+    assert "mcdash looks for it" not in page
+    assert "mcdash goes on looking" not in page
+    assert "Look in Marketing Cloud whether it runs" in page
 
 
 def test_paused_starts_change_nothing_for_what_runs(account: Account) -> None:
