@@ -214,6 +214,13 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
 
 
 @register.simple_tag(takes_context=True)
+def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
+    """A run's silhouette; grey and still while nobody looks at it."""
+    is_stale = run.why_not_followed(_workers(context)) is not None
+    return status_icon(run.status, size, stale=is_stale)
+
+
+@register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
     """When a run was last looked at, and whether that is still so."""
     return following.last_checked_html(run, _workers(context))
