@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -22,19 +23,31 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from imports import measures
-from imports.models import ACTIVE, Account, ImportRun, RunStatus, Worker, database_now
+from imports.models import (
+    ACTIVE,
+    Account,
+    ImportRun,
+    NotFollowed,
+    RunStatus,
+    Worker,
+    database_now,
+)
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
+from imports.models.following import WORKER_SILENT_AFTER
 
 log = logging.getLogger(__name__)
 
-WORKER_SILENT_AFTER_SECONDS = 60
+WORKER_SILENT_AFTER_SECONDS = WORKER_SILENT_AFTER.total_seconds()
 QUEUE_ANSWERS_WITHIN_SECONDS = 1.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_refused = Q(is_active=True, credentials_refused_at__isnull=False)
-_asked = Q(is_active=True, credentials_refused_at=None)
+# Of accounts `with_lost_keys`.
+_opened = Q(is_active=True, has_lost_key=False)
+_refused = _opened & Q(credentials_refused_at__isnull=False)
+_asked = _opened & Q(credentials_refused_at=None)
 ACCOUNT_STATES: Mapping[str, Q] = {
     "off": Q(is_active=False),
+    "secret_unreadable": Q(is_active=True, has_lost_key=True),
     "credentials_refused": _refused,
     "breaker_open": _asked & Q(failures_in_row__gte=BREAKER_OPENS_AT),
     "not_answering": _asked
@@ -101,7 +114,7 @@ class State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            found = [_runs(), *_waits(), *_accounts(), _workers()]
+            found = [_runs(), _unfollowed(), *_waits(), *_accounts(), _workers()]
         except DatabaseError:
             log.exception("The database could not be asked for measures")
             found = []
@@ -127,6 +140,31 @@ def _runs() -> Metric:
     return family
 
 
+def _unfollowed() -> Metric:
+    """By the reasons that lie with accounts or a worker that does not get on; that no
+    worker lives at all `mcdash_workers` tells.
+    """
+    looked_at = ImportRun.objects.filter(
+        status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN)
+    )
+    counted = dict(looked_at.order_by().values_list("account").annotate(Count("pk")))
+    accounts = Account.objects.with_lost_keys().defer("secret")
+    accounts = accounts.filter(pk__in=looked_at.values("account"))
+    counts = Counter({NotFollowed.OVERDUE: ImportRun.objects.overdue().count()})
+    for account in accounts:
+        if unfollowed := account.why_not_followed:
+            counts[unfollowed.why] += counted[account.pk]
+    family = GaugeMetricFamily(
+        "mcdash_unfollowed_runs",
+        "Runs under way that nobody looks at, by why.",
+        labels=["reason"],
+    )
+    for why in NotFollowed:
+        if why != NotFollowed.NO_WORKER:
+            family.add_metric([why.value], counts[why])
+    return family
+
+
 def _waits() -> Iterator[Metric]:
     now = database_now()
     due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"]
@@ -148,7 +186,7 @@ def _since(moment: datetime | None, now: datetime) -> float:
 
 
 def _accounts() -> Iterator[Metric]:
-    counts = Account.objects.aggregate(
+    counts = Account.objects.with_lost_keys().aggregate(
         **{state: Count("pk", filter=is_so) for state, is_so in ACCOUNT_STATES.items()}
     )
     family = GaugeMetricFamily(

@@ -16,6 +16,7 @@ from imports.views import (
     profile,
     run,
     runs,
+    sessions,
     starts,
     styleguide,
     syncing,
@@ -73,5 +74,6 @@ urlpatterns = [
         profile.sign_out_everywhere,
         name="sign_out_everywhere",
     ),
+    path("session/", sessions.session, name="session"),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
 ]

@@ -21,12 +21,17 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from imports import measures, metrics
 from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
 from imports.middleware import MeasureMiddleware
-from imports.models import ImportRun
+from imports.models import ImportRun, note_lost_key
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from imports.tasks import Crew
 from imports.usecases.errors import AccountBusyError
 from imports.usecases.send_start import send_start
-from tests.factories import AccountFactory, ImportRunFactory, WorkerFactory
+from tests.factories import (
+    AccountFactory,
+    ImportDefinitionFactory,
+    ImportRunFactory,
+    WorkerFactory,
+)
 from tests.fakes import FakeMarketingCloud
 from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 
@@ -363,12 +368,14 @@ class TestTheStateOfThings:
             {**failing, **refused, "is_active": False},
         ):
             AccountFactory.create(**fares)
+        note_lost_key(AccountFactory.create(**failing, **refused).pk)
         now = shown()
         assert {
             state: now("mcdash_accounts", state=state)
             for state in metrics.ACCOUNT_STATES
         } == {
             "off": 1,
+            "secret_unreadable": 1,
             "credentials_refused": 1,
             "breaker_open": 2,
             "not_answering": 1,
@@ -406,13 +413,34 @@ class TestTheStateOfThings:
     def test_it_costs_the_same_whatever_is_stored(
         self, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(9):
             shown()
         for _ in range(3):
             ImportRunFactory.create(running=True)
             ImportRunFactory.create(queued=True)
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(9):
             shown()
+
+    def test_runs_that_nobody_looks_at_are_shown_by_why(self) -> None:
+        now = timezone.now()
+        for fares in (
+            {"is_active": False},
+            {"credentials_refused_at": now},
+            {"failures_in_row": NOT_ANSWERING_FROM, "not_answering_since": now},
+            {},
+        ):
+            account = AccountFactory.create(**fares)
+            definition = ImportDefinitionFactory.create(account=account)
+            ImportRunFactory.create(running=True, definition=definition)
+        ImportRunFactory.create(running=True, next_check_at=now - timedelta(hours=1))
+        lost = ImportRunFactory.create(unknown=True)
+        note_lost_key(lost.account_id)
+        found = shown()
+        for why in (
+            *("account_disabled", "credentials_refused", "not_answering"),
+            *("secret_unreadable", "overdue"),
+        ):
+            assert found("mcdash_unfollowed_runs", reason=why) == 1, why
 
 
 def test_the_queue_is_asked_itself() -> None:

@@ -137,7 +137,7 @@ def _if_active(ask: Callable[[Account], Report]) -> Callable[[Account], Report]:
     def asked(account: Account) -> Report:
         if account.is_active:
             return ask(account)
-        return Report(is_ok=False, message="it is switched off; nothing was asked.")
+        return Report(is_ok=False, message="it is disabled; nothing was asked.")
 
     return asked
 

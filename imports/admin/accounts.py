@@ -98,7 +98,7 @@ class AccountForm(AccountModelForm):
 class AccountAdmin(AccountActions, AccessAudited[Account]):
     form = AccountForm
     list_display = (
-        "name",
+        "shown_name",
         "health",
         "last_contact_at",
         "starts_paused",
@@ -198,6 +198,10 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
         super().delete_queryset(request, queryset)
         note_doubles()
 
+    @admin.display(description="Name", ordering="name")
+    def shown_name(self, account: Account) -> str:
+        return account.shown_name
+
     @admin.display(description="Health")
     def health(self, account: Account) -> str:
         return health_of(account)
@@ -215,10 +219,11 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
 def health_of(account: Account) -> str:
     """How the account fares, the worst first, in words."""
     if not account.is_active:
-        return "Switched off"
+        at = account.disabled_at
+        return f"Disabled since {_time(at)}" if at else "Disabled"
     if account.is_doubled:
-        twins = Account.objects.twins_of(account).values_list("name", flat=True)
-        names = ", ".join(f"“{name}”" for name in twins)
+        twins = Account.objects.twins_of(account)
+        names = ", ".join(f"“{twin.shown_name}”" for twin in twins)
         return f"Same business unit as {names}: nothing is started, disable one"
     if account.is_secret_lost:
         return "Stored secret cannot be read (a key is missing in MCDASH_FIELD_KEYS)"
@@ -237,5 +242,5 @@ def _why_it_stays(account: Account) -> Iterable[str]:
     if any(getattr(account, relation).exists() for relation in HANGING):
         yield (
             f"“{account}” stays: definitions, runs, accesses or audit entries belong "
-            "to it. Switch it off instead (clear “is active”)."
+            "to it. Disable it instead (clear “is active”)."
         )

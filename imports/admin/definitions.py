@@ -104,7 +104,7 @@ class DefinitionVersionAdmin(ReadOnlyAdmin[DefinitionVersion]):
 
     @admin.display(description="Account")
     def account(self, version: DefinitionVersion) -> str:
-        return version.definition.account.name
+        return version.definition.account.shown_name
 
     @admin.display(description="Facts")
     def facts_shown(self, version: DefinitionVersion) -> str:

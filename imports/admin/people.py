@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from imports.models import User
+from imports.models.names import first_with_ink, has_ink
 from imports.usecases.end_sessions import end_sessions
 from imports.views.audit import address_of
 
@@ -27,8 +28,10 @@ from .base import AuditedAdmin
 
 if TYPE_CHECKING:
     UserPages = DjangoUserAdmin[User]
+    GroupModelForm = forms.ModelForm[Group]
 else:
     UserPages = DjangoUserAdmin
+    GroupModelForm = forms.ModelForm
 
 MEMBERS_SHOWN = 200
 
@@ -40,7 +43,7 @@ class UserAdmin(AuditedAdmin[User], UserPages):
     """Only a superuser makes superusers, changes them, or grants permissions."""
 
     list_display = (
-        "username",
+        "shown_username",
         "email",
         "first_name",
         "last_name",
@@ -77,6 +80,10 @@ class UserAdmin(AuditedAdmin[User], UserPages):
             "groups": list(obj.groups.order_by("name").values_list("name", flat=True))
         }
 
+    @admin.display(description="Username", ordering="username")
+    def shown_username(self, person: User) -> str:
+        return first_with_ink(person.username, otherwise=f"Person {person.pk}")
+
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, people: QuerySet[User]) -> None:
         for person in people:
@@ -111,9 +118,18 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
     return _is_superuser(request) or not (person and person.is_superuser)
 
 
+class GroupForm(GroupModelForm):
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if not has_ink(name):
+            raise forms.ValidationError("Nothing of this can be seen.")
+        return name
+
+
 @admin.register(Group)
 class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
-    list_display = ("name", "shown_accesses")
+    form = GroupForm
+    list_display = ("shown_name", "shown_accesses")
     fields = ("name", "members", "permissions")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
@@ -123,6 +139,10 @@ class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
         self, request: HttpRequest, obj: Group | None = None
     ) -> tuple[str, ...]:
         return ("members",) if _is_superuser(request) else ("members", "permissions")
+
+    @admin.display(description="Name", ordering="name")
+    def shown_name(self, group: Group) -> str:
+        return first_with_ink(group.name, otherwise=f"Group {group.pk}")
 
     @admin.display(description="Accounts")
     def shown_accesses(self, group: Group) -> str:

@@ -10,11 +10,10 @@ from django.db.models import DateTimeField, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 
 from imports.models import ImportRun, RunStatus, Worker, database_now
+from imports.models.following import WORKER_SILENT_AFTER
 
 from .base import ReadOnlyAdmin
 
-# Later than this a worker is taken to be gone: the pages show a banner then.
-SILENT_AFTER = timedelta(seconds=60)
 WAITING_SHOWN = 1000
 
 
@@ -36,7 +35,7 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
 
     @admin.display(description="Alive", boolean=True)
     def is_alive(self, worker: Worker) -> bool:
-        return _silence(worker) <= SILENT_AFTER
+        return _silence(worker) <= WORKER_SILENT_AFTER
 
     @admin.display(description="Heartbeat")
     def heartbeat(self, worker: Worker) -> str:

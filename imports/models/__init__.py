@@ -23,6 +23,7 @@ from .definition import (
 )
 from .endpoints import validate_endpoint
 from .event import EventKind, RunEvent
+from .following import NotFollowed, Unfollowed, WorkerState
 from .lease import Lease, Worker, new_holder, process_name
 from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
@@ -41,6 +42,7 @@ from .status import (
 )
 from .units import guard_of, note_doubles, told_unit, unit_of
 from .user import Theme, User
+from .workers import workers_now, workers_of, workers_word
 
 __all__ = [
     "ACTIVE",
@@ -65,6 +67,7 @@ __all__ = [
     "ImportRun",
     "InvalidTransitionError",
     "Lease",
+    "NotFollowed",
     "Origin",
     "Revision",
     "RunEvent",
@@ -72,8 +75,10 @@ __all__ = [
     "RunStatus",
     "StaleRunError",
     "Theme",
+    "Unfollowed",
     "User",
     "Worker",
+    "WorkerState",
     "database_now",
     "forget_lost_key",
     "guard_of",
@@ -88,4 +93,7 @@ __all__ = [
     "unit_of",
     "validate_endpoint",
     "violated_constraint",
+    "workers_now",
+    "workers_of",
+    "workers_word",
 ]

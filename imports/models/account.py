@@ -10,8 +10,9 @@ from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from imports.fields import EncryptedField
+from imports.fields import EncryptedField, Secret
 
+from .clock import database_now
 from .endpoints import (
     refuse_misplaced,
     tidy_auth_url,
@@ -19,12 +20,15 @@ from .endpoints import (
     tidy_subdomain,
     validate_endpoint,
 )
+from .following import NotFollowed, Unfollowed
 from .lost_keys import is_key_lost
+from .names import first_with_ink, validate_ink
 from .status import ErrorKind
 from .units import note_doubles, tidy_mid, unit_of
 from .user import User
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 # Failed calls in a row after which pages say so, and after which calls are saved.
@@ -76,6 +80,9 @@ class AccountQuerySet(models.QuerySet["Account"]):
     ) -> AccountQuerySet:
         if not user.is_active or user.pk is None:
             return self.none()
+        if user.is_superuser:  # as in Django's own permissions: every right there is
+            still = User.objects.filter(pk=user.pk, is_active=True, is_superuser=True)
+            return self.filter(models.Exists(still))
         granted = AccountAccess.objects.filter(group__user=user.pk, level__in=levels)
         return self.filter(pk__in=granted.values("account"))
 
@@ -113,7 +120,8 @@ class Account(models.Model):
     `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
     without daylight saving). `takes_in` and `refused_properties` are what the
     account taught us about the questions it answers. `sync_pages_read` counts the
-    pages of the sync under way, `sync_pages` those of the last whole one.
+    pages of the sync under way, `sync_pages` those of the last whole one. `disabled_at`
+    is empty where it was disabled before mcdash took note of it.
 
     `unit` is the business unit that it is (`units.py`), `learned_unit` what answers
     told of that. `is_doubled`: another active account is the same unit, as found in
@@ -147,6 +155,7 @@ class Account(models.Model):
     learned_unit = models.CharField(max_length=220, null=True, editable=False)
     is_doubled = models.BooleanField(default=False, db_default=False, editable=False)
     is_active = models.BooleanField(default=True)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
     )
@@ -183,20 +192,38 @@ class Account(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.name
+        return self.shown_name
 
-    def save(self, **kwargs: Any) -> None:
-        fields = kwargs.get("update_fields")
+    def save(
+        self, *, update_fields: Iterable[str] | None = None, **options: Any
+    ) -> None:
+        """Note since when it is disabled, and which business unit it is by now."""
+        fields = None if update_fields is None else set(update_fields)
+        if fields is None or "is_active" in fields:
+            self._note_disabled()
         if fields is not None and TELL_UNIT.isdisjoint(fields):
-            super().save(**kwargs)
+            super().save(update_fields=fields, **options)
             return
         self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
         if fields is not None:
-            kwargs["update_fields"] = {*fields, "mid", "unit"}
+            fields |= {"mid", "unit", "disabled_at"}
         with transaction.atomic():
-            super().save(**kwargs)
+            super().save(update_fields=fields, **options)
             note_doubles()
             self.refresh_from_db(fields=["is_doubled"])
+
+    @property
+    def shown_name(self) -> str:
+        mid = f"MID {self.known_mid}" if self.known_mid else None
+        known = (self.name, self.label, mid)
+        return first_with_ink(*known, otherwise=f"Account {self.pk}")
+
+    def _note_disabled(self) -> None:
+        """Since when it is disabled; what was disabled already stays so since then."""
+        if self.is_active:
+            self.disabled_at = None
+        elif not Account.objects.filter(pk=self.pk, is_active=False).exists():
+            self.disabled_at = database_now()
 
     @property
     def token_address(self) -> str:
@@ -224,12 +251,35 @@ class Account(models.Model):
         """This process cannot read the stored secret, or another one could not, as
         far as `with_lost_keys` was asked.
         """
-        return getattr(self, "has_lost_key", False) or not self.secret.is_readable
+        if getattr(self, "has_lost_key", False):
+            return True
+        # lists do without the secret: not to be read for each of their rows
+        secret = self.__dict__.get("secret")
+        return isinstance(secret, Secret) and not secret.is_readable
 
     @property
     def is_not_answering(self) -> bool:
         """Calls fail by now, as the pages say it."""
         return self.failures_in_row >= NOT_ANSWERING_FROM
+
+    @property
+    def why_not_followed(self) -> Unfollowed | None:
+        """Why nobody looks at what runs here, as far as it lies with the account."""
+        if not self.is_active:
+            return Unfollowed(why=NotFollowed.DISABLED, since=self.disabled_at)
+        if self.is_secret_lost:
+            return Unfollowed(
+                why=NotFollowed.SECRET_UNREADABLE, since=self.last_contact_at
+            )
+        if self.credentials_refused_at:
+            return Unfollowed(
+                why=NotFollowed.CREDENTIALS_REFUSED, since=self.credentials_refused_at
+            )
+        if self.is_not_answering:
+            return Unfollowed(
+                why=NotFollowed.NOT_ANSWERING, since=self.not_answering_since
+            )
+        return None
 
     @property
     def is_sync_awaited(self) -> bool:
@@ -252,7 +302,7 @@ class Account(models.Model):
         The one rule: lists, dialogs, the use case, commands and the worker ask it.
         """
         if not self.is_active:
-            return ErrorKind.PAUSED, "This account is switched off."
+            return ErrorKind.PAUSED, "This account is disabled."
         if self.is_doubled:
             return (
                 ErrorKind.DOUBLED,
@@ -301,6 +351,7 @@ class Account(models.Model):
 
     def clean(self) -> None:
         self.tidy()
+        validate_ink(name=self.name, label=self.label)
         self._clean_credentials()
         self._clean_endpoints()
         self._clean_frozen()
@@ -400,7 +451,9 @@ class Account(models.Model):
 
 
 class AccountAccess(models.Model):
-    """What a group may do in an account; a person has the highest of their groups."""
+    """What a group may do in an account; a person has the highest of their groups, and
+    a superuser every right in every account.
+    """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="accesses")
     group = models.ForeignKey(Group, models.PROTECT, related_name="accesses")

@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
 from .account import Account, AccountQuerySet, seen_by
+from .names import first_with_ink
 from .status import ENDED
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class ImportDefinition(models.Model):
 
     @property
     def shown_name(self) -> str:
-        return self.name or self.customer_key or self.object_id or "(no name)"
+        known = (self.name, self.customer_key, self.object_id)
+        return first_with_ink(*known, otherwise="(no name)")
 
     @property
     def unlisted_since(self) -> datetime | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Now
 
 from .clock import database_now
+from .following import WORKER_SILENT_AFTER
 
 
 class LeaseManager(models.Manager["Lease"]):
@@ -65,9 +66,10 @@ class Lease(models.Model):
 class WorkerManager(models.Manager["Worker"]):
     def beat(self, holder: str, *, host: str, version: str) -> None:
         """Say that the worker `holder` is alive."""
+        now = database_now()
+        known = {"host": host, "version": version, "seen_at": now}
         self.update_or_create(
-            holder=holder,
-            defaults={"host": host, "version": version, "seen_at": database_now()},
+            holder=holder, defaults=known, create_defaults=known | {"started_at": now}
         )
 
     def fell_silent(self, *, after_seconds: float, within_seconds: float) -> list[str]:
@@ -84,6 +86,17 @@ class WorkerManager(models.Manager["Worker"]):
         """Workers that were heard of in the last `seconds`."""
         return self.filter(seen_at__gte=Now() - timedelta(seconds=seconds))
 
+    def at_work_for(self, seconds: float) -> models.QuerySet[Worker]:
+        """Workers that are alive and have been for `seconds`."""
+        since = Now() - timedelta(seconds=seconds)
+        alive = self.heard_of(WORKER_SILENT_AFTER.total_seconds())
+        return alive.filter(started_at__lte=since)
+
+    def last_heard_at(self) -> datetime | None:
+        """When any worker was last heard of."""
+        last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
+        return last
+
     def heard_within(self, seconds: float) -> bool:
         """Whether any worker was heard of in the last `seconds`."""
         return self.heard_of(seconds).exists()
@@ -96,6 +109,8 @@ class Worker(models.Model):
     host = models.CharField(max_length=255)
     version = models.CharField(max_length=50)
     seen_at = models.DateTimeField()
+    # empty: it began with a release that did not say so
+    started_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[WorkerManager] = WorkerManager()
 

@@ -30,9 +30,11 @@ def forget_lost_key(account_id: int) -> bool:
     return lost.exists() and bool(lost.delete()[0])
 
 
-def is_key_lost() -> models.Exists:
-    """For a query of accounts: whether a process could not read its secret."""
-    number = Cast(models.OuterRef("pk"), models.CharField())
+def is_key_lost(account: str = "pk") -> models.Exists:
+    """For a query of accounts, or of rows with their `account`: whether a process could
+    not read its secret.
+    """
+    number = Cast(models.OuterRef(account), models.CharField())
     name = Concat(models.Value(_name("")), number, output_field=models.CharField())
     return models.Exists(_kept().filter(name=name))
 

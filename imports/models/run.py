@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection, models
 from django.db.models import Value, lookups
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Coalesce, Lower, Now
+from django.utils import timezone
 
-from .account import Account, AccountQuerySet, seen_by
+from .account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
 from .clock import database_now
 from .definition import DefinitionVersion, ImportDefinition
 from .event import RunEvent
+from .following import (
+    WORKER_SILENT_AFTER,
+    Unfollowed,
+    WorkerState,
+    overdue_after,
+    start_overdue_after,
+)
+from .names import first_with_ink, has_ink
 from .status import (
     ACTIVE,
     ENDED,
@@ -74,6 +83,28 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
     def due(self, now: datetime) -> RunQuerySet:
         """Followed runs that should be looked at now."""
         return self.followed().filter(next_check_at__lte=now)
+
+    def overdue(self) -> RunQuerySet:
+        """Active runs that a worker should have seen to long ago, in accounts that
+        nothing keeps it from asking.
+        """
+        late = Now() - overdue_after()
+        looks = models.Q(
+            status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN), next_check_at__lt=late
+        )
+        claims = models.Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
+        starts = models.Q(
+            status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after()
+        )
+        # who was not heard of lately could not be asked until a moment ago
+        heard = models.Q(account__last_contact_at=None) | models.Q(
+            account__last_contact_at__lt=late
+        )
+        return self.filter(looks & heard | claims | starts).filter(
+            account__is_active=True,
+            account__credentials_refused_at=None,
+            account__failures_in_row__lt=NOT_ANSWERING_FROM,
+        )
 
     def ended_since(self, moment: datetime) -> RunQuerySet:
         """Runs that ended at `moment` or later, see `ENDED_AT`."""
@@ -178,6 +209,8 @@ class ImportRun(models.Model):
     error_code = models.TextField(blank=True)
     message = models.TextField(blank=True)
     looks = models.PositiveIntegerField(default=0)
+    # how long nobody looked: no part of the age after which a run is lost
+    unwatched_seconds = models.PositiveIntegerField(default=0, db_default=0)
     revision = models.BigIntegerField(default=0)
     guard = models.TextField(null=True, editable=False)
 
@@ -266,7 +299,8 @@ class ImportRun(models.Model):
         """The definition's name; of a run without one what is known of it."""
         if self.definition:
             return self.definition.shown_name
-        return self.customer_key or f"Task {self.task_id}"
+        task = f"Task {self.task_id}" if has_ink(self.task_id or "") else None
+        return first_with_ink(self.customer_key, task, otherwise=f"Run {self.pk}")
 
     @property
     def is_active(self) -> bool:
@@ -285,6 +319,25 @@ class ImportRun(models.Model):
         """How long the run took, or has taken so far."""
         end = self.finished_at or (self.settled_at if self.has_ended else now)
         return max((end or now) - self.began_at, timedelta(0))
+
+    def why_not_followed(self, workers: WorkerState) -> Unfollowed | None:
+        """Why nobody looks at this run; None while somebody does, or it has ended."""
+        if not self.is_active:
+            return None
+        now = timezone.now()
+        if self.status == RunStatus.QUEUED:
+            return workers.why_late(self.queued_at, now, after=start_overdue_after())
+        if self.status == RunStatus.STARTING:
+            # whoever holds the claim records the answer, whatever becomes of the rest
+            is_held = self.claim_expires_at and self.claim_expires_at > now
+            return None if is_held else workers.why_late(self.claim_expires_at, now)
+        checked = self.last_checked_at
+        # with no worker, a command that waits for it may do so
+        is_fresh = checked is not None and checked > now - WORKER_SILENT_AFTER
+        why = self.account.why_not_followed
+        if why and (why.why.needs_person or is_fresh or not workers.is_silent):
+            return why
+        return None if is_fresh else workers.why_late(self.next_check_at, now)
 
     def next_look(self, now: datetime) -> datetime:
         """When to look again: often while young, more slowly with age."""

@@ -11,6 +11,8 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from .names import first_with_ink, validate_ink
+
 
 def validate_time_zone(value: str) -> None:
     if value not in available_timezones():
@@ -48,7 +50,13 @@ class User(AbstractUser):
 
     @property
     def shown_name(self) -> str:
-        return self.get_full_name() or self.get_username()
+        known = (self.get_full_name(), self.get_username())
+        return first_with_ink(*known, otherwise=f"Person {self.pk}")
+
+    def clean(self) -> None:
+        super().clean()
+        typed = ("username", "first_name", "last_name")
+        validate_ink(**{name: getattr(self, name) for name in typed})
 
     def get_session_auth_hash(self) -> str:
         """What a session must hold to be of this person: it changes with the password

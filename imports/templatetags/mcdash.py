@@ -9,13 +9,25 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
-from django.template import RequestContext
+from django.http import HttpRequest
+from django.template import Context, RequestContext
 from django.urls import get_script_prefix, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imports.models import ImportRun
-from imports.templatetags import bars, icons, numbers, runs, strips, texts, times
+from imports.models import ImportRun, WorkerState
+from imports.models.names import first_with_ink
+from imports.templatetags import (
+    bars,
+    following,
+    icons,
+    numbers,
+    runs,
+    sessions,
+    strips,
+    texts,
+    times,
+)
 from imports.templatetags.parts import Parts
 from imports.templatetags.statuses import status_look
 
@@ -23,11 +35,13 @@ register = template.Library()
 
 
 @register.simple_tag
-def status_icon(status: str, size: int = 16) -> SafeString:
-    """The silhouette of a status in its hue; the word belongs beside it."""
+def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeString:
+    """The silhouette of a status in its hue, grey and still where it is `stale`; the
+    word belongs beside it.
+    """
     return format_html(
         '<span class="ink-{}">{}</span>',
-        status_look(status).hue,
+        "grey still" if stale else status_look(status).hue,
         icons.status_icon_svg(status, size=size),
     )
 
@@ -39,8 +53,8 @@ def status_label(
 ) -> SafeString:
     """Icon and word for a row; Unknown keeps its hatched badge everywhere.
 
-    `stale` turns the icon grey and still: what it says is as it was when Marketing
-    Cloud last answered.
+    `stale` turns the icon grey and still: what it says is as it was when somebody
+    last looked.
     """
     look = status_look(status)
     if look.fill == "hatch":
@@ -158,6 +172,12 @@ def elapsed(since: datetime | None) -> str:
     return times.elapsed_html(since)
 
 
+@register.simple_tag(takes_context=True)
+def run_elapsed(context: Context, run: ImportRun) -> str:
+    """How long an active run has taken so far, ticking while somebody looks at it."""
+    return following.elapsed_html(run, _workers(context))
+
+
 @register.filter
 def exact(
     moment: datetime | None, clock_minutes: int = times.DEFAULT_CLOCK_MINUTES
@@ -192,24 +212,42 @@ def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeSt
     return bars.lane_svg(start, length, total, hue)
 
 
-@register.simple_tag
-def run_state(run: ImportRun, *, short: bool = False) -> SafeString:
-    """A run's status in a row; grey and still while its account is silent."""
-    return status_label(
-        run.status, runs.shown_phase(run), short=short, stale=runs.is_stale(run)
-    )
+@register.simple_tag(takes_context=True)
+def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeString:
+    """A run's status in a row; grey and still while nobody looks at it."""
+    is_stale = run.why_not_followed(_workers(context)) is not None
+    return status_label(run.status, runs.shown_phase(run), short=short, stale=is_stale)
 
 
-@register.simple_tag
-def last_checked(run: ImportRun) -> str:
+@register.simple_tag(takes_context=True)
+def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
+    """A run's silhouette; grey and still while nobody looks at it."""
+    is_stale = run.why_not_followed(_workers(context)) is not None
+    return status_icon(run.status, size, stale=is_stale)
+
+
+@register.simple_tag(takes_context=True)
+def last_checked(context: Context, run: ImportRun) -> str:
     """When a run was last looked at, and whether that is still so."""
-    return runs.last_checked_html(run)
+    return following.last_checked_html(run, _workers(context))
+
+
+def _workers(context: Context) -> WorkerState:
+    """How the workers do, where the page knows (see `views.live`)."""
+    workers = getattr(context.get("live"), "workers", None)
+    return workers if isinstance(workers, WorkerState) else WorkerState()
 
 
 register.filter("run_name", runs.run_name)
 register.filter("run_ended_at", runs.ended_at)
 register.filter("took", runs.took_text)
 register.filter("visible", texts.visible)
+
+
+@register.filter
+def name_or(name: str, otherwise: str) -> str:
+    """A name, or what stands for one that cannot be seen."""
+    return first_with_ink(name, otherwise=otherwise)
 
 
 @register.filter
@@ -270,6 +308,15 @@ _PLACES = (
     ("History", "run_list", "clock", ("run", "run_list")),
     ("Accounts", "account_list", "server-stack", ("account", "account_list")),
 )
+
+
+@register.simple_tag(takes_context=True)
+def page_session(context: Context) -> str:
+    """The session that this page is made in, for its scripts."""
+    request = context.get("request")
+    # an error's page may come before anybody knows who asks
+    is_known = isinstance(request, HttpRequest) and hasattr(request, "user")
+    return sessions.page_session(request) if is_known else ""
 
 
 @register.simple_tag(takes_context=True)

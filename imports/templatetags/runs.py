@@ -5,23 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from imports.models import FINISHED, ImportRun, RunStatus
-from imports.templatetags import icons, numbers, times
+from imports.templatetags import numbers
 
 
 def run_name(run: ImportRun) -> str:
     """The definition's name; the customer key where the definition is gone."""
-    if run.definition is not None:
-        return run.definition.shown_name
-    return run.customer_key or "(unknown definition)"
-
-
-def is_stale(run: ImportRun) -> bool:
-    """True where the run is shown as it was before its account fell silent."""
-    return run.is_active and run.account.not_answering_since is not None
+    return run.shown_name
 
 
 def shown_phase(run: ImportRun) -> str:
@@ -39,18 +30,3 @@ def took_text(run: ImportRun) -> str:
 def ended_at(run: ImportRun) -> datetime | None:
     """When Marketing Cloud ended the run, else when we settled it."""
     return run.finished_at or run.settled_at
-
-
-def last_checked_html(run: ImportRun) -> str:
-    """When we last looked; with a pulled plug while the account is silent."""
-    seen = times.when_html(
-        run.last_checked_at, clock_minutes=run.account.clock_offset_minutes
-    )
-    if not is_stale(run):
-        return seen
-    return format_html(
-        '<span class="as-of">{}<span class="visually-hidden">Not answering; as of'
-        " </span>{}</span>",
-        icons.icon_svg("unplugged"),
-        SafeString(seen),
-    )

@@ -9,6 +9,8 @@ from unicodedata import category
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from imports.models.names import has_ink
+
 KEPT_AT_THE_END = 14
 # They shape the letters and pictures beside them, and do nothing else.
 _JOINERS = "\u200c\u200d"
@@ -55,7 +57,9 @@ def spoken(name: str) -> str:
     """A name for a title, a toast or an announcement, which are text alone: cut, and
     with nothing in it that could turn the words around it.
     """
-    return visible(name[:LONGEST_SPOKEN])
+    ink = next((at for at, char in enumerate(name) if has_ink(char)), 0)
+    # what stands before it would take its place where the name is cut
+    return visible(name[ink if ink > LONGEST_SPOKEN // 2 else 0 :][:LONGEST_SPOKEN])
 
 
 def _is_shown(char: str) -> bool:

@@ -42,6 +42,7 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
                 actor=by,
                 settled_at=now,
                 next_check_at=now,
+                unwatched_seconds=0,
                 error_kind=ErrorKind.NONE,
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)

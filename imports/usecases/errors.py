@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account, ImportDefinition, ImportRun
+from imports.models.names import has_ink
 
 # Faces may not import the wall; they meet its error here, with the others.
 __all__ = [
@@ -28,7 +29,7 @@ class AlreadyRunningError(UseCaseError):
 
     def __init__(self, run: ImportRun) -> None:
         self.run = run
-        who = f" by {run.started_by_name}" if run.started_by_name else ""
+        who = f" by {run.started_by_name}" if has_ink(run.started_by_name) else ""
         super().__init__(
             f"“{run.definition}” is under way: run {run.pk} was started{who} and is "
             f"{run.get_status_display().lower()}. Nothing was started a second time."

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -34,6 +34,9 @@ from .learn_clock import learn_clock
 from .record_result import new_counts, record_result
 
 log = logging.getLogger(__name__)
+
+# The slowest looks are five minutes apart; after this nobody looked in between.
+ABSENT_AFTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +109,7 @@ def _record(
 ) -> RefreshReport:
     now = database_now()
     with transaction.atomic():
+        _note_absences(followed.values(), now)
         counted = _note_counts(followed, rows, now)
         moved = [
             run
@@ -122,6 +126,20 @@ def _record(
         ended=sum(run.has_ended for run in changed),
         without_row=len(followed) - len(rows),
     )
+
+
+def _note_absences(runs: Iterable[ImportRun], now: datetime) -> None:
+    """Time in which nobody looked (a disabled account, no worker) proves nothing of a
+    run, so it makes none lost.
+    """
+    for run in runs:
+        known = (run.last_checked_at, run.settled_at, run.answered_at)
+        seen_at = max((at for at in known if at), default=run.occurred_at)
+        if now - seen_at > ABSENT_AFTER:
+            run.unwatched_seconds += int((now - seen_at).total_seconds())
+            ImportRun.objects.followed().filter(pk=run.pk).update(
+                unwatched_seconds=run.unwatched_seconds
+            )
 
 
 def _note_counts(
@@ -172,7 +190,8 @@ def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
 
 
 def _is_too_old(run: ImportRun, now: datetime) -> bool:
-    return now - (run.settled_at or run.occurred_at) >= LOST_AFTER
+    unwatched = timedelta(seconds=run.unwatched_seconds)
+    return now - (run.settled_at or run.occurred_at) - unwatched >= LOST_AFTER
 
 
 def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
 from imports import connection
 from imports.models import Account, User, forget_lost_key, publish, violated_constraint
@@ -58,6 +59,11 @@ def _save(account: Account, fields: Collection[str]) -> None:
     elif fields:
         if "secret" in fields:
             forget_lost_key(account.pk)  # as whoever asks an account: then the counter
+        if "is_active" in fields and account.is_active:
+            # what was due while nobody looked is due now, not overdue
+            account.runs.active().filter(next_check_at__lt=Now()).update(
+                next_check_at=Now()
+            )
         # first the counter, then the row: the order that `publish` asks for
         publish(accounts=[account])
         _save_fields(account, set(fields))

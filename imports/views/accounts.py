@@ -20,6 +20,7 @@ from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, start_of_today
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
+from .no_account import no_account
 
 # Ends that have no card of their own.
 OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)
@@ -62,9 +63,13 @@ def account_list(request: SignedInRequest) -> HttpResponse:
     if is_unchanged(request, version):
         return nothing_changed()
     cards = _cards(request.user)
-    is_moving = any(card.figures[0].value != "0" for card in cards)
+    is_moving = not version.workers.is_silent and any(
+        card.figures[0].value != "0" and not card.account.why_not_followed
+        for card in cards
+    )
     context = {
         "cards": cards,
+        "no_account": None if cards else no_account(request.user),
         "zone": timezone.get_current_timezone_name(),
         "live": live(request, version, title="Accounts · mcdash", is_moving=is_moving),
     }
@@ -172,9 +177,13 @@ def _trouble(account: Account, twins: list[Account]) -> tuple[str, str]:
     `twins` are the accounts of the same business unit that the reader may see.
     """
     if not account.is_active:
-        return "Switched off by an administrator.", "Nothing is asked or started here."
+        since = f" {_since(account.disabled_at)}" if account.disabled_at else ""
+        return (
+            f"Disabled{since}.",
+            "Nothing can be started here, and what runs is not followed.",
+        )
     if account.is_doubled:
-        names = " and ".join(f"“{twin.name}”" for twin in twins)
+        names = " and ".join(f"“{twin.shown_name}”" for twin in twins)
         return (
             f"The same business unit as {names or 'another account'}.",
             "Nothing is started in either until an administrator disables one of them. "

@@ -70,14 +70,15 @@ class Advice:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """What is known beside the run itself: how many tasks the last look found that it
-    may be, the run before it, whether a worker is heard of, and whether the reader
-    may say that it did not start.
+    may be, the run before it, whether a worker is heard of, whether somebody looks at
+    the run at all, and whether the reader may say that it did not start.
     """
 
     candidates: int = 0
     previous: ImportRun | None = None
     worker_is_silent: bool = False
     may_declare: bool = False
+    is_followed: bool = True
 
 
 def cause_of(run: ImportRun, around: Surroundings) -> Cause | None:
@@ -235,6 +236,7 @@ def _waiting_facts(run: ImportRun, around: Surroundings) -> Facts:
         "sent_at": clock_text(run.sent_at),
         "settles_at": clock_text(settles) if is_waiting else None,
         "overdue": "" if is_unknown and not is_waiting else None,
+        "by_itself": "" if around.is_followed else None,
         "may_say": "" if around.may_declare else None,
         "last_look": f"mcdash last looked for it at {clock_text(looked)} and found "
         "no trace."

@@ -15,6 +15,7 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 
 from imports.forms import StartSeveralForm
 from imports.models import Account, ImportDefinition, ImportRun, RunStatus, User
+from imports.models.names import has_ink
 from imports.tasks import wake_worker
 from imports.templatetags.texts import spoken
 from imports.usecases.start_imports import MOST_AT_ONCE, StartOutcome, start_imports
@@ -186,7 +187,8 @@ def _under_way(chosen: list[ImportDefinition]) -> dict[int | None, ImportRun]:
 
 def _why_not(definition: ImportDefinition, active: ImportRun | None) -> str:
     if active:
-        who = f", started by {active.started_by_name}" if active.started_by_name else ""
+        starter = active.started_by_name
+        who = f", started by {starter}" if has_ink(starter) else ""
         return f"It is under way{who}."
     return definition.why_not_startable
 

@@ -97,9 +97,12 @@ NEVER_AGAIN = (
 AGAIN = "Then start it again."
 WAIT = (
     "Wait: mcdash looks for it in Marketing Cloud and settles it by itself, at the "
-    "earliest at {settles_at}."
+    "earliest at {settles_at}.{by_itself}"
 )
-STILL = "mcdash goes on looking, and settles it once Marketing Cloud answers.{overdue}"
+STILL = (
+    "mcdash goes on looking, and settles it once Marketing Cloud answers.{overdue}"
+    "{by_itself}"
+)
 SEE_THERE = (
     "Look in Marketing Cloud whether it runs or ran: in Automation Studio’s activity "
     "and in what it loads into."
@@ -289,9 +292,9 @@ STARTS = (
     unsent(
         "switched_off",
         K.PAUSED,
-        "The account is switched off.",
+        "The account is disabled.",
         "Ask an administrator whether the account is used again.",
-        words=("switched off",),
+        words=("is disabled", "switched off"),
     ),
     unsent(
         "paused",

@@ -65,11 +65,11 @@ class Cells:
             name: str(form[name]) for name in ("status", "update", "kind", "show")
         }
         self._let_through: defaultdict[str, list[Cell]] = defaultdict(list)
-        accounts = Account.objects.visible_to(user).values_list(
-            "pk", "name", "revision"
+        accounts = Account.objects.visible_to(user).only(
+            "name", "label", "mid", "revision"
         )
-        self.account_names = {pk: name for pk, name, _ in accounts}
-        revisions = {pk: revision for pk, _, revision in accounts}
+        self.account_names = {one.pk: one.shown_name for one in accounts}
+        revisions = {one.pk: one.revision for one in accounts}
         for cell in _searched(found) if found.has_words else _all(revisions, user):
             if cell.account in self.account_names:
                 self._sort(cell)

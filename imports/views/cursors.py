@@ -266,11 +266,12 @@ def with_names(runs: RunQuerySet) -> RunQuerySet:
     return runs.prefetch_related(*names())
 
 
-def names() -> tuple[str, Any]:
+def names() -> tuple[Any, Any]:
     """What `with_names` reads, for runs of several lists at once."""
     heavy = ("facts", "strip", "description")
     definitions = ImportDefinition.objects.defer(*heavy)
-    return "account", Prefetch("definition", definitions)
+    accounts = Account.objects.with_lost_keys()
+    return Prefetch("account", accounts), Prefetch("definition", definitions)
 
 
 def older_than(runs: RunQuerySet, place: tuple[dt.datetime, int] | None) -> RunQuerySet:

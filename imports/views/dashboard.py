@@ -38,9 +38,10 @@ from imports.templatetags.numbers import count_text, share_text
 from .access import SignedInRequest, signed_in
 from .cursors import names
 from .favourites import favourites
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
 from .moments import clock_text
 from .needs import MOST_SHOWN, needs
+from .no_account import no_account
 from .timeline import zone_name
 
 MOST_ACTIVE = 50
@@ -54,7 +55,10 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         return nothing_changed()
     context = _context(request.user)
     context["live"] = live(
-        request, version, title="mcdash", is_moving=bool(context["active"])
+        request,
+        version,
+        title="mcdash",
+        is_moving=any_moves(context["active"], version.workers),
     )
     return answer(
         request, "imports/dashboard.html", "imports/_dashboard_parts.html", context
@@ -79,6 +83,7 @@ def _context(user: User) -> dict[str, Any]:
         "ended_count": figures["ended"],
         "ended_url": _list_url(*sorted(ENDED), today=True),
         "active_url": _list_url(*sorted(ACTIVE)),
+        "no_account": None if accounts else no_account(user),
         "accounts": [(account, how_it_fares(account)) for account in accounts],
         "favourites": favourites(user, startable),
         "last_contact_at": _newest(accounts),
@@ -214,7 +219,8 @@ def how_it_fares(account: Account) -> dict[str, Any]:
 
 def _trouble(account: Account) -> str:
     if not account.is_active:
-        return "switched off"
+        at = account.disabled_at
+        return f"disabled since {clock_text(at)}" if at else "disabled"
     if account.is_doubled:
         return "same business unit as another account"
     if account.is_secret_lost:

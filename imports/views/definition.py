@@ -7,8 +7,6 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from django.db.models import Exists
-from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -20,8 +18,10 @@ from imports.models import (
     ImportRun,
     RunStatus,
     User,
-    Worker,
+    workers_of,
+    workers_word,
 )
+from imports.models.lost_keys import is_key_lost
 from imports.templatetags.charts import MOST as CHARTED
 from imports.templatetags.charts import history_chart
 from imports.templatetags.numbers import duration_text, share_text
@@ -40,9 +40,9 @@ from .facts import (
     tolerates_errors,
 )
 from .live import (
-    WORKER_SILENT_AFTER,
     PageVersion,
     answer,
+    any_moves,
     is_unchanged,
     live,
     nothing_changed,
@@ -73,7 +73,10 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
         request,
         version,
         title=f"{spoken(shown.shown_name)} · mcdash",
-        is_moving=context["active"] is not None or _looks_active(shown),
+        # as it was read first as well: it may have ended while the rest was read
+        is_moving=any_moves(
+            filter(None, (context["active"], shown.last_run)), version.workers
+        ),
     )
     return answer(
         request, "imports/definition.html", "imports/_definition_parts.html", context
@@ -86,35 +89,35 @@ def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
     return HttpResponse(strip_svg(bars_of(visible_definition(request.user, pk))))
 
 
-def _looks_active(shown: ImportDefinition) -> bool:
-    """As it was read first; it may have ended while the rest was read."""
-    return shown.last_run is not None and shown.last_run.is_active
-
-
 def _definition_and_version(
     user: User, pk: int
 ) -> tuple[ImportDefinition, PageVersion]:
     """The definition, or 404, and its page's version in the same query: the page
     follows that definition's account alone.
     """
-    beating = Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
     definitions = ImportDefinition.objects.still_visible_to(user)
     definitions = with_favourites(definitions, user)
     shown = get_object_or_404(
-        definitions.annotate(heard=Exists(beating)).select_related(
-            "account", "last_run__account"
-        ),
+        definitions.annotate(
+            workers=workers_word(), has_lost_key=is_key_lost("account_id")
+        ).select_related("account", "last_run"),
         pk=pk,
     )
+    # one object for all, which knows all about the account
+    shown.account.has_lost_key = shown.has_lost_key  # type: ignore[attr-defined]
+    if shown.last_run:
+        shown.last_run.account = shown.account
     return shown, PageVersion(
         number=shown.account.revision,
-        worker_is_silent=not getattr(shown, "heard", False),
+        workers=workers_of(shown.workers),  # type: ignore[attr-defined]
     )
 
 
 def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
-    runs = shown.runs.select_related("account", "definition").latest_first()
-    latest = list(runs[:CHARTED])
+    runs = shown.runs.select_related("definition").latest_first()
+    latest, active = list(runs[:CHARTED]), runs.active().first()
+    for run in filter(None, (*latest, active)):
+        run.account = shown.account
     may = may_start(user, shown)
     return {
         "definition": shown,
@@ -126,7 +129,7 @@ def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
         "older": latest[RUNS_SHOWN:],
         "chart": history_chart(latest[::-1]),
         "normal": normal(latest),
-        "active": runs.active().first(),
+        "active": active,
         "may_start": may,
         "why_not": shown.why_not_startable if may else "",
         "is_favourite": getattr(shown, "is_favourite", False),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Prefetch, Q, QuerySet, Value, When
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -34,7 +34,16 @@ from .facts import (
     update_type_word,
     with_destination,
 )
-from .live import answer, is_unchanged, live, news, nothing_changed, page_version
+from .live import (
+    answer,
+    any_moves,
+    is_unchanged,
+    live,
+    news,
+    nothing_changed,
+    page_version,
+)
+from .no_account import no_account
 from .syncing import syncing
 from .ways_back import way_back
 
@@ -54,7 +63,7 @@ WRONG = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionRow:
-    """A definition as the list shows it; `active` is the id of a run under way.
+    """A definition as the list shows it; `active` is a run of it under way.
 
     `may_start` is the reader's right; `why_not` is why nobody can start it now.
     """
@@ -67,7 +76,7 @@ class DefinitionRow:
     is_new: bool
     may_start: bool
     why_not: str
-    active: int | None
+    active: ImportRun | None
 
     @property
     def can_start(self) -> bool:
@@ -84,7 +93,9 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any(row.active for row in context["rows"])
+        is_moving=any_moves(
+            (row.active for row in context["rows"] if row.active), version.workers
+        )
         or context["syncing"].is_moving,
     )
     if request.htmx and request.htmx.target == "results":
@@ -135,7 +146,8 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "older_url": _page_url(wanted, page.number + 1) if page.has_next() else "",
         "total": _total(visible, wanted, cells),
         "here": f"{request.path}{address(wanted)}",
-        "syncing": syncing(request.user, wanted.get("account", "")),
+        "syncing": (fresh := syncing(request.user, wanted.get("account", ""))),
+        "no_account": None if fresh.n else no_account(request.user),
     }
 
 
@@ -197,15 +209,12 @@ def _page_url(wanted: QueryDict, number: int) -> str:
 def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
     by_pk = {definition.pk: definition for definition in _shown(user, shown)}
-    for definition in by_pk.values():
-        if definition.last_run:
-            definition.last_run.account = definition.account
-    active = dict(
-        ImportRun.objects.active()
-        .filter(definition__in=shown)
-        .order_by("occurred_at")
-        .values_list("definition", "pk")
-    )
+    found = ImportRun.objects.active().filter(definition__in=by_pk)
+    active = {run.definition_id: run for run in found.order_by("occurred_at")}
+    under_way = active.values()
+    for run in (*under_way, *(one.last_run for one in by_pk.values())):
+        if run and run.definition_id:
+            run.account = by_pk[run.definition_id].account
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     return [
         DefinitionRow(
@@ -229,7 +238,9 @@ def _shown(user: User, shown: list[int]) -> QuerySet[ImportDefinition]:
     return (
         _with_new(with_destination(wanted))
         .defer("facts", "description")
-        .prefetch_related("account", "last_run")
+        .prefetch_related(
+            Prefetch("account", Account.objects.with_lost_keys()), "last_run"
+        )
     )
 
 

@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from imports.filters import Kind, Show
 from imports.models import RunStatus
+from imports.models.names import first_with_ink
 
 from .cells import Cells, total
 from .facts import update_type_word
@@ -99,7 +100,7 @@ def _accounts(cells: Cells) -> list[Choice]:
     for cell in cells.but("account"):
         counts[cells.account_names[cell.account], cell.account] += cell.n
     if chosen := cells.account:
-        counts[chosen.name, chosen.pk] += 0
+        counts[chosen.shown_name, chosen.pk] += 0
     return [
         _choice(cells, "account", pk, name, n)
         for (name, pk), n in sorted(counts.items())
@@ -129,9 +130,13 @@ def _update_types(cells: Cells) -> list[Choice]:
         if update:
             counts[spelling.setdefault(update.casefold(), update)] += n
     return [
-        _choice(cells, "update", name, update_type_word(name), n)
+        _choice(cells, "update", name, _update_word(name), n)
         for name, n in counts.most_common()
     ]
+
+
+def _update_word(name: str) -> str:
+    return first_with_ink(update_type_word(name), otherwise="(no name)")
 
 
 def _kinds(cells: Cells) -> list[Choice]:

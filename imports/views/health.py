@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.http.request import split_domain_port
@@ -26,8 +26,15 @@ from imports.metrics import (
     exposition,
     queue_depth,
 )
-from imports.models import Account, ImportRun, RunStatus, Worker
+from imports.models import (
+    Account,
+    ImportRun,
+    RunStatus,
+    Worker,
+    workers_word,
+)
 from imports.models.account import NOT_ANSWERING_FROM
+from imports.models.workers import ALIVE
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +51,7 @@ def healthz(_: HttpRequest) -> HttpResponse:
     """
     try:
         parts = {
-            "worker": _worker_is_heard(),
+            "worker": _workers_get_on(),
             "queue": not _starts_wait() and _queue_answers(),
             "accounts": not _an_account_fails(),
         }
@@ -83,6 +90,12 @@ def _unwell(words: str) -> HttpResponse:
     return HttpResponse(f"{words}\n", status=503, content_type="text/plain")
 
 
+def _workers_get_on() -> bool:
+    """Not by heartbeats alone: see `WorkerState.is_stuck`."""
+    word: str | None = Worker.objects.aggregate(word=Max(workers_word()))["word"]
+    return word == ALIVE
+
+
 def _worker_is_heard() -> bool:
     return Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).exists()
 
@@ -96,8 +109,9 @@ def _starts_wait() -> bool:
 def _an_account_fails() -> bool:
     fails = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     refused = Q(credentials_refused_at__isnull=False)
-    doubled = Q(is_doubled=True)
-    return Account.objects.filter(fails | refused | doubled, is_active=True).exists()
+    lost, doubled = Q(has_lost_key=True), Q(is_doubled=True)
+    accounts = Account.objects.with_lost_keys().filter(is_active=True)
+    return accounts.filter(fails | refused | lost | doubled).exists()
 
 
 def _queue_answers() -> bool:

@@ -163,7 +163,7 @@ def _accounts(query: HistoryQuery, accounts: list[Account]) -> list[Choice]:
     chosen = query.given.get("account", "")
     return [
         Choice(
-            word=account.name,
+            word=account.shown_name,
             url=query.url(account="" if chosen == str(account.pk) else str(account.pk)),
             is_current=chosen == str(account.pk),
         )

@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import (
+    Count,
+    Max,
+    Q,
+)
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django_htmx.http import trigger_client_event
 
-from imports.models import ENDED, Account, ImportRun, RunStatus, User, Worker
+from imports.models import (
+    ENDED,
+    Account,
+    ImportRun,
+    RunStatus,
+    User,
+    WorkerState,
+    workers_now,
+    workers_of,
+    workers_word,
+)
+from imports.models.lost_keys import is_key_lost
 from imports.templatetags.parts import Parts
 from imports.templatetags.texts import spoken
 
@@ -29,7 +43,6 @@ from .needs import accounts_in_trouble, runs_in_need
 FAST_SECONDS = 3
 QUIET_SECONDS = 20
 STEP_SECONDS = 20
-WORKER_SILENT_AFTER = timedelta(seconds=60)
 MOST_SENTENCES = 5
 STATE_OF_RUN = {
     RunStatus.FAILED: "failed",
@@ -46,24 +59,21 @@ STATE_OF_RUN = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
     """What a page depends on: the greatest revision that the reader may see,
-    whether a worker lives, when Marketing Cloud was last heard of (in steps of 20
-    seconds, so that "last checked" stays true), and the reader's day. `is_of_all`:
-    of all accounts that the reader may see, not of a single one.
+    whether workers live and get on, when Marketing Cloud was last heard of (in steps
+    of 20 seconds, so that "last checked" stays true), and the reader's day.
+    `is_of_all`: of all accounts that the reader may see, not of a single one.
     """
 
     number: int
-    worker_is_silent: bool
+    workers: WorkerState
     heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
     is_of_all: bool = False
 
     def __str__(self) -> str:
-        silent = "s" if self.worker_is_silent else ""
-        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}"
-
-
-def _beating() -> QuerySet[Worker]:
-    return Worker.objects.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
+        silent = "s" if self.workers.is_silent else ""
+        stuck = "o" if self.workers.is_stuck else ""
+        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}"
 
 
 def _step(moment: dt.datetime | None) -> int:
@@ -75,13 +85,15 @@ def page_version(user: User) -> PageVersion:
     found = Account.objects.still_visible_to(user).aggregate(
         number=Max("revision"),
         contact=Max("last_contact_at"),
-        heard=Count("pk", filter=Exists(_beating())),
+        workers=Max(workers_word()),
     )
-    is_heard = found["heard"] or (found["number"] is None and _beating().exists())
+    sees_none = found["number"] is None
+    # whoever sees no account is told whether there are any
+    there_are = sees_none and Account.objects.exists()
     return PageVersion(
         number=found["number"] or 0,
-        worker_is_silent=not is_heard,
-        heard_step=_step(found["contact"]),
+        workers=workers_now() if sees_none else workers_of(found["workers"]),
+        heard_step=int(there_are) if sees_none else _step(found["contact"]),
         is_of_all=True,
     )
 
@@ -90,11 +102,14 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     """The run, or 404, and its page's version in the same query: a run's page
     follows that run's account alone.
     """
-    runs = ImportRun.objects.still_visible_to(user).annotate(heard=Exists(_beating()))
+    runs = ImportRun.objects.still_visible_to(user).annotate(
+        workers=workers_word(), has_lost_key=is_key_lost("account_id")
+    )
     run = get_object_or_404(runs.select_related("account", "definition"), pk=pk)
+    run.account.has_lost_key = run.has_lost_key  # type: ignore[attr-defined]
     return run, PageVersion(
         number=run.account.revision,
-        worker_is_silent=not getattr(run, "heard", False),
+        workers=workers_of(run.workers),  # type: ignore[attr-defined]
         heard_step=_step(run.last_checked_at),
     )
 
@@ -102,14 +117,14 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Live:
     """What `#live` says: where and how often to ask, the tab's title and icon; and
-    what every page shows of the whole: how much needs the reader, a silent worker.
+    what every page shows of the whole: how much needs the reader, how workers do.
     """
 
     url: str
     seconds: int
     title: str
     state: str
-    worker_is_silent: bool
+    workers: WorkerState
     attention_count: int
 
 
@@ -145,7 +160,7 @@ def live(
         seconds=_pace(is_moving=is_moving or has_moved, is_over=is_over),
         title=f"({failed} failed) {title}" if failed else title,
         state=state or ("running" if is_running else "quiet"),
-        worker_is_silent=version.worker_is_silent,
+        workers=version.workers,
         attention_count=needy,
     )
 
@@ -154,12 +169,15 @@ def live_of_run(
     request: SignedInRequest, version: PageVersion, run: ImportRun, *, is_over: bool
 ) -> Live:
     """How the page of one run goes on: its title and icon tell of that run."""
+    is_followed = run.why_not_followed(version.workers) is None
+    state = STATE_OF_RUN.get(RunStatus(run.status), "quiet")
+    word = run.get_status_display() + ("" if is_followed else ", not followed")
     return Live(
         url=_poll_url(request, version),
-        seconds=_pace(is_moving=run.is_active, is_over=is_over),
-        title=f"{run.get_status_display()}: {spoken(run.shown_name)} · mcdash",
-        state=STATE_OF_RUN.get(RunStatus(run.status), "quiet"),
-        worker_is_silent=version.worker_is_silent and not is_over,
+        seconds=_pace(is_moving=run.is_active and is_followed, is_over=is_over),
+        title=f"{word}: {spoken(run.shown_name)} · mcdash",
+        state=state if is_followed else "attention",
+        workers=WorkerState() if is_over else version.workers,
         attention_count=_state(request.user)[1],
     )
 
@@ -173,6 +191,13 @@ def _poll_url(request: SignedInRequest, version: PageVersion) -> str:
 
 def _pace(*, is_moving: bool, is_over: bool) -> int:
     return 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS
+
+
+def any_moves(runs: Iterable[ImportRun], workers: WorkerState) -> bool:
+    """Whether something can change on a page with `runs`, their accounts known: one is
+    under way and somebody looks at it.
+    """
+    return any(run.is_active and not run.why_not_followed(workers) for run in runs)
 
 
 def _state(user: User) -> tuple[int, int, bool]:

@@ -92,13 +92,20 @@ def runs_in_need(user: User) -> RunQuerySet:
 
 def accounts_in_trouble(user: User) -> QuerySet[Account]:
     """The reader's accounts that do not answer, refused their credentials, whose
-    stored secret could not be read, or which are a business unit twice.
+    stored secret could not be read, or which are a business unit twice; and those that
+    were disabled while runs are under way in them, which nobody follows.
     """
+    unwatched = Q(is_active=False) & Exists(_active_runs())
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
     accounts = Account.objects.visible_to(user).with_lost_keys()
     doubled = Q(is_doubled=True)
-    return accounts.filter(silent | locked | doubled, is_active=True)
+    fails = Q(is_active=True) & (silent | locked | doubled)
+    return accounts.filter(unwatched | fails)
+
+
+def _active_runs() -> RunQuerySet:
+    return ImportRun.objects.active().filter(account=OuterRef("pk"))
 
 
 def needs(user: User, startable: Container[int]) -> list[Need]:
@@ -143,7 +150,7 @@ def _need(run: ImportRun, *, may_start: bool, found: int) -> Need:
         id=f"run-{run.pk}",
         name=run.shown_name,
         url=reverse("imports:run", args=[run.pk]),
-        account=run.account.name,
+        account=run.account.shown_name,
         status=run.status,
         word=run.get_status_display(),
         cause=cause(run, candidates=found),
@@ -196,13 +203,12 @@ def start_again(run: ImportRun) -> Action:
 
 
 def _accounts(user: User) -> QuerySet[Account]:
-    active = ImportRun.objects.active().filter(account=OuterRef("pk"))
-    return accounts_in_trouble(user).annotate(has_active=Exists(active))
+    return accounts_in_trouble(user).annotate(has_active=Exists(_active_runs()))
 
 
 def _is_refused(account: Account) -> bool:
     is_locked = account.credentials_refused_at is not None or account.is_secret_lost
-    return account.is_doubled or is_locked
+    return is_locked or account.is_doubled or not account.is_active
 
 
 def _open_account(account: Account) -> Action:
@@ -211,6 +217,19 @@ def _open_account(account: Account) -> Action:
 
 
 def _refused(account: Account) -> Need:
+    if not account.is_active:
+        since = (
+            f" since {clock_text(account.disabled_at)}" if account.disabled_at else ""
+        )
+        return _account_need(
+            account,
+            icon="pause",
+            hue="amber",
+            word=f"Disabled{since}",
+            cause="Nobody looks at the runs that were under way in it; they may have "
+            "ended in Marketing Cloud.",
+            at=account.disabled_at or account.last_contact_at,
+        )
     if account.is_doubled:
         return _account_need(
             account,
@@ -259,7 +278,7 @@ def _account_need(account: Account, **facts: Any) -> Need:
     action = _open_account(account)
     return Need(
         id=f"account-{account.pk}",
-        name=account.name,
+        name=account.shown_name,
         url=action.url,
         account="account",
         action=action,

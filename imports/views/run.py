@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
-from imports.models import FINISHED, ImportRun, RunStatus, User
+from imports.models import FINISHED, ImportRun, RunStatus, User, WorkerState
 from imports.templatetags.texts import spoken
 from imports.usecases.check_again import check_again
 from imports.usecases.choose_task import choose_task
@@ -35,6 +35,7 @@ from .comparison import compare
 from .cursors import older_than
 from .details import details_of, support_text
 from .effects import facts_in_short
+from .following import nobody_looks
 from .live import (
     PageVersion,
     answer,
@@ -43,7 +44,6 @@ from .live import (
     nothing_changed,
     run_and_version,
 )
-from .moments import clock_text
 from .needs import can_start_again, start_again
 from .timeline import timeline, zone_name
 
@@ -57,7 +57,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     version = _once_the_grace_is_over(shown, version)
     if is_unchanged(request, version):
         return nothing_changed()
-    context = _context(request.user, shown, worker_is_silent=version.worker_is_silent)
+    context = _context(request.user, shown, version.workers)
     context["live"] = live_of_run(
         request,
         version,
@@ -79,22 +79,23 @@ def _may_be_found_late(run: ImportRun) -> bool:
     return run.status == RunStatus.NOT_STARTED and run.error_kind == "no_trace"
 
 
-def _context(user: User, shown: ImportRun, *, worker_is_silent: bool) -> dict[str, Any]:
+def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, Any]:
     found = _candidates(shown)
     previous = _previous(shown)
     rights = _rights(user, shown, found)
+    unfollowed = shown.why_not_followed(workers)
     around = Surroundings(
         candidates=len(found),
         previous=previous,
-        worker_is_silent=worker_is_silent,
+        worker_is_silent=workers.is_silent,
         may_declare=rights["may_declare"],
+        is_followed=unfollowed is None,
     )
-    silent_since = shown.account.not_answering_since
     return {
         "run": shown,
         "advice": advice(shown, around),
-        "silent_since": clock_text(silent_since) if silent_since else "",
-        "timeline": timeline(shown),
+        "nobody_looks": nobody_looks(shown, unfollowed, user),
+        "timeline": timeline(shown, is_followed=unfollowed is None),
         "previous": previous,
         "comparison": compare(shown, previous) if previous else [],
         "facts": facts_in_short(shown.definition) if shown.definition else [],

@@ -6,6 +6,7 @@ import datetime as dt
 from functools import partial
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpResponse
 from django.urls import reverse
 
@@ -15,7 +16,8 @@ from imports.models import AccessLevel, Account, AccountAccess, ImportRun, User
 from .access import SignedInRequest, signed_in
 from .cursors import RunOrder, RunPage, page_of
 from .history import HistoryQuery, chips, groups, orders
-from .live import answer, is_unchanged, live, nothing_changed, page_version
+from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
+from .no_account import no_account
 from .tallies import Tallies, tallies
 from .timeline import zone_name
 
@@ -44,7 +46,7 @@ def run_list(request: SignedInRequest) -> HttpResponse:
         request,
         version,
         title="History · mcdash",
-        is_moving=any(run.is_active for run in context["page"].runs),
+        is_moving=any_moves(context["page"].runs, version.workers),
         is_over=bool(context["problems"]),
     )
     response = answer(request, "imports/runs.html", "imports/_runs_parts.html", context)
@@ -114,7 +116,7 @@ def _filters(
     accounts = list(Account.objects.visible_to(request.user).order_by("name"))
     in_force = chips(query, found)
     return {
-        "has_accounts": bool(accounts),
+        "no_account": None if accounts else no_account(request.user),
         "last_contact": _last_contact(accounts),
         "groups": groups(query, found, accounts if len(accounts) > 1 else [], counted),
         "chips": in_force,
@@ -169,5 +171,8 @@ def _people(user: User) -> list[str]:
     granted = AccountAccess.objects.filter(
         account__in=accounts, level=AccessLevel.START
     )
-    found = User.objects.filter(is_active=True, groups__in=granted.values("group"))
+    if not accounts.exists():
+        return []
+    may = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
+    found = User.objects.filter(may, is_active=True)
     return sorted({person.shown_name for person in found.distinct()[:100]})

@@ -88,7 +88,7 @@ def _sentences(awaited: list[Account]) -> list[str]:
 def _names(accounts: list[Account]) -> str:
     if len(accounts) > NAMED:
         return f"{len(accounts)} accounts"
-    return " and ".join(one.name[:60] for one in accounts)
+    return " and ".join(one.shown_name[:60] for one in accounts)
 
 
 def _pages(reading: list[Account]) -> str:

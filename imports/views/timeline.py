@@ -71,16 +71,17 @@ class Timeline:
         return self.steps[0].at if self.steps else None
 
 
-def timeline(run: ImportRun) -> Timeline:
+def timeline(run: ImportRun, *, is_followed: bool = True) -> Timeline:
     """The run's events, repeated looks as one, with how long each step lasted; a
-    running run's last one lasts until now.
+    running run's last one lasts until now, or as far as somebody looked.
     """
     events = list(run.events.all()[:MOST_EVENTS])
     steps = sorted(
         [*_theirs(run), *_repeats_as_one(_step(event) for event in events)],
         key=lambda step: step.at,
     )
-    return _measured(steps, is_open=run.is_active)
+    open_until = timezone.now() if is_followed else run.last_checked_at
+    return _measured(steps, open_until=open_until if run.is_active else None)
 
 
 def _theirs(run: ImportRun) -> list[Step]:
@@ -137,11 +138,11 @@ def _with_times(step: Step) -> Step:
     return replace(step, more=f"{step.more} · {step.times} times".lstrip(" ·"))
 
 
-def _measured(steps: list[Step], *, is_open: bool) -> Timeline:
+def _measured(steps: list[Step], *, open_until: datetime | None) -> Timeline:
     if not steps:
         return Timeline(steps=[], total=0)
     first, last = steps[0].at, steps[-1].at
-    end = max(last, timezone.now()) if is_open else last
+    end = max(last, open_until or last)
     ends = [*(step.at for step in steps[1:]), end]
     dated = _with_days(steps)
     measured = [

@@ -2,6 +2,8 @@
 // the focus, a second press sends nothing, and the focus goes back where it was.
 
 const slot = document.getElementById("dialog-slot");
+const SIGNED_OUT =
+  "You are signed out, so nothing was done. Sign in again in another tab, then press again.";
 let opener = null;
 
 const busyButtons = (form) => form.querySelectorAll("button[type=submit]");
@@ -128,9 +130,13 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!form?.matches?.("form[data-once]")) return;
   setBusy(form, false);
   checkNames(form);
-  const failed = event.detail.failed || event.detail.xhr.status === 0;
+  const isSignedOut = event.detail.xhr.status === 401;
+  const failed = event.detail.failed || event.detail.xhr.status === 0 || isSignedOut;
   const notice = form.querySelector("[data-failure]");
-  if (notice) notice.hidden = !failed;
+  if (!notice) return;
+  notice.dataset.failure ||= notice.textContent;
+  notice.textContent = isSignedOut ? SIGNED_OUT : notice.dataset.failure;
+  notice.hidden = !failed;
 });
 
 // The question may be a page of its own.

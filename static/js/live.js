@@ -78,8 +78,20 @@ function isSignedOut(xhr) {
 }
 
 function endSession() {
+  root.dataset.signedOut = "";
   stop("You are signed out, and this page no longer updates.", signInLink());
 }
+
+// Somebody signed in elsewhere, and it is the same person: see session.js.
+document.addEventListener("mcdash:signed-in", () => {
+  if (!("signedOut" in root.dataset)) return;
+  delete root.dataset.signedOut;
+  ended = false;
+  failures = 0;
+  say("");
+  ask();
+});
+document.addEventListener("mcdash:signed-out", () => ended || endSession());
 
 function heard() {
   failures = 0;

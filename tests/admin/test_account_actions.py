@@ -99,7 +99,7 @@ def test_an_account_that_is_switched_off_is_not_asked(
 ) -> None:
     account = AccountFactory.create(is_active=False)
     (words,) = run_action(admin, action, [account])
-    assert words.endswith("it is switched off; nothing was asked.")
+    assert words.endswith("it is disabled; nothing was asked.")
     assert not cloud.calls
 
 

@@ -168,7 +168,7 @@ def test_health_cannot_be_edited(admin: Client) -> None:
         ({"last_contact_at": timezone.now()}, "Answers"),
         ({"not_answering_since": timezone.now()}, "Not answering since"),
         ({"credentials_refused_at": timezone.now()}, "Credentials refused since"),
-        ({"is_active": False}, "Switched off"),
+        ({"is_active": False}, "Disabled since 2026-"),
     ],
 )
 def test_the_list_says_in_words_how_an_account_fares(
@@ -192,7 +192,7 @@ def test_an_account_that_something_hangs_on_stays_and_says_why(
 ) -> None:
     account = hanging.create().account
     response = admin.post(f"{LIST}{account.pk}/delete/", {"post": "yes"})
-    assert "Switch it off instead" in response.content.decode()
+    assert "Disable it instead" in response.content.decode()
     run_action(admin, "delete_selected", [account])
     response = admin.post(
         LIST,
@@ -211,7 +211,7 @@ def test_why_an_account_stays_is_said_without_loading_its_history(
     account = AccountFactory.create()
     ImportRunFactory.create_batch(5, definition=None, account=account, completed=True)
     page = admin.get(f"{LIST}{account.pk}/delete/").content.decode()
-    assert "Switch it off instead" in page
+    assert "Disable it instead" in page
     assert "Run " not in page
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imports.models import Origin
+from imports.models import Account, Origin
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 
@@ -17,6 +17,7 @@ FIELDS = [
     *("id", "account", "customer_key", "status", "phase", "task_id"),
     *("total_rows", "successful", "duplicated", "errors", "origin", "started_by"),
     *("queued_at", "started_at", "finished_at", "message"),
+    *("not_followed", "not_followed_since"),
 ]
 
 
@@ -50,6 +51,8 @@ def test_each_run_has_the_fields_of_the_interface_in_order() -> None:
         "started_at": "2026-03-18T12:00:03+00:00",
         "finished_at": "2026-03-18T12:01:03+00:00",
         "message": "",
+        "not_followed": None,
+        "not_followed_since": None,
     }
 
 
@@ -166,3 +169,16 @@ def test_an_unknown_account_is_refused() -> None:
     ran = run("list_runs", "--account", "Nordlicht NO")
     assert (ran.code, ran.out) == (1, "")
     assert "There is no account “Nordlicht NO”" in ran.err
+
+
+def test_a_run_that_nobody_looks_at_is_told_of_with_the_reason() -> None:
+    one = ImportRunFactory.create(running=True)
+    Account.objects.update(is_active=False, disabled_at=NOON)
+    ran = run("list_runs")
+    said = "the account has been disabled since 2026-03-18 12:00 UTC."
+    assert ran.out.splitlines()[-1] == (
+        f"Run {one.pk}: Nobody is looking at this run: {said}"
+    )
+    (record,) = run("list_runs", "--json").document
+    assert record["not_followed"] == "account_disabled"
+    assert record["not_followed_since"] == "2026-03-18T12:00:00+00:00"

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from imports.management.commands import start_import
-from imports.models import ImportRun, RunStatus
+from imports.marketingcloud.errors import UnavailableError
+from imports.models import Account, ImportRun, RunStatus
 from imports.tasks import send_starts
 from imports.usecases.withdraw_run import withdraw_run
 from tests.commands.running import run
-from tests.factories import AccountFactory, ImportDefinitionFactory
+from tests.factories import AccountFactory, ImportDefinitionFactory, WorkerFactory
 from tests.fakes import FakeMarketingCloud
 
+NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
 QUEUE = send_starts.huey
 COMMAND = ("start_import", "Nordlicht DE", "customers-daily")
 
@@ -38,6 +42,10 @@ def queue() -> Iterator[None]:
     QUEUE.flush()
 
 
+def fall_silent() -> None:
+    raise UnavailableError("No answer came.")
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -45,9 +53,18 @@ def interrupt() -> None:
 # --- to the worker -----------------------------------------------------------------
 
 
+def test_without_wait_and_without_a_worker_it_says_that_nobody_takes_it(
+    fake: FakeMarketingCloud, queue: None
+) -> None:
+    ran = run(*COMMAND)
+    assert ran.code == 0
+    assert ran.err == "Nobody takes this start: no worker was ever heard of.\n"
+
+
 def test_without_wait_the_run_is_queued_and_the_worker_is_told(
     fake: FakeMarketingCloud, queue: None
 ) -> None:
+    WorkerFactory.create()
     ran = run(*COMMAND)
     one = ImportRun.objects.ours().get()
     assert (ran.code, ran.err) == (0, "")
@@ -112,6 +129,54 @@ def test_a_run_that_a_worker_takes_meanwhile_is_only_watched(
     assert run(*COMMAND, "--wait").code == 0
     assert fake.performed == []
     assert ImportRun.objects.ours().get().status == RunStatus.COMPLETED
+
+
+# --- while nobody can look any more ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            {"is_active": False, "disabled_at": NOON},
+            "the account has been disabled since 2026-03-18 12:00 UTC.",
+        ),
+        (
+            {"credentials_refused_at": NOON},
+            "Marketing Cloud has refused the account’s credentials since 2026-03-18",
+        ),
+    ],
+)
+def test_a_command_that_waits_says_why_nobody_can_look_and_ends(
+    fake: FakeMarketingCloud, looks_often: None, facts: dict[str, Any], said: str
+) -> None:
+    fake.before["results_of_tasks"] = lambda: Account.objects.update(**facts)
+    began = time.monotonic()
+    ran = run(*COMMAND, "--wait", "--timeout", "60")
+    assert time.monotonic() - began < 30
+    assert ran.code == 4
+    assert f"Nobody is looking at this run: {said}" in ran.out
+    assert "It may have ended in Marketing Cloud." in ran.out
+    assert fake.performed == ["customers-daily"]
+
+
+def test_json_says_it_too(fake: FakeMarketingCloud, looks_often: None) -> None:
+    disabled = {"is_active": False, "disabled_at": NOON}
+    fake.before["results_of_tasks"] = lambda: Account.objects.update(**disabled)
+    ran = run(*COMMAND, "--wait", "--json")
+    assert ran.document["status"] == "running"
+    assert ran.document["not_followed"] == "account_disabled"
+    assert ran.document["not_followed_since"] == "2026-03-18T12:00:00+00:00"
+
+
+def test_an_account_that_does_not_answer_is_asked_until_the_timeout(
+    fake: FakeMarketingCloud, looks_often: None
+) -> None:
+    fake.before["results_of_tasks"] = fall_silent
+    ran = run(*COMMAND, "--wait", "--timeout", "3")
+    assert ran.code == 4
+    assert "Not answering: No answer came." in ran.out
+    assert "no longer waiting" in ran.out
 
 
 # --- by Ctrl-C ---------------------------------------------------------------------

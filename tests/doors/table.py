@@ -16,10 +16,10 @@ Fields = Callable[[World], dict[str, Any]]
 def answers(
     *, anonymous: int = 302, stranger: int, viewer: int, starter: int
 ) -> Answers:
-    """By role. Staff and superusers are strangers to an account like anybody else
-    without a group that may see it.
+    """By role. A superuser may all that a starter may; staff are strangers to an
+    account like anybody else without a group that may see it.
     """
-    by_kind = {"anonymous": anonymous, "starter": starter}
+    by_kind = {"anonymous": anonymous, "starter": starter, "superuser": starter}
     by_kind |= dict.fromkeys(("viewer", "starter elsewhere"), viewer)
     return {role: by_kind.get(role, stranger) for role in ROLES}
 
@@ -40,8 +40,8 @@ KEEP = answers(stranger=404, viewer=302, starter=302)
 STRANGERS = all_in(302, anonymous=200)
 
 ALL_IN = tuple(role for role in ROLES if role != "anonymous")
-STARTERS = ("starter",)
-VIEWERS = ("viewer", "starter elsewhere", "starter")
+STARTERS = ("starter", "superuser")
+VIEWERS = ("viewer", "starter elsewhere", "starter", "superuser")
 
 
 def nothing(_: World) -> dict[str, Any]:
@@ -145,6 +145,7 @@ DOORS: dict[str, Door] = {
     "accounts/": LOOK_AT_IT,
     "profile/": Door(PAGE, ALL_DO, send=profile, doers=ALL_IN),
     "profile/sign-out-everywhere/": Door(NOT_SO, ALL_DO, doers=ALL_IN),
+    "session/": Door(all_in(204), NOT_SO),
     "styleguide/": Door(STAFF_ONLY, STAFF_ONLY),
     "login/": Door(
         STRANGERS, STRANGERS, send=wrong_sign_in, doers=("anonymous",), polite=False

@@ -60,10 +60,39 @@ def test_the_highest_right_counts_for_that_account_only() -> None:
     assert rights(user) == ({"DE", "SE"}, {"DE"})
 
 
-@pytest.mark.parametrize("power", ["is_staff", "is_superuser"])
-def test_no_power_gives_a_right_in_all_accounts(power: str) -> None:
+def test_staff_see_no_account_without_a_group_that_does() -> None:
     AccountFactory.create()
-    assert rights(UserFactory.create(**{power: True})) == (set(), set())
+    assert rights(UserFactory.create(is_staff=True)) == (set(), set())
+
+
+def test_a_superuser_sees_all_accounts_and_starts_in_those_that_are_active() -> None:
+    AccountFactory.create(name="DE")
+    AccountFactory.create(name="SE", is_active=False)
+    assert rights(UserFactory.create(is_superuser=True)) == ({"DE", "SE"}, {"DE"})
+
+
+def test_a_disabled_superuser_sees_nothing_even_where_it_was_disabled_meanwhile() -> (
+    None
+):
+    AccountFactory.create()
+    assert rights(UserFactory.create(is_superuser=True, is_active=False)) == (
+        set(),
+        set(),
+    )
+    reader = UserFactory.create(is_superuser=True)
+    accounts = Account.objects.still_visible_to(reader)
+    assert accounts.count() == 1
+    User.objects.filter(pk=reader.pk).update(is_active=False)
+    assert accounts.count() == 0
+
+
+def test_a_superuser_loses_every_right_with_the_power_within_each_query() -> None:
+    run = ImportRunFactory.create()
+    reader = UserFactory.create(is_superuser=True)
+    runs = ImportRun.objects.still_visible_to(reader)
+    assert list(runs.all()) == [run]
+    User.objects.filter(pk=reader.pk).update(is_superuser=False)
+    assert list(runs.all()) == []
 
 
 def test_a_person_switched_off_sees_nothing() -> None:

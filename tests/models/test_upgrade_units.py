@@ -15,7 +15,7 @@ from imports.models import Account, ImportRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BEFORE = ("imports", "0005_lists_by_index")
+BEFORE = ("imports", "0007_who_looks_at_runs")
 GUID = "0FA4E000-AAAA-BBBB-CCCC-000000000001"
 
 

@@ -132,10 +132,13 @@ def test_a_running_row_ticks_and_shows_unknown_counts_as_dashes() -> None:
 
 
 def test_a_row_of_a_silent_account_says_so_and_is_not_shown_as_fresh() -> None:
-    silent = Account(name="Nordlicht SE", not_answering_since=datetime.now(UTC))
+    silent = Account(
+        name="Nordlicht SE", not_answering_since=datetime.now(UTC), failures_in_row=2
+    )
     html = row(a_run(account=silent, last_checked_at=datetime.now(UTC)))
     assert "as-of" in html
-    assert "Not answering" in html
+    assert "hasn’t answered since" in html
+    assert "data-since" not in html
     assert "ink-blue" not in html
 
 

@@ -173,8 +173,9 @@ def test_outside_runs_are_followed_too(
 def test_a_run_without_a_final_phase_is_lost_after_a_day(
     account: Account, cloud: FakeMarketingCloud, hours: float, status: RunStatus
 ) -> None:
-    began = database_now() - timedelta(hours=hours)
-    run, task = followed(account, cloud, occurred_at=began)
+    now = database_now()
+    began = now - timedelta(hours=hours)
+    run, task = followed(account, cloud, occurred_at=began, last_checked_at=now)
     task.step = 1
     refresh(account)
     assert again(run).status == status
@@ -183,7 +184,10 @@ def test_a_run_without_a_final_phase_is_lost_after_a_day(
 def test_a_lost_run_says_why_and_is_asked_for_no_more(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:
-    run, _ = followed(account, cloud, occurred_at=database_now() - timedelta(days=2))
+    now = database_now()
+    run, _ = followed(
+        account, cloud, occurred_at=now - timedelta(days=2), last_checked_at=now
+    )
     assert refresh(account).ended == 1
     run = again(run)
     assert (run.status, run.error_kind) == (RunStatus.LOST, ErrorKind.TOO_OLD)

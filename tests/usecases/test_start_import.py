@@ -129,7 +129,7 @@ def test_starting_again_remembers_the_first_run_and_its_batch() -> None:
 
 def test_nothing_starts_in_an_account_switched_off() -> None:
     definition = ImportDefinitionFactory.create(account__is_active=False)
-    with pytest.raises(NotStartableError, match="switched off"):
+    with pytest.raises(NotStartableError, match="disabled"):
         start_import(definition=definition, started_by=None)
     assert not ImportRun.objects.exists()
 

@@ -31,7 +31,7 @@ def test_each_definition_starts_or_says_why_not() -> None:
     assert (started.problem, started.run.status) == ("", "queued")
     assert refused.run is impossible.run is None
     assert "under way" in refused.problem
-    assert "switched off" in impossible.problem
+    assert "disabled" in impossible.problem
 
 
 def test_a_repeated_press_gives_the_same_runs() -> None:

@@ -16,7 +16,15 @@ from tests.factories import UserFactory, WorkerFactory, grant
 HTMX = {"HX-Request": "true"}
 PARTS = (
     *("live", "banner", "attention-tally", "needs", "cards", "active", "ended"),
-    *("rail", "found", "run-head", "run-figures", "run-advice", "run-timeline"),
+    *(
+        "rail",
+        "found",
+        "run-head",
+        "run-following",
+        "run-figures",
+        "run-advice",
+        "run-timeline",
+    ),
     *("run-facts", "toasts"),
 )
 

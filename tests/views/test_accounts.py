@@ -117,7 +117,7 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
             ("Credentials refused since", "an administrator"),
         ),
         ({"starts_paused": True}, ("Starts are paused by an administrator.",)),
-        ({"is_active": False}, ("Switched off by an administrator.",)),
+        ({"is_active": False}, ("Disabled.", "what runs is not followed")),
         ({"last_contact_at": None}, ("Not asked yet", "Last contact –")),
     ],
 )
@@ -160,12 +160,6 @@ def test_administration_is_offered_to_staff_only(account: Account) -> None:
     boss = UserFactory.create(is_staff=True)
     grant(boss, account, AccessLevel.VIEW)
     assert change in content(client_of(boss).get(URL))
-
-
-def test_without_an_account_there_is_one_thing_to_do() -> None:
-    assert "You have access to no account." in words(reader().get(URL))
-    boss = client_of(UserFactory.create(is_staff=True)).get(URL)
-    assert 'href="/admin/imports/account/add/"' in content(boss)
 
 
 def test_names_are_shown_as_text(account: Account) -> None:

@@ -90,7 +90,7 @@ CASES: list[Case] = [
     ("expired", unsent(K.EXPIRED, "It waited too long in the queue.")),
     ("held_up", unsent(K.HELD_UP, "The worker was held up.")),
     ("stopped", unsent(K.STOPPED, "The worker was stopped.")),
-    ("switched_off", unsent(K.PAUSED, "The account is switched off.")),
+    ("switched_off", unsent(K.PAUSED, "The account is disabled.")),
     ("paused", unsent(K.PAUSED, "Starts are paused in this account.")),
     ("doubled", unsent(K.DOUBLED, "Another account is the same business unit.")),
     ("not_answering", unsent(K.NOT_ANSWERING, "Marketing Cloud does not answer.")),

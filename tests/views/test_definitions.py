@@ -147,15 +147,6 @@ def test_a_run_under_way_is_the_last_bar_of_the_strip(account: Account) -> None:
     assert [bar["status"] for bar in row.bars] == ["running"]
 
 
-def test_the_first_use_names_the_one_thing_to_do() -> None:
-    a_worker_beats()
-    assert "Ask an administrator to give you one." in words(ask(reader()))
-    boss = UserFactory.create(is_staff=True)
-    page = ask(client_of(boss))
-    assert "Connect an account" in words(page)
-    assert "/admin/imports/account/add/" in content(page)
-
-
 def test_an_account_that_is_not_synced_yet_says_so() -> None:
     a_worker_beats()
     page = words(ask(reader(AccountFactory.create())))

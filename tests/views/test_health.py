@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from imports import metrics
+from imports.models import note_lost_key
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from tests.factories import AccountFactory, ImportRunFactory, WorkerFactory
 
@@ -90,6 +91,20 @@ class TestHealthz:
         AccountFactory.create(**fares)
         assert parts(client.get("/healthz"))["accounts"] == "ok"
 
+    def test_a_secret_that_cannot_be_read_is_an_account_that_fails(
+        self, client: Client
+    ) -> None:
+        note_lost_key(AccountFactory.create().pk)
+        assert parts(client.get("/healthz"))["accounts"] == "degraded"
+
+    @pytest.mark.parametrize(("minutes", "worker"), [(5, "ok"), (10, "degraded")])
+    def test_a_worker_that_does_not_get_to_what_is_due_is_degraded(
+        self, client: Client, minutes: int, worker: str
+    ) -> None:
+        WorkerFactory.create(started_at=ago(3600))
+        ImportRunFactory.create(running=True, next_check_at=ago(60 * minutes))
+        assert parts(client.get("/healthz"))["worker"] == worker
+
     @pytest.mark.parametrize(("seconds", "queue"), [(29, "ok"), (31, "degraded")])
     def test_a_start_that_waits_long_is_the_queues_fault(
         self, client: Client, seconds: float, queue: str
@@ -141,14 +156,17 @@ class TestHealthz:
         assert client.post(address).status_code == 405
 
 
-@pytest.mark.parametrize("address", ["/healthz", "/healthz/worker"])
+@pytest.mark.parametrize(
+    ("address", "asks"),
+    [("/healthz", "_workers_get_on"), ("/healthz/worker", "_worker_is_heard")],
+)
 def test_without_its_database_nothing_is_well(
-    client: Client, monkeypatch: pytest.MonkeyPatch, address: str
+    client: Client, monkeypatch: pytest.MonkeyPatch, address: str, asks: str
 ) -> None:
     def fail(*_: object) -> None:
         raise DatabaseError("could not connect to 10.1.1.1 as mcdash")
 
-    monkeypatch.setattr("imports.views.health._worker_is_heard", fail)
+    monkeypatch.setattr(f"imports.views.health.{asks}", fail)
     response = client.get(address)
     assert response.status_code == 503
     assert response.content == b"The database does not answer.\n"

@@ -239,12 +239,12 @@ def test_a_run_of_no_known_definition_has_a_page(
 def test_stale_data_says_so(
     client: Client, account: Account, definition: ImportDefinition
 ) -> None:
-    account.not_answering_since = timezone.now()
+    account.not_answering_since, account.failures_in_row = timezone.now(), 2
     account.save()
     run = a_run(definition, "running", last_checked_at=timezone.now())
-    head = part(page_of(client, run), "run-head")
-    assert "as-of" in head
-    assert "did not answer since" in head
+    page = page_of(client, run)
+    assert "as-of" in part(page, "run-head")
+    assert "hasn’t answered since" in part(page, "run-following")
 
 
 def test_a_copy_for_support_has_ids_and_both_clocks(

@@ -284,7 +284,6 @@ def test_any_text_can_be_searched_for_and_is_shown_as_text(
 
 def test_an_empty_history_says_what_will_appear(client: Client) -> None:
     assert "No run is known yet" in words(client.get("/runs/"))
-    assert "You see no account yet" in words(reader().get("/runs/"))
 
 
 def test_names_with_html_are_text_and_long_ones_are_cut_in_the_middle(

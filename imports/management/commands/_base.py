@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import Account
+from imports.models import Account, ImportRun, Unfollowed
 from imports.templatetags.texts import visible
 from imports.usecases.errors import UseCaseError
 
@@ -69,6 +69,15 @@ class McdashCommand(BaseCommand):
     def print_json(self, document: Any) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False)
         self.stdout.write(_NOT_SHOWN.sub(_json_escape, text))
+
+
+def record_of(run: ImportRun, unfollowed: Unfollowed | None) -> dict[str, Any]:
+    """The run for `--json`, with why nobody looks at it, if nobody does."""
+    since = unfollowed.since if unfollowed else None
+    return run.as_record() | {
+        "not_followed": unfollowed.why.value if unfollowed else None,
+        "not_followed_since": since and since.isoformat(),
+    }
 
 
 def account_named(name: str) -> Account:

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from imports.models import ImportRun, RunStatus
+from imports.models import ImportRun, RunStatus, Unfollowed
+from imports.templatetags.following import clock_in_utc, fact, meaning
 
 from ._base import printable
 
@@ -23,6 +24,9 @@ class Progress:
 
     def trouble(self, message: str) -> None:
         self._say(f"Not answering: {printable(message)}")
+
+    def nobody_looks(self, run: ImportRun, unfollowed: Unfollowed) -> None:
+        self._say(f"{fact(run, unfollowed, clock_in_utc)} {meaning(run)}")
 
     def end(self, run: ImportRun) -> None:
         """The last word: the counts, and where nothing is known, that."""

@@ -6,9 +6,16 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from imports.models import ImportRun, Origin, RunStatus
+from imports.models import ImportRun, Origin, RunStatus, WorkerState, workers_now
+from imports.templatetags.following import clock_in_utc, fact
 
-from ._base import McdashCommand, account_named, positive_number, printable
+from ._base import (
+    McdashCommand,
+    account_named,
+    positive_number,
+    printable,
+    record_of,
+)
 
 COLUMNS = "{:>7}  {:<22} {:<28} {:<22} {:>10} {:>8}  {}"
 
@@ -24,9 +31,11 @@ class Command(McdashCommand):
         parser.add_argument("--limit", metavar="N", type=positive_number, default=50)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        runs = self._runs(options)
+        runs, workers = self._runs(options), workers_now()
         if options["json"]:
-            self.print_json([run.as_record() for run in runs])
+            self.print_json(
+                [record_of(run, run.why_not_followed(workers)) for run in runs]
+            )
             return
         if not runs:
             self.stdout.write("No run matches.")
@@ -38,6 +47,8 @@ class Command(McdashCommand):
         )
         for run in runs:
             self.stdout.write(_line(run))
+        for sentence in _nobody_looks(runs, workers):
+            self.stdout.write(sentence)
 
     def _runs(self, options: dict[str, Any]) -> list[ImportRun]:
         runs = ImportRun.objects.select_related("account", "definition")
@@ -49,12 +60,21 @@ class Command(McdashCommand):
         return list(runs.latest_first()[: options["limit"]])
 
 
+def _nobody_looks(runs: list[ImportRun], workers: WorkerState) -> list[str]:
+    """A sentence for each run that stands as it was last seen, and why."""
+    return [
+        f"Run {run.pk}: {fact(run, unfollowed, clock_in_utc)}"
+        for run in runs
+        if (unfollowed := run.why_not_followed(workers))
+    ]
+
+
 def _line(run: ImportRun) -> str:
     return COLUMNS.format(
         run.pk,
         run.get_status_display(),
         printable(run.customer_key or "–", width=28),
-        printable(run.account.name, width=22),
+        printable(run.account.shown_name, width=22),
         _count(run.total_rows),
         _count(run.errors),
         f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",

@@ -18,10 +18,14 @@ from imports.models import (
     ImportRun,
     Origin,
     RunStatus,
+    Unfollowed,
     User,
+    WorkerState,
     new_holder,
+    workers_now,
 )
 from imports.tasks import wake_worker
+from imports.templatetags.following import clock_in_utc, fact
 from imports.templatetags.times import clock_text
 from imports.usecases.errors import (
     AccountBusyError,
@@ -43,6 +47,7 @@ from ._base import (
     login_name,
     positive_number,
     printable,
+    record_of,
     visible_text,
 )
 from ._progress import Progress
@@ -68,7 +73,8 @@ EXIT_CODES = {
 class Command(McdashCommand):
     help = (
         "Start a definition. Exit status: 0 completed (without --wait: queued), "
-        "1 failed or not started, 3 outcome unknown, 4 still running at the timeout, "
+        "1 failed or not started, 3 outcome unknown, 4 still running at the timeout or "
+        "when nobody can look at it any more, "
         "5 completed with errors."
     )
 
@@ -164,6 +170,8 @@ class Command(McdashCommand):
             self.print_json(run.as_record())
         else:
             self.stdout.write(f"Run {run.pk} is queued; the worker sends it.")
+            if unfollowed := run.why_not_followed(workers_now()):
+                self.stderr.write(fact(run, unfollowed, clock_in_utc))
 
     def _wait(self, run: ImportRun, options: dict[str, Any]) -> None:
         progress = Progress(None if options["json"] else self.stdout)
@@ -178,7 +186,7 @@ class Command(McdashCommand):
                 returncode=EXIT_CODES[RunStatus.UNKNOWN],
             ) from error
         if options["json"]:
-            self.print_json(run.as_record())
+            self.print_json(record_of(run, _why_nobody_looks(run)))
         else:
             progress.end(run)
         sys.exit(EXIT_CODES[RunStatus(run.status)])
@@ -301,8 +309,20 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
         progress.show(run)
         if run.has_ended or time.monotonic() >= give_up:
             return
+        if unfollowed := _why_nobody_looks(run):
+            progress.nobody_looks(run, unfollowed)
+            return
         time.sleep(min(_pause(began), max(0.0, give_up - time.monotonic())))
         _look(run, progress)
+
+
+def _why_nobody_looks(run: ImportRun) -> Unfollowed | None:
+    """What keeps this command too from looking until a person mends it; an account
+    that does not answer is asked on, without a worker as well.
+    """
+    run.account.refresh_from_db()
+    unfollowed = run.why_not_followed(WorkerState())
+    return unfollowed if unfollowed and unfollowed.why.needs_person else None
 
 
 def _pause(began: float) -> float:

@@ -57,7 +57,7 @@ def guard_of(definition):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("imports", "0005_lists_by_index"),
+        ("imports", "0007_who_looks_at_runs"),
     ]
 
     operations = [
