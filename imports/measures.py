@@ -6,9 +6,9 @@ lock: the next process takes over the file of one that ended, and goes on counti
 that one stopped. So there are never more files than processes ran at a time, nothing is
 lost with a process, and two containers with equal process ids do not meet in one file.
 
-Files are written, never mapped into memory: a write that a full disk refuses is an error
-like any other, while the kernel ends a process that touches a mapped page for which
-there is no room, perhaps right after a Perform.
+Files are written, never mapped into memory: a write that a full disk refuses is an
+error like any other, while the kernel ends a process that touches a mapped page for
+which there is no room, perhaps right after a Perform.
 
 No label names an account, a person or anything else of which there may be many.
 Counting never raises: what it stands beside is more important.
@@ -39,6 +39,7 @@ METHODS = frozenset({"GET", "HEAD", "POST"})
 MAGIC = b"mcdash1\n"
 LENGTHS, NUMBER_BYTES = struct.Struct("<II"), 8
 MOST_KEY_BYTES, MOST_VALUES = 4096, 64
+NO_FILE = -1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,9 +70,10 @@ class Measure:
 
 CALLS = Measure(
     name="mcdash_calls_seconds",
-    words="Requests on the wire to Marketing Cloud, waiting for a free slot not counted. "
-    "answered: HTTP 200; error: another HTTP status, faults among them; refused: a "
-    "redirect; unavailable: nothing was sent; unknown: sent, no readable answer.",
+    words="Requests on the wire to Marketing Cloud, waiting for a free slot not "
+    "counted. answered: HTTP 200; error: another HTTP status, faults among them; "
+    "refused: a redirect; unavailable: nothing was sent; unknown: sent, no readable "
+    "answer.",
     labels=("operation", "outcome"),
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 180),
 )
@@ -175,17 +177,17 @@ class ProcessCounts:
     """The counts of this process; its file has them too, as soon as it can."""
 
     def __init__(self) -> None:
-        self._file: int | None = None
+        self._file = NO_FILE
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """In a process that was just forked, what was counted is its parent's."""
-        if self._file is not None:
+        if self._file != NO_FILE:
             os.close(self._file)
         self._lock = threading.Lock()
         self._rows: Rows = {}
         self._unwritten: set[str] = set()
-        self._file = None
+        self._file = NO_FILE
         self._places: dict[str, int] = {}
         self._end = 0
         self._is_refused = False
@@ -204,7 +206,7 @@ class ProcessCounts:
 
     def _write_out(self) -> None:
         try:
-            if self._file is None:
+            if self._file == NO_FILE:
                 self._take_file()
             # what only changes needs no room on the disk
             for key in sorted(self._unwritten, key=lambda key: key not in self._places):
@@ -237,7 +239,6 @@ class ProcessCounts:
         self._file = file
 
     def _write(self, key: str) -> None:
-        assert self._file is not None
         row = self._rows[key]
         values = struct.pack(f"<{len(row)}d", *row)
         if key in self._places:
@@ -247,7 +248,6 @@ class ProcessCounts:
         self._unwritten.discard(key)
 
     def _append(self, key: str, values: bytes) -> None:
-        assert self._file is not None
         text = key.encode()
         text += b" " * (-len(text) % NUMBER_BYTES)
         record = LENGTHS.pack(len(text), len(values) // NUMBER_BYTES) + text + values

@@ -39,6 +39,7 @@ from .status import (
     RunStatus,
     StaleRunError,
 )
+from .storage import STORAGE, refusal_of
 from .user import Theme, User
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "BY_NAME",
     "ENDED",
     "FINISHED",
+    "STORAGE",
     "TRANSITIONS",
     "AccessLevel",
     "Account",
@@ -80,6 +82,7 @@ __all__ = [
     "note_lost_key",
     "process_name",
     "publish",
+    "refusal_of",
     "validate_endpoint",
     "violated_constraint",
 ]
