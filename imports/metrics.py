@@ -27,7 +27,15 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from imports import measures
-from imports.models import ACTIVE, Account, ImportRun, RunStatus, Worker, database_now
+from imports.models import (
+    ACTIVE,
+    STORAGE,
+    Account,
+    ImportRun,
+    RunStatus,
+    Worker,
+    database_now,
+)
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 
 log = logging.getLogger(__name__)
@@ -133,6 +141,11 @@ class State(Collector):
             found = []
         yield _gauge(
             "mcdash_database_up", "Whether the database answered.", bool(found)
+        )
+        yield _gauge(
+            "mcdash_database_writable",
+            "Whether the database took what was last to be saved.",
+            STORAGE.unwritable_since is None,
         )
         yield from found
         yield from _queue()

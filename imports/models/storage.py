@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import psycopg
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -78,6 +78,8 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
             return SQLITE_REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if isinstance(error, psycopg.Error):
             return _postgres_refusal(error)
+        if isinstance(error, OperationalError) and error.__cause__ is None:
+            return Refusal.GONE  # Django itself says so
         error = error.__cause__ or error.__context__
     return None
 
@@ -170,8 +172,12 @@ class Storage:
         return True
 
     def note_success(self) -> None:
-        """Something was saved."""
+        """Something was saved. On a full disk what is small may still find room where
+        the rest does not: then it is no news yet.
+        """
         with self._lock:
+            if self._refusal is not Refusal.LOCKED and self.was_refused_just_now:
+                return
             if self._is_told:
                 log.warning("The database can be written again")
             self._refusal = self._first_at = self._last_at = None

@@ -19,7 +19,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django_htmx.http import trigger_client_event
 
-from imports.models import ENDED, Account, ImportRun, RunStatus, User, Worker
+from imports.models import ENDED, STORAGE, Account, ImportRun, RunStatus, User, Worker
 from imports.templatetags.parts import Parts
 from imports.templatetags.texts import spoken
 
@@ -46,20 +46,23 @@ STATE_OF_RUN = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
     """What a page depends on: the greatest revision that the reader may see,
-    whether a worker lives, when Marketing Cloud was last heard of (in steps of 20
-    seconds, so that "last checked" stays true), and the reader's day. `is_of_all`:
-    of all accounts that the reader may see, not of a single one.
+    whether a worker lives, whether anything can be saved, when Marketing Cloud was
+    last heard of (in steps of 20 seconds, so that "last checked" stays true), and the
+    reader's day. `is_of_all`: of all accounts that the reader may see, not of a single
+    one.
     """
 
     number: int
     worker_is_silent: bool
+    is_writable: bool = field(default_factory=lambda: STORAGE.unwritable_since is None)
     heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
     is_of_all: bool = False
 
     def __str__(self) -> str:
         silent = "s" if self.worker_is_silent else ""
-        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}"
+        stuck = "" if self.is_writable else "w"
+        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}"
 
 
 def _beating() -> QuerySet[Worker]:

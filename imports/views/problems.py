@@ -8,11 +8,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.utils.timezone import localtime
 from django.views import defaults
 from django_htmx.http import reswap, retarget
 
 from imports.models import STORAGE, refusal_of
+
+from .moments import clock_text
 
 STALE_FORM = (
     "This form was too old or came from another place, so nothing was done. Go back, "
@@ -49,7 +50,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
     """503: the database took nothing, or for all we know nothing."""
     since = STORAGE.unwritable_since
-    told = f" (since {localtime(since):%H:%M})" if since else ""
+    told = f" (since {clock_text(since)})" if since else ""
     sentence = f"mcdash can't save anything right now{told}. "
     sentence += NOT_SAVED if is_certain else PERHAPS_SAVED
     response = _say(request, sentence, status=503)
