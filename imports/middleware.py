@@ -253,9 +253,10 @@ def _remember_use(key: str, now: int) -> None:
 
 def _end(request: HttpRequest, session: SessionBase) -> None:
     try:
-        session.flush()
+        with brief_transaction():
+            session.flush()
     except DatabaseError as error:
-        if not STORAGE.note_refusal(error, has_waited=True):
+        if not STORAGE.note_refusal(error):
             raise
         # its row stays for now, and is found ended whenever it is used
         request.session = type(session)()

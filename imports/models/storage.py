@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from .lease import Lease
+from .lending import lend_connection
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ class Storage:
                     "The database cannot be written since %s: %s (%s)",
                     *(since, refusal.value, error),
                 )
-        if refusal is Refusal.READ_ONLY:
+        if refusal in (Refusal.READ_ONLY, Refusal.GONE):
             _drop_connections()
         return True
 
@@ -196,6 +197,7 @@ class Storage:
         except Exception as error:  # the watch must outlive anything
             if not self.note_refusal(error):
                 log.exception("Whether the database can be written is not known")
+                connection.close()
         else:
             self.note_success()
         finally:
@@ -208,12 +210,16 @@ class Storage:
     def _ask_forever(self) -> None:
         while True:
             self.ask()
-            connection.close()
+            # SQLite's stays open: where it is the last one, -shm and -wal would go with
+            # it, and could not be made anew on a full disk, not even to read
+            lend_connection()
             time.sleep(WATCH_EVERY.total_seconds())
 
 
 def _drop_connections() -> None:
-    """A connection that was opened read-only stays so: begin anew with others."""
+    """One that was opened read-only stays so, and one that broke is broken: begin
+    anew with others.
+    """
     if connection.in_atomic_block:
         return
     if pool := getattr(connection, "pool", None):

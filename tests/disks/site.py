@@ -1,10 +1,11 @@
-"""mcdash as it is run, with its database, data folder and logs where a test puts them."""
+"""mcdash as it is run, with database, data folder and logs where a test puts them."""
 
 from __future__ import annotations
 
 import json
 import re
 import secrets
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -42,15 +43,21 @@ class DiskSite(Site):
         return cls(folder=folder, extra=SHORT | places | extra)
 
     def set_up(self, *, pace: str = "1") -> None:
-        """Tables, an account, its definitions, somebody who can see and start all."""
+        """Tables, an account, its definitions, somebody who can start there."""
         self.start_sandbox("--pace", pace)
-        self.prepare()
-        self.must("sync_definitions")
-        self.must("adopt_runs")
         self.password = secrets.token_urlsafe(9)
-        self.env |= {"DJANGO_SUPERUSER_PASSWORD": self.password}
-        self.must("createsuperuser", "--no-input", "--username", PERSON, "--email", "")
-        self.must("collectstatic", "--no-input", "--verbosity", "0")
+        done = subprocess.run(
+            [PYTHON, "-m", "tests.disks.prepare", self.sandbox_url, PERSON],
+            input=self.password,
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"{done.stdout}{done.stderr}")
 
     def start_web(self, *, log: Path | None = None) -> Part:
         """gunicorn, once it serves. Its port is in a log, which may be on a full disk:
@@ -58,14 +65,21 @@ class DiskSite(Site):
         """
         port = free_port()
         log = log or self.folder / f"{len(self.parts)}-web.log"
+        part = self.start_program(
+            log,
+            *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
+            *("--bind", f"127.0.0.1:{port}", "--threads", "4", "--workers", "1"),
+            "--no-control-socket",
+        )
+        self.web_url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: self.fetch("/healthz")[0], "the web side", seconds=30)
+        return part
+
+    def start_program(self, log: Path, *arguments: str) -> Part:
+        """Start Python with `arguments` and go on."""
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [
-                    *(PYTHON, "-m", "gunicorn", "-c", "python:mcdash.gunicorn"),
-                    *("mcdash.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"),
-                    *("--no-control-socket", "--workers", "1"),
-                    *("--worker-tmp-dir", "/dev/shm"),
-                ],
+                [PYTHON, *arguments],
                 cwd=ROOT,
                 env=self.env | {"MCDASH_ACCESS_LOG": "1"},
                 stdin=subprocess.DEVNULL,
@@ -73,14 +87,12 @@ class DiskSite(Site):
                 stderr=subprocess.STDOUT,
             )
         self.parts.append(Part(process=process, log=log))
-        self.web_url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: self.fetch("/healthz")[0], "the web side", seconds=30)
         return self.parts[-1]
 
     def __exit__(self, *error: object) -> None:
         """gunicorn is asked, so that it ends its own children; the others are not."""
         for part in self.parts:
-            if "gunicorn" in part.process.args and part.process.poll() is None:
+            if "gunicorn" in str(part.process.args) and part.process.poll() is None:
                 part.process.terminate()
                 try:
                     part.wait(10)
@@ -130,8 +142,6 @@ class DiskSite(Site):
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as attempt:
         attempt.bind(("127.0.0.1", 0))
         port: int = attempt.getsockname()[1]
