@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import connection, transaction
 
 
 @contextmanager
@@ -13,21 +13,25 @@ def unwritable() -> Iterator[None]:
     """Within, each write of this thread's connection is refused by the database; until
     the connection is given up, as it is after a refusal outside a transaction.
     """
-    _allow_writes(is_allowed=False)
+    savepoint = None
+    if connection.vendor == "sqlite":
+        refuse, take = "PRAGMA query_only=1", "PRAGMA query_only=0"
+    elif connection.in_atomic_block:
+        refuse, take = "SET LOCAL transaction_read_only = on", ""
+        savepoint = transaction.savepoint()  # with which it ends
+    else:
+        refuse = "SET default_transaction_read_only = on"
+        take = "SET default_transaction_read_only = off"
+    _execute(refuse)
     try:
         yield
     finally:
-        _allow_writes(is_allowed=True)
+        if savepoint:
+            transaction.savepoint_rollback(savepoint)
+        else:
+            _execute(take)
 
 
-def _allow_writes(*, is_allowed: bool) -> None:
-    if connection.vendor == "sqlite":
-        sql = f"PRAGMA query_only={int(not is_allowed)}"
-    elif not connection.in_atomic_block:
-        sql = f"SET default_transaction_read_only = {'off' if is_allowed else 'on'}"
-    elif is_allowed:
-        return  # it ends with the test's transaction
-    else:
-        sql = "SET LOCAL transaction_read_only = on"
+def _execute(sql: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql)

@@ -74,13 +74,20 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     """Why the database refused, if that is what is behind `error`. None where a
     statement was wrong, or a constraint was violated.
     """
+    cause = _root(error)
+    if isinstance(cause, sqlite3.Error):
+        return SQLITE_REFUSALS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    if isinstance(cause, psycopg.Error):
+        return _postgres_refusal(cause)
+    return Refusal.GONE if cause else None
+
+
+def _root(error: BaseException | None) -> BaseException | None:
+    """What the driver said, or where it was not asked, Django's own error."""
     while error is not None:
-        if isinstance(error, sqlite3.Error):
-            return SQLITE_REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        if isinstance(error, psycopg.Error):
-            return _postgres_refusal(error)
-        if isinstance(error, OperationalError) and error.__cause__ is None:
-            return Refusal.GONE  # Django itself says so
+        is_own = isinstance(error, OperationalError) and error.__cause__ is None
+        if is_own or isinstance(error, (sqlite3.Error, psycopg.Error)):
+            return error
         error = error.__cause__ or error.__context__
     return None
 
@@ -101,13 +108,13 @@ def brief_transaction() -> Iterator[None]:
     with connection.cursor() as cursor:
         if connection.vendor != "sqlite":
             with transaction.atomic():
-                wait = f"{BRIEF_SECONDS}s"
+                wait = f"{round(BRIEF_SECONDS * 1000)}ms"
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
                 yield
             return
         cursor.execute("PRAGMA busy_timeout")
         (usual,) = cursor.fetchone()
-        cursor.execute(f"PRAGMA busy_timeout={BRIEF_SECONDS * 1000}")
+        cursor.execute(f"PRAGMA busy_timeout={round(BRIEF_SECONDS * 1000)}")
         try:
             with transaction.atomic():
                 yield
@@ -166,7 +173,7 @@ class Storage:
                 since = f"{self._first_at:%Y-%m-%d %H:%M:%S} UTC"
                 log.error(
                     "The database cannot be written since %s: %s (%s)",
-                    *(since, refusal.value, error),
+                    *(since, refusal.value, _root(error)),
                 )
         if refusal in (Refusal.READ_ONLY, Refusal.GONE):
             _drop_connections()

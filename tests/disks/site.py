@@ -21,7 +21,7 @@ from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 # A worker that hangs on the wire gives up soon, and its claim ends soon after.
 SHORT = {"MCDASH_CALL_DEADLINE_SECONDS": "8", "MCDASH_START_LEASE_SECONDS": "9"}
 PERSON = "ana"
-KEY = "customers-daily"
+KEY = "newsletter-subscribers-daily"
 
 
 class DiskSite(Site):

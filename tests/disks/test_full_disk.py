@@ -4,6 +4,7 @@ sent twice, nothing that was recorded is lost, and all goes on once there is roo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def test_a_full_data_folder_ends_no_process_and_no_start(
     """Counts and queue are in it, the database is elsewhere."""
     site = make_site(data=disk.path)
     site.set_up()
+    shutil.rmtree(disk.path / "metrics")  # else there might be room in its last block
     disk.fill()
     site.start_web()
     browser = site.browser()
@@ -126,7 +128,7 @@ def test_a_start_on_a_full_disk_is_refused_in_words_and_nothing_is_sent(
     browser = Browser(base=site.web_url)
     said = browser.post("/login/", {"username": PERSON, "password": site.password})
     assert browser.status == 503
-    assert "can't save anything right now" in said
+    assert "save anything right now" in said
     wait_until(lambda: "The database cannot be written since" in worker.said, "the log")
     # with neither -wal nor -shm there SQLite cannot even read
     assert site.fetch("/healthz") == (503, "The database does not answer.\n")
