@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -135,6 +136,7 @@ def test_a_run_that_somebody_else_took_is_no_start_of_ours(
         (None, "done"),
         (AccountBusyError("busy"), "busy"),
         (UnavailableError("away"), "failed"),
+        (OperationalError("the disk is full"), "unsaved"),
         (ValueError("a mistake of ours"), "broken"),
     ],
 )
