@@ -16,7 +16,7 @@ from django.contrib.sessions import middleware as sessions
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.urls import resolve, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
@@ -156,8 +156,8 @@ class SessionMiddleware(sessions.SessionMiddleware):
     """
 
     def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
         session = request.session
         given = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         is_known = session.session_key is not None and session.session_key == given

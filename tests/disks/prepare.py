@@ -43,4 +43,4 @@ def add_person(name: str, password: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:], sys.stdin.read())
+    main(sys.argv[1], sys.argv[2], sys.stdin.read())

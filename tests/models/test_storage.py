@@ -34,6 +34,10 @@ def clock() -> Iterator[Any]:
         yield traveller
 
 
+def since(storage: Storage) -> datetime | None:
+    return storage.unwritable_since
+
+
 def of_sqlite(code: int) -> DatabaseError:
     error = sqlite3.OperationalError("said by SQLite")
     error.sqlite_errorcode = code
@@ -102,11 +106,11 @@ def test_it_is_told_when_it_begins_and_when_it_is_over_and_not_in_between(
     for _ in range(3):
         assert storage.note_refusal(of_sqlite(sqlite3.SQLITE_FULL))
         clock.shift(SECOND)
-    assert storage.unwritable_since == START
+    assert since(storage) == START
     clock.shift(30 * SECOND)
     storage.note_success()
     storage.note_success()
-    assert storage.unwritable_since is None
+    assert since(storage) is None
     assert [record.getMessage() for record in caplog_imports.records] == [
         "The database cannot be written since 2026-03-12 09:14:00 UTC: its disk is "
         "full (said by SQLite)",
@@ -119,10 +123,10 @@ def test_what_still_finds_room_on_a_full_disk_is_no_news_at_once(clock: Any) -> 
     storage.note_refusal(of_sqlite(sqlite3.SQLITE_FULL))
     clock.shift(9 * SECOND)
     storage.note_success()
-    assert storage.unwritable_since == START
+    assert since(storage) == START
     clock.shift(SECOND)
     storage.note_success()
-    assert storage.unwritable_since is None
+    assert since(storage) is None
 
 
 def test_a_lock_counts_once_it_lasts_longer_than_any_write_of_ours_waits(
@@ -131,18 +135,18 @@ def test_a_lock_counts_once_it_lasts_longer_than_any_write_of_ours_waits(
     storage = Storage()
     for _ in range(2):
         storage.note_refusal(of_sqlite(sqlite3.SQLITE_BUSY))
-        assert storage.unwritable_since is None
+        assert since(storage) is None
         clock.shift(10 * SECOND)
     storage.note_refusal(of_sqlite(sqlite3.SQLITE_BUSY))
-    assert storage.unwritable_since == START
+    assert since(storage) == START
     storage.note_success()
-    assert storage.unwritable_since is None
+    assert since(storage) is None
 
 
 def test_a_lock_that_was_waited_for_in_full_counts_at_once(clock: Any) -> None:
     storage = Storage()
     storage.note_refusal(of_sqlite(sqlite3.SQLITE_BUSY), has_waited=True)
-    assert storage.unwritable_since == START - 20 * SECOND
+    assert since(storage) == START - 20 * SECOND
 
 
 def test_what_is_no_refusal_is_left_to_others(
@@ -150,7 +154,7 @@ def test_what_is_no_refusal_is_left_to_others(
 ) -> None:
     storage = Storage()
     assert not storage.note_refusal(ValueError("a mistake of ours"))
-    assert storage.unwritable_since is None
+    assert since(storage) is None
     assert not caplog_imports.records
 
 
@@ -160,7 +164,7 @@ def test_asking_writes_one_row_that_is_always_the_same() -> None:
     for _ in range(3):
         storage.ask()
     assert Lease.objects.get().name == "storage"
-    assert storage.unwritable_since is None
+    assert since(storage) is None
 
 
 @pytest.mark.django_db
@@ -168,10 +172,10 @@ def test_asking_finds_a_database_that_takes_no_writes(clock: Any) -> None:
     storage = Storage()
     with unwritable():
         storage.ask()
-        assert storage.unwritable_since == START
+        assert since(storage) == START
         clock.shift(timedelta(hours=1))
         storage.ask()
-        assert storage.unwritable_since == START
+        assert since(storage) == START
 
 
 @pytest.mark.django_db
@@ -192,15 +196,15 @@ def test_a_try_that_hangs_in_the_system_counts_as_well(
 ) -> None:
     storage, told = Storage(), []
 
-    def hang(*_: object, **__: object) -> None:
-        for _ in range(2):
+    def hang(**_: object) -> None:
+        for _turn in range(2):
             clock.shift(30 * SECOND)
-            told.append(storage.unwritable_since)
+            told.append(since(storage))
 
     monkeypatch.setattr(Lease.objects, "update_or_create", hang)
     storage.ask()
     assert told == [None, START]
-    assert storage.unwritable_since is None
+    assert since(storage) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -234,5 +238,5 @@ def test_a_connection_that_was_refused_as_read_only_is_not_kept() -> None:
     storage = Storage()
     with unwritable():
         storage.ask()
-        assert storage.unwritable_since is not None
+        assert since(storage) is not None
         Lease.objects.create(name="again", holder="", expires_at=START)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, OperationalError
 from django.test import Client
@@ -18,6 +19,7 @@ from imports import middleware
 from imports.middleware import SEEN_AT
 from imports.models import STORAGE, AuditEntry, ImportRun, User
 from imports.usecases import start_imports as starting
+from imports.usecases.start_import import start_import
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -176,14 +178,14 @@ def test_a_sign_in_that_cannot_be_kept_is_none(
     person: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk becomes full between the view and the end of the request."""
-    real = middleware.sessions.SessionMiddleware.process_response
+    real = SessionMiddleware.process_response
 
     def full(*args: Any) -> Any:
         with unwritable():
             return real(*args)
 
     client = Client()
-    monkeypatch.setattr(middleware.sessions.SessionMiddleware, "process_response", full)
+    monkeypatch.setattr(SessionMiddleware, "process_response", full)
     answer = client.post("/login/", {"username": "ana", "password": PASSWORD})
     assert answer.status_code == 503
     assert "can't save anything right now" in words(answer)
@@ -197,13 +199,13 @@ def test_a_deed_that_was_done_is_told_of_though_its_toast_cannot_be_kept(
     client = reader(account)
     definition = ImportDefinitionFactory.create(account=account)
     monkeypatch.setattr("imports.views.starts.wake_worker", lambda _: None)
-    real = middleware.sessions.SessionMiddleware.process_response
+    real = SessionMiddleware.process_response
 
     def full(*args: Any) -> Any:
         with unwritable():
             return real(*args)
 
-    monkeypatch.setattr(middleware.sessions.SessionMiddleware, "process_response", full)
+    monkeypatch.setattr(SessionMiddleware, "process_response", full)
     form = {"request_token": str(uuid.uuid4()), "digest": DIGEST}
     answer = client.post(f"/definitions/{definition.pk}/start/", form)
     run = ImportRun.objects.get()
@@ -275,7 +277,7 @@ def test_what_was_queued_before_the_database_refused_is_told_of(
 ) -> None:
     account = AccountFactory.create()
     chosen = [ImportDefinitionFactory.create(account=account) for _ in range(3)]
-    real = starting.start_import
+    real = start_import
 
     def refuse_the_second(**asked: Any) -> Any:
         if asked["definition"] == chosen[1]:
