@@ -69,7 +69,6 @@ class DiskSite(Site):
             log,
             *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
             *("--bind", f"127.0.0.1:{port}", "--threads", "4", "--workers", "1"),
-            "--no-control-socket",
         )
         self.web_url = f"http://127.0.0.1:{port}"
         wait_until(lambda: self.fetch("/healthz")[0], "the web side", seconds=30)
