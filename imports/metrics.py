@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import accumulate
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -18,13 +19,18 @@ from django.db import DatabaseError
 from django.db.models import Count, Min, Q
 from huey.contrib.djhuey import HUEY
 from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from imports import measures
 from imports.models import (
     ACTIVE,
+    STORAGE,
     Account,
     ImportRun,
     NotFollowed,
@@ -102,9 +108,30 @@ def exposition() -> bytes:
 class Counts(Collector):
     """The sum over all processes, those that ended among them."""
 
-    def collect(self) -> Iterable[Metric]:
-        found: Iterable[Metric] = MultiProcessCollector.merge(measures.readable_files())
-        return found
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge(
+            "mcdash_counts_up",
+            "Whether the process that answers can write down what it counts.",
+            measures.OWN.are_written(),
+        )
+        families = {name: _family(one) for name, one in measures.MEASURES.items()}
+        for (name, *labels), row in sorted(measures.totals().items()):
+            family = families[name]
+            if isinstance(family, HistogramMetricFamily):
+                bounds = [
+                    *map(floatToGoString, measures.MEASURES[name].buckets),
+                    "+Inf",
+                ]
+                buckets = list(zip(bounds, accumulate(row[1:]), strict=True))
+                family.add_metric(labels, buckets, sum_value=row[0])
+            else:
+                family.add_metric(labels, row[0])
+        yield from families.values()
+
+
+def _family(measure: measures.Measure) -> CounterMetricFamily | HistogramMetricFamily:
+    kind = HistogramMetricFamily if measure.buckets else CounterMetricFamily
+    return kind(measure.name, measure.words, labels=measure.labels)
 
 
 class State(Collector):
@@ -120,6 +147,11 @@ class State(Collector):
             found = []
         yield _gauge(
             "mcdash_database_up", "Whether the database answered.", bool(found)
+        )
+        yield _gauge(
+            "mcdash_database_writable",
+            "Whether the database took what was last to be saved.",
+            STORAGE.unwritable_since is None,
         )
         yield from found
         yield from _queue()

@@ -12,18 +12,27 @@ from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions import middleware as sessions
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve, reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from imports import logs, measures
+from imports.models.storage import STORAGE, brief_transaction, refusal_of
+from imports.views.problems import not_saved
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 # Seconds since 1970, in the session of whoever is signed in.
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
 SEEN_EVERY_SECONDS = 60
+# When sessions were used that could not be saved, by their keys.
+MOST_REMEMBERED = 10_000
+_unsaved_use: dict[str, int] = {}
+SAFE_METHODS = ("GET", "HEAD")
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -140,10 +149,71 @@ def _is_address(text: str) -> bool:
     return True
 
 
+class SessionMiddleware(sessions.SessionMiddleware):
+    """Django's, but a database that takes no writes spoils no page. That a session was
+    used, or that a message was shown, is saved where that is possible; only a sign-in
+    is nothing without its session.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
+        session = request.session
+        given = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        is_known = session.session_key is not None and session.session_key == given
+        if is_known and session.modified and request.method in SAFE_METHODS:
+            _save_if_possible(session)
+        try:
+            return super().process_response(request, response)
+        except (SessionInterrupted, DatabaseError) as error:
+            if not STORAGE.note_refusal(error, has_waited=True):
+                raise
+        if not is_known:
+            return not_saved(request, is_certain=False)
+        patch_vary_headers(response, ("Cookie",))
+        return response
+
+
+def _save_if_possible(session: SessionBase) -> None:
+    """One that was deleted meanwhile is left to Django."""
+    try:
+        if not STORAGE.was_refused_just_now:
+            with brief_transaction():
+                session.save()
+            STORAGE.note_success()
+            _unsaved_use.pop(str(session.session_key), None)
+    except (UpdateError, DatabaseError) as error:
+        if not STORAGE.note_refusal(error):
+            return
+    session.modified = False
+
+
+class UnwritableMiddleware:
+    """What cannot be saved is not done: 503, and a page that says so."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        refusal = refusal_of(exception)
+        if refusal is None:
+            return None
+        STORAGE.note_refusal(exception, has_waited=True)
+        return not_saved(request, is_certain=refusal.is_certain)
+
+
 class SessionEndMiddleware:
     """A session ends when nobody used it for MCDASH_SESSION_IDLE_SECONDS, and in any
     case MCDASH_SESSION_SECONDS after the sign-in. Polls are no use: a page that was
     left open asks by itself.
+
+    While the database cannot be written this process remembers the use itself, so that
+    somebody who reads is not signed out where nobody can sign in.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -162,21 +232,40 @@ def begin_session(request: HttpRequest, **_: object) -> None:
 
 
 def _end_or_note_use(request: HttpRequest, session: SessionBase) -> None:
-    now = _now()
-    idle = now - session.get(SEEN_AT, 0)
+    now, key = _now(), str(session.session_key)
+    idle = now - max(session.get(SEEN_AT, 0), _unsaved_use.get(key, 0))
     if (
         idle > settings.MCDASH_SESSION_IDLE_SECONDS
         or now - session.get(SIGNED_IN_AT, 0) > settings.MCDASH_SESSION_SECONDS
     ):
-        session.flush()
+        _unsaved_use.pop(key, None)
+        _end(request, session)
     elif not is_poll(request) and idle >= SEEN_EVERY_SECONDS:
         session[SEEN_AT] = now
+        _remember_use(key, now)
+
+
+def _remember_use(key: str, now: int) -> None:
+    _unsaved_use[key] = now
+    while len(_unsaved_use) > MOST_REMEMBERED:
+        _unsaved_use.pop(next(iter(_unsaved_use)), None)
+
+
+def _end(request: HttpRequest, session: SessionBase) -> None:
+    try:
+        with brief_transaction():
+            session.flush()
+    except DatabaseError as error:
+        if not STORAGE.note_refusal(error):
+            raise
+        # its row stays for now, and is found ended whenever it is used
+        request.session = type(session)()
 
 
 def is_poll(request: HttpRequest) -> bool:
     """Whether a page asks by itself what is new."""
     return (
-        request.method in ("GET", "HEAD")
+        request.method in SAFE_METHODS
         and "since" in request.GET
         and "HX-Request" in request.headers
     )

@@ -24,6 +24,7 @@ from huey.contrib.djhuey import HUEY, db_task, on_shutdown, on_startup
 from imports import logs, measures
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
+    STORAGE,
     Account,
     AccountQuerySet,
     ImportRun,
@@ -46,6 +47,8 @@ from imports.usecases.settle_overdue import settle_overdue
 from imports.usecases.sync_definitions import sync_definitions
 
 log = logging.getLogger(__name__)
+# Its complaints come once in a while, not each second.
+queue_log = logging.getLogger("huey.mcdash")
 
 STEP_SECONDS = 1.0
 TICK_LEASE_SECONDS = 10
@@ -170,9 +173,11 @@ class Crew:
             log.warning("%s of account %s: %s", key[0], key[1], error.message)
             self._rest(key)
             return "failed"
-        except Exception:  # one bad account never ends the loop
-            log.exception("%s of account %s failed", key[0], key[1])
+        except Exception as error:  # one bad account never ends the loop
             self._rest(key)
+            if STORAGE.note_refusal(error, has_waited=True):
+                return "unsaved"
+            log.exception("%s of account %s failed", key[0], key[1])
             return "broken"
         self._rests.pop(key, None)
         return "done"
@@ -194,14 +199,17 @@ STOPPING = threading.Event()
 def pulse_forever() -> None:
     """Beat, and do what is due, once a second, until the worker is stopped."""
     while not STOPPING.is_set():
+        _prepare_queue_if_possible()
         try:
             beat()
+            STORAGE.note_success()
             if Lease.objects.acquire(
                 "tick", holder=process_name(), seconds=TICK_LEASE_SECONDS
             ):
                 tick()
-        except Exception:  # the pulse must outlive anything
-            log.exception("The worker's pulse missed a beat")
+        except Exception as error:  # the pulse must outlive anything
+            if not STORAGE.note_refusal(error, has_waited=True):
+                log.exception("The worker's pulse missed a beat")
             connections.close_all()
         time.sleep(STEP_SECONDS)
 
@@ -228,8 +236,9 @@ def tick() -> None:
     for step in steps:
         try:
             step()
-        except Exception:  # the others must still be done
-            log.exception("The worker's step %s failed", step.__name__)
+        except Exception as error:  # the others must still be done
+            if not STORAGE.note_refusal(error, has_waited=True):
+                log.exception("The worker's step %s failed", step.__name__)
             close_old_connections()
 
 
@@ -340,6 +349,21 @@ def prepare_queue(**_: object) -> None:
         make_tables()
 
 
+def _prepare_queue_if_possible() -> None:
+    """Where its disk is full or its server away the worker goes on without the queue,
+    which only says when to look.
+    """
+    if _queue_is_prepared.is_set():
+        return
+    try:
+        prepare_queue()
+    except Exception:  # noqa: BLE001 - whatever the queue's engine raises
+        queue_log.exception("The queue could not be prepared")
+    else:
+        _queue_is_prepared.set()
+
+
+_queue_is_prepared = threading.Event()
 _starting = threading.Lock()
 _pulses: list[threading.Thread] = []
 
@@ -349,7 +373,7 @@ def start_pulse() -> None:
     """One pulse per worker process, whatever its number of threads."""
     with _starting:
         if not _pulses:
-            prepare_queue()
+            _prepare_queue_if_possible()
             thread = threading.Thread(target=pulse_forever, name="pulse", daemon=True)
             _pulses.append(thread)
             thread.start()

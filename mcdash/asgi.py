@@ -8,3 +8,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
 application = get_asgi_application()
+
+from imports.models import STORAGE  # noqa: E402  needs the application
+
+STORAGE.watch()

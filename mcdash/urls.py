@@ -12,6 +12,7 @@ from imports.views.passwords import PasswordChange
 
 handler403 = "imports.views.problems.forbidden"
 handler404 = "imports.views.problems.not_found"
+handler500 = "imports.views.problems.server_error"
 
 urlpatterns = [
     path(

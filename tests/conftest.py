@@ -47,8 +47,11 @@ def pytest_xdist_make_scheduler(
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """Each test's database begins with the same ids and revisions."""
+    """Each test's database begins with the same ids and revisions, and is well."""
+    from imports.models.storage import STORAGE, Storage
+
     cache.clear()
+    vars(STORAGE).update(vars(Storage()))
 
 
 @pytest.fixture

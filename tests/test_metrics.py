@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,11 +14,11 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from imports import measures, metrics
@@ -138,6 +141,7 @@ def test_a_run_that_somebody_else_took_is_no_start_of_ours(
         (None, "done"),
         (AccountBusyError("busy"), "busy"),
         (UnavailableError("away"), "failed"),
+        (OperationalError("the disk is full"), "unsaved"),
         (ValueError("a mistake of ours"), "broken"),
     ],
 )
@@ -184,17 +188,16 @@ def test_an_invented_method_makes_no_label_of_its_own(
 def test_counting_that_fails_fails_nothing_else(
     monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def broken(*_: object) -> None:
+        raise ValueError("a mistake of ours")
 
-    for family in (measures.CALLS, measures.STARTS, measures.WORK, measures.REQUESTS):
-        monkeypatch.setattr(family, "labels", full)
+    monkeypatch.setattr(measures.OWN, "add", broken)
     measures.note_call(operation="Perform", outcome="answered", seconds=1)
     measures.note_start("running")
     measures.note_work(kind="sync", outcome="done", seconds=1)
     measures.note_request(route="healthz", method="GET", status=200, seconds=1)
     assert caplog_imports.text.count("Something was not counted") == 4
-    assert "No space left on device" in caplog_imports.text
+    assert "a mistake of ours" in caplog_imports.text
 
 
 # files
@@ -251,11 +254,10 @@ class Processes:
         self.staying = []
 
     def starts(self) -> dict[str, float]:
-        (family,) = MultiProcessCollector.merge(measures.readable_files())
-        return {sample.labels["status"]: sample.value for sample in family.samples}
+        return {status: count for (_, status), (count,) in measures.totals().items()}
 
     def files(self) -> list[str]:
-        return sorted(file.name for file in self.folder.glob("*.db"))
+        return sorted(file.name for file in self.folder.iterdir())
 
 
 @pytest.fixture
@@ -270,7 +272,7 @@ def test_processes_that_run_side_by_side_add_up(processes: Processes) -> None:
     processes.count(2, "stay")
     processes.count(3, "stay")
     assert processes.starts() == {"running": 5}
-    assert processes.files() == ["counter_0.db", "counter_1.db"]
+    assert processes.files() == ["0.counts", "1.counts"]
 
 
 def test_a_count_outlives_its_process_and_the_next_one_goes_on_in_its_file(
@@ -281,34 +283,137 @@ def test_a_count_outlives_its_process_and_the_next_one_goes_on_in_its_file(
     for _ in range(3):
         processes.count(1)
     assert processes.starts() == {"running": 5}
-    assert processes.files() == ["counter_0.db"]
+    assert processes.files() == ["0.counts"]
 
 
 def test_a_forked_process_counts_in_a_file_of_its_own(processes: Processes) -> None:
     processes.count(1, "fork")
     assert processes.starts() == {"running": 2, "unknown": 1}
-    assert processes.files() == ["counter_0.db", "counter_1.db"]
+    assert processes.files() == ["0.counts", "1.counts"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x40\0\0\0" + b"\1" * 99])
-def test_a_broken_file_is_left_out_and_told_of(
+ROW = measures.LENGTHS.pack(32, 1) + b'["mcdash_starts", "unknown"]    ' + b"\0" * 8
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff" * 64,
+        b"\0" * 65536,  # what a power cut may leave of a file
+        measures.MAGIC + b"\xff" * 64,
+        measures.MAGIC + b"\0" * 4096,
+        measures.MAGIC + ROW[:-1],  # the disk became full in the middle of it
+        measures.MAGIC + ROW[:3],
+    ],
+)
+def test_what_is_broken_in_a_file_is_left_out_and_told_of(
     processes: Processes, caplog_imports: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     processes.count(2, "stay")
-    (processes.folder / "counter_9.db").write_bytes(content)
+    (processes.folder / "9.counts").write_bytes(content)
     assert processes.starts() == {"running": 2}
-    assert "counter_9.db cannot be read" in caplog_imports.text
+    assert "9.counts cannot be read" in caplog_imports.text
 
 
-def test_a_broken_file_is_begun_anew_by_the_next_process(processes: Processes) -> None:
+@pytest.mark.parametrize("tail", [b"", ROW[:-1], b"\0" * 4096, b"\xff" * 64])
+def test_what_is_broken_at_the_end_of_a_file_is_overwritten_by_the_next_process(
+    processes: Processes, tail: bytes
+) -> None:
     processes.count(2)
-    (processes.folder / "counter_0.db").write_bytes(b"\xff" * 64)
+    file = processes.folder / "0.counts"
+    whole = file.read_bytes()
+    file.write_bytes(whole + tail)
+    processes.count(3)
+    assert processes.starts() == {"running": 5}
+    assert file.stat().st_size == len(whole)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64])
+def test_a_broken_file_is_begun_anew_by_the_next_process(
+    processes: Processes, content: bytes
+) -> None:
+    processes.count(2)
+    (processes.folder / "0.counts").write_bytes(content)
+    processes.count(3)
+    assert processes.starts() == {"running": 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "row"),
+    [
+        ('["mcdash_gone", "x"]', [7.0]),
+        ('["mcdash_starts"]', [7.0]),
+        ('["mcdash_starts", "running", "x"]', [7.0]),
+        ('["mcdash_starts", "running"]', [7.0, 7.0]),
+        ("no JSON", [7.0]),
+        ("7", [7.0]),
+        ("{}", [7.0]),
+        ("[[]]", [7.0]),
+        ("[]", [7.0]),
+        ('["mcdash_starts", []]', [7.0]),
+    ],
+)
+def test_rows_of_a_version_that_measured_otherwise_are_left_alone(
+    processes: Processes, key: str, row: list[float]
+) -> None:
+    text = key.encode().ljust(40)
+    values = struct.pack(f"<{len(row)}d", *row)
+    record = measures.LENGTHS.pack(40, len(row)) + text + values
+    processes.folder.mkdir()
+    (processes.folder / "0.counts").write_bytes(measures.MAGIC + record)
     processes.count(3)
     assert processes.starts() == {"running": 3}
 
 
 def test_where_nothing_was_counted_yet_nothing_is_shown(processes: Processes) -> None:
-    assert measures.readable_files() == []
+    assert measures.totals() == {}
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings) -> Path:
+    """This process counts in a folder of its own; gives its file."""
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(measures, "OWN", measures.ProcessCounts())
+    return tmp_path / "metrics" / "0.counts"
+
+
+def test_a_write_that_the_disk_takes_by_half_is_taken_back_and_made_up_for(
+    own: Path, monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
+) -> None:
+    measures.note_start("running")
+    whole, write = own.read_bytes(), os.pwrite
+
+    def half(file: int, data: bytes, at: int) -> int:
+        return write(file, data[: len(data) // 2], at)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", half)
+        measures.note_start("unknown")
+        measures.note_start("unknown")
+        assert counts()("mcdash_counts_up") == 0
+    assert own.read_bytes() == whole
+    assert caplog_imports.text.count("Counts cannot be written down") == 1
+    measures.note_start("unknown")
+    assert measures.totals()["mcdash_starts", "unknown"] == [3]
+    assert counts()("mcdash_counts_up") == 1
+    assert caplog_imports.text.count("Counts are written down again") == 1
+
+
+def test_what_was_counted_while_no_file_could_be_made_is_added_to_what_is_in_it(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measures.note_start("running")
+    measures.OWN.begin_anew()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as on:
+        on.setattr(os, "open", full)
+        measures.note_start("running")
+    assert measures.totals()["mcdash_starts", "running"] == [1]
+    measures.note_start("running")
+    assert measures.totals()["mcdash_starts", "running"] == [3]
 
 
 # what the database says
@@ -513,8 +618,8 @@ def test_two_web_processes_and_a_worker_add_up_whoever_is_asked(site: Site) -> N
     )
     assert now("mcdash_tokens_fetched_total") == site.calls("token")
     assert now("mcdash_workers") == 1
-    counters = list((site.folder / "metrics").glob("histogram_*.db"))
-    assert len(counters) == 3, counters
+    files = list((site.folder / "metrics").iterdir())
+    assert len(files) == 3, files
     worker.kill()
     again = Measures(fetch(f"{pages}/metrics"))
     assert again("mcdash_calls_seconds_count", operation="Perform") == 1

@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
+from django.utils import timezone
 from huey.contrib.djhuey import HUEY
 
 from imports import tasks
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import (
+    STORAGE,
     Account,
     ImportDefinition,
     ImportRun,
@@ -362,6 +365,61 @@ def test_the_pulse_outlives_anything(
         tasks.pulse_forever()
     assert len(beats) == 3
     assert "missed a beat" in caplog_imports.text
+
+
+def test_while_nothing_can_be_saved_the_log_says_so_once_and_nothing_is_done(
+    monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise OperationalError("the disk is full")
+
+    ticks: list[int] = []
+    monkeypatch.setattr(tasks, "tick", lambda: ticks.append(1))
+    with monkeypatch.context() as full:
+        full.setattr(tasks, "beat", refuse)
+        turns(full, 50)
+        with pytest.raises(EnoughError):
+            tasks.pulse_forever()
+    assert ticks == []
+    assert caplog_imports.text.count("The database cannot be written since") == 1
+    assert "Traceback" not in caplog_imports.text
+    monkeypatch.setattr(STORAGE, "_last_at", timezone.now() - timedelta(seconds=11))
+    turns(monkeypatch, 2)
+    with pytest.raises(EnoughError):
+        tasks.pulse_forever()
+    assert len(ticks) == 2
+    assert caplog_imports.text.count("The database can be written again") == 1
+
+
+def test_a_step_that_cannot_save_is_no_mistake_of_ours(
+    monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise OperationalError("the disk is full")
+
+    monkeypatch.setattr(tasks, "settle_overdue", refuse)
+    tasks.tick()
+    assert "The database cannot be written since" in caplog_imports.text
+    assert "The worker's step" not in caplog_imports.text
+
+
+def test_a_worker_begins_without_its_queue_and_prepares_it_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[int] = []
+
+    def full_at_first() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tasks, "_queue_is_prepared", threading.Event())
+    monkeypatch.setattr(tasks, "prepare_queue", full_at_first)
+    monkeypatch.setattr(tasks, "tick", lambda: None)
+    turns(monkeypatch, 5)
+    with pytest.raises(EnoughError):
+        tasks.pulse_forever()
+    assert len(tries) == 3
 
 
 @pytest.mark.parametrize(("is_held", "ticks"), [(False, 2), (True, 0)])

@@ -40,6 +40,7 @@ from .status import (
     RunStatus,
     StaleRunError,
 )
+from .storage import STORAGE, refusal_of
 from .units import guard_of, note_doubles, told_unit, unit_of
 from .user import Theme, User
 from .workers import workers_now, workers_of, workers_word
@@ -50,6 +51,7 @@ __all__ = [
     "ENDED",
     "FINISHED",
     "ONE_ACTIVE",
+    "STORAGE",
     "TRANSITIONS",
     "AccessLevel",
     "Account",
@@ -89,6 +91,7 @@ __all__ = [
     "note_lost_key",
     "process_name",
     "publish",
+    "refusal_of",
     "told_unit",
     "unit_of",
     "validate_endpoint",

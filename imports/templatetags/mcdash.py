@@ -15,7 +15,7 @@ from django.urls import get_script_prefix, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imports.models import ImportRun, WorkerState
+from imports.models import STORAGE, ImportRun, WorkerState
 from imports.models.names import first_with_ink
 from imports.templatetags import (
     bars,
@@ -104,6 +104,13 @@ def status_hue(status: str) -> str:
 def status_sentence(status: str) -> str:
     """What a status means, in one sentence."""
     return status_look(status).sentence
+
+
+@register.simple_tag
+def unwritable_since() -> str:
+    """Since when nothing can be saved, as "09:14"; empty while all is well."""
+    since = STORAGE.unwritable_since
+    return times.clock_text(since) if since else ""
 
 
 @register.simple_tag

@@ -14,7 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, transaction
+from django.db import (
+    DatabaseError,
+    OperationalError,
+    close_old_connections,
+    transaction,
+)
 
 from imports import connection, logs, measures
 from imports.marketingcloud.client import MarketingCloudClient
@@ -27,6 +32,7 @@ from imports.marketingcloud.errors import (
 )
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
+    STORAGE,
     ErrorKind,
     EventKind,
     ImportRun,
@@ -67,7 +73,9 @@ def send_start(
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
     A run that is no longer queued is left alone. While the worker is being stopped
-    a queued one stays queued, and a claimed one is not sent.
+    a queued one stays queued, and a claimed one is not sent. One stays queued as well
+    where the database just refused a write: what Marketing Cloud answers could not be
+    recorded.
     """
     if run.status != RunStatus.QUEUED:
         return run
@@ -125,7 +133,7 @@ def _claim_and_perform(
     holder: str,
     is_stopping: Callable[[], bool],
 ) -> ImportRun:
-    if is_stopping():
+    if is_stopping() or STORAGE.unwritable_since:
         return run
     # again: it may have waited for its place, and somebody may have pulled the brake
     if reason := _reason_not_to(run):
@@ -279,7 +287,7 @@ def _not_started(
 
 
 def _persist(run: ImportRun, write: Callable[[], object]) -> None:
-    """Write an answer down even where the database is locked for a while.
+    """Write an answer down even where the database takes no writes for a while.
 
     What still fails is raised; the run's lease then ends it as `unknown`.
     """
@@ -288,10 +296,17 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
     while True:
         try:
             _write(run, write, known, again=again)
-        except OperationalError:
-            if time.monotonic() > give_up:
+        except DatabaseError as error:
+            is_refused = STORAGE.note_refusal(error, has_waited=True)
+            is_hopeless = not (is_refused or isinstance(error, OperationalError))
+            if is_hopeless or time.monotonic() > give_up:
                 raise
-            log.exception("The database refused an answer; trying again")
+            if not again:
+                log.warning(
+                    "Run %s: the answer cannot be written down yet; it is tried for "
+                    "%s seconds: %s",
+                    *(run.pk, RECORD_FOR_SECONDS, error),
+                )
             time.sleep(1)
             close_old_connections()
             again = True

@@ -6,12 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from imports.models import ImportDefinition, ImportRun, Origin, User
+from django.db import DatabaseError
+
+from imports.models import (
+    STORAGE,
+    ImportDefinition,
+    ImportRun,
+    Origin,
+    User,
+    refusal_of,
+)
 
 from .errors import UseCaseError
 from .start_import import start_import
 
 MOST_AT_ONCE = 50
+NOT_SAVED = "mcdash can't save anything right now, so it was not started."
+PERHAPS_SAVED = (
+    "The database stopped answering. Look in the History before you start it again."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +54,23 @@ def start_imports(
             f"{len(definitions)} definitions were chosen; at most {MOST_AT_ONCE} are "
             "started in one go. Nothing was started."
         )
-    return [_start(definition, started_by, batch, ip) for definition in definitions]
+    outcomes: list[StartOutcome] = []
+    for definition in definitions:
+        try:
+            outcomes.append(_start(definition, started_by, batch, ip))
+        except DatabaseError as error:
+            # what was queued before is there, and has to be told of
+            if not outcomes or not STORAGE.note_refusal(error, has_waited=True):
+                raise
+            rest = definitions[len(outcomes) :]
+            return outcomes + [_not_saved(one, error) for one in rest]
+    return outcomes
+
+
+def _not_saved(definition: ImportDefinition, error: DatabaseError) -> StartOutcome:
+    refusal = refusal_of(error)
+    problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
+    return StartOutcome(definition=definition, run=None, problem=problem)
 
 
 def _start(

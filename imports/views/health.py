@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from django.conf import settings
@@ -27,6 +27,7 @@ from imports.metrics import (
     queue_depth,
 )
 from imports.models import (
+    STORAGE,
     Account,
     ImportRun,
     RunStatus,
@@ -47,7 +48,8 @@ SIGNS_OF_A_PROXY = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
     """200 when this process and its database work, whatever else is degraded: a
-    worker that is gone is no reason to take the pages away.
+    worker that is gone, or a database that can only be read, is no reason to take the
+    pages away.
     """
     try:
         parts = {
@@ -59,8 +61,12 @@ def healthz(_: HttpRequest) -> HttpResponse:
         log.exception("The database does not answer")
         return _unwell("The database does not answer.")
     words = {part: "ok" if is_well else "degraded" for part, is_well in parts.items()}
-    status = "ok" if all(parts.values()) else "degraded"
-    return JsonResponse({"status": status, "database": "ok", **words})
+    since = STORAGE.unwritable_since
+    is_well = all(parts.values()) and since is None
+    told = {"status": "ok" if is_well else "degraded", "database": "ok"}
+    if since:
+        told |= {"database": "cannot be written", "since": _in_utc(since)}
+    return JsonResponse(told | words)
 
 
 @never_cache
@@ -72,6 +78,11 @@ def worker(_: HttpRequest) -> HttpResponse:
     except DatabaseError:
         log.exception("The database does not answer")
         return _unwell("The database does not answer.")
+    if since := STORAGE.unwritable_since:
+        return _unwell(
+            f"The database cannot be written since {_in_utc(since)}: no worker can "
+            "start or follow anything."
+        )
     if not is_heard:
         return _unwell("No worker was heard of for a minute.")
     return JsonResponse({"status": "ok"})
@@ -94,6 +105,10 @@ def _workers_get_on() -> bool:
     """Not by heartbeats alone: see `WorkerState.is_stuck`."""
     word: str | None = Worker.objects.aggregate(word=Max(workers_word()))["word"]
     return word == ALIVE
+
+
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _worker_is_heard() -> bool:

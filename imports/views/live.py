@@ -24,6 +24,7 @@ from django_htmx.http import trigger_client_event
 
 from imports.models import (
     ENDED,
+    STORAGE,
     Account,
     ImportRun,
     RunStatus,
@@ -59,13 +60,15 @@ STATE_OF_RUN = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
     """What a page depends on: the greatest revision that the reader may see,
-    whether workers live and get on, when Marketing Cloud was last heard of (in steps
-    of 20 seconds, so that "last checked" stays true), and the reader's day.
-    `is_of_all`: of all accounts that the reader may see, not of a single one.
+    whether workers live and get on, whether anything can be saved, when Marketing Cloud
+    was last heard of (in steps of 20 seconds, so that "last checked" stays true), and
+    the reader's day. `is_of_all`: of all accounts that the reader may see, not of a
+    single one.
     """
 
     number: int
     workers: WorkerState
+    is_writable: bool = field(default_factory=lambda: STORAGE.unwritable_since is None)
     heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
     is_of_all: bool = False
@@ -73,7 +76,8 @@ class PageVersion:
     def __str__(self) -> str:
         silent = "s" if self.workers.is_silent else ""
         stuck = "o" if self.workers.is_stuck else ""
-        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}"
+        unsaved = "" if self.is_writable else "w"
+        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}{unsaved}"
 
 
 def _step(moment: dt.datetime | None) -> int:

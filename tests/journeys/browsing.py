@@ -24,6 +24,7 @@ class Browser:
     base: str
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     cookies_seen: dict[str, str] = field(default_factory=dict)
+    status: int = 0  # of the last answer
 
     def __post_init__(self) -> None:
         self.jar = CookieJar()
@@ -70,6 +71,7 @@ class Browser:
             body: bytes = answer.read()
         told = [f"{n}: {v}" for n, v in answer.headers.items() if n != "Set-Cookie"]
         where = f"page {request.get_method()} {answer.url}"
+        self.status = answer.status or 0
         self.seen.append((where, "\n".join(told).encode() + b"\n\n" + body))
         for cookie in self.jar:
             self.cookies_seen[f"{cookie.name} {cookie.value}"] = str(cookie.value)

@@ -7,14 +7,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 
 from imports.marketingcloud.errors import (
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
 )
-from imports.models import ImportDefinition, ImportRun, RunStatus, database_now, publish
+from imports.models import (
+    STORAGE,
+    ImportDefinition,
+    ImportRun,
+    RunStatus,
+    database_now,
+    publish,
+)
+from imports.models.storage import Storage
 from imports.usecases import record_start
 from imports.usecases import send_start as module
 from imports.usecases.send_start import send_start
@@ -76,6 +85,40 @@ def test_an_answer_is_written_down_once_the_database_is_free_again(
     assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
     assert kinds(run) == ["queued", "claimed", "accepted"]
     assert waits.waited == 3
+
+
+def test_an_answer_is_kept_also_where_the_server_became_a_standby(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: Waits,
+    caplog_imports: pytest.LogCaptureFixture,
+) -> None:
+    """PostgreSQL says so by another kind of error than for a lock."""
+    real, failures = publish, [1, 2]
+
+    def read_only(**changed: Any) -> int:
+        if failures and failures.pop():
+            raise InternalError("read-only") from ReadOnlySqlTransaction()
+        return real(**changed)
+
+    monkeypatch.setattr(record_start, "publish", read_only)
+    run = send(run)
+    assert (run.status, waits.waited) == (RunStatus.RUNNING, 2)
+    assert len(cloud.performed) == 1
+    assert caplog_imports.text.count("the answer cannot be written down yet") == 1
+
+
+def test_nothing_is_sent_while_the_database_just_refused_to_save(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    """A claim may find its room on a full disk where the answer would not."""
+    STORAGE.note_refusal(OperationalError("disk full"))
+    run = send(run)
+    assert (run.status, cloud.performed) == (RunStatus.QUEUED, [])
+    vars(STORAGE).update(vars(Storage()))
+    run = send(run)
+    assert (run.status, len(cloud.performed)) == (RunStatus.RUNNING, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import DatabaseError, InternalError, OperationalError, ProgrammingError
 
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import Account, ImportRun, Unfollowed
+from imports.models import Account, ImportRun, Unfollowed, refusal_of
 from imports.templatetags.texts import visible
 from imports.usecases.errors import UseCaseError
 
@@ -46,14 +46,8 @@ class McdashCommand(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("Interrupted.")
             sys.exit(INTERRUPTED)
-        except (OperationalError, ProgrammingError) as error:
-            self._refuse(
-                CommandError(
-                    f"The database does not serve: {error}. Is it reachable, and was "
-                    "“manage.py migrate” run?"
-                ),
-                options,
-            )
+        except (InternalError, OperationalError, ProgrammingError) as error:
+            self._refuse(CommandError(_why_not_served(error)), options)
         except CommandError as error:
             self._refuse(error, options)
         return None
@@ -78,6 +72,16 @@ def record_of(run: ImportRun, unfollowed: Unfollowed | None) -> dict[str, Any]:
         "not_followed": unfollowed.why.value if unfollowed else None,
         "not_followed_since": since and since.isoformat(),
     }
+
+
+def _why_not_served(error: DatabaseError) -> str:
+    refusal = refusal_of(error)
+    if refusal is None or not refusal.is_certain:
+        return (
+            f"The database does not serve: {error}. Is it reachable, and was "
+            "“manage.py migrate” run?"
+        )
+    return f"The database cannot be written: {refusal.value} ({error})."
 
 
 def account_named(name: str) -> Account:

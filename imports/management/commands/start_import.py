@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
@@ -179,7 +179,7 @@ class Command(McdashCommand):
             _follow(run, progress, options["timeout"])
         except KeyboardInterrupt:
             self._interrupted(run, options)
-        except OperationalError as error:
+        except (InternalError, OperationalError) as error:
             raise CommandError(
                 f"The database stopped serving ({error}) while run {run.pk} was "
                 "followed. The import may be running; look at the run later.",

@@ -1,0 +1,237 @@
+"""Whether the database takes what is to be saved, and since when it does not.
+
+A database that can be read but not written is no rarity: a fail-over to a standby, a
+full or read-only disk, a lock that somebody forgot. Pages go on then, and say so.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import psycopg
+from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from .lease import Lease
+from .lending import lend_connection
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY = timedelta(seconds=10)
+# So long writers wait for each other; a lock that lasts longer is no ordinary write's.
+LOCK_LASTS = timedelta(seconds=20)
+BRIEF_SECONDS = 2
+# A try that has not ended by now hangs in the system.
+HANGS_AFTER = timedelta(seconds=30)
+
+
+class Refusal(enum.Enum):
+    """Why a database takes no write, by the driver's own codes."""
+
+    READ_ONLY = "it is read-only"
+    FULL = "its disk is full"
+    LOCKED = "somebody holds a lock on it"
+    GONE = "it does not answer, or its files cannot be read"
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nothing was saved for sure: a connection that breaks off while a
+        transaction is committed proves nothing.
+        """
+        return self is not Refusal.GONE
+
+
+SQLITE_REFUSALS = {
+    sqlite3.SQLITE_READONLY: Refusal.READ_ONLY,
+    sqlite3.SQLITE_FULL: Refusal.FULL,
+    sqlite3.SQLITE_BUSY: Refusal.LOCKED,
+    sqlite3.SQLITE_LOCKED: Refusal.LOCKED,
+    sqlite3.SQLITE_IOERR: Refusal.GONE,
+    sqlite3.SQLITE_CANTOPEN: Refusal.GONE,
+    sqlite3.SQLITE_PERM: Refusal.GONE,
+}
+# SQLSTATE, or the class that it begins with.
+POSTGRES_REFUSALS = {
+    "25006": Refusal.READ_ONLY,
+    "53100": Refusal.FULL,
+    "55P03": Refusal.LOCKED,
+    "08": Refusal.GONE,
+    "53": Refusal.GONE,
+    "57": Refusal.GONE,
+    "58": Refusal.GONE,
+}
+
+
+def refusal_of(error: BaseException | None) -> Refusal | None:
+    """Why the database refused, if that is what is behind `error`. None where a
+    statement was wrong, or a constraint was violated.
+    """
+    cause = _root(error)
+    if isinstance(cause, sqlite3.Error):
+        return SQLITE_REFUSALS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    if isinstance(cause, psycopg.Error):
+        return _postgres_refusal(cause)
+    return Refusal.GONE if cause else None
+
+
+def _root(error: BaseException | None) -> BaseException | None:
+    """What the driver said, or where it was not asked, Django's own error."""
+    while error is not None:
+        is_own = isinstance(error, OperationalError) and error.__cause__ is None
+        if is_own or isinstance(error, (sqlite3.Error, psycopg.Error)):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _postgres_refusal(error: psycopg.Error) -> Refusal | None:
+    if error.sqlstate is None:  # no server said it
+        is_lost = isinstance(error, psycopg.OperationalError)
+        return Refusal.GONE if is_lost else None
+    exact = POSTGRES_REFUSALS.get(error.sqlstate)
+    return exact or POSTGRES_REFUSALS.get(error.sqlstate[:2])
+
+
+@contextmanager
+def brief_transaction() -> Iterator[None]:
+    """A transaction that gives up soon where it meets a lock: for writes that are not
+    worth anybody's waiting.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor != "sqlite":
+            with transaction.atomic():
+                wait = f"{round(BRIEF_SECONDS * 1000)}ms"
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
+                yield
+            return
+        cursor.execute("PRAGMA busy_timeout")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA busy_timeout={round(BRIEF_SECONDS * 1000)}")
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={usual}")
+
+
+class Storage:
+    """What this process knows of whether the database can be written."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refusal: Refusal | None = None
+        self._first_at: datetime | None = None
+        self._last_at: datetime | None = None
+        self._trying_since: datetime | None = None
+        self._is_told = False
+
+    @property
+    def unwritable_since(self) -> datetime | None:
+        """Since when nothing can be saved; None while all is well. A lock counts once
+        it has lasted longer than any write of ours waits for another.
+        """
+        began = self._trying_since
+        if began and timezone.now() - began > HANGS_AFTER:
+            return self._first_at or began
+        return self._first_at if self._counts() else None
+
+    def _counts(self) -> bool:
+        if self._first_at is None or self._last_at is None:
+            return False
+        is_lock = self._refusal is Refusal.LOCKED
+        return not is_lock or self._last_at - self._first_at >= LOCK_LASTS
+
+    @property
+    def was_refused_just_now(self) -> bool:
+        """Whether another try is not worth anybody's waiting yet."""
+        last = self._last_at
+        return last is not None and timezone.now() - last < WATCH_EVERY
+
+    def note_refusal(self, error: BaseException, *, has_waited: bool = False) -> bool:
+        """Whether `error` is a refusal of the database; if so it is remembered, and the
+        log says so once, when it begins. `has_waited`: a lock was waited for in full.
+        """
+        refusal = refusal_of(error)
+        if refusal is None:
+            return False
+        with self._lock:
+            self._last_at = timezone.now()
+            if self._first_at is None:
+                is_old = has_waited and refusal is Refusal.LOCKED
+                self._first_at = self._last_at - (LOCK_LASTS if is_old else timedelta())
+            self._refusal = refusal
+            if self._counts() and not self._is_told:
+                self._is_told = True
+                since = f"{self._first_at:%Y-%m-%d %H:%M:%S} UTC"
+                log.error(
+                    "The database cannot be written since %s: %s (%s)",
+                    *(since, refusal.value, _root(error)),
+                )
+        if refusal in (Refusal.READ_ONLY, Refusal.GONE):
+            _drop_connections()
+        return True
+
+    def note_success(self) -> None:
+        """Something was saved. On a full disk what is small may still find room where
+        the rest does not: then it is no news yet.
+        """
+        with self._lock:
+            if self._refusal is not Refusal.LOCKED and self.was_refused_just_now:
+                return
+            if self._is_told:
+                log.warning("The database can be written again")
+            self._refusal = self._first_at = self._last_at = None
+            self._is_told = False
+
+    def ask(self) -> None:
+        """Try it: one row is written and committed, since a full disk refuses no
+        sooner than that. The row is always the same.
+        """
+        self._trying_since = timezone.now()
+        try:
+            with brief_transaction():
+                Lease.objects.update_or_create(
+                    name="storage", defaults={"holder": "", "expires_at": Now()}
+                )
+        except Exception as error:  # the watch must outlive anything
+            if not self.note_refusal(error):
+                log.exception("Whether the database can be written is not known")
+                connection.close()
+        else:
+            self.note_success()
+        finally:
+            self._trying_since = None
+
+    def watch(self) -> None:
+        """Ask every few seconds, in a thread, so that no page waits for it."""
+        threading.Thread(target=self._ask_forever, name="storage", daemon=True).start()
+
+    def _ask_forever(self) -> None:
+        while True:
+            self.ask()
+            # SQLite's stays open: where it is the last one, -shm and -wal would go with
+            # it, and could not be made anew on a full disk, not even to read
+            lend_connection()
+            time.sleep(WATCH_EVERY.total_seconds())
+
+
+def _drop_connections() -> None:
+    """One that was opened read-only stays so, and one that broke is broken: begin
+    anew with others.
+    """
+    if connection.in_atomic_block:
+        return
+    if pool := getattr(connection, "pool", None):
+        pool.drain()
+    connection.close()
+
+
+STORAGE = Storage()
