@@ -45,15 +45,6 @@ def _exact_text(moment: datetime, zone: tzinfo, clock_minutes: int) -> str:
     )
 
 
-def clock_text(moment: datetime | None) -> str:
-    """ "09:14" for a moment of today, with its date for another day's."""
-    if moment is None:
-        return UNKNOWN
-    local = django_timezone.localtime(moment)
-    is_today = local.date() == django_timezone.localdate()
-    return dateformat.format(local, "H:i" if is_today else "j M, H:i")
-
-
 def relative_text(moment: datetime, now: datetime) -> str:
     """How long ago, in the reader's words: "6 min ago", "yesterday", "3 Jan"."""
     seconds = int((now - moment).total_seconds())

@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from imports.models import ACTIVE, ENDED, Account, ImportRun, RunStatus, User
 from imports.templatetags.numbers import count_text
+from imports.templatetags.times import clock_text
 
 from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, start_of_today
 from .live import answer, is_unchanged, live, nothing_changed, page_version
-from .moments import clock_text
 from .no_account import no_account
 
 # Ends that have no card of their own.

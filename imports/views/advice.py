@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from imports.models import ErrorKind, ImportRun, RunStatus
 from imports.templatetags.numbers import count_text, share_text
+from imports.templatetags.times import clock_text
 from imports.usecases.declare_not_started import grace_ends_at
 
 from .causes import MEND_FIRST, STARTS, Cause
 from .effects import error_mail, fact, max_file_age, source_of, tolerates_errors
 from .endings import ENDINGS
-from .moments import clock_text
 
 TABLE: tuple[Cause, ...] = (*STARTS, *ENDINGS)
 LONGEST_WORDS = 240

@@ -34,12 +34,12 @@ from imports.models import (
     Worker,
 )
 from imports.templatetags.numbers import count_text, share_text
+from imports.templatetags.times import clock_text
 
 from .access import SignedInRequest, signed_in
 from .cursors import names
 from .favourites import favourites
 from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
-from .moments import clock_text
 from .needs import MOST_SHOWN, needs
 from .no_account import no_account
 from .timeline import zone_name

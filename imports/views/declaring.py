@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from imports.models import ImportRun
+from imports.templatetags.times import clock_text
 from imports.usecases.declare_not_started import (
     declare_not_started,
     grace_ends_at,
@@ -19,7 +20,6 @@ from imports.usecases.errors import UseCaseError
 
 from .access import SignedInRequest, require_start, signed_in, visible_run
 from .audit import address_of
-from .moments import clock_text
 
 LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
 DONE = "The run counts as not started. Its definition may be started again."

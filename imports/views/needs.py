@@ -31,10 +31,10 @@ from imports.models import (
     User,
 )
 from imports.models.account import NOT_ANSWERING_FROM
+from imports.templatetags.times import clock_text
 from imports.usecases.declare_not_started import why_wait
 
 from .advice import cause, is_to_be_mended
-from .moments import clock_text
 
 MOST_SHOWN = 20
 NEEDED_FOR = timedelta(days=2)

@@ -12,8 +12,7 @@ from django.views import defaults
 from django_htmx.http import reswap, retarget
 
 from imports.models import STORAGE, refusal_of
-
-from .moments import clock_text
+from imports.templatetags.times import clock_text
 
 STALE_FORM = (
     "This form was too old or came from another place, so nothing was done. Go back, "
