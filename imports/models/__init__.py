@@ -13,6 +13,7 @@ from .account import (
 from .audit import AuditEntry
 from .clock import database_now
 from .constraints import violated_constraint
+from .counts import COUNTS, CountProblem, Counts
 from .definition import (
     BY_NAME,
     DefinitionQuerySet,
@@ -44,6 +45,7 @@ from .user import Theme, User
 __all__ = [
     "ACTIVE",
     "BY_NAME",
+    "COUNTS",
     "ENDED",
     "FINISHED",
     "TRANSITIONS",
@@ -54,6 +56,8 @@ __all__ = [
     "AccountToken",
     "AuditEntry",
     "AuthKind",
+    "CountProblem",
+    "Counts",
     "DefinitionQuerySet",
     "DefinitionVersion",
     "ErrorKind",
