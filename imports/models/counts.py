@@ -2,7 +2,8 @@
 
 The vendor says neither whether TotalRows is the sum of the others nor whether
 NumberErrors or NumberSuccessful contain the duplicates, and it leaves out a count that
-it does not have. Here every row is taken to be counted once: loaded, duplicate or error.
+it does not have. Here every row is taken to be counted once, as loaded, as a duplicate
+or as an error.
 
 - Where duplicates are errors as well, the sum exceeds the total: nothing is open.
 - Where duplicates are loaded rows as well, as many missing rows as there are duplicates
@@ -52,9 +53,7 @@ class Counts:
     @property
     def are_absent(self) -> bool:
         """Whether nothing was reported that tells how the rows fared."""
-        return (
-            self.total_rows is None and self.successful is None and self.errors is None
-        )
+        return {self.total_rows, self.successful, self.errors} == {None}
 
     @property
     def unaccounted(self) -> int | None:

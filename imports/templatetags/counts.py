@@ -1,5 +1,5 @@
-"""What a run's counts say, in words. Errors are spoken of only where some were reported,
-and what was not reported is named as such.
+"""What a run's counts say, in words. Errors are spoken of only where some were
+reported, and what was not reported is named as such.
 """
 
 from __future__ import annotations

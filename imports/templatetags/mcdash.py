@@ -15,7 +15,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from imports.models import ImportRun
-from imports.templatetags import bars, icons, numbers, runs, strips, texts, times
+from imports.templatetags import (
+    bars,
+    counts,
+    icons,
+    numbers,
+    runs,
+    strips,
+    texts,
+    times,
+)
 from imports.templatetags.parts import Parts
 from imports.templatetags.statuses import status_look
 
@@ -35,14 +44,19 @@ def status_icon(status: str, size: int = 16) -> SafeString:
 @register.simple_tag
 @lru_cache(maxsize=512)
 def status_label(
-    status: str, phase: str = "", *, short: bool = False, stale: bool = False
+    status: str,
+    phase: str = "",
+    *,
+    short: bool = False,
+    stale: bool = False,
+    is_open: bool = False,
 ) -> SafeString:
     """Icon and word for a row; Unknown keeps its hatched badge everywhere.
 
     `stale` turns the icon grey and still: what it says is as it was when Marketing
-    Cloud last answered.
+    Cloud last answered. `is_open`: not clean, though no error was reported.
     """
-    look = status_look(status)
+    look = status_look(status, is_open=is_open)
     if look.fill == "hatch":
         return status_badge(status)
     return format_html(
@@ -174,10 +188,15 @@ def found(text: str, query: str = "", limit: int = 32) -> SafeString:
 
 @register.simple_tag
 def proportion(
-    loaded: int | None, duplicates: int | None, errors: int | None
+    loaded: int | None,
+    duplicates: int | None,
+    errors: int | None,
+    unaccounted: int | None = None,
 ) -> SafeString:
-    """One bar of loaded, duplicate and refused rows, to scale."""
-    return bars.proportion_svg(loaded, duplicates, errors)
+    """One bar of loaded, duplicate and refused rows, to scale; rows that no count
+    accounts for stay empty.
+    """
+    return bars.proportion_svg(loaded, duplicates, errors, unaccounted)
 
 
 @register.simple_tag
@@ -190,7 +209,11 @@ def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeSt
 def run_state(run: ImportRun, *, short: bool = False) -> SafeString:
     """A run's status in a row; grey and still while its account is silent."""
     return status_label(
-        run.status, runs.shown_phase(run), short=short, stale=runs.is_stale(run)
+        run.status,
+        runs.shown_phase(run),
+        short=short,
+        stale=runs.is_stale(run),
+        is_open=run.are_counts_open,
     )
 
 
@@ -198,6 +221,12 @@ def run_state(run: ImportRun, *, short: bool = False) -> SafeString:
 def last_checked(run: ImportRun) -> str:
     """When a run was last looked at, and whether that is still so."""
     return runs.last_checked_html(run)
+
+
+@register.filter
+def open_counts(run: ImportRun) -> str:
+    """What the counts of a completed run leave open, in words; empty if nothing."""
+    return counts.problem_text(run.counts) if run.are_counts_open else ""
 
 
 register.filter("run_name", runs.run_name)
