@@ -48,6 +48,14 @@ RECORDED = (
     "origin",
 )
 LOST_AFTER = timedelta(hours=24)
+# Runs whose counts are open, as `are_counts_open` has it, and those whose errors are
+# known: of the former nobody knows them, even where they say 0.
+COUNTS_OPEN = models.Q(status=RunStatus.COMPLETED_WITH_ERRORS) & (
+    models.Q(errors=None) | models.Q(errors=0)
+)
+ERRORS_KNOWN = models.Q(errors__gt=0) | (
+    models.Q(errors=0) & ~models.Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+)
 # When a run ended, by Marketing Cloud's word or else by ours.
 ENDED_AT = Coalesce("finished_at", "settled_at")
 

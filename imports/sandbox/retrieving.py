@@ -128,7 +128,14 @@ class Retriever:
                 if wants(part, _definition_values(one), DEFINITION_FILTERS, refused)
             )
         found = (self._world.summary(task) for task in self._tasks(mids, part, refused))
-        return tuple(summary_facts(one) for one in found if one is not None)
+        return tuple(
+            {
+                **summary_facts(one),
+                **self._switches.row_says(call, one.task.definition.customer_key),
+            }
+            for one in found
+            if one is not None
+        )
 
     def _tasks(
         self,

@@ -186,7 +186,8 @@ def strip_svg(
 ) -> str:
     """The strip of up to 20 runs, oldest first; a dash when there is none.
 
-    Each run is as kept in ImportDefinition.strip, see `ImportRun.as_bar`. `current` underlines that run (on its own page).
+    Each run is as kept in ImportDefinition.strip, see `ImportRun.as_bar`. `current`
+    underlines that run (on its own page).
     """
     shown = list(runs or [])[-SLOTS:]
     if not shown:

@@ -55,7 +55,20 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         )
         for name, label in COUNTS
     ]
+    if run.unaccounted_rows or previous.unaccounted_rows:
+        counts.append(_unaccounted_row(run, previous))
     return [*counts, _share_row(run, previous), _took_row(run, previous)]
+
+
+def _unaccounted_row(run: ImportRun, previous: ImportRun) -> Row:
+    change = _change(run, previous, "unaccounted_rows")
+    return Row(
+        label="Unaccounted for",
+        this=count_text(run.unaccounted_rows),
+        previous=count_text(previous.unaccounted_rows),
+        change=_change_text(change),
+        is_worse=(change or 0) > 0,
+    )
 
 
 def _change(run: ImportRun, previous: ImportRun, name: str) -> int | None:

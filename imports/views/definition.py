@@ -182,12 +182,15 @@ def normal(runs: list[ImportRun]) -> str:
 
 
 def _refused(good: list[ImportRun]) -> str:
+    """How many rows are usually refused, as far as enough of the runs told: of one that
+    leaves its errors open nobody knows.
+    """
     shares = [
         run.errors / run.total_rows
         for run in good
-        if run.errors is not None and run.total_rows
+        if run.errors is not None and run.total_rows and not run.are_counts_open
     ]
-    if not shares:
+    if len(shares) < HABIT:
         return ""
     usual = median(shares)
     if not usual:

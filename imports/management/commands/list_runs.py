@@ -10,7 +10,7 @@ from imports.models import ImportRun, Origin, RunStatus
 
 from ._base import McdashCommand, account_named, positive_number, printable
 
-COLUMNS = "{:>7}  {:<22} {:<28} {:<22} {:>10} {:>8}  {}"
+COLUMNS = "{:>7}  {:<23} {:<28} {:<22} {:>10} {:>8}  {}"
 
 
 class Command(McdashCommand):

@@ -63,7 +63,7 @@ class Command(McdashCommand):
     help = (
         "Start a definition. Exit status: 0 completed (without --wait: queued), "
         "1 failed or not started, 3 outcome unknown, 4 still running at the timeout, "
-        "5 completed with errors."
+        "5 completed with errors, or with counts that leave rows or errors open."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
