@@ -230,6 +230,7 @@ def open_counts(run: ImportRun) -> str:
 
 
 register.filter("run_name", runs.run_name)
+register.filter("shown_phase", runs.shown_phase)
 register.filter("run_ended_at", runs.ended_at)
 register.filter("took", runs.took_text)
 register.filter("visible", texts.visible)

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from imports.models import FINISHED, ImportRun, RunStatus
 from imports.templatetags import icons, numbers, times
+from imports.usecases.record_result import is_final
 
 
 def run_name(run: ImportRun) -> str:
@@ -25,8 +26,12 @@ def is_stale(run: ImportRun) -> bool:
 
 
 def shown_phase(run: ImportRun) -> str:
-    """Marketing Cloud's phase says something only while the run is under way."""
-    return run.phase if run.status == RunStatus.RUNNING else ""
+    """Marketing Cloud's phase says something only while the run is under way; one
+    that is final there is looked at once more for its counts.
+    """
+    if run.status != RunStatus.RUNNING:
+        return ""
+    return "waiting for its counts" if is_final(run.phase) else run.phase
 
 
 def took_text(run: ImportRun) -> str:

@@ -36,13 +36,22 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 def status_of(result: ImportResult) -> RunStatus:
     """Our status for the vendor's phase and counts."""
-    status = STATUS_BY_PHASE.get(result.phase.strip().casefold())
+    status = STATUS_BY_PHASE.get(_folded(result.phase))
     if status is None:
         log.warning("Task %s has an unknown phase %r", result.task_id, result.phase)
         return RunStatus.RUNNING
     if status == RunStatus.COMPLETED and Counts.of(result).problem:
         return RunStatus.COMPLETED_WITH_ERRORS
     return status
+
+
+def is_final(phase: str) -> bool:
+    """Whether Marketing Cloud goes no further after `phase`."""
+    return STATUS_BY_PHASE.get(_folded(phase)) in FINISHED
+
+
+def _folded(phase: str) -> str:
+    return phase.strip().casefold()
 
 
 def fields_of(

@@ -48,6 +48,7 @@ REPEAT = {
     "addandupdate": " Rows that are loaded already are updated, not doubled.",
     "addanddonotupdate": " Rows that are loaded already are left alone.",
 }
+LEAVES_ROWS = ("addanddonotupdate", "updatebutdonotadd")
 AT_RISK = (
     "Look into what it loads into before you use that: this import replaces every "
     "row, and may have left fewer, or none."
@@ -237,6 +238,7 @@ def _file_facts(run: ImportRun) -> Facts:
         "place": (run.definition and source_of(run.definition)) or "its file location",
         "age": max_file_age(run) or None,
         "repeat": REPEAT.get(kind, ""),
+        "leaves_rows": "" if kind in LEAVES_ROWS else None,
         "goal_at_risk": AT_RISK if kind == "overwrite" else None,
     }
 

@@ -110,7 +110,14 @@ ENDINGS = (
         traits=("open_counts", "rows_unaccounted"),
         headline="{problem}.",
         known=("{counted}", OPEN, WHICH_ROWS, "{changed}"),
-        check=(MAIL, LEFT_ALONE, ERROR_FILE, LOOK_INSIDE, "{goal_at_risk}", AGAIN),
+        check=(
+            MAIL,
+            f"{LEFT_ALONE}{{leaves_rows}}",
+            ERROR_FILE,
+            LOOK_INSIDE,
+            "{goal_at_risk}",
+            AGAIN,
+        ),
     ),
     Cause(
         name="counts_not_reported",

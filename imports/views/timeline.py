@@ -107,6 +107,8 @@ def _count_words(counts: Counts, status: str) -> str:
     words = rows_text(rows) if rows is not None else "no rows counted"
     is_completed = status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
     more = problem_text(counts) if is_completed else errors_text(counts)
+    if counts.are_absent:
+        return more if is_completed else words
     return f"{words}, {more}" if more else words
 
 

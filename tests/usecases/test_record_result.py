@@ -9,6 +9,7 @@ import pytest
 
 from imports.marketingcloud.records import ImportResult
 from imports.models import ImportRun, RunStatus, StaleRunError, database_now
+from imports.templatetags.runs import shown_phase
 from imports.usecases.record_result import fields_of, record_result, status_of
 from tests.factories import ImportRunFactory
 
@@ -220,6 +221,7 @@ def test_a_run_that_somebody_else_ended_is_not_written_over(run: ImportRun) -> N
 def test_completed_without_any_count_is_looked_at_once_more(run: ImportRun) -> None:
     assert record(run, phase="Completed")
     assert (run.status, run.phase) == ("running", "Completed")
+    assert shown_phase(run) == "waiting for its counts"
     assert run.next_check_at is not None
     assert record(run, phase="Completed")
     assert run.status == RunStatus.COMPLETED_WITH_ERRORS

@@ -149,11 +149,33 @@ def test_what_is_usual_says_nothing_of_errors_that_too_few_runs_told(
 ) -> None:
     known = {"total_rows": 100, "successful": 90, "duplicated": 0, "errors": 10}
     one = ended(definition, **known)
-    assert "refused" not in normal([one, *five(definition, **UNKNOWN_ERRORS)])
-    assert "refused" not in normal([one, *five(definition, **NO_ERRORS)])
-    assert "10.0 % of them refused" in normal(
-        [*five(definition, **known), *five(definition, **NO_ERRORS)]
+    unknown = ImportRunFactory.create_batch(
+        5, completed=True, definition=definition, errors=None
     )
+    said = normal([one, *unknown])
+    assert said.startswith("Usually it loads 1,000 rows")
+    assert "refused" not in said
+    assert "10.0 % of them refused" in normal([*five(definition, **known), *unknown])
+
+
+def test_a_run_with_open_counts_is_no_good_one(definition: ImportDefinition) -> None:
+    clean = ImportRunFactory.create_batch(5, completed=True, definition=definition)
+    said = normal([*clean, *five(definition, **UNKNOWN_ERRORS)])
+    assert said.endswith("with no row refused: the middle of its last 5 good runs.")
+    assert normal(five(definition, **NO_ERRORS)) == ""
+
+
+@pytest.mark.parametrize(
+    ("update_type", "is_said"),
+    [("AddAndDoNotUpdate", True), ("UpdateButDoNotAdd", True), ("Overwrite", False)],
+)
+def test_an_update_type_that_leaves_rows_alone_is_among_the_reasons(
+    definition: ImportDefinition, update_type: str, is_said: bool
+) -> None:
+    definition.update_type = update_type
+    told = advice(ended(definition, **NO_ERRORS), Surroundings())
+    assert told
+    assert any("update type" in step for step in told.check) is is_said
 
 
 def test_a_comparison_has_a_row_for_what_is_unaccounted_for(
