@@ -187,6 +187,14 @@ def test_a_comparison_has_a_row_for_what_is_unaccounted_for(
     assert rows["Unaccounted for"].change == "+40"
     assert rows["Unaccounted for"].is_worse
     assert rows["Errors"].change == rows["Error share"].change == "–"
+    said_none = {
+        row.label: row for row in compare(ended(definition, **NO_ERRORS), clean)
+    }
+    assert said_none["Errors"].this == "0"
+    assert (said_none["Error share"].this, said_none["Error share"].change) == (
+        "–",
+        "–",
+    )
     assert "Unaccounted for" not in {row.label for row in compare(clean, clean)}
 
 
