@@ -288,7 +288,7 @@ class ImportRun(models.Model):
         """Whether it is not clean although no error was reported."""
         return are_counts_open(self.status, self.errors)
 
-    def get_status_display(self) -> str:
+    def get_status_display(self) -> str:  # type: ignore[no-redef]  # Django lets us
         """Django's, but it speaks of errors only where some were reported."""
         return label_of(self.status, self.errors)
 

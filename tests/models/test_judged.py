@@ -52,6 +52,7 @@ def test_completed_runs_are_judged_as_new_ones_are(
         errors=errors,
     )
     definition = run.definition
+    assert definition
     definition.redraw()
     migrate()
     is_clean = run.counts.problem is None

@@ -324,7 +324,8 @@ def test_a_run_that_began_in_the_future_counts_from_when_it_was_first_seen(
     before = database_now()
     adopt(account)
     run = ImportRun.objects.get()
-    assert before <= run.occurred_at == run.first_seen_at <= database_now()
+    assert run.occurred_at == run.first_seen_at
+    assert before <= run.occurred_at <= database_now()
     assert (run.started_at, run.start_text) == (None, FUTURE)
     assert run.elapsed(database_now()) < timedelta(minutes=1)
 
