@@ -26,9 +26,16 @@ def judge_counts(apps: Any, _schema_editor: Any) -> None:
     )
     wrong = runs.filter(is_open, status="completed")
     definitions = set(wrong.exclude(definition=None).values_list("definition"))
+    accounts = {pk for (pk,) in set(wrong.values_list("account"))}
     wrong.update(status="completed_with_errors")
     for (pk,) in definitions:
         _redraw(apps.get_model("imports", "ImportDefinition").objects.get(pk=pk))
+    # pages and counts that are kept by an account's revision are read anew
+    for counter in apps.get_model("imports", "Revision").objects.filter(pk=1):
+        counter.number += 1
+        counter.save(update_fields=["number"])
+        changed = apps.get_model("imports", "Account").objects.filter(pk__in=accounts)
+        changed.update(revision=counter.number)
 
 
 def _redraw(definition: Any) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from django.apps import apps
 
-from imports.models import EventKind, ImportRun, RunStatus, database_now
+from imports.models import (
+    EventKind,
+    ImportRun,
+    Revision,
+    RunStatus,
+    database_now,
+    publish,
+)
 from imports.usecases.rebuild_strips import rebuild_strips
 from tests.factories import (
     ImportDefinitionFactory,
@@ -59,6 +66,17 @@ def test_completed_runs_are_judged_as_new_ones_are(
     wanted = RunStatus.COMPLETED if is_clean else RunStatus.COMPLETED_WITH_ERRORS
     assert again(run).status == wanted
     assert rebuild_strips(account=run.account, check=True).wrong == ()
+
+
+def test_pages_learn_of_runs_that_were_judged_anew() -> None:
+    publish()
+    run = ImportRunFactory.create(completed=True, errors=None, successful=None)
+    other = ImportRunFactory.create(completed=True)
+    migrate()
+    run.account.refresh_from_db()
+    other.account.refresh_from_db()
+    assert run.account.revision == Revision.objects.get().number > 1
+    assert other.account.revision == 0
 
 
 def test_other_runs_keep_their_status() -> None:
