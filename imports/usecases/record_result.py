@@ -107,7 +107,7 @@ def _status_for(run: ImportRun, result: ImportResult, at: datetime) -> RunStatus
     status = status_of(result)
     is_bare = status == RunStatus.COMPLETED_WITH_ERRORS and Counts.of(result).are_absent
     is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
-    if is_bare and is_followed and run.phase != result.phase:
+    if is_bare and is_followed and not is_final(run.phase):
         return RunStatus.RUNNING
     return status
 

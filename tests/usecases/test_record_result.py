@@ -223,7 +223,7 @@ def test_completed_without_any_count_is_looked_at_once_more(run: ImportRun) -> N
     assert (run.status, run.phase) == ("running", "Completed")
     assert shown_phase(run) == "waiting for its counts"
     assert run.next_check_at is not None
-    assert record(run, phase="Completed")
+    assert record(run, phase=" COMPLETED")
     assert run.status == RunStatus.COMPLETED_WITH_ERRORS
     assert (run.errors, run.unaccounted_rows) == (None, None)
 
