@@ -10,7 +10,14 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from imports.models import Account, AuditEntry, ImportDefinition, ImportRun, RunEvent
+from imports.models import (
+    COUNTS,
+    Account,
+    AuditEntry,
+    ImportDefinition,
+    ImportRun,
+    RunEvent,
+)
 from imports.usecases.record_audit import AuditAction
 
 from .base import short, shown_facts
@@ -60,7 +67,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
         "id",
         "account",
         "shown_key",
-        "status",
+        "shown_status",
         "shown_phase",
         "origin",
         "shown_starter",
@@ -86,7 +93,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
                     "definition_version",
                     "customer_key",
                     "origin",
-                    "status",
+                    "shown_status",
                     "phase",
                     "started_by_name",
                     "started_by",
@@ -95,7 +102,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
         ),
         (
             "Counts",
-            {"fields": ("total_rows", "successful", "duplicated", "errors")},
+            {"fields": (*COUNTS, "unaccounted_rows")},
         ),
         (
             "Times",
@@ -103,6 +110,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
                 "fields": (
                     "occurred_at",
                     "queued_at",
+                    "first_seen_at",
                     "claimed_at",
                     "sent_at",
                     "answered_at",
@@ -142,6 +150,14 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
     ) -> tuple[QuerySet[ImportRun], bool]:
         term = search_term.strip()
         return (queryset.filter(pk__in=_matching(term)) if term else queryset), False
+
+    @admin.display(description="Status")
+    def shown_status(self, run: ImportRun) -> str:
+        return run.get_status_display()
+
+    @admin.display(description="Unaccounted for")
+    def unaccounted_rows(self, run: ImportRun) -> int | None:
+        return run.unaccounted_rows
 
     @admin.display(description="Customer key")
     def shown_key(self, run: ImportRun) -> str:

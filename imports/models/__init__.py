@@ -13,6 +13,7 @@ from .account import (
 from .audit import AuditEntry
 from .clock import database_now
 from .constraints import violated_constraint
+from .counts import COUNTS, CountProblem, Counts
 from .definition import (
     BY_NAME,
     DefinitionQuerySet,
@@ -48,6 +49,7 @@ from .workers import workers_now, workers_of, workers_word
 __all__ = [
     "ACTIVE",
     "BY_NAME",
+    "COUNTS",
     "ENDED",
     "FINISHED",
     "ONE_ACTIVE",
@@ -60,6 +62,8 @@ __all__ = [
     "AccountToken",
     "AuditEntry",
     "AuthKind",
+    "CountProblem",
+    "Counts",
     "DefinitionQuerySet",
     "DefinitionVersion",
     "ErrorKind",

@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
 from .account import Account, AccountQuerySet, seen_by
+from .counts import COUNTS
 from .names import first_with_ink
 from .status import ENDED
 
@@ -25,7 +26,7 @@ STRIP_LENGTH = 20
 Drawn = tuple[int | None, list[dict[str, Any]]]
 # More runs of a definition than these are seldom under way at once.
 USUALLY_ACTIVE = 2
-BAR_FIELDS = ("definition", "status", "total_rows", "errors", "occurred_at")
+BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
 
 
 def key_digest(customer_key: str) -> str:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from .account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
 from .clock import database_now
+from .counts import COUNTS, Counts
 from .definition import DefinitionVersion, ImportDefinition
 from .event import RunEvent
 from .following import (
@@ -27,6 +28,7 @@ from .names import first_with_ink, has_ink
 from .status import (
     ACTIVE,
     ENDED,
+    FINISHED,
     TRANSITIONS,
     WITH_TASK,
     ErrorKind,
@@ -34,6 +36,8 @@ from .status import (
     Origin,
     RunStatus,
     StaleRunError,
+    are_counts_open,
+    label_of,
 )
 from .units import guard_of
 
@@ -45,7 +49,6 @@ if TYPE_CHECKING:
 # How long after its start (s) a run is looked at how often (s).
 CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
 SLOWEST_CHECK_SECONDS = 300
-COUNTS = ("total_rows", "successful", "duplicated", "errors")
 RECORDED = (
     "customer_key",
     "status",
@@ -57,6 +60,14 @@ RECORDED = (
 # Constraints of one active run: of a definition's row, and of it in all accounts.
 ONE_ACTIVE = frozenset({"run_one_active", "run_one_active_in_unit"})
 LOST_AFTER = timedelta(hours=24)
+# Runs whose counts are open, as `are_counts_open` has it, and those whose errors are
+# known: of the former nobody knows them, even where they say 0.
+COUNTS_OPEN = models.Q(status=RunStatus.COMPLETED_WITH_ERRORS) & (
+    models.Q(errors=None) | models.Q(errors=0)
+)
+ERRORS_KNOWN = models.Q(errors__gt=0) | (
+    models.Q(errors=0) & ~models.Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+)
 # When a run ended, by Marketing Cloud's word or else by ours.
 ENDED_AT = Coalesce("finished_at", "settled_at")
 
@@ -150,8 +161,9 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
 
 class ImportRun(models.Model):
     """One go of a definition. Vendor texts are verbatim; a count that Marketing
-    Cloud did not give is null, never 0. `occurred_at` orders the history. `guard` is
-    the definition's name over all accounts, so that two do not run it at once.
+    Cloud did not give is null, never 0, and so is a date that cannot be true.
+    `occurred_at` orders the history and is never in the future. `guard` is the
+    definition's name over all accounts, so that two do not run it at once.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
@@ -199,6 +211,8 @@ class ImportRun(models.Model):
     start_text = models.TextField(blank=True)
     end_text = models.TextField(blank=True)
     occurred_at = models.DateTimeField()
+    # by our clock, of a run that was not queued here
+    first_seen_at = models.DateTimeField(null=True, blank=True)
 
     total_rows = models.BigIntegerField(null=True, blank=True)
     successful = models.BigIntegerField(null=True, blank=True)
@@ -311,13 +325,38 @@ class ImportRun(models.Model):
         return self.status in ENDED
 
     @property
+    def counts(self) -> Counts:
+        return Counts.of(self)
+
+    @property
+    def unaccounted_rows(self) -> int | None:
+        """Rows of a finished run that no count accounts for; None if not known."""
+        return self.counts.unaccounted if self.status in FINISHED else None
+
+    @property
+    def are_counts_open(self) -> bool:
+        """Whether it is not clean although no error was reported."""
+        return are_counts_open(self.status, self.errors)
+
+    def get_status_display(self) -> str:  # type: ignore[no-redef]  # Django lets us
+        """Django's, but it speaks of errors only where some were reported."""
+        return label_of(self.status, self.errors)
+
+    @property
     def began_at(self) -> datetime:
         """When this run began, by the best clock that we have for it."""
         return self.started_at or self.sent_at or self.occurred_at
 
+    @property
+    def known_since(self) -> datetime:
+        """Since when we know of it by our own clock: its age counts from then,
+        whatever dates Marketing Cloud gives.
+        """
+        return self.first_seen_at or self.queued_at or self.occurred_at
+
     def elapsed(self, now: datetime) -> timedelta:
         """How long the run took, or has taken so far."""
-        end = self.finished_at or (self.settled_at if self.has_ended else now)
+        end = (self.finished_at or self.settled_at) if self.has_ended else None
         return max((end or now) - self.began_at, timedelta(0))
 
     def why_not_followed(self, workers: WorkerState) -> Unfollowed | None:
@@ -339,23 +378,35 @@ class ImportRun(models.Model):
             return why
         return None if is_fresh else workers.why_late(self.next_check_at, now)
 
+    def is_too_old(self, now: datetime) -> bool:
+        """Whether it has been followed in vain for so long that it is lost; one that
+        is checked again counts from then. Time in which nobody looked does not count.
+        """
+        unwatched = timedelta(seconds=self.unwatched_seconds)
+        return now - (self.settled_at or self.known_since) - unwatched >= LOST_AFTER
+
     def next_look(self, now: datetime) -> datetime:
         """When to look again: often while young, more slowly with age."""
-        age = (now - self.occurred_at).total_seconds()
+        age = (now - self.known_since).total_seconds()
         for younger_than, interval in CHECK_INTERVALS:
             if age < younger_than:
                 return now + timedelta(seconds=interval)
         return now + timedelta(seconds=SLOWEST_CHECK_SECONDS)
 
     def as_bar(self) -> dict[str, Any]:
-        """This run as a bar of its definition's strip."""
-        return {
+        """This run as a bar of its definition's strip; `unaccounted` where its counts
+        are open.
+        """
+        bar = {
             "run": self.pk,
             "status": self.status,
             "rows": self.total_rows,
             "errors": self.errors,
             "at": self.occurred_at.isoformat(),
         }
+        if self.are_counts_open:
+            bar["unaccounted"] = self.unaccounted_rows
+        return bar
 
     def as_record(self) -> dict[str, Any]:
         """This run as commands and exports give it; the names are an interface."""
@@ -368,6 +419,7 @@ class ImportRun(models.Model):
             "started_by": self.started_by_name,
             **{name: at and at.isoformat() for name, at in moments.items()},
             "message": self.message,
+            "unaccounted_rows": self.unaccounted_rows,
         }
 
     def move_to(

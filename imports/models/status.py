@@ -18,6 +18,23 @@ class RunStatus(models.TextChoices):
     WITHDRAWN = "withdrawn", "Withdrawn"
 
 
+# How `completed_with_errors` is called where no error was reported: something is open
+# about the counts, but nobody said that a row was refused.
+OPEN_COUNTS = "Completed, check counts"
+
+
+def are_counts_open(status: str, errors: int | None) -> bool:
+    """Whether such a run is not clean although no error was reported."""
+    return status == RunStatus.COMPLETED_WITH_ERRORS and not errors
+
+
+def label_of(status: str, errors: int | None) -> str:
+    """The word for a run of that status and number of errors."""
+    if are_counts_open(status, errors):
+        return OPEN_COUNTS
+    return str(RunStatus(status).label)
+
+
 class Origin(models.TextChoices):
     DASHBOARD = "dashboard", "Dashboard"
     COMMAND = "command", "Command"

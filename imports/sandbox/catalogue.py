@@ -24,6 +24,7 @@ class Behaviour(StrEnum):
     REFUSED = "is refused at the start"
     SLOW = "is slow: ten times the pace"
     LOADS_NOTHING = "loads zero rows"
+    LEAVES_ROWS_OPEN = "reports no errors, and fewer rows loaded than there were"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

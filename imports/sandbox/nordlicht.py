@@ -22,6 +22,7 @@ behaves alike in both):
 | outlet-stock-nightly | is refused at the start (43060) | DE |
 | product-catalogue-full | completes slowly: ten times the pace | DE |
 | birthday-club-weekly | completes with zero rows | DE |
+| store-events-weekly | completes without NumberErrors, 12 in 100 rows open | DE |
 | newsletter-subscribers-daily | completes (a list) | DE, SE |
 | sms-opt-ins-daily | completes (SMS, no destination) | DE |
 | customers-to-audience-copy | completes (source `_CustomObject`) | DE |
@@ -153,7 +154,8 @@ DE_ROWS: tuple[Row, ...] = (
     ("test-import-2019", "Test import 2019 (do not use)", "test.csv", UPSERT,
      "test_2019", 12, NEVER, {"field_mapping": "MapByOrdinal"}),
     ("store-events-weekly", "Store events weekly", f"events_de_{DATE}.txt", UPSERT,
-     "store_events", 340, weekly(3, 9, 0), {"file_type": "TAB"}),
+     "store_events", 340, weekly(3, 9, 0),
+     {"file_type": "TAB", "behaviour": Behaviour.LEAVES_ROWS_OPEN}),
 )
 
 SE_ROWS: tuple[Row, ...] = (

@@ -24,7 +24,8 @@ SLOW_FACTOR = 10
 class Plan:
     """How a task will end and what it will have counted.
 
-    The counts are None where Marketing Cloud will never give them.
+    The counts are None where Marketing Cloud will never give them. `uncounted` rows
+    are in the total and in no other count.
     """
 
     length_seconds: float
@@ -32,6 +33,7 @@ class Plan:
     total: int | None = None
     duplicated: int | None = None
     errors: int | None = None
+    uncounted: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,11 +87,13 @@ def plan_for(
     total = round(definition.rows * (0.97 + 0.06 * chance("total", *seed)))
     bad = definition.behaviour is Behaviour.ENDS_WITH_ERRORS
     share = 0.002 + 0.03 * chance("errors", *seed) if bad else 0.0
+    is_open = definition.behaviour is Behaviour.LEAVES_ROWS_OPEN
     return Plan(
         length_seconds=length_seconds,
         total=total,
         duplicated=round(total * 0.004 * chance("duplicated", *seed)),
-        errors=max(1, round(total * share)) if bad else 0,
+        errors=None if is_open else max(1, round(total * share)) if bad else 0,
+        uncounted=round(total * 0.12) if is_open else 0,
     )
 
 
@@ -129,7 +133,7 @@ def _final(task: Task) -> Summary:
 def _successful(plan: Plan) -> int | None:
     if plan.total is None:
         return None
-    return plan.total - (plan.duplicated or 0) - (plan.errors or 0)
+    return plan.total - (plan.duplicated or 0) - (plan.errors or 0) - plan.uncounted
 
 
 def _working(task: Task, done: float, share: float) -> Summary:

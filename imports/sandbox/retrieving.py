@@ -130,7 +130,14 @@ class Retriever:
                 and one.customer_key not in unlisted
             )
         found = (self._world.summary(task) for task in self._tasks(mids, part, refused))
-        return tuple(summary_facts(one) for one in found if one is not None)
+        return tuple(
+            {
+                **summary_facts(one),
+                **self._switches.row_says(call, one.task.definition.customer_key),
+            }
+            for one in found
+            if one is not None
+        )
 
     def _tasks(
         self,

@@ -29,6 +29,7 @@ A rule is JSON, for example
 | in_refused | filters with IN are refused | |
 | property_refused | a property cannot be retrieved | property |
 | not_listed | a definition is there, but in no list without a filter | key |
+| rows_say | rows of results say else, null is left out | properties ({name: text}) |
 
 Fault kinds are the keys of `responses.FAULTS`. A rule matches by `operation`
 (`token`, `Perform`, `Retrieve`, `GetSystemStatus`), `account` (name or MID),
@@ -71,12 +72,13 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "in_refused": {},
     "property_refused": {"property": ""},
     "not_listed": {"key": ""},
+    "rows_say": {"properties": {}},
 }
 WITHIN_KINDS = (
     *("no_task_id", "rows_late", "rows_never"),
-    *("in_refused", "property_refused", "not_listed"),
+    *("in_refused", "property_refused", "not_listed", "rows_say"),
 )
-LASTING_KINDS = ("in_refused", "property_refused", "not_listed")
+LASTING_KINDS = ("in_refused", "property_refused", "not_listed", "rows_say")
 MATCHES = ("operation", "account", "object_type", "customer_key")
 PLAIN = ("what", "when", "times", "skip", *MATCHES)
 
@@ -120,6 +122,8 @@ def read_rule(given: Mapping[str, Any]) -> Rule:
     chosen = {name: given.get(name, usual) for name, usual in DEFAULTS[what].items()}
     if what == "fault" and chosen["kind"] not in FAULTS:
         raise RuleError(f"kind: {chosen['kind']!r} is none of {', '.join(FAULTS)}.")
+    if not isinstance(chosen.get("properties", {}), dict):
+        raise RuleError("properties: an object of names and texts is needed.")
     matches = {n: str(given[n]) for n in MATCHES if given.get(n) is not None}
     return Rule(
         what=what,
@@ -208,6 +212,14 @@ class Switches:
                 for rule in self._rules
                 if rule.what == what and rule.fits(call)
             }
+
+    def row_says(self, call: Call, customer_key: str | None) -> dict[str, str | None]:
+        """What a row of that definition says otherwise, whoever was asked about."""
+        about = replace(call, customer_keys=[customer_key] if customer_key else [])
+        with self._lock:
+            rules = [rule for rule in self._rules if rule.what == "rows_say"]
+            says = [rule.options["properties"] for rule in rules if rule.fits(about)]
+        return {name: text for properties in says for name, text in properties.items()}
 
     def state(self) -> dict[str, Any]:
         """All of it as JSON."""

@@ -20,17 +20,21 @@ def _svg(css: str, content: str) -> SafeString:
 
 
 def proportion_svg(
-    loaded: int | None, duplicates: int | None, errors: int | None
+    loaded: int | None,
+    duplicates: int | None,
+    errors: int | None,
+    unaccounted: int | None = None,
 ) -> SafeString:
-    """Loaded, duplicate and refused rows as parts of one bar; the numbers stand
-    beside it, so it is hidden from screen readers. Nothing known: an empty bar.
+    """Loaded, duplicate and refused rows as parts of one bar, whose end stays empty for
+    rows that are unaccounted for; the numbers stand beside it, so it is hidden from
+    screen readers. Nothing known: an empty bar.
     """
     parts = [
         (value, hue)
         for value, hue in ((loaded, "green"), (duplicates, "grey"), (errors, "amber"))
         if value
     ]
-    total = sum(value for value, _ in parts)
+    total = sum(value for value, _ in parts) + (unaccounted or 0)
     content, x = "", 0.0
     for value, hue in parts:
         width = max(LEAST, SCALE * value / total)

@@ -19,6 +19,7 @@ from imports.models import STORAGE, ImportRun, WorkerState
 from imports.models.names import first_with_ink
 from imports.templatetags import (
     bars,
+    counts,
     following,
     icons,
     numbers,
@@ -49,14 +50,19 @@ def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeStri
 @register.simple_tag
 @lru_cache(maxsize=512)
 def status_label(
-    status: str, phase: str = "", *, short: bool = False, stale: bool = False
+    status: str,
+    phase: str = "",
+    *,
+    short: bool = False,
+    stale: bool = False,
+    is_open: bool = False,
 ) -> SafeString:
     """Icon and word for a row; Unknown keeps its hatched badge everywhere.
 
     `stale` turns the icon grey and still: what it says is as it was when somebody
-    last looked.
+    last looked. `is_open`: not clean, though no error was reported.
     """
-    look = status_look(status)
+    look = status_look(status, is_open=is_open)
     if look.fill == "hatch":
         return status_badge(status)
     return format_html(
@@ -207,10 +213,15 @@ def found(text: str, query: str = "", limit: int = 32) -> SafeString:
 
 @register.simple_tag
 def proportion(
-    loaded: int | None, duplicates: int | None, errors: int | None
+    loaded: int | None,
+    duplicates: int | None,
+    errors: int | None,
+    unaccounted: int | None = None,
 ) -> SafeString:
-    """One bar of loaded, duplicate and refused rows, to scale."""
-    return bars.proportion_svg(loaded, duplicates, errors)
+    """One bar of loaded, duplicate and refused rows, to scale; rows that no count
+    accounts for stay empty.
+    """
+    return bars.proportion_svg(loaded, duplicates, errors, unaccounted)
 
 
 @register.simple_tag
@@ -222,8 +233,13 @@ def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeSt
 @register.simple_tag(takes_context=True)
 def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeString:
     """A run's status in a row; grey and still while nobody looks at it."""
-    is_stale = run.why_not_followed(_workers(context)) is not None
-    return status_label(run.status, runs.shown_phase(run), short=short, stale=is_stale)
+    return status_label(
+        run.status,
+        runs.shown_phase(run),
+        short=short,
+        stale=run.why_not_followed(_workers(context)) is not None,
+        is_open=run.are_counts_open,
+    )
 
 
 @register.simple_tag(takes_context=True)
@@ -245,7 +261,14 @@ def _workers(context: Context) -> WorkerState:
     return workers if isinstance(workers, WorkerState) else WorkerState()
 
 
+@register.filter
+def open_counts(run: ImportRun) -> str:
+    """What the counts of a completed run leave open, in words; empty if nothing."""
+    return counts.problem_text(run.counts) if run.are_counts_open else ""
+
+
 register.filter("run_name", runs.run_name)
+register.filter("shown_phase", runs.shown_phase)
 register.filter("run_ended_at", runs.ended_at)
 register.filter("took", runs.took_text)
 register.filter("visible", texts.visible)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from imports.models import FINISHED, ImportRun, RunStatus
 from imports.templatetags import numbers
+from imports.usecases.record_result import is_final
 
 
 def run_name(run: ImportRun) -> str:
@@ -16,8 +17,12 @@ def run_name(run: ImportRun) -> str:
 
 
 def shown_phase(run: ImportRun) -> str:
-    """Marketing Cloud's phase says something only while the run is under way."""
-    return run.phase if run.status == RunStatus.RUNNING else ""
+    """Marketing Cloud's phase says something only while the run is under way; one
+    that is final there is looked at once more for its counts.
+    """
+    if run.status != RunStatus.RUNNING:
+        return ""
+    return "waiting for its counts" if is_final(run.phase) else run.phase
 
 
 def took_text(run: ImportRun) -> str:

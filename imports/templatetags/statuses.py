@@ -7,7 +7,9 @@ not known, outline: nothing ran or no trace).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from imports.models.status import OPEN_COUNTS, are_counts_open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ _ALL = (
         "completed_with_errors",
         "Completed with errors",
         "amber",
-        "Ended; some rows were refused.",
+        "Ended; some rows were refused, or its counts leave that open.",
         speaks=True,
         short="With errors",
     ),
@@ -97,8 +99,22 @@ _ALL = (
 )
 
 STATUSES: dict[str, StatusLook] = {look.value: look for look in _ALL}
+# `completed_with_errors` where no error was reported: it looks the same and says else.
+OPEN_LOOK = replace(
+    STATUSES["completed_with_errors"],
+    label=OPEN_COUNTS,
+    short="Check counts",
+    sentence="Ended; its counts leave open whether rows were refused.",
+)
 
 
-def status_look(status: str) -> StatusLook:
-    """The look of a status; KeyError for a value that is none of ours."""
-    return STATUSES[str(status)]
+def status_look(status: str, *, is_open: bool = False) -> StatusLook:
+    """The look of a status; KeyError for a value that is none of ours. `is_open`: see
+    `are_counts_open`.
+    """
+    return OPEN_LOOK if is_open else STATUSES[str(status)]
+
+
+def look_of(status: str, errors: int | None) -> StatusLook:
+    """The look of a run of that status and number of errors."""
+    return status_look(status, is_open=are_counts_open(status, errors))

@@ -24,8 +24,9 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from imports.models.status import are_counts_open
 from imports.templatetags.numbers import count_text
-from imports.templatetags.statuses import status_look
+from imports.templatetags.statuses import look_of
 
 SLOTS = 20
 LEAST = 3
@@ -127,6 +128,9 @@ BARS: dict[str, Callable[[Slot], str]] = {
 def loaded(run: dict[str, Any]) -> int:
     """Rows that a run brought in, as far as they are known."""
     rows, errors = run.get("rows"), run.get("errors")
+    if are_counts_open(run["status"], errors):
+        open_rows = run.get("unaccounted")
+        return 0 if rows is None or open_rows is None else max(0, rows - open_rows)
     if run["status"] == "failed":
         return max(0, (rows or 0) - (errors or 0)) if errors is not None else 0
     return rows or 0
@@ -156,7 +160,11 @@ def bar_text(run: dict[str, Any]) -> str:
     rows, errors = run.get("rows"), run.get("errors")
     counts = [f"{count_text(rows)} rows"] if rows is not None else []
     counts += [f"{count_text(errors)} errors"] if errors else []
-    parts = (status_look(run["status"]).label, when, ", ".join(counts))
+    if are_counts_open(run["status"], errors):
+        counts += ["errors not reported"] if errors is None else ["0 errors"]
+        open_rows = run.get("unaccounted")
+        counts += [f"{count_text(open_rows)} unaccounted for"] if open_rows else []
+    parts = (look_of(run["status"], errors).label, when, ", ".join(counts))
     return " · ".join(part for part in parts if part)
 
 
@@ -178,8 +186,8 @@ def strip_svg(
 ) -> str:
     """The strip of up to 20 runs, oldest first; a dash when there is none.
 
-    Each run is {"run", "status", "rows", "errors", "at"} as kept in
-    ImportDefinition.strip. `current` underlines that run (on its own page).
+    Each run is as kept in ImportDefinition.strip, see `ImportRun.as_bar`. `current`
+    underlines that run (on its own page).
     """
     shown = list(runs or [])[-SLOTS:]
     if not shown:
@@ -199,18 +207,18 @@ def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
     bars are strokes, since that gives their height only once.
     """
     shown = [
-        (run["status"], run.get("rows"), run.get("errors"))
+        (run["status"], run.get("rows"), run.get("errors"), run.get("unaccounted"))
         for run in list(runs or [])[-SLOTS:]
     ]
     return _picture(tuple(shown)) if shown else "–"
 
 
 @lru_cache(maxsize=5000)
-def _picture(ends: tuple[tuple[str, int | None, int | None], ...]) -> SafeString:
+def _picture(ends: tuple[tuple[str, *tuple[int | None, ...]], ...]) -> SafeString:
     """Kept, since lists show the same strips again and again."""
     shown: list[dict[str, Any]] = [
-        {"status": status, "rows": rows, "errors": errors}
-        for status, rows, errors in ends
+        dict(zip(("status", "rows", "errors", "unaccounted"), end, strict=True))
+        for end in ends
     ]
     paths: dict[str, str] = defaultdict(str)
     for run, slot in zip(shown, _slots(shown, *NARROW), strict=True):
@@ -250,8 +258,8 @@ def _name(shown: Sequence[dict[str, Any]]) -> str:
 
 def summary_text(shown: Sequence[dict[str, Any]]) -> str:
     """The strip in one sentence: how many runs ended how."""
-    counts = Counter(run["status"] for run in shown)
-    words = [f"{n} {status_look(s).label.lower()}" for s, n in counts.most_common()]
+    labels = (look_of(run["status"], run.get("errors")).label for run in shown)
+    words = [f"{n} {label.lower()}" for label, n in Counter(labels).most_common()]
     last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
     return f"{last}: {', '.join(words)}"
 

@@ -180,7 +180,7 @@ def _outside_run(
     row: ImportResult,
     now: datetime,
 ) -> ImportRun:
-    fields = fields_of(row, offset_minutes=account.clock_offset_minutes)
+    fields = fields_of(row, offset_minutes=account.clock_offset_minutes, seen_at=now)
     status = status_of(row)
     occurred_at = fields["started_at"] or fields["finished_at"] or now
     return ImportRun(
@@ -190,7 +190,8 @@ def _outside_run(
         origin=Origin.OUTSIDE,
         status=status,
         task_id=row.task_id,
-        occurred_at=occurred_at,
+        occurred_at=min(occurred_at, now),
+        first_seen_at=now,
         last_checked_at=now,
         settled_at=(fields["finished_at"] or now) if status in FINISHED else None,
         next_check_at=None if status in FINISHED else now,

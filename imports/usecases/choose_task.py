@@ -96,5 +96,6 @@ def _outside(run: ImportRun, task_id: str) -> ImportRun:
         status=RunStatus.RUNNING,
         task_id=task_id,
         occurred_at=run.sent_at or now,
+        first_seen_at=now,
         next_check_at=now,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.utils import timezone
+
 from imports.marketingcloud.clock import read_time
 from imports.marketingcloud.records import ImportResult
 from imports.models import ImportRun
@@ -17,7 +19,8 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
     """Tasks of the run's key that are nobody's yet, the nearest to the send first.
 
     A task whose start can be read and lies more than 26 hours from the send is
-    none; otherwise dates only rank.
+    none, unless it lies as far in the future and cannot be true; otherwise dates only
+    rank.
     """
     key = run.customer_key.casefold()
     mine = [row for row in rows if row.customer_key.casefold() == key]
@@ -40,9 +43,12 @@ def rank(run: ImportRun, row: ImportResult) -> timedelta:
 
 
 def distance(run: ImportRun, row: ImportResult) -> timedelta | None:
-    """How far the task's start lies from the run's send; None where unreadable."""
+    """How far the task's start lies from the run's send; None where it cannot be read
+    or cannot be true.
+    """
     offset = run.account.clock_offset_minutes
     started_at = read_time(row.start_text, offset_minutes=offset)
     if started_at is None or run.sent_at is None:
         return None
-    return abs(started_at - run.sent_at)
+    apart = abs(started_at - run.sent_at)
+    return None if started_at > timezone.now() + TOO_FAR else apart

@@ -25,7 +25,6 @@ from imports.models import (
     database_now,
     publish,
 )
-from imports.models.run import LOST_AFTER
 
 from .ask_account import ask_account
 from .errors import AccountBusyError
@@ -150,8 +149,8 @@ def _note_counts(
         run: counts
         for task_id, run in followed.items()
         if task_id in rows
-        and not _is_too_old(run, now)
-        and (counts := new_counts(run, rows[task_id]))
+        and not run.is_too_old(now)
+        and (counts := new_counts(run, rows[task_id], at=now))
     }
     if not counted:
         return set()
@@ -174,7 +173,7 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
 
 
 def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
-    if run.status != RunStatus.RUNNING or not _is_too_old(run, now):
+    if run.status != RunStatus.RUNNING or not run.is_too_old(now):
         return False
     run.move_to(
         RunStatus.LOST,
@@ -187,11 +186,6 @@ def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
     if run.definition:
         run.definition.redraw()
     return True
-
-
-def _is_too_old(run: ImportRun, now: datetime) -> bool:
-    unwatched = timedelta(seconds=run.unwatched_seconds)
-    return now - (run.settled_at or run.occurred_at) - unwatched >= LOST_AFTER
 
 
 def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:

@@ -13,12 +13,13 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.models import ACTIVE, ENDED, Account, ImportRun, RunStatus, User
+from imports.models import ACTIVE, ENDED, FINISHED, Account, ImportRun, RunStatus, User
+from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
 from imports.templatetags.numbers import count_text
 from imports.templatetags.times import clock_text
 
 from .access import SignedInRequest, signed_in
-from .dashboard import accounts_with_counts, start_of_today
+from .dashboard import accounts_with_counts, not_told, start_of_today
 from .live import answer, is_unchanged, live, nothing_changed, page_version
 from .no_account import no_account
 
@@ -33,12 +34,13 @@ ENDED_TODAY = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One number of a card, with the list behind it."""
+    """One number of a card, with the list behind it and what it does not tell."""
 
     word: str
     value: str
     url: str
     status: str = ""
+    hint: str = ""
     is_bad: bool = False
 
 
@@ -98,7 +100,9 @@ def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
     runs = ImportRun.objects.filter(account__in=accounts).order_by()
     today = runs.ended_since(start_of_today()).values("account")
     ended = today.annotate(
-        errors=Sum("errors"),
+        row_errors=Sum("errors"),
+        untold=Count("id", filter=Q(status__in=FINISHED) & ~ERRORS_KNOWN),
+        to_check=Count("id", filter=COUNTS_OPEN),
         **{status: Count("id", filter=Q(status=status)) for status in sorted(ENDED)},
     )
     found = {row["account"]: dict(row) for row in ended}
@@ -139,14 +143,18 @@ def _figures(account: Account, counts: dict[str, Any]) -> list[Figure]:
             value=count_text(counts.get(status, 0)),
             url=_history(account, status, is_today=True),
             status=status,
+            hint=not_told(counts.get("to_check", 0), "to check")
+            if status == RunStatus.COMPLETED_WITH_ERRORS
+            else "",
         )
         for word, status in ENDED_TODAY
     ]
     errors = Figure(
         word="Row errors",
-        value=count_text(counts.get("errors")),
+        value=count_text(counts.get("row_errors")),
+        hint=not_told(counts.get("untold", 0), "not reported"),
         url=_history(account, is_today=True),
-        is_bad=bool(counts.get("errors")),
+        is_bad=bool(counts.get("row_errors")),
     )
     return [running, *ended, errors]
 

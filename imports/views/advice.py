@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from string import Formatter
 
 from django.utils import timezone
+from django.utils.text import capfirst
 
-from imports.models import ErrorKind, ImportRun, RunStatus
+from imports.models import Counts, ErrorKind, ImportRun, RunStatus
+from imports.templatetags.counts import problem_text, rows_text
 from imports.templatetags.numbers import count_text, share_text
 from imports.templatetags.times import clock_text
 from imports.usecases.declare_not_started import grace_ends_at
@@ -46,6 +48,7 @@ REPEAT = {
     "addandupdate": " Rows that are loaded already are updated, not doubled.",
     "addanddonotupdate": " Rows that are loaded already are left alone.",
 }
+LEAVES_ROWS = ("addanddonotupdate", "updatebutdonotadd")
 AT_RISK = (
     "Look into what it loads into before you use that: this import replaces every "
     "row, and may have left fewer, or none."
@@ -98,13 +101,15 @@ def _fits(row: Cause, run: ImportRun, traits: set[str], message: str) -> bool:
 
 
 def _traits(run: ImportRun, around: Surroundings) -> set[str]:
-    total, errors = run.total_rows, run.errors or 0
+    total, errors = run.total_rows, run.errors
     told = {
         "counted": bool(total),
         "zero_rows": total == 0,
-        "all_errors": bool(total) and errors >= (total or 0),
-        "some_errors": bool(total) and errors > 0,
+        "all_errors": bool(total and errors and errors >= total),
+        "some_errors": bool(total and errors),
         "none_loaded": bool(total) and run.successful == 0,
+        "open_counts": run.are_counts_open,
+        "rows_unaccounted": bool(run.unaccounted_rows),
         "no_phase": not run.phase,
         "keyless": not run.customer_key,
         "several": around.candidates > 1,
@@ -195,6 +200,8 @@ def _count_facts(run: ImportRun) -> Facts:
         "errors": count_text(run.errors),
         "share": share_text(run.errors, run.total_rows),
         "counted": _counted(run),
+        "problem": capfirst(problem_text(run.counts)) or None,
+        "rest": _rest(run.counts),
         "tolerance": TOLERANCE[tolerant] if tolerant is not None else None,
     }
 
@@ -202,14 +209,24 @@ def _count_facts(run: ImportRun) -> Facts:
 def _counted(run: ImportRun) -> str | None:
     if run.total_rows is None:
         return None
-    counts = (
-        (run.successful, "loaded"),
-        (run.duplicated, "duplicates"),
-        (run.errors, "with errors"),
-    )
-    told = [f"{n:,} {word}" for n, word in counts if n is not None]
-    rows = f"It counted {run.total_rows:,} row{'' if run.total_rows == 1 else 's'}"
+    counts = {
+        "loaded": run.successful,
+        "duplicates": run.duplicated,
+        "with errors": run.errors,
+        "unaccounted for": run.unaccounted_rows or None,
+    }
+    told = [f"{n:,} {word}" for word, n in counts.items() if n is not None]
+    rows = f"It counted {rows_text(run.total_rows)}"
     return f"{rows}: {', '.join(told)}." if told else f"{rows}."
+
+
+def _rest(counts: Counts) -> str:
+    """What became of the rows that were not refused; empty where that is not known."""
+    if counts.unaccounted is None:
+        return ""
+    if not counts.unaccounted:
+        return f"; the rest is loaded{' or duplicate' if counts.duplicated else ''}"
+    return f"; {rows_text(counts.unaccounted)} unaccounted for"
 
 
 def _file_facts(run: ImportRun) -> Facts:
@@ -222,6 +239,7 @@ def _file_facts(run: ImportRun) -> Facts:
         "place": (run.definition and source_of(run.definition)) or "its file location",
         "age": max_file_age(run) or None,
         "repeat": REPEAT.get(kind, ""),
+        "leaves_rows": "" if kind in LEAVES_ROWS else None,
         "goal_at_risk": AT_RISK if kind == "overwrite" else None,
     }
 

@@ -55,7 +55,20 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         )
         for name, label in COUNTS
     ]
+    if run.unaccounted_rows or previous.unaccounted_rows:
+        counts.append(_unaccounted_row(run, previous))
     return [*counts, _share_row(run, previous), _took_row(run, previous)]
+
+
+def _unaccounted_row(run: ImportRun, previous: ImportRun) -> Row:
+    change = _change(run, previous, "unaccounted_rows")
+    return Row(
+        label="Unaccounted for",
+        this=count_text(run.unaccounted_rows),
+        previous=count_text(previous.unaccounted_rows),
+        change=_change_text(change),
+        is_worse=(change or 0) > 0,
+    )
 
 
 def _change(run: ImportRun, previous: ImportRun, name: str) -> int | None:
@@ -73,9 +86,14 @@ def signed(value: float, text: str) -> str:
 
 
 def _share(run: ImportRun) -> float | None:
-    if run.errors is None or not run.total_rows:
+    if run.errors is None or not run.total_rows or run.are_counts_open:
         return None
     return 100 * run.errors / run.total_rows
+
+
+def _share_text(run: ImportRun) -> str:
+    is_known = _share(run) is not None
+    return share_text(run.errors, run.total_rows) if is_known else UNKNOWN
 
 
 def _share_row(run: ImportRun, previous: ImportRun) -> Row:
@@ -84,8 +102,8 @@ def _share_row(run: ImportRun, previous: ImportRun) -> Row:
     change = round((this or 0) - (that or 0), 1) if known else 0.0
     return Row(
         label="Error share",
-        this=share_text(run.errors, run.total_rows),
-        previous=share_text(previous.errors, previous.total_rows),
+        this=_share_text(run),
+        previous=_share_text(previous),
         change=signed(change, f"{abs(change):.1f} pts") if known else UNKNOWN,
         is_worse=change > 0,
     )

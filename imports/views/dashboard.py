@@ -33,6 +33,7 @@ from imports.models import (
     User,
     Worker,
 )
+from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
 from imports.templatetags.numbers import count_text, share_text
 from imports.templatetags.times import clock_text
 
@@ -108,6 +109,9 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     counts = {
         name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
     }
+    finished = Q(status__in=FINISHED)
+    with_errors = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+    has_share = ERRORS_KNOWN & Q(total_rows__isnull=False)
     ended = (
         runs.ended_since(today)
         .order_by()
@@ -115,12 +119,13 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
             **counts,
             ended=Count("id"),
             loaded=Sum("successful"),
-            refused=Sum("errors"),
+            without_loaded=Count("id", filter=finished & Q(successful=None)),
+            refused=Sum("errors", filter=has_share),
+            total=Sum("total_rows", filter=has_share),
+            without_share=Count("id", filter=finished & ~has_share),
             errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
-            errors_of_completed=Sum(
-                "errors", filter=Q(status=RunStatus.COMPLETED_WITH_ERRORS)
-            ),
-            total=Sum("total_rows", filter=Q(errors__isnull=False)),
+            errors_of_completed=Sum("errors", filter=with_errors),
+            open_counts=Count("id", filter=COUNTS_OPEN),
         )
     )
     active = runs.active().order_by()
@@ -132,6 +137,7 @@ def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """The six cards, each leading to the list behind its number."""
     errors, total = figures["refused"], figures["total"]
     of_total = f"{count_text(errors)} of {count_text(total)}" if total else ""
+    without = figures["without_share"]
     return [
         _card(
             "Running",
@@ -145,7 +151,10 @@ def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
             "With errors",
             figures["with_errors"],
             RunStatus.COMPLETED_WITH_ERRORS,
-            _errors(figures["errors_of_completed"]),
+            _and(
+                _errors(figures["errors_of_completed"]),
+                not_told(figures["open_counts"], "to check"),
+            ),
         ),
         _ended_card(
             "Failed",
@@ -153,11 +162,17 @@ def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
             RunStatus.FAILED,
             _errors(figures["errors_of_failed"]),
         ),
-        _card("Rows imported", figures["loaded"], "today", "", _finished_today()),
+        _card(
+            "Rows imported",
+            figures["loaded"],
+            _and("today", not_told(figures["without_loaded"], "not reported")),
+            "",
+            _finished_today(),
+        ),
         {
             "label": "Row errors",
             "figure": share_text(errors, total),
-            "hint": of_total,
+            "hint": _and(of_total, not_told(without, "not reported")),
             "url": _finished_today(),
         },
     ]
@@ -185,6 +200,15 @@ def _ended_card(
     label: str, value: int, status: RunStatus, hint: str = ""
 ) -> dict[str, Any]:
     return _card(label, value, hint, status, _list_url(status, today=True))
+
+
+def _and(*words: str) -> str:
+    return ", ".join(filter(None, words))
+
+
+def not_told(runs: int, how: str) -> str:
+    """Of how many runs a figure says nothing; empty where it tells of all."""
+    return f"{runs:,} run{'' if runs == 1 else 's'} {how}" if runs else ""
 
 
 def _errors(count: int | None) -> str:

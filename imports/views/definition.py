@@ -177,7 +177,7 @@ def normal(runs: list[ImportRun]) -> str:
 
     Empty for fewer than five: some runs are no habit.
     """
-    good = [run for run in runs if run.status in GOOD]
+    good = [run for run in runs if run.status in GOOD and not run.are_counts_open]
     if len(good) < HABIT:
         return ""
     now = timezone.now()
@@ -189,12 +189,13 @@ def normal(runs: list[ImportRun]) -> str:
 
 
 def _refused(good: list[ImportRun]) -> str:
+    """How many rows are usually refused; nothing where too few runs told."""
     shares = [
         run.errors / run.total_rows
         for run in good
         if run.errors is not None and run.total_rows
     ]
-    if not shares:
+    if len(shares) < HABIT:
         return ""
     usual = median(shares)
     if not usual:

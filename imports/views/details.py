@@ -25,14 +25,23 @@ def details_of(run: ImportRun) -> list[tuple[str, str]]:
         ("TaskResultID", run.task_id or ""),
         ("Customer key", run.customer_key),
         ("Request", run.request_id),
-        ("StartDate", f"{run.start_text} {clock}" if run.start_text else ""),
-        ("EndDate", f"{run.end_text} {clock}" if run.end_text else ""),
+        ("StartDate", _date(run.start_text, run.started_at, clock)),
+        ("EndDate", _date(run.end_text, run.finished_at, clock)),
         ("ImportType", run.import_type),
         ("DestinationID", run.destination_id),
         ("Error code", run.error_code),
         ("Message", their_words(run)),
     )
     return [(name, value) for name, value in facts if value]
+
+
+def _date(text: str, moment: datetime | None, clock: str) -> str:
+    """Marketing Cloud's date, and where mcdash does not go by it, that."""
+    if not text:
+        return ""
+    return (
+        f"{text} {clock}{'' if moment else ' (not used: unreadable or not possible)'}"
+    )
 
 
 def support_text(run: ImportRun) -> str:

@@ -31,6 +31,13 @@ SAME_LENGTH = (
     "The file is {length}, so look inside it: a date in another format, a value too "
     "long for its field, an empty key."
 )
+OPEN = "Marketing Cloud completed it; its counts don’t show that every row was loaded."
+UNREADABLE = "A count that isn’t a whole number is taken as not reported."
+LEFT_ALONE = (
+    "Does the update type fit? One that only adds leaves known rows alone, one that "
+    "only updates leaves new rows out."
+)
+LOOK_INSIDE = "Compare the rows of the file with those in what it loads into."
 AGAIN = "Correct what was wrong and start it again.{repeat}"
 R = RunStatus
 
@@ -93,9 +100,32 @@ ENDINGS = (
         name="rows_refused",
         status=R.COMPLETED_WITH_ERRORS,
         traits=("some_errors",),
-        headline="{errors} of {rows} rows were refused, {share}. The rest is loaded.",
+        headline="{errors} of {rows} rows were refused, {share}{rest}.",
         known=("{counted}", "{tolerance}", WHICH_ROWS, "{changed}"),
         check=(MAIL, ERROR_FILE, SAME_LENGTH, VALUES, AGAIN),
+    ),
+    Cause(
+        name="rows_unaccounted",
+        status=R.COMPLETED_WITH_ERRORS,
+        traits=("open_counts", "rows_unaccounted"),
+        headline="{problem}.",
+        known=("{counted}", OPEN, WHICH_ROWS, "{changed}"),
+        check=(
+            MAIL,
+            f"{LEFT_ALONE}{{leaves_rows}}",
+            ERROR_FILE,
+            LOOK_INSIDE,
+            "{goal_at_risk}",
+            AGAIN,
+        ),
+    ),
+    Cause(
+        name="counts_not_reported",
+        status=R.COMPLETED_WITH_ERRORS,
+        traits=("open_counts",),
+        headline="{problem}.",
+        known=("{counted}", OPEN, UNREADABLE, "{changed}"),
+        check=(MAIL, ERROR_FILE, LOOK_INSIDE, "{goal_at_risk}", AGAIN),
     ),
     Cause(
         name="rows_refused_of_unknown",
@@ -110,7 +140,7 @@ ENDINGS = (
         traits=("zero_rows",),
         headline="It loaded no rows.",
         known=(
-            "Marketing Cloud ended it without an error and counted 0 rows.",
+            "Marketing Cloud completed it and counted 0 rows.",
             "{changed}",
         ),
         check=(
@@ -124,10 +154,9 @@ ENDINGS = (
         status=R.COMPLETED,
         traits=("none_loaded",),
         headline="It counted {rows} rows and loaded none.",
-        known=("{counted}", "Marketing Cloud ended it without an error.", "{changed}"),
+        known=("{counted}", "Marketing Cloud completed it.", "{changed}"),
         check=(
-            "Does the update type fit? One that only adds leaves known rows alone, one "
-            "that only updates leaves new rows out.",
+            LEFT_ALONE,
             "Was the same file loaded before?",
         ),
     ),

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from imports.filters import RunFilter
-from imports.models import ImportRun
+from imports.models import FINISHED, Counts, ImportRun
 from imports.templatetags.texts import visible
 
 from .access import SignedInRequest, signed_in
@@ -63,6 +63,8 @@ COLUMNS = {
     "error_code": "error_code",
     "message": "message",
 }
+# Reckoned from the others.
+UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
 # Excel takes a CSV for UTF-8 only where it begins with this.
 BYTE_ORDER_MARK = "\ufeff"
@@ -98,8 +100,15 @@ def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
     """The batches with the columns' names; times as ISO 8601, always UTC."""
     for batch in found:
         yield [
-            {name: _plain(row[path]) for name, path in COLUMNS.items()} for row in batch
+            {name: _plain(row[path]) for name, path in COLUMNS.items()}
+            | {UNACCOUNTED: _unaccounted(row)}
+            for row in batch
         ]
+
+
+def _unaccounted(row: Row) -> int | None:
+    """As `ImportRun.unaccounted_rows`."""
+    return Counts.read(row).unaccounted if row["status"] in FINISHED else None
 
 
 def _plain(value: Any) -> Any:
@@ -117,7 +126,7 @@ def csv_lines(found: Iterable[list[Row]]) -> Iterator[str]:
     """Comma-separated, lines ended by CR LF, as RFC 4180 has it; see `cell`."""
     writer = csv.writer(_Echo())
     written = 0
-    yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
+    yield BYTE_ORDER_MARK + writer.writerow([*COLUMNS, UNACCOUNTED])
     try:
         for batch in found:
             yield "".join(writer.writerow(map(cell, row.values())) for row in batch)

@@ -35,6 +35,7 @@ from imports.models import (
     workers_word,
 )
 from imports.models.lost_keys import is_key_lost
+from imports.templatetags.counts import problem_text
 from imports.templatetags.parts import Parts
 from imports.templatetags.texts import spoken
 
@@ -247,4 +248,10 @@ def _sentences(request: SignedInRequest) -> list[str]:
         .select_related("definition")
         .order_by("-revision")[:MOST_SENTENCES]
     )
-    return [f"{spoken(run.shown_name)}: {run.get_status_display()}." for run in runs]
+    return [_sentence(run) for run in runs]
+
+
+def _sentence(run: ImportRun) -> str:
+    words = [run.get_status_display()]
+    words += [problem_text(run.counts)] if run.are_counts_open else []
+    return f"{spoken(run.shown_name)}: {', '.join(words)}."

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
-from imports.models import EventKind, ImportRun, Origin, RunEvent, RunStatus
+from imports.models import Counts, EventKind, ImportRun, Origin, RunEvent, RunStatus
+from imports.models.status import label_of
+from imports.templatetags.counts import errors_text, problem_text, rows_text
 
 MOST_EVENTS = 300
 LONGEST_WORDS = 300
@@ -99,13 +100,17 @@ def _theirs(run: ImportRun) -> list[Step]:
 
 
 def _counts(run: ImportRun) -> str:
-    return _count_words({"total_rows": run.total_rows, "errors": run.errors})
+    return _count_words(run.counts, run.status)
 
 
-def _count_words(details: dict[str, Any]) -> str:
-    rows, errors = details.get("total_rows"), details.get("errors")
-    words = [f"{rows:,} rows"] if rows is not None else ["no rows counted"]
-    return ", ".join([*words, f"{errors:,} errors"] if errors else words)
+def _count_words(counts: Counts, status: str) -> str:
+    rows = counts.total_rows
+    words = rows_text(rows) if rows is not None else "no rows counted"
+    is_completed = status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+    more = problem_text(counts) if is_completed else errors_text(counts)
+    if counts.are_absent:
+        return more if is_completed else words
+    return f"{words}, {more}" if more else words
 
 
 def _step(event: RunEvent) -> Step:
@@ -204,8 +209,9 @@ def _found(event: RunEvent) -> Words:
 
 
 def _ended(event: RunEvent) -> Words:
-    label = RunStatus(event.to_status).label if event.to_status else "Ended"
-    return label, _count_words(event.details)
+    counts = Counts.read(event.details)
+    label = label_of(event.to_status, counts.errors) if event.to_status else "Ended"
+    return label, _count_words(counts, event.to_status)
 
 
 def _chosen(event: RunEvent) -> Words:

@@ -18,6 +18,7 @@ FIELDS = [
     *("total_rows", "successful", "duplicated", "errors", "origin", "started_by"),
     *("queued_at", "started_at", "finished_at", "message"),
     *("not_followed", "not_followed_since"),
+    "unaccounted_rows",
 ]
 
 
@@ -53,6 +54,7 @@ def test_each_run_has_the_fields_of_the_interface_in_order() -> None:
         "message": "",
         "not_followed": None,
         "not_followed_since": None,
+        "unaccounted_rows": 0,
     }
 
 

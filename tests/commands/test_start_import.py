@@ -69,6 +69,50 @@ def test_the_exit_status_tells_how_the_import_ended(
     assert performed(sandbox) == [key]
 
 
+OPEN_ROWS = {"TotalRows": "100", "NumberSuccessful": "60", "NumberDuplicated": "0"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (
+            OPEN_ROWS | {"NumberErrors": None},
+            "errors not reported, 40 rows unaccounted for",
+        ),
+        (
+            OPEN_ROWS | {"NumberErrors": "1,000"},
+            "errors not reported, 40 rows unaccounted for",
+        ),
+        (
+            OPEN_ROWS | {"NumberErrors": "0"},
+            "0 errors reported, but 40 rows are unaccounted for",
+        ),
+        (
+            OPEN_ROWS | {"NumberErrors": "0", "NumberSuccessful": "-1"},
+            "0 errors reported, but not how many of 100 rows were loaded",
+        ),
+        (
+            {"NumberErrors": None, "TotalRows": None, "NumberSuccessful": None},
+            "errors and rows not reported",
+        ),
+    ],
+)
+def test_open_counts_end_with_5_and_say_what_is_open(
+    de: Account, sandbox: SandboxServer, counts: dict[str, str | None], words: str
+) -> None:
+    sandbox.misbehave("rows_say", customer_key="customers-daily", properties=counts)
+    ran = run("start_import", NAME, "customers-daily", "--wait")
+    assert (ran.code, ran.err) == (5, "")
+    assert f"Not clean: {words}." in ran.out
+    assert "Completed, check counts" in ran.out
+    assert "with errors" not in ran.out
+    assert "Completed, check counts" in run("list_runs").out
+    (record,) = run("list_runs", "--json", "--origin", "command").document
+    one = ImportRun.objects.ours().get()
+    assert record["status"] == one.status == RunStatus.COMPLETED_WITH_ERRORS
+    assert record["unaccounted_rows"] == one.unaccounted_rows
+
+
 def test_a_refused_start_ends_with_1_and_the_vendors_words(
     de: Account, sandbox: SandboxServer
 ) -> None:

@@ -166,6 +166,28 @@ def test_a_result_keeps_the_vendors_texts_and_counts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "-1",
+        "+1",
+        "1.5",
+        "1,000",
+        "1 000",
+        "1e3",
+        "many",
+        "NaN",
+        "٣",
+        "2147483648",
+    ],
+)
+def test_a_count_that_is_no_whole_number_is_unknown_and_never_0(text: str) -> None:
+    record = _result(result("1", NumberErrors=text, TotalRows=f" {100} "))
+    assert (record.errors, record.total_rows) == (None, 100)
+
+
 def test_an_absent_or_nil_count_is_unknown() -> None:
     record = _result(
         '<Results><TaskResultID>1</TaskResultID><TotalRows xsi:nil="true"/></Results>'

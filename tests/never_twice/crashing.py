@@ -32,6 +32,7 @@ LONGEST_WAY = timedelta(seconds=5 + DEADLINE_SECONDS)
 OUTCOMES = {
     Behaviour.FAILS: "failed",
     Behaviour.ENDS_WITH_ERRORS: "completed_with_errors",
+    Behaviour.LEAVES_ROWS_OPEN: "completed_with_errors",
 }
 RUNS = """
     SELECT run.id, account.name, run.customer_key, run.status, run.task_id,

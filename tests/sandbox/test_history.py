@@ -89,3 +89,19 @@ def test_some_definitions_have_never_run() -> None:
         one.customer_key for one in nordlicht().definitions if one.object_id not in ran
     }
     assert {"test-import-2019", "influencers-once", "outlet-stock-nightly"} <= never
+
+
+def test_one_definition_leaves_its_rows_and_errors_open() -> None:
+    rows = [
+        row
+        for row in past(NOON).values()
+        if row.task.definition.behaviour is Behaviour.LEAVES_ROWS_OPEN
+        and row.phase == "Completed"
+    ]
+    assert rows
+    for row in rows:
+        if row.errors is None:
+            assert row.total is not None
+            assert row.successful is not None
+            assert row.successful + (row.duplicated or 0) < row.total
+    assert any(row.errors is None for row in rows)

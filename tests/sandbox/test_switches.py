@@ -13,7 +13,7 @@ from lxml import etree
 
 from imports.sandbox.responses import FAULTS
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.switches import DEFAULTS, RuleError, Switches
+from imports.sandbox.switches import DEFAULTS, RuleError, Switches, read_rule
 from tests.sandbox.conftest import SUMMARY, Caller, Reply, TurnedClock
 
 WHENS = ("before", "instead", "after")
@@ -259,3 +259,24 @@ def test_every_kind_of_misbehaviour_can_be_read_and_nonsense_cannot() -> None:
     ):
         with pytest.raises(RuleError):
             switches.add(**wrong)
+
+
+def test_rows_say_else_for_one_definition_until_switched_off(
+    caller: Caller, clock: TurnedClock
+) -> None:
+    said = {"NumberErrors": None, "TotalRows": "1,000", "StartDate": "1/1/2099"}
+    caller.server.misbehave("rows_say", customer_key="customers-daily", properties=said)
+    told, other = caller.start("customers-daily"), caller.start("stores-weekly")
+    clock.turn(1000)
+    rows = {row["TaskResultID"]: row for row in caller.results(told, other)}
+    assert (rows[told]["TotalRows"], rows[told]["StartDate"]) == ("1,000", "1/1/2099")
+    assert "NumberErrors" not in rows[told]
+    assert "NumberErrors" in rows[other]
+    caller.server.reset()
+    (row,) = caller.results(told)
+    assert row["NumberErrors"] == "0"
+
+
+def test_what_rows_say_is_an_object() -> None:
+    with pytest.raises(RuleError, match="properties"):
+        read_rule({"what": "rows_say", "properties": "NumberErrors"})

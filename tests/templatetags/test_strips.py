@@ -97,7 +97,7 @@ def test_a_pointer_beside_a_low_bar_still_means_it() -> None:
 
 
 def test_the_picture_of_a_strip_tells_in_a_sentence_how_the_runs_ended() -> None:
-    runs = [bar(), bar("failed"), bar(), bar("completed_with_errors")]
+    runs = [bar(), bar("failed"), bar(), bar("completed_with_errors", errors=7)]
     svg = picture_svg(runs)
     assert "<title>Last 4 runs: 2 completed, 1 failed, 1 completed with" in svg
     assert 'role="img"' in svg

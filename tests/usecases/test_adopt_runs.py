@@ -319,3 +319,65 @@ def test_tasks_are_written_by_the_batch(
     with CaptureQueriesContext(connection) as queries:
         assert adopt(account).adopted == 300
     assert len(queries) < 100
+
+
+FUTURE = "1/1/2099 6:00:00 AM"
+
+
+def test_a_run_that_began_in_the_future_counts_from_when_it_was_first_seen(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    cloud.add_task(KEY, step=1, start_text=FUTURE)
+    before = database_now()
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert run.occurred_at == run.first_seen_at
+    assert before <= run.occurred_at <= database_now()
+    assert (run.started_at, run.start_text) == (None, FUTURE)
+    assert run.elapsed(database_now()) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("start", [FUTURE, "1/1/2001 6:00:00 AM"])
+def test_a_run_that_is_followed_ages_whatever_its_start_says(
+    account: Account, cloud: FakeMarketingCloud, start: str
+) -> None:
+    cloud.add_task(KEY, step=1, start_text=start)
+    adopt(account)
+    run = ImportRun.objects.get()
+    seen = run.known_since
+    for hours, seconds in ((0.01, 5), (0.4, 15), (1.9, 60), (23, 300)):
+        later = seen + timedelta(hours=hours)
+        assert run.next_look(later) == later + timedelta(seconds=seconds)
+        assert not run.is_too_old(later)
+    assert run.is_too_old(seen + timedelta(hours=24))
+
+
+def test_ends_that_cannot_be_true_leave_the_history_in_order(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    ended = cloud.add_task(KEY, start_text=FUTURE, end_text=FUTURE)
+    usual = cloud.add_task(KEY, **days_ago(1))
+    adopt(account)
+    later = cloud.add_task(KEY, start_text=vendor_text(database_now()), end_text="")
+    adopt(account)
+    tasks = [run.task_id for run in account.runs.latest_first()]
+    assert tasks[-1] == usual.task_id
+    assert set(tasks[:2]) == {ended.task_id, later.task_id}
+    run = account.runs.get(task_id=ended.task_id)
+    assert run.finished_at is None
+    assert run.settled_at == run.first_seen_at
+    assert run.elapsed(database_now()) == timedelta(0)
+
+
+def test_an_end_before_its_start_is_not_used(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    start = NOON - timedelta(days=1)
+    cloud.add_task(
+        KEY,
+        start_text=vendor_text(start),
+        end_text=vendor_text(start - timedelta(hours=1)),
+    )
+    adopt(account)
+    run = ImportRun.objects.get()
+    assert (run.occurred_at, run.finished_at) == (start, None)

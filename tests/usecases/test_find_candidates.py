@@ -98,3 +98,10 @@ def test_a_run_whose_send_is_not_dated_ranks_all_alike(
 ) -> None:
     run.sent_at = None
     assert rank(run, row(cloud, SENT)) == TOO_FAR
+
+
+def test_a_start_that_cannot_be_true_is_no_reason_against_a_task(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    found = find_candidates(run, [row(cloud, "1/1/2099 6:00:00 AM")])
+    assert len(found) == 1

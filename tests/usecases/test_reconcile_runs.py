@@ -247,9 +247,14 @@ def test_a_candidate_at_the_very_moment_of_the_send_is_the_nearest(
 
 @pytest.mark.parametrize("hours", [-27, 27])
 def test_a_task_of_another_day_is_no_candidate(
-    account: Account, cloud: FakeMarketingCloud, run: ImportRun, hours: int
+    account: Account,
+    cloud: FakeMarketingCloud,
+    definition: ImportDefinition,
+    hours: int,
 ) -> None:
-    cloud.add_task(KEY, start_text=vendor_text(database_now() + hours * HOUR))
+    sent = database_now() - 72 * HOUR
+    run = unknown(definition, sent_at=sent)
+    cloud.add_task(KEY, start_text=vendor_text(sent + hours * HOUR))
     look(account)
     assert again(run).status == RunStatus.UNKNOWN
     assert candidates_of(run) == []

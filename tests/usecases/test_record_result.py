@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from imports.marketingcloud.records import ImportResult
 from imports.models import ImportRun, RunStatus, StaleRunError, database_now
+from imports.templatetags.runs import shown_phase
 from imports.usecases.record_result import fields_of, record_result, status_of
 from tests.factories import ImportRunFactory
 
@@ -39,7 +40,7 @@ def row(**fields: Any) -> ImportResult:
         ("IOWork", 3, "running"),
         ("Unknown", None, "running"),
         ("Completed", 0, "completed"),
-        ("Completed", None, "completed"),
+        ("Completed", None, "completed_with_errors"),
         ("Completed", 1, "completed_with_errors"),
         ("Error", None, "failed"),
         ("Error", 12, "failed"),
@@ -60,19 +61,72 @@ def test_a_phase_outside_the_table_leaves_the_run_running_and_is_logged(
     assert "unknown phase" in caplog_imports.text
 
 
+NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
+
+
+def read(
+    *, offset_minutes: int = -360, sent_at: datetime | None = None, **fields: str
+) -> dict[str, Any]:
+    """What a row that is seen an hour after noon gives its run."""
+    return fields_of(
+        row(**fields),
+        offset_minutes=offset_minutes,
+        seen_at=NOON + timedelta(hours=1),
+        sent_at=sent_at,
+    )
+
+
 def test_dates_are_read_on_the_accounts_clock_and_kept_verbatim() -> None:
-    fields = fields_of(row(end_text="3/18/2026 6:01:00 AM"), offset_minutes=-360)
+    fields = read(end_text="3/18/2026 6:01:00 AM")
     assert fields["started_at"] == datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
     assert fields["finished_at"] == datetime(2026, 3, 18, 12, 1, tzinfo=UTC)
     assert fields["end_text"] == "3/18/2026 6:01:00 AM"
-    other = fields_of(row(), offset_minutes=60)
+    other = read(offset_minutes=60)
     assert other["started_at"] == datetime(2026, 3, 18, 5, 0, tzinfo=UTC)
 
 
 def test_unreadable_dates_are_null_and_their_texts_kept() -> None:
-    fields = fields_of(row(start_text="yesterday"), offset_minutes=-360)
+    fields = read(start_text="yesterday")
     assert (fields["start_text"], fields["started_at"]) == ("yesterday", None)
     assert (fields["end_text"], fields["finished_at"]) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1/1/2099 6:00:00 AM",
+        "2099-01-01T00:00:00Z",
+        "3/18/2026 7:06:00 AM",  # six minutes after the look
+        "3/18/2026 5:54:00 AM",  # six minutes before the send
+        "1/1/1970 12:00:00 AM",
+        "1/1/2001 12:00:00 AM",
+    ],
+)
+def test_a_date_that_cannot_be_true_is_null_and_its_text_kept(text: str) -> None:
+    fields = read(start_text=text, end_text=text, sent_at=NOON)
+    assert (fields["started_at"], fields["finished_at"]) == (None, None)
+    assert (fields["start_text"], fields["end_text"]) == (text, text)
+
+
+def test_clocks_may_differ_by_minutes() -> None:
+    fields = read(
+        start_text="3/18/2026 5:56:00 AM",
+        end_text="3/18/2026 7:04:00 AM",
+        sent_at=NOON,
+    )
+    assert fields["started_at"] == NOON - timedelta(minutes=4)
+    assert fields["finished_at"] == NOON + timedelta(hours=1, minutes=4)
+
+
+def test_an_end_before_its_start_is_null() -> None:
+    fields = read(start_text="3/18/2026 6:30:00 AM", end_text="3/18/2026 6:29:59 AM")
+    assert fields["started_at"] == NOON + timedelta(minutes=30)
+    assert fields["finished_at"] is None
+
+
+def test_a_run_from_outside_may_have_begun_years_ago() -> None:
+    fields = read(start_text="1/1/2009 6:00:00 AM")
+    assert fields["started_at"] == datetime(2009, 1, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -162,3 +216,35 @@ def test_a_run_that_somebody_else_ended_is_not_written_over(run: ImportRun) -> N
     record(run, phase="Completed", errors=0)
     with pytest.raises(StaleRunError):
         record_result(mine, row(phase="Processing"), at=database_now())
+
+
+def test_completed_without_any_count_is_looked_at_once_more(run: ImportRun) -> None:
+    assert record(run, phase="Completed")
+    assert (run.status, run.phase) == ("running", "Completed")
+    assert shown_phase(run) == "waiting for its counts"
+    assert run.next_check_at is not None
+    assert record(run, phase=" COMPLETED")
+    assert run.status == RunStatus.COMPLETED_WITH_ERRORS
+    assert (run.errors, run.unaccounted_rows) == (None, None)
+
+
+def test_counts_that_come_after_the_phase_are_taken(run: ImportRun) -> None:
+    record(run, phase="Completed")
+    record(run, phase="Completed", total_rows=1000, successful=1000, errors=0)
+    assert (run.status, run.errors) == ("completed", 0)
+
+
+def test_completed_without_any_count_is_not_lost_for_its_age(run: ImportRun) -> None:
+    old = database_now() - timedelta(hours=25)
+    ImportRun.objects.update(occurred_at=old, queued_at=old)
+    run.refresh_from_db()
+    record(run, phase="Completed")
+    assert run.status == RunStatus.COMPLETED_WITH_ERRORS
+
+
+def test_an_open_count_is_kept_on_the_definitions_strip(run: ImportRun) -> None:
+    record(run, phase="Completed", total_rows=100, successful=60)
+    assert run.status == RunStatus.COMPLETED_WITH_ERRORS
+    assert run.definition
+    (bar,) = run.definition.strip
+    assert (bar["errors"], bar["unaccounted"]) == (None, 40)

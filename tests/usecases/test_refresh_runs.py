@@ -31,7 +31,14 @@ from tests.factories import (
     ImportRunFactory,
     LeaseFactory,
 )
-from tests.fakes import FAILS, WITH_ERRORS, Ending, FakeMarketingCloud, FakeTask
+from tests.fakes import (
+    FAILS,
+    WITH_ERRORS,
+    Ending,
+    FakeMarketingCloud,
+    FakeTask,
+    vendor_text,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -358,3 +365,28 @@ def test_after_a_failure_all_runs_wait_for_their_next_look(
         refresh(account)
     now = database_now()
     assert all((again(run).next_check_at or now) > now for run in runs)
+
+
+def test_an_own_run_is_polled_by_its_queueing_whatever_its_start_says(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    began = database_now() - timedelta(hours=3)
+    run, task = followed(account, cloud, occurred_at=began)
+    task.step, task.row = 1, {"start_text": "1/1/2099 6:00:00 AM"}
+    refresh(account)
+    run = again(run)
+    assert run.started_at is None
+    assert run.next_check_at
+    assert run.last_checked_at
+    assert run.next_check_at - run.last_checked_at == timedelta(seconds=300)
+
+
+def test_a_run_under_way_is_not_over_because_it_has_an_end(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    began = database_now() - timedelta(hours=3)
+    run, task = followed(account, cloud, occurred_at=began)
+    end = vendor_text(began + timedelta(minutes=1))
+    task.step, task.row = 1, {"start_text": vendor_text(began), "end_text": end}
+    refresh(account)
+    assert again(run).elapsed(database_now()) > timedelta(hours=2)

@@ -109,6 +109,13 @@ CASES: list[Case] = [
     ("failed_row_errors", {"failed": True} | counts(9, 5, 4)),
     ("failed_counted", {"failed": True} | counts(9, 5, None)),
     ("all_rows_refused", {"completed_with_errors": True} | counts(9, 0, 9)),
+    ("rows_unaccounted", {"completed_with_errors": True} | counts(100, 50, None)),
+    ("rows_unaccounted", {"completed_with_errors": True} | counts(100, 50, 0)),
+    ("counts_not_reported", {"completed_with_errors": True} | counts(9, None, 0)),
+    (
+        "counts_not_reported",
+        {"completed_with_errors": True} | counts(None, None, None),
+    ),
     ("rows_refused", {"completed_with_errors": True}),
     (
         "rows_refused_of_unknown",

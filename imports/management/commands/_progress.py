@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from imports.models import ImportRun, RunStatus, Unfollowed
+from imports.templatetags.counts import problem_text
 from imports.templatetags.following import clock_in_utc, fact, meaning
 
 from ._base import printable
@@ -32,6 +33,8 @@ class Progress:
         """The last word: the counts, and where nothing is known, that."""
         if run.message:
             self._say(printable(run.message))
+        if run.are_counts_open:
+            self._say(f"Not clean: {problem_text(run.counts)}.")
         if run.status == RunStatus.UNKNOWN:
             self._say("It is never sent again by itself. Look at the run later.")
         elif not run.has_ended:
@@ -56,6 +59,7 @@ def _state(run: ImportRun) -> str:
         "loaded": run.successful,
         "duplicates": run.duplicated,
         "errors": run.errors,
+        "unaccounted for": run.unaccounted_rows or None,
     }
     words += [f"{n:,} {name}" for name, n in counts.items() if n is not None]
     return "  ".join(words)

@@ -17,7 +17,7 @@ from ._base import (
     record_of,
 )
 
-COLUMNS = "{:>7}  {:<22} {:<28} {:<22} {:>10} {:>8}  {}"
+COLUMNS = "{:>7}  {:<23} {:<28} {:<22} {:>10} {:>8}  {}"
 
 
 class Command(McdashCommand):

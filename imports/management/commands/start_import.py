@@ -75,7 +75,7 @@ class Command(McdashCommand):
         "Start a definition. Exit status: 0 completed (without --wait: queued), "
         "1 failed or not started, 3 outcome unknown, 4 still running at the timeout or "
         "when nobody can look at it any more, "
-        "5 completed with errors."
+        "5 completed with errors, or with counts that leave rows or errors open."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
