@@ -22,6 +22,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 log = logging.getLogger(__name__)
 
+from imports.forwarded import UNIX_SOCKET
+
 LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
 
 
@@ -122,7 +124,8 @@ def _loopback() -> Iterator[CheckMessage]:
 
 def _proxies() -> Iterator[CheckMessage]:
     for text in settings.MCDASH_TRUSTED_PROXIES:
-        if ip_network(text, strict=False).prefixlen == 0:
+        is_network = text != UNIX_SOCKET
+        if is_network and ip_network(text, strict=False).prefixlen == 0:
             yield Error(
                 f"MCDASH_TRUSTED_PROXIES has {text!r}: everybody could claim any "
                 "address, and go on guessing passwords under another one.",
