@@ -37,7 +37,7 @@ help:  ## list the targets
 	  while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 demo: $(RUNTIME) keys  ## run mcdash beside a sandbox of Marketing Cloud; Ctrl-C ends it
-	@exec $(PY) manage.py demo $(DEMO)
+	@exec $(PY) manage.py demo --parent $$PPID $(DEMO)
 
 setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's accounts
 	@$(PY) manage.py migrate --verbosity 0

@@ -12,6 +12,8 @@ import sys
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from imports.management.processes import end_with_parent
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
 
 try:
@@ -26,3 +28,8 @@ secure_scheme_headers: dict[str, str] = {}
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s, %(B)s bytes, %(M)s ms'
 # it would lie in the user's home, the same one for two installations
 control_socket_disable = True
+
+
+def on_starting(_server: object) -> None:
+    """Before any worker is forked; it ends them all."""
+    end_with_parent()
