@@ -118,6 +118,10 @@ def origins(name: str) -> list[str]:
 
 
 def _site(name: str, text: str) -> Site:
+    if "@" in text:  # not repeated: it may be a password
+        raise ImproperlyConfigured(
+            f"{name}: a name of a host has no sign-in (@) in it."
+        )
     scheme, is_told, rest = text.lower().rpartition("://")
     if is_told and scheme not in DEFAULT_PORTS:
         raise ImproperlyConfigured(f"{name}: {text!r} must begin with https://.")
@@ -237,8 +241,9 @@ def _endpoint_host(name: str, text: str) -> str:
         )
     if port and not 0 < int(port) <= LAST_PORT:
         raise ImproperlyConfigured(f"{name}: {text!r} has a port that does not exist.")
-    is_usual = port is None or int(port) == DEFAULT_PORTS["https"]
-    return host if is_usual else f"{host}:{int(port)}"
+    if port and int(port) != DEFAULT_PORTS["https"]:
+        return f"{host}:{int(port)}"
+    return host
 
 
 def url_path(name: str) -> str:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.http.request import is_same_domain
 from django.shortcuts import render
+from django.utils.http import is_same_domain
 from django_htmx.http import reswap, retarget
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -40,7 +41,8 @@ def test_under_a_path_a_browser_starts_an_import_and_sees_it_end(
         started_chromium(path, resolve) as browser,
     ):
         watch = Watch(home=front.base)
-        context = browser.new_context(viewport=DESKTOP, ignore_https_errors=True)
+        options: Any = {"viewport": DESKTOP, "ignore_https_errors": True}
+        context = browser.new_context(**options)
         watch.over(context)
         page = context.new_page()
         page.goto(f"{front.base}/definitions/?q=catalogue")

@@ -125,7 +125,7 @@ def test_an_unknown_host_is_told_to_the_operator_by_name(
     ],
 )
 def test_a_form_from_another_address_names_both(
-    caplog: pytest.LogCaptureFixture, where: dict[str, str], is_told: bool
+    caplog: pytest.LogCaptureFixture, where: dict[str, Any], is_told: bool
 ) -> None:
     answer = Client(enforce_csrf_checks=True).post(
         "/login/",

@@ -96,7 +96,8 @@ def test_the_scheme_is_taken_from_trusted_proxies_only(
 def test_a_proxy_behind_a_unix_socket_is_believed_where_it_is_named(
     settings: Settings,
 ) -> None:
-    meta = {"HTTP_X_FORWARDED_FOR": "203.0.113.9", "HTTP_X_FORWARDED_PROTO": "https"}
+    meta: Any = {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+    meta["HTTP_X_FORWARDED_PROTO"] = "https"
     for proxies, address, is_secure in (
         ([*PROXIES, "unix"], "203.0.113.9", True),
         (PROXIES, "", False),
