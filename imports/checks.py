@@ -20,9 +20,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-log = logging.getLogger(__name__)
-
 from imports.forwarded import UNIX_SOCKET
+
+log = logging.getLogger(__name__)
 
 LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
 
