@@ -20,11 +20,11 @@ STALE_FORM = (
 OTHER_ORIGIN = (
     "This form was opened at {sent}, but mcdash takes forms from {expected} only, so "
     "nothing was done. If {sent} is the address in your browser, tell whoever runs "
-    "mcdash: it belongs into the setting MCDASH_TRUSTED_ORIGINS."
+    "mcdash: it belongs in the setting MCDASH_TRUSTED_ORIGINS."
 )
 UNKNOWN_HOST = (
     "mcdash isn't set up to be reached under the name in your browser's address bar. "
-    "If the address is right, tell whoever runs mcdash: the name belongs into the "
+    "If the address is right, tell whoever runs mcdash: the name belongs in the "
     "setting MCDASH_HOSTS. The log says which name arrived."
 )
 NOT_BY_HTTPS = (
@@ -35,6 +35,8 @@ NOT_BY_HTTPS = (
 )
 NOT_YOURS = "You may not do this. Ask an administrator for the right."
 NOT_THERE = "That is not there any more, or it is not yours to see."
+# Instead of a way to the dashboard, which would lead to the same sentence.
+NOT_SET_UP = "mcdash isn't set up for this address"
 LONGEST_SENTENCE = 500
 LONGEST_ORIGIN = 200
 
@@ -83,12 +85,12 @@ def _is_trusted_origin(sent: str) -> bool:
 
 def unknown_host(request: HttpRequest) -> HttpResponse:
     """400: the Host header names none of MCDASH_HOSTS."""
-    return _say(request, UNKNOWN_HOST, status=400)
+    return _say(request, UNKNOWN_HOST, status=400, heading=NOT_SET_UP)
 
 
 def not_by_https(request: HttpRequest) -> HttpResponse:
     """400: to send this browser to https would send it in a circle."""
-    return _say(request, NOT_BY_HTTPS, status=400)
+    return _say(request, NOT_BY_HTTPS, status=400, heading=NOT_SET_UP)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -103,10 +105,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _say(request, NOT_THERE, status=404)
 
 
-def _say(request: HttpRequest, sentence: str, *, status: int) -> HttpResponse:
+def _say(
+    request: HttpRequest, sentence: str, *, status: int, heading: str = ""
+) -> HttpResponse:
     """A page; for a press of a button on a page, a toast on that page."""
     if not request.headers.get("HX-Request"):
-        context = {"exception": sentence}
+        context = {"exception": sentence, "heading": heading}
         return render(request, f"{status}.html", context, status=status)
     if "since" in request.GET:  # a poll: the page itself says that it has stopped
         return HttpResponse(sentence, status=status, content_type="text/plain")

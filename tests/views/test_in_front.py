@@ -103,7 +103,7 @@ def test_an_unknown_host_is_told_to_the_operator_by_name(
 ) -> None:
     answer = ask(HTTP_HOST=host)
     assert answer.status_code == 400
-    assert "the name belongs into the setting MCDASH_HOSTS" in words(answer)
+    assert "the name belongs in the setting MCDASH_HOSTS" in words(answer)
     assert "Content-Security-Policy" in answer.headers
     (record,) = (r for r in caplog.records if r.name == "imports.middleware")
     assert repr(host[:200]) in record.getMessage()
