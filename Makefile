@@ -37,7 +37,7 @@ help:  ## list the targets
 	  while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 demo: $(RUNTIME) keys  ## run mcdash beside a sandbox of Marketing Cloud; Ctrl-C ends it
-	@exec $(PY) manage.py demo $(DEMO)
+	@exec $(PY) manage.py demo --parent $$PPID $(DEMO)
 
 setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's accounts
 	@$(PY) manage.py migrate --verbosity 0
@@ -55,7 +55,7 @@ test-slow: $(DEV)  ## the tests that take long
 coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at least 95 %
 	$(PY) -m coverage report
 
-test-services: $(DEV)  ## the tests that need PostgreSQL and Redis on 127.0.0.1
+test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL and Redis on 127.0.0.1
 	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 \
 	  -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
 	for queue in $(MCDASH_TEST_POSTGRES_URL) $(MCDASH_TEST_REDIS_URL); do \

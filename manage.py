@@ -13,6 +13,9 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from imports.management.processes import end_with_parent
+
+    end_with_parent()
     try:
         # Django would go on without settings and fail later with a traceback.
         _ = settings.INSTALLED_APPS

@@ -21,6 +21,8 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Model
 
+from imports.forwarded import UNIX_SOCKET
+
 log = logging.getLogger(__name__)
 
 LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
@@ -158,7 +160,8 @@ def _loopback() -> Iterator[CheckMessage]:
 
 def _proxies() -> Iterator[CheckMessage]:
     for text in settings.MCDASH_TRUSTED_PROXIES:
-        if ip_network(text, strict=False).prefixlen == 0:
+        is_network = text != UNIX_SOCKET
+        if is_network and ip_network(text, strict=False).prefixlen == 0:
             yield Error(
                 f"MCDASH_TRUSTED_PROXIES has {text!r}: everybody could claim any "
                 "address, and go on guessing passwords under another one.",

@@ -32,6 +32,9 @@ ACCESS_LOGGER = "gunicorn.access"
 REQUEST_ID_KEY = "mcdash.request_id"
 REQUEST_ID_ATOM = "{x-request-id}o"
 HIDDEN = "•••"
+# What anybody who can send a request makes them say, as often as they like.
+ABOUT_STRANGERS = ("imports.middleware", "imports.views.problems")
+SELDOM = {"huey", *ABOUT_STRANGERS}
 
 _SECRET = re.compile(
     r"""
@@ -82,7 +85,7 @@ class AboutFilter(logging.Filter):
 class RepetitionFilter(logging.Filter):
     """Lets the same complaint through once in a while, and says how many were left
     out: Huey's threads give a traceback ten times a second each while the queue is
-    down, which would fill a disk in an hour.
+    down, and a scanner asks for as many hosts; either would fill a disk in an hour.
     """
 
     def __init__(self) -> None:
@@ -205,6 +208,7 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
         "django": _at_least("WARNING", level),
         "axes": _at_least("WARNING", level),
         "huey": _at_least("WARNING", level),
+        **dict.fromkeys(ABOUT_STRANGERS, level),
         # zeep prints whole envelopes, secrets included, at DEBUG
         "zeep": _at_least("INFO", level),
         "gunicorn.error": _at_least("INFO", level),
@@ -220,12 +224,12 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
         "formatters": {"record": {"()": FORMATTERS[form]}},
         "handlers": {
             "stderr": _handler("about"),
-            "huey": _handler("about", "repetition"),
+            "seldom": _handler("about", "repetition"),
         },
         "root": {"handlers": ["stderr"], "level": _at_least("WARNING", level)},
         "loggers": {
             name: {
-                "handlers": ["huey" if name == "huey" else "stderr"],
+                "handlers": ["seldom" if name in SELDOM else "stderr"],
                 "level": own,
                 "propagate": False,
             }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
 import zoneinfo
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 
@@ -15,15 +17,19 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions import middleware as sessions
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
-from django.urls import resolve, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http.request import split_domain_port, validate_host
+from django.urls import get_script_prefix, resolve, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from imports import logs, measures
+from imports import forwarded, logs, measures
 from imports.models.storage import STORAGE, brief_transaction, refusal_of
-from imports.views.problems import not_saved
+from imports.views import problems
+
+log = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 # Seconds since 1970, in the session of whoever is signed in.
@@ -39,6 +45,19 @@ PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 # What load balancers and scrapers ask.
 FOR_MACHINES = ("healthz", "healthz_worker", "metrics")
+PEER_KEY = "mcdash.peer"
+LONGEST_LOGGED = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peer:
+    """Who holds the other end of the connection, before any header is believed."""
+
+    address: str
+    is_trusted: bool
+
+    def __str__(self) -> str:
+        return self.address or "behind the Unix socket"
 
 
 class RequestIdMiddleware:
@@ -87,7 +106,11 @@ class ForMachinesMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.paths = frozenset(reverse(name) for name in FOR_MACHINES)
+        # addresses begin with MCDASH_PATH, the paths that are asked for do not
+        prefix = get_script_prefix()
+        self.paths = frozenset(
+            "/" + reverse(name).removeprefix(prefix) for name in FOR_MACHINES
+        )
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info not in self.paths:
@@ -100,27 +123,55 @@ class ForMachinesMiddleware:
         return response
 
 
-class TrustedProxyMiddleware:
-    """Take the client's address and scheme from the proxies of
-    MCDASH_TRUSTED_PROXIES, and from nobody else.
-
-    The rightmost address in X-Forwarded-For that is not itself a trusted proxy
-    is the client (RFC 7239, section 8.1 on why the others prove nothing).
+class PathMiddleware:
+    """Takes MCDASH_PATH off the path of a request, where the proxy in front passes it
+    on as it came; one that takes it off itself is as good.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        self.prefix = settings.FORCE_SCRIPT_NAME or ""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
+            # as Django takes an address that ends before its slash
+            request.path_info = path.removeprefix(self.prefix) or "/"
+            request.META["PATH_INFO"] = request.path_info
+            request.path = f"{self.prefix}{request.path_info}"
+        return self.get_response(request)
+
+
+class TrustedProxyMiddleware:
+    """Takes the client's address, scheme and host from what the proxies of
+    MCDASH_TRUSTED_PROXIES say, and from nobody else. How it is read, and which of
+    several counts, stands in `imports/forwarded.py`.
+
+    A host is believed only where MCDASH_HOSTS has it: a proxy may pass on whatever a
+    client sent along.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        proxies = [text.strip() for text in settings.MCDASH_TRUSTED_PROXIES]
+        self.trusts_sockets = forwarded.UNIX_SOCKET in proxies
         self.networks = [
-            ip_network(text.strip(), strict=False)
-            for text in settings.MCDASH_TRUSTED_PROXIES
+            ip_network(text, strict=False)
+            for text in proxies
+            if text != forwarded.UNIX_SOCKET
         ]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if self._is_trusted(request.META.get("REMOTE_ADDR", "")):
-            self._believe(request)
+        address = request.META.get("REMOTE_ADDR", "")
+        peer = Peer(address=address, is_trusted=self._is_trusted(address))
+        request.META[PEER_KEY] = peer
+        if peer.is_trusted:
+            self._believe(request, peer)
         return self.get_response(request)
 
     def _is_trusted(self, address: str) -> bool:
+        if not address:  # a Unix socket's other end has none
+            return self.trusts_sockets
         try:
             client = ip_address(address.strip())
         except ValueError:
@@ -129,24 +180,114 @@ class TrustedProxyMiddleware:
         client = getattr(client, "ipv4_mapped", None) or client
         return any(client in network for network in self.networks)
 
-    def _believe(self, request: HttpRequest) -> None:
-        chain = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        for address in reversed([part.strip() for part in chain if part.strip()]):
-            if not _is_address(address):
-                break
-            request.META["REMOTE_ADDR"] = address
-            if not self._is_trusted(address):
-                break
-        if request.META.get("HTTP_X_FORWARDED_PROTO", "").strip().lower() == "https":
-            request.META["wsgi.url_scheme"] = "https"
+    def _believe(self, request: HttpRequest, peer: Peer) -> None:
+        told = forwarded.read(
+            request.headers, peer=peer.address, is_trusted=self._is_trusted
+        )
+        request.META["REMOTE_ADDR"] = told.client
+        if told.scheme:
+            request.META["wsgi.url_scheme"] = told.scheme
+        elif told.unread:
+            log.warning(
+                "The proxy %s says that the scheme was %r, which is neither https nor "
+                "http, so it counts as not said",
+                *(peer, told.unread[:LONGEST_LOGGED]),
+            )
+        host, port = split_domain_port(told.host.lower())
+        if host and validate_host(host, settings.ALLOWED_HOSTS):
+            request.META["HTTP_HOST"] = f"{host}:{port}" if port else host
+        _add_port(request, told.port)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _add_port(request: HttpRequest, port: str) -> None:
+    """The port that the browser asked for, where the host was passed on without it."""
+    host = request.META.get("HTTP_HOST", "").lower()
+    is_usual = port == forwarded.USUAL_PORTS.get(request.scheme or "")
+    if port and not is_usual and split_domain_port(host) == (host, ""):
+        request.META["HTTP_HOST"] = f"{host}:{port}"
+
+
+class KnownHostMiddleware:
+    """Refuses a request for a host that MCDASH_HOSTS does not have, and says so."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            log.warning(
+                "Refused a request for the host %r from %s. If people reach mcdash "
+                "under that name, add it to MCDASH_HOSTS; if a proxy in front made it "
+                "up, let it pass on the one that the browser sent",
+                request.META.get("HTTP_HOST", "")[:LONGEST_LOGGED],
+                request.META[PEER_KEY],
+            )
+            return problems.unknown_host(request)
+        return self.get_response(request)
+
+
+class HttpsMiddleware:
+    """Sends browsers from http to https, to the port of MCDASH_HOSTS or
+    MCDASH_TRUSTED_ORIGINS where one is named for that host, but never in a circle.
+
+    A browser that is on https already cannot be sent there again: it is the proxy that
+    does not say so, and the page says what to change.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.is_secure() or not settings.SECURE_SSL_REDIRECT:
+            return self.get_response(request)
+        _tell_why_it_is_http(request)
+        host = request.get_host()
+        if _came_by_https(request, host):
+            return problems.not_by_https(request)
+        # never kept by a browser: the proxy may be mended tomorrow
+        return HttpResponsePermanentRedirect(
+            f"{_https_origin(host)}{request.get_full_path()}"
+        )
+
+
+def _tell_why_it_is_http(request: HttpRequest) -> None:
+    """On the log, where a proxy may be set up wrongly."""
+    peer: Peer = request.META[PEER_KEY]
+    names = (*forwarded.SCHEME_HEADERS, "Forwarded")
+    is_said = any(name in request.headers for name in names)
+    if is_said and not peer.is_trusted:
+        log.warning(
+            "%s says how a browser reached it, and is not believed: it is not in "
+            "MCDASH_TRUSTED_PROXIES. So the request counts as plain http",
+            peer,
+        )
+    elif peer.is_trusted and not is_said:
+        log.warning(
+            "The proxy %s does not say whether a browser came by https: it must set "
+            "X-Forwarded-Proto. So the request counts as plain http",
+            peer,
+        )
+
+
+def _came_by_https(request: HttpRequest, host: str) -> bool:
+    """Whether the browser gives away that it did: it sends Sec-Fetch-Site to https
+    alone (and to its own machine), and only a page by https has such an Origin.
+    """
+    name, _ = split_domain_port(host)
+    is_local = name in settings.LOOPBACK_HOSTS or name.endswith(".localhost")
+    if "Sec-Fetch-Site" in request.headers and not is_local:
+        return True
+    return request.headers.get("Origin", "").startswith(f"https://{name}")
+
+
+def _https_origin(host: str) -> str:
+    name, _ = split_domain_port(host)
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        if origin == f"https://{name}" or origin.startswith(f"https://{name}:"):
+            return origin
+    return f"https://{host}"
 
 
 class SessionMiddleware(sessions.SessionMiddleware):
@@ -169,7 +310,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
             if not STORAGE.note_refusal(error, has_waited=True):
                 raise
         if not is_known:
-            return not_saved(request, is_certain=False)
+            return problems.not_saved(request, is_certain=False)
         patch_vary_headers(response, ("Cookie",))
         return response
 
@@ -204,7 +345,7 @@ class UnwritableMiddleware:
         if refusal is None:
             return None
         STORAGE.note_refusal(exception, has_waited=True)
-        return not_saved(request, is_certain=refusal.is_certain)
+        return problems.not_saved(request, is_certain=refusal.is_certain)
 
 
 class SessionEndMiddleware:

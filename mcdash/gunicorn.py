@@ -12,6 +12,8 @@ import sys
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from imports.management.processes import end_with_parent
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
 
 try:
@@ -19,6 +21,15 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"mcdash cannot start: {error}")
 
+# What proxies say is read by mcdash, of MCDASH_TRUSTED_PROXIES only: gunicorn would
+# believe every process of this machine, and answer 400 where two headers disagree.
+secure_scheme_headers: dict[str, str] = {}
+
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s, %(B)s bytes, %(M)s ms'
 # it would lie in the user's home, the same one for two installations
 control_socket_disable = True
+
+
+def on_starting(_server: object) -> None:
+    """Before any worker is forked; it ends them all."""
+    end_with_parent()

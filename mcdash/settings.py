@@ -7,8 +7,9 @@ sentence.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,20 @@ from imports import logs
 from .environment import (
     DAY,
     HOUR,
+    LOOPBACK_HOSTS,
+    endpoint_hosts,
     env,
     flag,
+    hosts,
+    networks,
     number,
+    origins,
+    parts_of,
     required,
     scheme_of,
     seconds,
     sqlite_file,
+    url_path,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -47,32 +55,22 @@ def _data_dir() -> Path:
 
 
 def _field_keys() -> list[str]:
-    keys = required(
-        "MCDASH_FIELD_KEYS",
+    hint = (
         "It holds the Fernet keys that encrypt stored secrets, newest first; "
-        "`make setup` makes one.",
-    ).split(",")
+        "`make setup` makes one."
+    )
+    keys = parts_of(required("MCDASH_FIELD_KEYS", hint))
+    if not keys:
+        raise ImproperlyConfigured(f"MCDASH_FIELD_KEYS has no key in it. {hint}")
     for position, key in enumerate(keys, start=1):
         try:
-            Fernet(key.strip())
+            Fernet(key)
         except ValueError as error:
             raise ImproperlyConfigured(
                 f"Key {position} of MCDASH_FIELD_KEYS is not a Fernet key "
                 "(32 bytes in URL-safe base64)."
             ) from error
-    return [key.strip() for key in keys]
-
-
-def _trusted_proxies() -> list[str]:
-    texts = [text.strip() for text in env.list("MCDASH_TRUSTED_PROXIES", default=[])]
-    for text in texts:
-        try:
-            ip_network(text, strict=False)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"MCDASH_TRUSTED_PROXIES: {text!r} is no address and no network."
-            ) from error
-    return texts
+    return keys
 
 
 def _database() -> dict[str, Any]:
@@ -178,10 +176,10 @@ SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = flag("MCDASH_DEBUG")
 MCDASH_FIELD_KEYS = _field_keys()
 MCDASH_ALLOW_LOOPBACK = flag("MCDASH_ALLOW_LOOPBACK")
-MCDASH_ENDPOINT_HOSTS = env.list(
-    "MCDASH_ENDPOINT_HOSTS", default=["*.marketingcloudapis.com", "*.exacttarget.com"]
+MCDASH_ENDPOINT_HOSTS = endpoint_hosts(
+    "MCDASH_ENDPOINT_HOSTS", "*.marketingcloudapis.com, *.exacttarget.com"
 )
-MCDASH_TRUSTED_PROXIES = _trusted_proxies()
+MCDASH_TRUSTED_PROXIES = networks("MCDASH_TRUSTED_PROXIES")
 MCDASH_METRICS_TOKEN = _metrics_token()
 MCDASH_PROXY_URL = env.str("MCDASH_PROXY_URL", default="") or None
 MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
@@ -222,13 +220,17 @@ if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
         "Perform may still be on the wire."
     )
 
-LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
-ALLOWED_HOSTS = env.list("MCDASH_HOSTS", default=[])
+SITES = hosts("MCDASH_HOSTS")
+ALLOWED_HOSTS = ["." * site.is_parent + site.host for site in SITES]
 if MCDASH_ALLOW_LOOPBACK:
     ALLOWED_HOSTS += LOOPBACK_HOSTS
 CSRF_TRUSTED_ORIGINS = [
-    f"https://{host.removeprefix('.')}" for host in ALLOWED_HOSTS if host != "*"
+    # all below a name only where a port says that their own check cannot do
+    *(site.origin for site in SITES if site.port or not site.is_parent),
+    *origins("MCDASH_TRUSTED_ORIGINS"),
 ]
+# Whatever the proxy in front does with it, by stripping or passing it: links have it.
+FORCE_SCRIPT_NAME = url_path("MCDASH_PATH") or None
 
 INSTALLED_APPS = [
     "imports.apps.ImportsConfig",
@@ -250,6 +252,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "imports.middleware.RequestIdMiddleware",
     "imports.middleware.MeasureMiddleware",
+    "imports.middleware.PathMiddleware",
     "imports.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "imports.middleware.ForMachinesMiddleware",
@@ -258,6 +261,8 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "imports.middleware.AnswerHeadersMiddleware",
+    "imports.middleware.KnownHostMiddleware",
+    "imports.middleware.HttpsMiddleware",
     "imports.middleware.SessionMiddleware",
     "imports.middleware.UnwritableMiddleware",
     "imports.middleware.SessionEndMiddleware",
@@ -338,13 +343,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
+# under whatever path: WhiteNoise sees what is behind it
+WHITENOISE_STATIC_PREFIX = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": "mcdash.static.StaticFiles"},
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -369,7 +374,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # refuses (tried with Chromium).
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = not MCDASH_ALLOW_LOOPBACK
-SECURE_REDIRECT_EXEMPT = [r"^healthz(/worker)?$", r"^metrics$"]
+# by HttpsMiddleware, which sends nobody in a circle
+SECURE_REDIRECT_EXEMPT = [r""]
 SECURE_HSTS_SECONDS = number("MCDASH_HSTS_SECONDS", 0, least=0, most=2 * 365 * DAY)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("MCDASH_HSTS_SUBDOMAINS")
 # HSTS for other names of the domain, and in the lists of browsers, is for the domain's
@@ -379,8 +385,15 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Browsers keep a "__Host-" cookie only from this very host and by https: no neighbour
 # under the same domain can plant one.
 COOKIE_PREFIX = "" if MCDASH_ALLOW_LOOPBACK else "__Host-"
-SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
-CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+# Cookies know neither port nor path, so two installations on one host tell theirs apart
+# by name: the same for all processes of one, another with another key or path.
+COOKIE_SUFFIX = hmac.new(
+    SECRET_KEY.encode(),
+    f"mcdash.cookies{FORCE_SCRIPT_NAME or ''}".encode(),
+    hashlib.sha256,
+).hexdigest()[:8]
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid-{COOKIE_SUFFIX}"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken-{COOKIE_SUFFIX}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

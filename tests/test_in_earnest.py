@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import subprocess
@@ -23,6 +24,9 @@ SETTINGS = {
     "MCDASH_TRUSTED_PROXIES": "10.0.0.1",
     "MCDASH_HSTS_SECONDS": "31536000",
 }
+KEY = SETTINGS["MCDASH_SECRET_KEY"].encode()
+SUFFIX = hmac.new(KEY, b"mcdash.cookies", "sha256").hexdigest()[:8]
+SESSION, CSRF = f"__Host-sessionid-{SUFFIX}", f"__Host-csrftoken-{SUFFIX}"
 VISITS = """
 import django, json, re, sys
 django.setup()
@@ -109,7 +113,7 @@ def test_only_a_trusted_proxy_may_say_that_it_was_https(told: dict[str, Any]) ->
 
 @pytest.mark.parametrize(
     ("answer", "name"),
-    [("page", "__Host-csrftoken"), ("signed in", "__Host-sessionid")],
+    [("page", CSRF), ("signed in", SESSION)],
 )
 def test_cookies_are_of_this_host_by_https_and_not_for_scripts(
     told: dict[str, Any], answer: str, name: str
@@ -125,11 +129,11 @@ def test_cookies_are_of_this_host_by_https_and_not_for_scripts(
 
 def test_there_are_no_other_cookies(told: dict[str, Any]) -> None:
     names = {name for answer in told.values() for name in answer["cookies"]}
-    assert names == {"__Host-csrftoken", "__Host-sessionid"}
+    assert names == {CSRF, SESSION}
 
 
 def test_a_session_lives_a_week_in_the_browser(told: dict[str, Any]) -> None:
-    cookie = told["signed in"]["cookies"]["__Host-sessionid"]
+    cookie = told["signed in"]["cookies"][SESSION]
     assert cookie["max-age"] == 7 * 24 * 3600
 
 
@@ -138,7 +142,7 @@ def test_a_session_lives_a_week_in_the_browser(told: dict[str, Any]) -> None:
 )
 def test_a_form_from_elsewhere_is_refused(told: dict[str, Any], origin: str) -> None:
     assert told[origin]["status"] == 403
-    assert "__Host-sessionid" not in told[origin]["cookies"]
+    assert SESSION not in told[origin]["cookies"]
 
 
 def test_our_own_form_is_taken(told: dict[str, Any]) -> None:

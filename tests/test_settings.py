@@ -69,6 +69,13 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_QUEUE_URL", "redis://[bad", "is not an address"),
         ("MCDASH_QUEUE_URL", "sqlite:///{folder}/nowhere/q", "there is no folder"),
         ("MCDASH_TRUSTED_PROXIES", "127.0.0.1,proxy", "'proxy' is no address"),
+        ("MCDASH_HOSTS", "a;b", "'a;b' is no name of a host"),
+        ("MCDASH_HOSTS", "*", "'*' is no name of a host"),
+        ("MCDASH_HOSTS", "https://a/mcdash", "a setting of its own: MCDASH_PATH"),
+        ("MCDASH_TRUSTED_ORIGINS", "dash.example", "does not say how it is reached"),
+        ("MCDASH_PATH", "/a b", "must be a path as in /mcdash"),
+        ("MCDASH_ENDPOINT_HOSTS", "a.com;b.com", "is no name of a host"),
+        ("MCDASH_FIELD_KEYS", " , ", "has no key in it"),
         ("MCDASH_CONNECT_TIMEOUT_SECONDS", "soon", "must be a whole number"),
         ("MCDASH_READ_TIMEOUT_SECONDS", "0", "must be a whole number"),
         ("MCDASH_CALL_DEADLINE_SECONDS", "-1", "must be a whole number"),
@@ -108,8 +115,13 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(
 def test_no_sentence_repeats_a_secret(tmp_path: Path) -> None:
     done = check(tmp_path, MCDASH_FIELD_KEYS="my-secret-but-no-fernet-key")
     assert "my-secret" not in done.stderr
-    done = check(tmp_path, DATABASE_URL="postgresql://user:my-secret@host:port/db")
-    assert "my-secret" not in done.stderr
+    for name, value in (
+        ("DATABASE_URL", "postgresql://user:my-secret@host:port/db"),
+        ("MCDASH_HOSTS", "https://user:my-secret@dash.example.com"),
+    ):
+        done = check(tmp_path, **{name: value})
+        assert done.returncode == 1
+        assert "my-secret" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import FieldError, PermissionDenied
+from django.db import DataError, NotSupportedError, ProgrammingError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
@@ -32,7 +33,45 @@ else:
         """ModelAdmin, which takes no type arguments while it runs."""
 
 
-class ReadOnlyAdmin(TypedAdmin[M]):
+# What Python or a database raises for a value that it cannot take. That a database
+# does not answer (OperationalError) is none of these.
+UNUSABLE = (
+    *(ValueError, TypeError, LookupError, OverflowError, FieldError),
+    *(DataError, ProgrammingError, NotSupportedError),
+)
+
+
+class CarefulAdmin(TypedAdmin[M]):
+    """Whatever an address asks for is looked up, or the list is shown without it.
+
+    Django takes any look-up of any field from the address, and sees only some of those
+    that cannot be carried out before the database does.
+    """
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # Nothing here offers them, and one can keep a database busy for hours.
+        if lookup.endswith(("__regex", "__iregex")):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except UNUSABLE as error:
+            if not request.GET:  # then it is a mistake of ours
+                raise
+            raise IncorrectLookupParameters(error) from error
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> M | None:
+        try:
+            return super().get_object(request, object_id, from_field)
+        except UNUSABLE:
+            return None
+
+
+class ReadOnlyAdmin(CarefulAdmin[M]):
     """To look at only: nobody adds, changes or deletes, superusers included."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -52,7 +91,7 @@ class ReadOnlyAdmin(TypedAdmin[M]):
         return super().changelist_view(request, extra_context)
 
 
-class AuditedAdmin(TypedAdmin[M]):
+class AuditedAdmin(CarefulAdmin[M]):
     """Leaves an AuditEntry for whatever is added, changed or deleted here."""
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:

@@ -1,4 +1,10 @@
-"""Processes that a command starts, watches and ends together."""
+"""Processes that a command starts, watches and ends together.
+
+However the command ends, its children do too: each holds the reading end of a pipe
+whose writing end is the command's and that of the children that were started later.
+When all of these are gone, even by SIGKILL, the child sends itself TERM, so it ends as
+it does when it is asked to, and after those that need it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +21,8 @@ from threading import Event
 
 LOOPBACK = "127.0.0.1"
 PORTS_TRIED = 100
+# Names the end of the pipe that a child holds.
+PARENT_PIPE = "MCDASH_PARENT_PIPE"
 
 
 class NoFreePortError(Exception):
@@ -59,6 +68,21 @@ def asked_to_end() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
+def end_with_parent() -> None:
+    """Where `Children` started this process: TERM it once they are gone."""
+    if pipe := os.environ.pop(PARENT_PIPE, ""):
+        threading.Thread(
+            target=_end_when_closed, args=(int(pipe),), name="parent", daemon=True
+        ).start()
+
+
+def _end_when_closed(pipe: int) -> None:
+    # whoever waits for signals in the main thread is to get them
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.read(pipe, 1)  # nobody writes: it returns when the other end is closed
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @dataclass(kw_only=True)
 class Child:
     """A process of ours, and the file that takes what it prints."""
@@ -89,6 +113,7 @@ class Children:
     logs: Path
     end_seconds: float = 10
     running: list[Child] = field(default_factory=list)
+    pipes: list[int] = field(default_factory=list)
 
     def __enter__(self) -> Children:
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +124,8 @@ class Children:
         while self.running:
             self.running[-1].end(self.end_seconds)
             self.running.pop()
+        while self.pipes:
+            os.close(self.pipes.pop())
 
     def start(
         self,
@@ -110,16 +137,20 @@ class Children:
     ) -> None:
         """Start `command` in a session of its own, deaf to the terminal's Ctrl-C."""
         log = self.logs / f"{name}.log"
+        reading, writing = os.pipe()
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - commands are our own
                 command,
-                env=env,
+                env={**env, PARENT_PIPE: str(reading)},
+                pass_fds=[reading, *self.pipes],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        os.close(reading)
+        self.pipes.append(writing)
         self.running.append(Child(name=name, process=process, log=log))
 
     def ended(self) -> Child | None:

@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 
 # A queued start is taken within a second or two where all is well.
 START_WAITS_TOO_LONG = timedelta(seconds=30)
-SIGNS_OF_A_PROXY = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+SIGNS_OF_A_PROXY = (
+    *("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port"),
+    *("Forwarded", "X-Real-IP", "Via"),
+)
 
 
 @never_cache

@@ -7,6 +7,8 @@ const GIVE_UP_MS = 15_000;
 const NOT_READY_MS = 100;
 const root = document.documentElement;
 const note = document.getElementById("live-note");
+// Two installations may share a host, each under its own path.
+const PAUSED = `mcdash.paused:${root.dataset.home}`;
 
 let timer = 0;
 let asking = false;
@@ -128,7 +130,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (ended) return;
   if (status === 403 || status === 404) {
     stop("You can no longer see this page, so it has stopped updating.", {
-      href: "/",
+      href: root.dataset.home,
       text: "Go to the dashboard",
     });
   } else if (status >= 200 && status < 300) heard();
@@ -146,7 +148,7 @@ window.addEventListener("pageshow", (event) => event.persisted && ask());
 document.addEventListener("mcdash:changed", () => setTimeout(ask, 50));
 // This browser's other tabs look at once as well (a hidden one when it is shown), also
 // where the deed was a plain form: the page it leads to tells of it in a toast.
-const tabs = new BroadcastChannel("mcdash:changed");
+const tabs = new BroadcastChannel(`mcdash:changed:${root.dataset.home}`);
 const tellTabs = () => tabs.postMessage("changed");
 document.addEventListener("mcdash:changed", tellTabs);
 tabs.addEventListener("message", () => setTimeout(ask, 50));
@@ -174,13 +176,13 @@ document.addEventListener("click", (event) => {
   if (!event.target.closest("[data-pause]")) return;
   setPaused(!isPaused());
   try {
-    localStorage.setItem("mcdash.paused", isPaused() ? "1" : "0");
+    localStorage.setItem(PAUSED, isPaused() ? "1" : "0");
   } catch (error) {
     console.info("mcdash: the pause switch is not kept:", error.message);
   }
 });
 window.addEventListener("storage", (event) => {
-  if (event.key === "mcdash.paused") setPaused(event.newValue === "1");
+  if (event.key === PAUSED) setPaused(event.newValue === "1");
 });
 
 showPause();

@@ -6,7 +6,8 @@
   const root = document.documentElement;
   root.dataset.script = "";
   try {
-    if (localStorage.getItem("mcdash.paused") === "1") root.dataset.paused = "";
+    const key = `mcdash.paused:${root.dataset.home}`;
+    if (localStorage.getItem(key) === "1") root.dataset.paused = "";
   } catch (error) {
     // Storage may be forbidden; the switch then lasts as long as the page.
     console.info("mcdash: the pause switch is not kept:", error.message);

@@ -81,13 +81,15 @@ def _port(folder: Path) -> int:
 
 def session_of(username: str) -> str:
     """The cookie of a new session of that person."""
+    from django.conf import settings
     from django.test import Client
 
     from imports.models import User
 
     client = Client()
     client.force_login(User.objects.get(username=username))
-    return f"sessionid={client.cookies['sessionid'].value}"
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={client.cookies[name].value}"
 
 
 def get(port: int, path: str, cookie: str = "", *, is_poll: bool = False) -> Page:

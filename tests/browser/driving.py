@@ -53,11 +53,13 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def started_chromium(path: str) -> Iterator[Browser]:
-    """A browser without a window; it ends with the block."""
+def started_chromium(path: str, *more: str) -> Iterator[Browser]:
+    """A browser without a window, with `more` options; it ends with the block."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*OPTIONS, *more]
+        )
         try:
             yield browser
         finally:

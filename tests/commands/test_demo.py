@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from imports.management.demo_people import ensure_demo_people
 from imports.management.processes import free_port
 from imports.management.sandbox_accounts import ensure_sandbox_accounts
 from imports.models import Account, AccountToken, User, database_now
-from tests.journeys.site import Site
+from tests.journeys.site import Part, Site, wait_until
 
 # --- accounts and people ---------------------------------------------------------
 
@@ -134,11 +135,15 @@ def test_a_second_demo_on_the_same_data_is_refused(
 class RunningDemo:
     """`manage.py demo` of a site as a process, and what it printed so far."""
 
-    def __init__(self, site: Site, first_port: int) -> None:
-        ports = ("--port", str(first_port), "--sandbox-port", str(first_port + 1))
+    def __init__(self, site: Site, part: Part) -> None:
         self.folder = site.folder
-        self.part = site.start("demo", *ports)
+        self.part = part
         self.process = self.part.process
+
+    @classmethod
+    def on(cls, site: Site, first_port: int) -> RunningDemo:
+        ports = ("--port", str(first_port), "--sandbox-port", str(first_port + 1))
+        return cls(site, site.start("demo", *ports))
 
     def address(self) -> str:
         """The last line, once everything is up."""
@@ -206,7 +211,7 @@ def taken(port: int) -> Iterator[None]:
 
 @contextmanager
 def running_demo(site: Site, first_port: int) -> Iterator[RunningDemo]:
-    running = RunningDemo(site, first_port)
+    running = RunningDemo.on(site, first_port)
     try:
         yield running
     finally:
@@ -285,3 +290,72 @@ def test_a_part_that_dies_is_named_and_ends_the_rest(site: Site) -> None:
         assert running.process.wait(timeout=60) == 1
         assert "The worker ended by itself (code -9)" in running.said()
         assert running.processes() == {}
+
+
+def wait_until_gone(running: RunningDemo, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while left := running.processes():
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@needs_proc
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_killed_demo_leaves_no_process_and_starts_again(
+    site: Site, is_up: bool
+) -> None:
+    first_port = unused_port()
+    with running_demo(site, first_port) as running:
+        if is_up:
+            running.address()
+        else:  # in the middle of its start, once a child is there
+            wait_until(lambda: len(running.processes()) > 1, "the first child")
+        running.end(signal.SIGKILL)
+        wait_until_gone(running, seconds=20)
+    with running_demo(site, first_port) as running:
+        assert running.address() == f"http://127.0.0.1:{first_port}/"
+        if is_up:
+            # what the worker had begun it ended: nothing was cut
+            assert "Traceback" not in (site.folder / "logs/worker.log").read_text()
+        assert running.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+@needs_proc
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_whoever_started_the_demo_may_be_killed_too(
+    site: Site, number: signal.Signals
+) -> None:
+    """As make is: a shell that stays, and hands on its own id."""
+    first_port = unused_port()
+    command = (
+        f"{sys.executable} manage.py demo --parent $$ "
+        f"--port {first_port} --sandbox-port {first_port + 1}; exit $?"
+    )
+    running = RunningDemo(site, site.start_command("sh", "-c", command))
+    try:
+        running.address()
+        running.end(number)
+        wait_until_gone(running, seconds=20)
+    finally:
+        running.process.kill()
+
+
+@pytest.mark.slow
+@needs_proc
+def test_a_perform_on_the_wire_is_waited_for_when_the_demo_is_killed(
+    site: Site,
+) -> None:
+    first_port = unused_port()
+    with running_demo(site, first_port) as running:
+        running.address()
+        site.sandbox_url = f"http://127.0.0.1:{first_port + 1}"
+        rule = {"what": "delay", "when": "after", "operation": "Perform", "seconds": 4}
+        site.order(rule=rule)
+        site.must("start_import", "Nordlicht DE", "customers-daily")
+        wait_until(lambda: site.calls("Perform"), "the Perform")
+        assert site.statuses() == ["starting"]
+        running.end(signal.SIGKILL)
+        wait_until_gone(running, seconds=30)
+    assert site.statuses() == ["running"]

@@ -134,10 +134,14 @@ class Site:
 
     def start(self, *arguments: str) -> Part:
         """Start `manage.py arguments…` and go on."""
-        log = self.folder / f"{len(self.parts)}-{arguments[0]}.log"
+        return self.start_command(PYTHON, "manage.py", *arguments, name=arguments[0])
+
+    def start_command(self, *command: str, name: str = "") -> Part:
+        """Start any program and go on."""
+        log = self.folder / f"{len(self.parts)}-{name or Path(command[0]).name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [PYTHON, "manage.py", *arguments],
+                command,
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,

@@ -48,7 +48,7 @@ def pass_through(settings: Settings, *, remote: str, **meta: Any) -> HttpRequest
         ("10.1.2.3", " , ,", "10.1.2.3"),
         ("10.1.2.3", "unknown", "10.1.2.3"),
         ("10.1.2.3", "203.0.113.9, unknown", "10.1.2.3"),
-        ("10.1.2.3", "203.0.113.9:4711", "10.1.2.3"),
+        ("10.1.2.3", "203.0.113.9:4711", "203.0.113.9"),
         ("10.1.2.3", "999.1.1.1", "10.1.2.3"),
         ("10.1.2.3", "<script>", "10.1.2.3"),
         ("10.1.2.3", "203.0.113.9," * 2000 + "bad", "10.1.2.3"),
@@ -79,7 +79,9 @@ def test_a_proxy_seen_over_mapped_ipv6_is_the_same_proxy(settings: Settings) -> 
         ("10.1.2.3", "https", True),
         ("10.1.2.3", " HTTPS ", True),
         ("10.1.2.3", "http", False),
-        ("10.1.2.3", "https, http", False),
+        ("10.1.2.3", "https, http", True),
+        ("10.1.2.3", "http, https", False),
+        ("10.1.2.3", "garbage", False),
         ("10.1.2.3", "", False),
         ("203.0.113.50", "https", False),
     ],
@@ -89,6 +91,46 @@ def test_the_scheme_is_taken_from_trusted_proxies_only(
 ) -> None:
     request = pass_through(settings, remote=remote, HTTP_X_FORWARDED_PROTO=proto)
     assert request.is_secure() is is_secure
+
+
+def test_a_proxy_behind_a_unix_socket_is_believed_where_it_is_named(
+    settings: Settings,
+) -> None:
+    meta: Any = {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+    meta["HTTP_X_FORWARDED_PROTO"] = "https"
+    for proxies, address, is_secure in (
+        ([*PROXIES, "unix"], "203.0.113.9", True),
+        (PROXIES, "", False),
+    ):
+        settings.MCDASH_TRUSTED_PROXIES = proxies
+        request = RequestFactory().get("/", REMOTE_ADDR="", **meta)
+        TrustedProxyMiddleware(lambda _: HttpResponse())(request)
+        assert request.META["REMOTE_ADDR"] == address
+        assert request.is_secure() is is_secure
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "seen"),
+    [
+        ("upstream:8000", {"HTTP_X_FORWARDED_HOST": "dash.example"}, "dash.example"),
+        ("upstream", {"HTTP_X_FORWARDED_HOST": "dash.example:8443"}, None),
+        ("dash.example", {"HTTP_X_FORWARDED_HOST": "evil.example"}, "dash.example"),
+        ("dash.example", {"HTTP_X_FORWARDED_HOST": "a b"}, "dash.example"),
+        ("dash.example", {"HTTP_X_FORWARDED_PORT": "8443"}, "dash.example:8443"),
+        ("dash.example:1", {"HTTP_X_FORWARDED_PORT": "8443"}, "dash.example:1"),
+        ("dash.example", {"HTTP_X_FORWARDED_PORT": "80"}, "dash.example"),
+        ("dash.example", {"HTTP_X_FORWARDED_PORT": "80,x"}, "dash.example"),
+        ("[2001:db8::1]", {"HTTP_X_FORWARDED_PORT": "81"}, "[2001:db8::1]:81"),
+    ],
+)
+def test_host_and_port_are_taken_from_a_proxy_where_they_are_ours(
+    settings: Settings, host: str, headers: dict[str, str], seen: str | None
+) -> None:
+    settings.ALLOWED_HOSTS = ["dash.example", "[2001:db8::1]"]
+    request = pass_through(settings, remote="10.1.2.3", HTTP_HOST=host, **headers)
+    assert request.META["HTTP_HOST"] == (seen or "dash.example:8443")
+    stranger = pass_through(settings, remote="192.0.2.99", HTTP_HOST=host, **headers)
+    assert stranger.META["HTTP_HOST"] == host
 
 
 def test_without_trusted_proxies_nobody_is_believed(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -52,7 +53,7 @@ def test_an_unused_session_ends(person: User, clock: Any) -> None:
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/login/?next=/accounts/%3Fq%3Dx"
     assert not Session.objects.exists()
-    assert client.cookies["sessionid"].value == ""
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value == ""
 
 
 def test_an_ended_session_answers_a_poll_with_a_bare_401(

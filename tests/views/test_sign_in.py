@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from imports.models import User
@@ -50,7 +51,7 @@ def test_a_session_that_ended_is_gone_for_polls_and_pages(person: User) -> None:
 def test_polls_do_not_extend_a_session(person: User) -> None:
     client = client_of(person)
     answer = client.get("/accounts/?since=1", headers=HTMX)
-    assert "sessionid" not in answer.cookies
+    assert settings.SESSION_COOKIE_NAME not in answer.cookies
 
 
 def test_the_page_is_ours_and_asks_for_name_and_password() -> None:

@@ -58,6 +58,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=WEB_PORT, help="of the pages")
         parser.add_argument("--sandbox-port", type=int, default=SANDBOX_PORT)
+        parser.add_argument(
+            "--parent", type=int, help="end when this process is our parent no longer"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         if not settings.MCDASH_ALLOW_LOOPBACK:
@@ -67,7 +70,9 @@ class Command(BaseCommand):
             )
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self.run_demo(options["port"], options["sandbox_port"])
+            self.run_demo(
+                options["port"], options["sandbox_port"], parent=options["parent"]
+            )
         except NoFreePortError as error:
             raise CommandError(str(error)) from error
         except AskedToEnd:
@@ -75,10 +80,14 @@ class Command(BaseCommand):
                 "The demo has ended. `make demo` goes on with the same data."
             )
 
-    def run_demo(self, port: int, sandbox_port: int) -> None:
+    def run_demo(
+        self, port: int, sandbox_port: int, *, parent: int | None = None
+    ) -> None:
         children = Children(logs=settings.DATA_DIR / "logs")
         with the_only_demo(), asked_to_end() as asked, children:
-            demo = Demo(children=children, asked=asked, output=self.stdout)
+            demo = Demo(
+                children=children, asked=asked, output=self.stdout, parent=parent
+            )
             demo.run(port=port, sandbox_port=sandbox_port)
 
 
@@ -86,11 +95,17 @@ class Demo:
     """One demo from its first process to its end."""
 
     def __init__(
-        self, *, children: Children, asked: Event, output: OutputWrapper
+        self,
+        *,
+        children: Children,
+        asked: Event,
+        output: OutputWrapper,
+        parent: int | None = None,
     ) -> None:
         self.children = children
         self.asked = asked
         self.output = output
+        self.parent = parent
         self.web_port = self.sandbox_port = 0
 
     def run(self, *, port: int, sandbox_port: int) -> NoReturn:
@@ -169,7 +184,8 @@ class Demo:
 
     def require_going_on(self) -> None:
         """Raises `AskedToEnd` or, when a part has ended by itself, `CommandError`."""
-        if self.asked.is_set():
+        is_orphan = self.parent is not None and os.getppid() != self.parent
+        if self.asked.is_set() or is_orphan:
             raise AskedToEnd
         ended = self.children.ended()
         if ended:

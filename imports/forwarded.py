@@ -1,0 +1,135 @@
+"""What proxies say of a request in its headers: pure functions over their texts.
+
+X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239), are lists: each proxy that
+passes a request on adds to the right what it saw itself. So the left end tells of the
+browser, if nobody lied; what a stranger sent along stands left of what the first of our
+own proxies added, and proves nothing (RFC 7239, sections 4 and 8.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+# In MCDASH_TRUSTED_PROXIES: whoever comes by a Unix socket, which has no address.
+UNIX_SOCKET = "unix"
+SCHEMES = {
+    **dict.fromkeys(("https", "wss", "ssl", "on"), "https"),
+    **dict.fromkeys(("http", "ws", "off"), "http"),
+}
+# What says the scheme, the usual one first. Some proxies say it with "on" or "ssl".
+SCHEME_HEADERS = (
+    *("X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Protocol"),
+    *("X-Url-Scheme", "X-Forwarded-Ssl", "Front-End-Https"),
+)
+USUAL_PORTS = {"https": "443", "http": "80"}
+
+_PAIR = re.compile(r'\s*([!-+\--:<-~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s",;]*)\s*([,;]|$)')
+_WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):[0-9A-Za-z._-]+")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What is believed of a request; None, or empty, where nothing was said. `unread`
+    is what a header said of the scheme and cannot be understood.
+    """
+
+    client: str
+    scheme: str | None
+    host: str
+    port: str
+    unread: str = ""
+
+
+def read(
+    headers: Mapping[str, str], *, peer: str, is_trusted: Callable[[str], bool]
+) -> Told:
+    """What the proxies between the client and `peer`, who is trusted, tell.
+
+    The client is the rightmost address that is not itself a trusted proxy. Where a
+    list of schemes or hosts has an entry for each address, the one that stands beside
+    the client's counts: the outermost trusted proxy added both. Where it is shorter or
+    longer, some hop passed on or added only a part, and the browser's own end counts,
+    on the left. A stranger can put a lie there, and nobody but themselves is deceived:
+    they are not sent to https, or forever.
+    """
+    forwarded = _forwarded(headers.get("Forwarded", ""))
+    addresses = _list(headers, "X-Forwarded-For") or forwarded.get("for", [])
+    if not addresses:
+        addresses = _list(headers, "X-Real-IP")
+    hops, client = _client(addresses, peer, is_trusted)
+
+    def chosen(values: Sequence[str]) -> str:
+        is_aligned = hops and len(values) == len(addresses)
+        return values[-hops] if is_aligned else values[0] if values else ""
+
+    lists = [_list(headers, name) for name in SCHEME_HEADERS]
+    lists.insert(1, forwarded.get("proto", []))
+    said = [word.lower() for values in lists if (word := chosen(values))]
+    return Told(
+        client=client,
+        scheme=next((SCHEMES[word] for word in said if word in SCHEMES), None),
+        host=chosen(_list(headers, "X-Forwarded-Host") or forwarded.get("host", [])),
+        port=_port(chosen(_list(headers, "X-Forwarded-Port"))),
+        unread=next((word for word in said if word not in SCHEMES), ""),
+    )
+
+
+def _client(
+    addresses: Sequence[str], peer: str, is_trusted: Callable[[str], bool]
+) -> tuple[int, str]:
+    """How far from the right the client stands, 0 where none told, and its address."""
+    hops, client = 0, peer
+    for text in reversed(addresses):
+        address = _address(text)
+        if not address:
+            break
+        hops, client = hops + 1, address
+        if not is_trusted(address):
+            break
+    return hops, client
+
+
+def _address(text: str) -> str:
+    """An IP address, with a port or without; empty for `unknown` and the like."""
+    for candidate in (text, text.removeprefix("[").removesuffix("]")):
+        if _is_address(candidate):
+            return candidate
+    if found := _WITH_PORT.fullmatch(text):
+        candidate = found[1].removeprefix("[").removesuffix("]")
+        return candidate if _is_address(candidate) else ""
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _list(headers: Mapping[str, str], name: str) -> list[str]:
+    parts = (part.strip().strip('"') for part in headers.get(name, "").split(","))
+    return [part for part in parts if part]
+
+
+def _forwarded(text: str) -> dict[str, list[str]]:
+    """The values of each parameter, from the left; nothing where it is malformed."""
+    found: dict[str, list[str]] = {}
+    at = 0
+    while at < len(text):
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            return {}
+        value = re.sub(r"\\(.)", r"\1", pair[2].strip('"'))
+        found.setdefault(pair[1].lower(), []).append(value)
+        at = pair.end()
+    return found
+
+
+def _port(text: str) -> str:
+    return text if _PORT.fullmatch(text) and int(text) <= 65535 else ""
