@@ -54,7 +54,7 @@ def support_text(run: ImportRun) -> str:
         ("Ended", run.finished_at),
     )
     head = [
-        ("Business unit (MID)", run.account.mid or NOT_KNOWN),
+        ("Business unit (MID)", run.account.known_mid or NOT_KNOWN),
         ("Run in mcdash", f"{run.pk}, {run.get_status_display().lower()}"),
         *(dict.fromkeys(IDS, NOT_KNOWN) | dict(details_of(run))).items(),
     ]
