@@ -236,16 +236,19 @@ def test_each_page_and_its_poll_say_since_when_nothing_can_be_saved(
     person: User, clock: Any, settings: Settings
 ) -> None:
     client = reader(AccountFactory.create())
+    administrator = client_of(UserFactory.create(is_staff=True, is_superuser=True))
     shown = client.get("/")
     assert "save anything" not in words(shown)
+    assert "save anything" not in words(administrator.get("/admin/"))
     with unwritable():
         STORAGE.ask()
         answer = poll(client, shown)
-        told = "mcdash can’t save anything since 09:14."
+        told = "mcdash hasn’t been able to save anything since 09:14."
         assert told in words(answer)
         assert "No worker was heard of" not in part(answer, "banner")
         for page in ("/", "/runs/", "/definitions/", "/profile/"):
             assert told in words(client.get(page))
+        assert told in words(administrator.get("/admin/"))
         assert told in words(Client().get("/login/"))
         assert poll(client, answer).status_code == 204
         clock.shift(timedelta(days=1))
