@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -65,13 +66,15 @@ class AccountActions(Actions):
 
     @admin.action(description="Pause starts", permissions=["change"])
     def pause_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        for account in rows:
-            _set_paused(request, account, is_paused=True)
+        with transaction.atomic():  # all of them, or none is said to be
+            for account in rows:
+                _set_paused(request, account, is_paused=True)
 
     @admin.action(description="Resume starts", permissions=["change"])
     def resume_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        for account in rows:
-            _set_paused(request, account, is_paused=False)
+        with transaction.atomic():
+            for account in rows:
+                _set_paused(request, account, is_paused=False)
 
 
 def _ask_each(

@@ -86,12 +86,13 @@ class UserAdmin(AuditedAdmin[User], UserPages):
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, people: QuerySet[User]) -> None:
-        for person in people:
-            if isinstance(request.user, User) and _may_touch(request, person):
-                end_sessions(person=person, by=request.user, ip=address_of(request))
-                messages.success(request, f"Signed out everywhere: {person}.")
-            else:
-                messages.error(request, f"Only a superuser may do that: {person}.")
+        with transaction.atomic():  # all of them, or nobody is said to be
+            for person in people:
+                if isinstance(request.user, User) and _may_touch(request, person):
+                    end_sessions(person=person, by=request.user, ip=address_of(request))
+                    messages.success(request, f"Signed out everywhere: {person}.")
+                else:
+                    messages.error(request, f"Only a superuser may do that: {person}.")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: User | None = None

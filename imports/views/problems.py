@@ -130,9 +130,11 @@ def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500; or 503 where the database refused before or after the view's own work."""
-    refusal = refusal_of(sys.exc_info()[1])
-    if refusal is None:
+    error = sys.exc_info()[1]
+    refusal = refusal_of(error)
+    if error is None or refusal is None:
         return defaults.server_error(request)
+    STORAGE.note_refusal(error)
     return not_saved(request, is_certain=refusal.is_certain)
 
 

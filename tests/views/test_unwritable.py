@@ -16,9 +16,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from imports import middleware
+from imports.admin import account_actions
 from imports.middleware import SEEN_AT
-from imports.models import STORAGE, AuditEntry, ImportRun, User
+from imports.models import STORAGE, Account, AuditEntry, ImportRun, User
 from imports.usecases import start_imports as starting
+from imports.usecases.save_account import save_account
 from imports.usecases.start_import import start_import
 from tests.factories import (
     DIGEST,
@@ -234,16 +236,19 @@ def test_each_page_and_its_poll_say_since_when_nothing_can_be_saved(
     person: User, clock: Any, settings: Settings
 ) -> None:
     client = reader(AccountFactory.create())
+    administrator = client_of(UserFactory.create(is_staff=True, is_superuser=True))
     shown = client.get("/")
     assert "save anything" not in words(shown)
+    assert "save anything" not in words(administrator.get("/admin/"))
     with unwritable():
         STORAGE.ask()
         answer = poll(client, shown)
-        told = "mcdash can’t save anything since 09:14."
+        told = "mcdash hasn’t been able to save anything since 09:14."
         assert told in words(answer)
         assert "No worker was heard of" not in part(answer, "banner")
         for page in ("/", "/runs/", "/definitions/", "/profile/"):
             assert told in words(client.get(page))
+        assert told in words(administrator.get("/admin/"))
         assert told in words(Client().get("/login/"))
         assert poll(client, answer).status_code == 204
         clock.shift(timedelta(days=1))
@@ -338,3 +343,25 @@ def test_another_error_stays_an_error_of_ours(
     monkeypatch.setattr("imports.views.profile.render", mistaken)
     assert client.get("/profile/").status_code == 500
     assert not AuditEntry.objects.filter(action="signed_out").exists()
+
+
+def test_starts_are_paused_in_all_chosen_accounts_or_in_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The refusal says that nothing was changed, so that has to be true."""
+    accounts = [AccountFactory.create() for _ in range(3)]
+    client = client_of(UserFactory.create(is_staff=True, is_superuser=True))
+    real, saved = save_account, []
+
+    def full_at_the_third(**asked: Any) -> Any:
+        saved.append(asked["account"])
+        if len(saved) == 3:
+            raise OperationalError
+        return real(**asked)
+
+    monkeypatch.setattr(account_actions, "save_account", full_at_the_third)
+    form = {"action": "pause_starts", "_selected_action": [one.pk for one in accounts]}
+    answer = client.post("/admin/imports/account/", form)
+    assert answer.status_code == 503
+    assert len(saved) == 3
+    assert not Account.objects.filter(starts_paused=True).exists()
