@@ -28,4 +28,12 @@ class Migration(migrations.Migration):
             name='not_listed_since',
             field=models.DateTimeField(blank=True, null=True),
         ),
+        migrations.AddIndex(
+            model_name='importdefinition',
+            index=models.Index(
+                condition=models.Q(('not_listed_since__isnull', False)),
+                fields=['account', 'not_listed_since'],
+                name='definition_unlisted',
+            ),
+        ),
     ]

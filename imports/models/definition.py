@@ -106,6 +106,12 @@ class ImportDefinition(models.Model):
                 name="definition_seen",
             ),
             models.Index(BY_NAME, name="definition_by_name"),
+            # few at any time; each sync looks for them
+            models.Index(
+                fields=("account", "not_listed_since"),
+                condition=models.Q(not_listed_since__isnull=False),
+                name="definition_unlisted",
+            ),
         )
         constraints = (
             models.UniqueConstraint(

@@ -370,11 +370,18 @@ def _mark(
     and take the marks from what came back.
     """
     rows = account.definitions
-    marked = rows.exclude(not_listed_since=None, not_seen_since=None)
-    before = set(marked.values_list("pk", flat=True))
-    long_ago = marked.filter(not_listed_since__lte=believed_from)
+    unlisted = dict(
+        rows.filter(not_listed_since__isnull=False).values_list(
+            "pk", "not_listed_since"
+        )
+    )
+    before = matches.gone | unlisted.keys()
     newly = missed - before
-    again = missed.intersection(long_ago.values_list("pk", flat=True))
+    again = {
+        pk
+        for pk, since in unlisted.items()
+        if pk in missed and since and since <= believed_from
+    }
     back = matches.seen & before
     last = account.last_synced_at or now
     rows.filter(pk__in=newly).update(not_listed_since=now, last_seen_at=last)
@@ -395,7 +402,8 @@ def _note_unlisted(
     the first miss, then at the usual hour.
     """
     waiting = account.definitions.filter(not_seen_since=None)
-    first = waiting.aggregate(first=Min("not_listed_since"))["first"]
+    missed = waiting.filter(not_listed_since__isnull=False)
+    first = missed.aggregate(first=Min("not_listed_since"))["first"]
     doubted_since = (account.listing_doubted_since or now) if is_doubted else None
     open_since = min(filter(None, (first, doubted_since)), default=None)
     again_at = open_since + MISSES_APART if open_since else None
