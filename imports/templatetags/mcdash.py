@@ -309,8 +309,9 @@ def page_session(context: Context) -> str:
     """The session that this page is made in, for its scripts."""
     request = context.get("request")
     # an error's page may come before anybody knows who asks
-    is_known = isinstance(request, HttpRequest) and hasattr(request, "user")
-    return sessions.page_session(request) if is_known else ""
+    if isinstance(request, HttpRequest) and hasattr(request, "user"):
+        return sessions.page_session(request)
+    return ""
 
 
 @register.simple_tag(takes_context=True)
