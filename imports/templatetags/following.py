@@ -86,8 +86,7 @@ def elapsed_html(run: ImportRun, workers: WorkerState) -> str:
     unfollowed = run.why_not_followed(workers)
     if unfollowed is None:
         return times.elapsed_html(run.began_at)
-    checked = run.last_checked_at
-    seen = checked - run.began_at if checked else None
+    seen = run.last_checked_at - run.began_at if run.last_checked_at else None
     return format_html(
         '<span class="as-of" title="{}">{}<span class="visually-hidden">As last seen:'
         " </span>{}</span>",

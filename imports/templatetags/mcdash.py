@@ -345,9 +345,9 @@ def page_session(context: Context) -> str:
     """The session that this page is made in, for its scripts."""
     request = context.get("request")
     # an error's page may come before anybody knows who asks
-    if not isinstance(request, HttpRequest) or not hasattr(request, "user"):
-        return ""
-    return sessions.page_session(request)
+    if isinstance(request, HttpRequest) and hasattr(request, "user"):
+        return sessions.page_session(request)
+    return ""
 
 
 @register.simple_tag(takes_context=True)
