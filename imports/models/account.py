@@ -214,7 +214,8 @@ class Account(models.Model):
 
     @property
     def shown_name(self) -> str:
-        mid = f"MID {self.known_mid}" if self.known_mid else None
+        number = self.mid or self.known_mid
+        mid = f"MID {number}" if number else None
         known = (self.name, self.label, mid)
         return first_with_ink(*known, otherwise=f"Account {self.pk}")
 

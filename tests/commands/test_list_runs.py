@@ -17,8 +17,7 @@ FIELDS = [
     *("id", "account", "customer_key", "status", "phase", "task_id"),
     *("total_rows", "successful", "duplicated", "errors", "origin", "started_by"),
     *("queued_at", "started_at", "finished_at", "message"),
-    *("not_followed", "not_followed_since"),
-    "unaccounted_rows",
+    *("unaccounted_rows", "not_followed", "not_followed_since"),
 ]
 
 

@@ -196,7 +196,8 @@ run to its lease, and it becomes *unknown*. A row that is found then is taken; a
 after the grace period and three looks means *not started (no trace)*, and a row that
 turns up within 24 hours after that is still taken. A name that cannot be looked up, a
 refused connection, a failed handshake or a token that was not given prove that nothing
-was sent: *not started*. A run whose row never comes is *lost* after 24 hours.
+was sent: *not started*. A run whose row never comes is *lost* after 24 hours
+in which mcdash looked; time in which nobody could look does not count.
 """
 
 

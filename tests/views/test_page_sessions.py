@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from imports.models import AccessLevel, Favourite, ImportDefinition, User
@@ -122,7 +123,7 @@ def test_a_page_of_somebody_else_is_refused_whatever_it_asks(
 def test_the_session_of_a_page_gives_nothing_away(browser: Client, ana: User) -> None:
     page = browser.get(PAGE)
     session, _ = made_in(page)
-    key = browser.cookies["sessionid"].value
+    key = browser.cookies[settings.SESSION_COOKIE_NAME].value
     assert session.startswith(f"{ana.pk}.")
     assert key not in content(page)
     assert len(session.partition(".")[2]) == 16

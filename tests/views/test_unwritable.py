@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, OperationalError
@@ -68,7 +69,7 @@ def test_a_page_is_served_though_its_use_cannot_be_noted(
             clock.shift(2 * MINUTE)
             answer = client.get(PAGE)
             assert answer.status_code == 200
-            assert "sessionid" not in answer.cookies
+            assert settings.SESSION_COOKIE_NAME not in answer.cookies
     assert seen_at() == noted
     assert caplog_imports.text.count(TOLD) == 1
     assert "logged out" not in caplog_imports.text
@@ -125,7 +126,7 @@ def test_a_session_that_nobody_uses_ends_all_the_same(person: User, clock: Any) 
         answer = client.get(PAGE)
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith("/login/")
-        assert client.cookies["sessionid"].value == ""
+        assert client.cookies[settings.SESSION_COOKIE_NAME].value == ""
     assert Session.objects.exists()
 
 
@@ -133,11 +134,11 @@ def test_a_session_that_ended_stays_ended_though_its_row_could_not_be_deleted(
     person: User, clock: Any
 ) -> None:
     client = client_of(person)
-    key = client.cookies["sessionid"].value
+    key = client.cookies[settings.SESSION_COOKIE_NAME].value
     with unwritable():
         clock.shift(IDLE + SECOND)
         client.get(PAGE)
-    client.cookies["sessionid"] = key
+    client.cookies[settings.SESSION_COOKIE_NAME] = key
     assert client.get(PAGE).status_code == 302
     assert not Session.objects.exists()
 
@@ -172,7 +173,8 @@ def test_how_many_uses_are_remembered_is_bounded(
         clock.shift(2 * MINUTE)
         for client in clients:
             client.get(PAGE)
-    last = [client.cookies["sessionid"].value for client in clients[2:]]
+    name = settings.SESSION_COOKIE_NAME
+    last = [client.cookies[name].value for client in clients[2:]]
     assert list(middleware._unsaved_use) == last
 
 
@@ -191,7 +193,7 @@ def test_a_sign_in_that_cannot_be_kept_is_none(
     answer = client.post("/login/", {"username": "ana", "password": PASSWORD})
     assert answer.status_code == 503
     assert "can't save anything right now" in words(answer)
-    assert not client.cookies.get("sessionid")
+    assert not client.cookies.get(settings.SESSION_COOKIE_NAME)
 
 
 def test_a_deed_that_was_done_is_told_of_though_its_toast_cannot_be_kept(
