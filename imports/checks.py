@@ -92,8 +92,8 @@ def check_units(
         taken.setdefault(str(unit), []).append(name)
     return [
         Caution(
-            f"One business unit ({unit}) is {len(names)} accounts: {', '.join(names)}. "
-            "Nothing is started in any of them.",
+            f"{len(names)} accounts are the same business unit ({unit}): "
+            f"{', '.join(names)}. Nothing is started in any of them.",
             hint="Disable all but one of them (“is active”) in the administration.",
             id="mcdash.W201",
         )

@@ -188,7 +188,7 @@ def _unfollowed() -> Metric:
             counts[unfollowed.why] += counted[account.pk]
     family = GaugeMetricFamily(
         "mcdash_unfollowed_runs",
-        "Runs under way that nobody looks at, by why.",
+        "Running imports that nobody follows, by why.",
         labels=["reason"],
     )
     for why in NotFollowed:

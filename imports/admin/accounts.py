@@ -15,11 +15,13 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
 from imports.models import Account, ImportDefinition, note_doubles
 from imports.models.account import FROZEN_WITH_DEFINITIONS
 from imports.models.lost_keys import is_key_lost
+from imports.templatetags.accounts import account_words
 from imports.usecases.errors import UseCaseError
 from imports.usecases.save_account import save_account
 
@@ -67,8 +69,8 @@ class AccountForm(AccountModelForm):
         required=False,
         max_length=500,
         widget=AdminTextInputWidget,
-        help_text="The tenant’s own part of its addresses, such as mc563885gz…. Any "
-        "address of the package’s page may be pasted.",
+        help_text="The tenant’s own part of its addresses, such as mc563885gz…. You "
+        "can also paste any of the Base URIs on the package’s page.",
     )
 
     class Meta:
@@ -123,10 +125,11 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             "Business unit and addresses",
             {
                 "fields": FROZEN_WITH_DEFINITIONS,
-                "description": "The subdomain is enough; an address given here wins "
-                "over it: the Authentication and the SOAP Base URI of the package’s "
-                "page. Without a MID it is the business unit in which the package was "
-                "made; one business unit is one account. All of them are fixed once "
+                "description": "The subdomain is usually enough. An address that "
+                "you enter here is used instead: the Authentication Base URI and the "
+                "SOAP Base URI on the package’s page. Without a MID, this is the "
+                "business unit in which the package was created. Each business unit "
+                "can be one account only. None of these can be changed once "
                 "definitions are known.",
             },
         ),
@@ -209,7 +212,7 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
     @admin.display(description="Business unit")
     def business_unit(self, account: Account) -> str:
         known = account.known_mid
-        return f"MID {known}" if known else "Not known yet: the next sync may tell"
+        return f"MID {known}" if known else "Not known yet; the next sync may tell"
 
     @admin.display(description="Definitions", ordering="seen_definitions")
     def definition_count(self, account: Account) -> int:
@@ -217,20 +220,11 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
 
 
 def health_of(account: Account) -> str:
-    """How the account fares, the worst first, in words."""
-    if not account.is_active:
-        at = account.disabled_at
-        return f"Disabled since {_time(at)}" if at else "Disabled"
-    if account.is_doubled:
-        twins = Account.objects.twins_of(account)
-        names = ", ".join(f"“{twin.shown_name}”" for twin in twins)
-        return f"Same business unit as {names}: nothing is started, disable one"
-    if account.is_secret_lost:
-        return "Stored secret cannot be read (a key is missing in MCDASH_FIELD_KEYS)"
-    if account.credentials_refused_at:
-        return f"Credentials refused since {_time(account.credentials_refused_at)}"
-    if account.not_answering_since:
-        return f"Not answering since {_time(account.not_answering_since)}"
+    """How the account fares, in words."""
+    twins = Account.objects.twins_of(account) if account.is_doubled else ()
+    words = account_words(account, clock=_time, twins=twins)
+    if words.fact:
+        return f"{capfirst(words.fact)}. {words.meaning}"
     return "Answers" if account.last_contact_at else "Never asked yet"
 
 

@@ -123,7 +123,7 @@ class GroupForm(GroupModelForm):
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if not has_ink(name):
-            raise forms.ValidationError("Nothing of this can be seen.")
+            raise forms.ValidationError("This has no visible characters.")
         return name
 
 

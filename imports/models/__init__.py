@@ -7,6 +7,7 @@ from .account import (
     Account,
     AccountAccess,
     AccountQuerySet,
+    AccountState,
     AccountToken,
     AuthKind,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Account",
     "AccountAccess",
     "AccountQuerySet",
+    "AccountState",
     "AccountToken",
     "AuditEntry",
     "AuthKind",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,18 @@ FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
 TELL_UNIT = frozenset(
     {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
 )
+
+
+class AccountState(enum.Enum):
+    """How an account fares, the worst first."""
+
+    DISABLED = "disabled"
+    DOUBLED = "doubled"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - no secret
+    CREDENTIALS_REFUSED = "credentials_refused"
+    NOT_ANSWERING = "not_answering"
+    PAUSED = "paused"
+    WELL = "well"
 
 
 class AuthKind(models.TextChoices):
@@ -283,6 +296,32 @@ class Account(models.Model):
         return None
 
     @property
+    def state(self) -> AccountState:
+        """How it fares; where several things are wrong, the one to mend first."""
+        if not self.is_active:
+            return AccountState.DISABLED
+        wrong = {
+            AccountState.DOUBLED: self.is_doubled,
+            AccountState.SECRET_UNREADABLE: self.is_secret_lost,
+            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at is not None,
+            AccountState.NOT_ANSWERING: self.is_not_answering,
+            AccountState.PAUSED: self.starts_paused,
+        }
+        return next(
+            (state for state, is_so in wrong.items() if is_so), AccountState.WELL
+        )
+
+    @property
+    def state_since(self) -> datetime | None:
+        """Since when it is in that state, as far as it is known."""
+        known = {
+            AccountState.DISABLED: self.disabled_at,
+            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at,
+            AccountState.NOT_ANSWERING: self.not_answering_since,
+        }
+        return known.get(self.state)
+
+    @property
     def is_sync_awaited(self) -> bool:
         """Somebody asked for a sync that has not come yet, or none ever came."""
         if self.last_synced_at is None:
@@ -378,8 +417,8 @@ class Account(models.Model):
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
             raise ValidationError(
                 {
-                    "subdomain": "Expected is the tenant’s own part of its addresses: "
-                    "the mc… of https://mc….auth.marketingcloudapis.com/, or that "
+                    "subdomain": "Enter the tenant’s own part of its addresses, the "
+                    "mc… of https://mc….auth.marketingcloudapis.com/, or paste that "
                     "whole address."
                 }
             )
@@ -432,8 +471,9 @@ class Account(models.Model):
         """Why this account keeps another of the same business unit out."""
         known = f"MID {self.known_mid}" if self.known_mid else "that sign-in"
         return (
-            f"The account “{self.name}” is this business unit already ({known}). One "
-            "business unit is one account: use that one, or disable it first."
+            f"The account “{self.shown_name}” is this business unit already ({known}). "
+            "Each business unit can be one account only: use that one, or disable it "
+            "first."
         )
 
     def is_twin_of(self, other: Account) -> bool:

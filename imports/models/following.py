@@ -35,6 +35,11 @@ class NotFollowed(models.TextChoices):
             NotFollowed.CREDENTIALS_REFUSED,
         )
 
+    @property
+    def lies_with_workers(self) -> bool:
+        """Whether it is the same for every account."""
+        return self in (NotFollowed.NO_WORKER, NotFollowed.OVERDUE)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unfollowed:

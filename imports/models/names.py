@@ -41,6 +41,4 @@ def validate_ink(**texts: str) -> None:
     """
     blank = [field for field, text in texts.items() if text and not has_ink(text)]
     if blank:
-        raise ValidationError(
-            dict.fromkeys(blank, "Nothing of this can be seen. Type visible letters.")
-        )
+        raise ValidationError(dict.fromkeys(blank, "This has no visible characters."))

@@ -19,7 +19,8 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "the account is disabled",
     ),
     NotFollowed.SECRET_UNREADABLE: (
-        "the account’s stored secret can’t be read; it last answered at {since}",
+        "the account’s stored secret can’t be read; the account last answered at "
+        "{since}",
         "the account’s stored secret can’t be read",
     ),
     NotFollowed.CREDENTIALS_REFUSED: (
@@ -27,26 +28,25 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "Marketing Cloud refused the account’s credentials",
     ),
     NotFollowed.NO_WORKER: (
-        "no worker has been heard of since {since}",
-        "no worker was ever heard of",
+        "no worker has responded since {since}",
+        "no worker has ever responded",
     ),
     NotFollowed.NOT_ANSWERING: (
         "the account hasn’t answered since {since}",
-        "the account doesn’t answer",
+        "the account isn’t answering",
     ),
     NotFollowed.OVERDUE: (
-        "a worker is alive but hasn’t got to it, though it has been due since {since}",
-        "a worker is alive but doesn’t get to it",
+        "the worker is running but late: this was due at {since}",
+        "the worker is running but late",
     ),
 }
 # What it means for a run that stands so.
 _MEANINGS = {
-    RunStatus.QUEUED: "Nothing was sent to Marketing Cloud.",
-    RunStatus.STARTING: "Its start may have reached Marketing Cloud; it is never sent "
-    "a second time.",
-    RunStatus.RUNNING: "It may have ended in Marketing Cloud.",
-    RunStatus.UNKNOWN: "It may be running, or have ended, in Marketing Cloud; it is "
-    "never sent a second time.",
+    RunStatus.QUEUED: "Nothing has been sent to Marketing Cloud yet.",
+    RunStatus.STARTING: "Its start may have reached Marketing Cloud; mcdash never "
+    "sends it a second time.",
+    RunStatus.RUNNING: "It may already have ended in Marketing Cloud.",
+    RunStatus.UNKNOWN: "It may be running in Marketing Cloud, or have ended there.",
 }
 
 
@@ -65,13 +65,13 @@ def reason(unfollowed: Unfollowed, clock: Clock = times.clock_text) -> str:
 def fact(
     run: ImportRun, unfollowed: Unfollowed, clock: Clock = times.clock_text
 ) -> str:
-    """The sentence: that nobody looks at `run`, why, and since when."""
+    """The sentence: that `run` is not followed, why, and since when."""
     why = reason(unfollowed, clock)
     if run.status == RunStatus.QUEUED:
-        return f"Nobody takes this start: {why}."
+        return f"This start isn’t being sent: {why}."
     if unfollowed.why == NotFollowed.NOT_ANSWERING:
-        return f"mcdash can’t see how this run goes: {why}."
-    return f"Nobody is looking at this run: {why}."
+        return f"mcdash can’t see how this run is doing: {why}."
+    return f"mcdash isn’t following this run: {why}."
 
 
 def meaning(run: ImportRun) -> str:

@@ -21,7 +21,7 @@ from .errors import UseCaseError
 from .start_import import start_import
 
 MOST_AT_ONCE = 50
-NOT_SAVED = "mcdash can't save anything right now, so it was not started."
+NOT_SAVED = "mcdash can’t save anything right now, so it was not started."
 PERHAPS_SAVED = (
     "The database stopped answering. Look in the History before you start it again."
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,11 +11,12 @@ from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from imports.models import ACTIVE, ENDED, FINISHED, Account, ImportRun, RunStatus, User
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
+from imports.templatetags.accounts import account_words
 from imports.templatetags.numbers import count_text
-from imports.templatetags.times import clock_text
 
 from .access import SignedInRequest, signed_in
 from .dashboard import accounts_with_counts, not_told, start_of_today
@@ -49,7 +49,8 @@ class Card:
     """An account: how it fares in a sentence, what to do, and its numbers today."""
 
     account: Account
-    is_well: bool
+    icon: str
+    hue: str
     words: str
     advice: str
     clock: str
@@ -116,12 +117,13 @@ def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
 def _card(
     account: Account, counts: dict[str, Any], *, twins: list[Account], may_start: bool
 ) -> Card:
-    trouble, advice = _trouble(account, twins)
+    words = account_words(account, twins=twins)
     return Card(
         account=account,
-        is_well=not trouble,
-        words=trouble or _calm(account),
-        advice=advice,
+        icon=words.icon,
+        hue=words.hue,
+        words=f"{capfirst(words.fact)}." if words.fact else _calm(account),
+        advice=words.meaning,
         clock=_clock(account),
         figures=_figures(account, counts),
         others=_others(account, counts),
@@ -178,52 +180,6 @@ def _history(account: Account, *statuses: str, is_today: bool = False) -> str:
     if is_today:
         query.append(("from", timezone.localdate().isoformat()))
     return f"{reverse('imports:run_list')}?{urlencode(query)}"
-
-
-def _trouble(account: Account, twins: list[Account]) -> tuple[str, str]:
-    """What is wrong with the account, and what it means; empty where all is well.
-    `twins` are the accounts of the same business unit that the reader may see.
-    """
-    if not account.is_active:
-        since = f" {_since(account.disabled_at)}" if account.disabled_at else ""
-        return (
-            f"Disabled{since}.",
-            "Nothing can be started here, and what runs is not followed.",
-        )
-    if account.is_doubled:
-        names = " and ".join(f"“{twin.shown_name}”" for twin in twins)
-        return (
-            f"The same business unit as {names or 'another account'}.",
-            "Nothing is started in either until an administrator disables one of them. "
-            "What runs is followed as usual.",
-        )
-    if account.is_secret_lost:
-        return (
-            "Its stored secret cannot be read: a key is missing in MCDASH_FIELD_KEYS.",
-            "Nothing can be started or followed until the operator puts the key back "
-            "or an administrator enters the secret again.",
-        )
-    if account.credentials_refused_at:
-        return (
-            f"Credentials refused {_since(account.credentials_refused_at)}.",
-            "Nothing can be started or followed until an administrator corrects them "
-            "and tests the connection.",
-        )
-    if account.is_not_answering:
-        return (
-            f"Not answering {_since(account.not_answering_since)}.",
-            "What runs here is shown as it was then. mcdash goes on asking by itself.",
-        )
-    if account.starts_paused:
-        return (
-            "Starts are paused by an administrator.",
-            "Nothing can be started here; what runs is followed as usual.",
-        )
-    return "", ""
-
-
-def _since(moment: datetime | None) -> str:
-    return f"since {clock_text(moment)}"
 
 
 def _calm(account: Account) -> str:

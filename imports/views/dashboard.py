@@ -34,8 +34,8 @@ from imports.models import (
     Worker,
 )
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
+from imports.templatetags.accounts import account_words
 from imports.templatetags.numbers import count_text, share_text
-from imports.templatetags.times import clock_text
 
 from .access import SignedInRequest, signed_in
 from .cursors import names
@@ -232,28 +232,17 @@ def accounts_with_counts(user: User) -> QuerySet[Account]:
 
 
 def how_it_fares(account: Account) -> dict[str, Any]:
-    """Whether an account is well, and how it fares in a few words."""
+    """How an account fares in a few words, and how that looks."""
     count = getattr(account, "definition_count", 0)
     found = f"{count:,} definition{'' if count == 1 else 's'}"
-    trouble = _trouble(account)
     known = f"history since {_day(account.history_since)}"
     calm = known if account.history_since else "no history yet"
-    return {"words": f"{found} · {trouble or calm}", "is_well": not trouble}
-
-
-def _trouble(account: Account) -> str:
-    if not account.is_active:
-        at = account.disabled_at
-        return f"disabled since {clock_text(at)}" if at else "disabled"
-    if account.is_doubled:
-        return "same business unit as another account"
-    if account.is_secret_lost:
-        return "stored secret cannot be read"
-    if account.credentials_refused_at:
-        return "credentials refused"
-    if account.is_not_answering:
-        return f"not answering since {clock_text(account.not_answering_since)}"
-    return "starts are paused" if account.starts_paused else ""
+    words = account_words(account)
+    return {
+        "words": f"{found} · {words.fact or calm}",
+        "icon": words.icon,
+        "hue": words.hue,
+    }
 
 
 def _day(moment: datetime | None) -> str:

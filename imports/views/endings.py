@@ -32,12 +32,12 @@ SAME_LENGTH = (
     "long for its field, an empty key."
 )
 OPEN = "Marketing Cloud completed it; its counts don’t show that every row was loaded."
-UNREADABLE = "A count that isn’t a whole number is taken as not reported."
+UNREADABLE = "mcdash treats a count that isn’t a whole number as not reported."
 LEFT_ALONE = (
-    "Does the update type fit? One that only adds leaves known rows alone, one that "
-    "only updates leaves new rows out."
+    "Check the update type: “Add only” skips rows that exist already, “Update only” "
+    "skips new ones."
 )
-LOOK_INSIDE = "Compare the rows of the file with those in what it loads into."
+LOOK_INSIDE = "Compare the rows in the file with those in its destination."
 AGAIN = "Correct what was wrong and start it again.{repeat}"
 R = RunStatus
 

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from imports.models import ImportRun, NotFollowed, Unfollowed, User
+from imports.models import STORAGE, ImportRun, NotFollowed, Unfollowed, User
 from imports.templatetags.following import fact, meaning
 
 ADVICE = {
-    NotFollowed.DISABLED: "mcdash goes on by itself once an administrator enables the "
-    "account again.",
-    NotFollowed.SECRET_UNREADABLE: "mcdash goes on by itself once the operator of this "
-    "server puts the missing key back into MCDASH_FIELD_KEYS, or an administrator "
+    NotFollowed.DISABLED: "mcdash carries on by itself once an administrator enables "
+    "the account again.",
+    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once the operator of "
+    "this server puts the missing key back into MCDASH_FIELD_KEYS, or an administrator "
     "enters the secret again.",
-    NotFollowed.CREDENTIALS_REFUSED: "mcdash goes on by itself once an administrator "
-    "corrects them, or tests the connection.",
-    NotFollowed.NO_WORKER: "mcdash goes on by itself once the operator of this server "
-    "starts a worker.",
-    NotFollowed.NOT_ANSWERING: "mcdash goes on asking, and shows what it hears.",
+    NotFollowed.CREDENTIALS_REFUSED: "mcdash carries on by itself once an "
+    "administrator corrects them or tests the connection.",
+    NotFollowed.NO_WORKER: "mcdash carries on by itself once the operator of this "
+    "server starts a worker.",
+    NotFollowed.NOT_ANSWERING: "mcdash keeps asking, and shows the answer when it "
+    "comes.",
     NotFollowed.OVERDUE: "The operator of this server can see why in the worker’s log.",
 }
 
@@ -41,6 +42,8 @@ def nobody_looks(
     """What the page of `run` says to `user` while it is `unfollowed`."""
     if unfollowed is None:
         return None
+    if unfollowed.why.lies_with_workers and STORAGE.unwritable_since:
+        return None  # no worker can do anything then, and the banner says so
     link = account_link(user, run.account_id) if unfollowed.why.needs_person else ""
     is_disabled = unfollowed.why == NotFollowed.DISABLED
     return NobodyLooks(

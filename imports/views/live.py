@@ -123,6 +123,7 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
 class Live:
     """What `#live` says: where and how often to ask, the tab's title and icon; and
     what every page shows of the whole: how much needs the reader, how workers do.
+    `has_notice`: the page itself says what is wrong with them.
     """
 
     url: str
@@ -131,6 +132,7 @@ class Live:
     state: str
     workers: WorkerState
     attention_count: int
+    has_notice: bool = False
 
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
@@ -174,7 +176,10 @@ def live_of_run(
     request: SignedInRequest, version: PageVersion, run: ImportRun, *, is_over: bool
 ) -> Live:
     """How the page of one run goes on: its title and icon tell of that run."""
-    is_followed = run.why_not_followed(version.workers) is None
+    unfollowed = run.why_not_followed(version.workers)
+    is_followed = unfollowed is None
+    # the page's own notice says it already, and since when
+    is_told = unfollowed is not None and unfollowed.why.lies_with_workers
     state = STATE_OF_RUN.get(RunStatus(run.status), "quiet")
     word = run.get_status_display() + ("" if is_followed else ", not followed")
     return Live(
@@ -183,6 +188,7 @@ def live_of_run(
         title=f"{word}: {spoken(run.shown_name)} · mcdash",
         state=state if is_followed else "attention",
         workers=WorkerState() if is_over else version.workers,
+        has_notice=is_told,
         attention_count=_state(request.user)[1],
     )
 

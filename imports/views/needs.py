@@ -20,9 +20,11 @@ from django.db.models import (
 )
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from imports.models import (
     Account,
+    AccountState,
     EventKind,
     ImportRun,
     RunEvent,
@@ -31,7 +33,7 @@ from imports.models import (
     User,
 )
 from imports.models.account import NOT_ANSWERING_FROM
-from imports.templatetags.times import clock_text
+from imports.templatetags.accounts import account_words
 from imports.usecases.declare_not_started import why_wait
 
 from .advice import cause, is_to_be_mended
@@ -112,10 +114,13 @@ def needs(user: User, startable: Container[int]) -> list[Need]:
     """Everything that needs `user`, who may start in the accounts `startable`; the
     most pressing first, then the newest.
     """
-    accounts = list(_accounts(user))
-    refused = [_refused(account) for account in accounts if _is_refused(account)]
-    silent = [_silent(account) for account in accounts if not _is_refused(account)]
-    return [*refused, *_of_runs(user, startable), *silent]
+    accounts = list(accounts_in_trouble(user))
+    silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
+    return [
+        *(_account_need(one) for one in accounts if one not in silent),
+        *_of_runs(user, startable),
+        *map(_account_need, silent),
+    ]
 
 
 def _of_runs(user: User, startable: Container[int]) -> list[Need]:
@@ -202,85 +207,18 @@ def start_again(run: ImportRun) -> Action:
     )
 
 
-def _accounts(user: User) -> QuerySet[Account]:
-    return accounts_in_trouble(user).annotate(has_active=Exists(_active_runs()))
-
-
-def _is_refused(account: Account) -> bool:
-    is_locked = account.credentials_refused_at is not None or account.is_secret_lost
-    return is_locked or account.is_doubled or not account.is_active
-
-
-def _open_account(account: Account) -> Action:
-    url = reverse("imports:account_list")
-    return Action(word="Open account", url=f"{url}#account-{account.pk}")
-
-
-def _refused(account: Account) -> Need:
-    if not account.is_active:
-        since = (
-            f" since {clock_text(account.disabled_at)}" if account.disabled_at else ""
-        )
-        return _account_need(
-            account,
-            icon="pause",
-            hue="amber",
-            word=f"Disabled{since}",
-            cause="Nobody looks at the runs that were under way in it; they may have "
-            "ended in Marketing Cloud.",
-            at=account.disabled_at or account.last_contact_at,
-        )
-    if account.is_doubled:
-        return _account_need(
-            account,
-            icon="pause",
-            hue="red",
-            word="The same business unit as another account",
-            cause="Nothing is started in either until an administrator disables one.",
-            at=account.last_contact_at,
-        )
-    if account.is_secret_lost:
-        return _account_need(
-            account,
-            icon="key",
-            hue="red",
-            word="Stored secret cannot be read",
-            cause="Nothing can be started or followed here until its key is back in "
-            "MCDASH_FIELD_KEYS or the secret is entered again.",
-            at=account.last_contact_at,
-        )
-    return _account_need(
-        account,
-        icon="key",
-        hue="red",
-        word="Credentials refused",
-        cause="Nothing can be started or followed here until an administrator "
-        "corrects them.",
-        at=account.credentials_refused_at,
-    )
-
-
-def _silent(account: Account) -> Need:
-    since = account.not_answering_since
-    has_active = getattr(account, "has_active", False)
-    known = "What runs in it is shown as it was then." if has_active else ""
-    return _account_need(
-        account,
-        icon="unplugged",
-        hue="amber",
-        word=f"Not answering since {clock_text(since)}",
-        cause=known or "mcdash goes on asking; a start would not reach it now.",
-        at=account.last_contact_at or since,
-    )
-
-
-def _account_need(account: Account, **facts: Any) -> Need:
-    action = _open_account(account)
+def _account_need(account: Account) -> Need:
+    words = account_words(account)
+    url = f"{reverse('imports:account_list')}#account-{account.pk}"
     return Need(
         id=f"account-{account.pk}",
         name=account.shown_name,
-        url=action.url,
+        url=url,
         account="account",
-        action=action,
-        **facts,
+        word=capfirst(words.fact),
+        cause=words.meaning,
+        at=account.state_since or account.last_contact_at,
+        action=Action(word="Open account", url=url),
+        icon=words.icon,
+        hue=words.hue,
     )

@@ -41,14 +41,14 @@ def no_account(user: User) -> NoAccount:
         )
     return NoAccount(
         fact="No account is connected yet",
-        reason=f"{_whom_to_ask()} to connect a Marketing Cloud account. This page then "
-        "fills by itself.",
+        reason=f"{_whom_to_ask()} to connect a Marketing Cloud account. Imports then "
+        "appear here by themselves.",
     )
 
 
 def _none_of_theirs(user: User) -> NoAccount:
-    fact = "You have access to no account yet"
-    some = "mcdash has accounts, but none of your groups can see one."
+    fact = "You don’t have access to any account yet"
+    some = "mcdash has accounts, but none of your groups has access to one."
     link, link_text = _way_to_access(user)
     if link:
         return NoAccount(
@@ -61,7 +61,8 @@ def _none_of_theirs(user: User) -> NoAccount:
         )
     return NoAccount(
         fact=fact,
-        reason=f"{some} {_whom_to_ask()} for access. This page then fills by itself.",
+        reason=f"{some} {_whom_to_ask()} for access. Imports then appear here by "
+        "themselves.",
     )
 
 

@@ -25,17 +25,17 @@ STALE_FORM = (
     "reload the page and try again."
 )
 OTHER_ORIGIN = (
-    "This form was opened at {sent}, but mcdash takes forms from {expected} only, so "
+    "This form was opened at {sent}, but mcdash accepts forms only from {expected}, so "
     "nothing was done. If {sent} is the address in your browser, tell whoever runs "
     "mcdash: it belongs in the setting MCDASH_TRUSTED_ORIGINS."
 )
 UNKNOWN_HOST = (
-    "mcdash isn't set up to be reached under the name in your browser's address bar. "
+    "mcdash isn’t set up to be reached under the name in your browser’s address bar. "
     "If the address is right, tell whoever runs mcdash: the name belongs in the "
     "setting MCDASH_HOSTS. The log says which name arrived."
 )
 NOT_BY_HTTPS = (
-    "Your browser came by https, but the proxy in front of mcdash doesn't say so, and "
+    "Your browser used https, but the proxy in front of mcdash doesn’t say so, and "
     "mcdash shows nothing over plain http. Tell whoever runs mcdash: the proxy must "
     "set X-Forwarded-Proto and be named in the setting MCDASH_TRUSTED_PROXIES. The log "
     "says which of the two is missing."
@@ -43,7 +43,7 @@ NOT_BY_HTTPS = (
 NOT_YOURS = "You may not do this. Ask an administrator for the right."
 NOT_THERE = "That is not there any more, or it is not yours to see."
 # Instead of a way to the dashboard, which would lead to the same sentence.
-NOT_SET_UP = "mcdash isn't set up for this address"
+NOT_SET_UP = "mcdash isn’t set up for this address"
 LONGEST_SENTENCE = 500
 NOT_SAVED = "Nothing was started or changed."
 PERHAPS_SAVED = (
@@ -121,7 +121,7 @@ def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
     """503: the database took nothing, or for all we know nothing."""
     since = STORAGE.unwritable_since
     told = f" (since {clock_text(since)})" if since else ""
-    sentence = f"mcdash can't save anything right now{told}. "
+    sentence = f"mcdash can’t save anything right now{told}. "
     sentence += NOT_SAVED if is_certain else PERHAPS_SAVED
     response = _say(request, sentence, status=503)
     response.headers["Retry-After"] = "30"

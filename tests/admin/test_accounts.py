@@ -166,7 +166,11 @@ def test_health_cannot_be_edited(admin: Client) -> None:
     [
         ({}, "Never asked yet"),
         ({"last_contact_at": timezone.now()}, "Answers"),
-        ({"not_answering_since": timezone.now()}, "Not answering since"),
+        (
+            {"failures_in_row": 2, "not_answering_since": timezone.now()},
+            "Not answering since",
+        ),
+        ({"starts_paused": True}, "Starts are paused."),
         ({"credentials_refused_at": timezone.now()}, "Credentials refused since"),
         ({"is_active": False}, "Disabled since 2026-"),
     ],

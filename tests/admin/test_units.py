@@ -28,8 +28,9 @@ def test_a_second_account_of_a_unit_is_refused_beside_its_mid(
     response = admin.post(f"{LIST}add/", new_account(admin, mid=typed))
     assert errors_of(response) == {
         "mid": [
-            "The account “Shop DE” is this business unit already (MID 510001). One "
-            "business unit is one account: use that one, or disable it first."
+            "The account “Shop DE” is this business unit already (MID 510001). "
+            "Each business unit can be one account only: use that one, or disable it "
+            "first."
         ]
     }
     assert Account.objects.count() == 1
@@ -67,7 +68,7 @@ def test_a_disabled_twin_is_not_enabled_beside_the_other(admin: Client) -> None:
 def test_a_double_is_told_and_ends_when_one_is_disabled(admin: Client) -> None:
     first = AccountFactory.create(name="Shop DE", mid=MID)
     second = double(first, name="Shop old")
-    words = "Same business unit as “Shop old”: nothing is started, disable one"
+    words = "Same business unit as “Shop old”. Nothing can be started in either until"
     assert words in admin.get(LIST).content.decode()
     form = filled_form(admin, page_of(second), {"is_active": None})
     assert admin.post(page_of(second), form).status_code == 302
@@ -117,12 +118,12 @@ def test_an_address_in_the_wrong_field_is_told_where_it_stands(admin: Client) ->
 def test_a_subdomain_that_cannot_be_read_has_one_sentence(admin: Client) -> None:
     response = admin.post(f"{LIST}add/", new_account(admin, subdomain="x" * 90))
     (words,) = errors_of(response)["subdomain"]
-    assert words.startswith("Expected is the tenant’s own part")
+    assert words.startswith("Enter the tenant’s own part")
 
 
 @pytest.mark.parametrize(
     ("learned", "said"),
-    [("510003", "MID 510003"), (None, "Not known yet: the next sync may tell")],
+    [("510003", "MID 510003"), (None, "Not known yet; the next sync may tell")],
 )
 def test_the_form_says_which_unit_an_account_is(
     admin: Client, learned: str | None, said: str

@@ -122,7 +122,7 @@ def test_without_a_worker_a_start_waits_under_a_banner_until_one_comes(
         with no_navigation(page):
             open_dialog(page, definition)
             confirm(page)
-            expect(banner).to_contain_text("No worker was heard of for a minute")
+            expect(banner).to_contain_text("The worker hasn’t responded for a minute")
             expect(row_of(page, definition)).to_contain_text("Queued")
             stack.restart_worker()
             ask_at_once(page)

@@ -178,7 +178,7 @@ def test_a_run_that_nobody_looks_at_is_told_of_with_the_reason() -> None:
     ran = run("list_runs")
     said = "the account has been disabled since 2026-03-18 12:00 UTC."
     assert ran.out.splitlines()[-1] == (
-        f"Run {one.pk}: Nobody is looking at this run: {said}"
+        f"Run {one.pk}: mcdash isn’t following this run: {said}"
     )
     (record,) = run("list_runs", "--json").document
     assert record["not_followed"] == "account_disabled"

@@ -337,7 +337,7 @@ def test_an_empty_key_does_not_start_the_definition_without_one(
     ImportDefinitionFactory.create(account=Account.objects.get(), customer_key="")
     ran = run("start_import", NAME, "")
     assert ran.code == 2
-    assert "is empty: nothing in it can be seen" in ran.err
+    assert "has no visible characters" in ran.err
     assert not ImportRun.objects.exists()
 
 

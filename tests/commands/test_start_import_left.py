@@ -58,7 +58,7 @@ def test_without_wait_and_without_a_worker_it_says_that_nobody_takes_it(
 ) -> None:
     ran = run(*COMMAND)
     assert ran.code == 0
-    assert ran.err == "Nobody takes this start: no worker was ever heard of.\n"
+    assert ran.err == "This start isn’t being sent: no worker has ever responded.\n"
 
 
 def test_without_wait_the_run_is_queued_and_the_worker_is_told(
@@ -155,8 +155,8 @@ def test_a_command_that_waits_says_why_nobody_can_look_and_ends(
     ran = run(*COMMAND, "--wait", "--timeout", "60")
     assert time.monotonic() - began < 30
     assert ran.code == 4
-    assert f"Nobody is looking at this run: {said}" in ran.out
-    assert "It may have ended in Marketing Cloud." in ran.out
+    assert f"mcdash isn’t following this run: {said}" in ran.out
+    assert "It may already have ended in Marketing Cloud." in ran.out
     assert fake.performed == ["customers-daily"]
 
 

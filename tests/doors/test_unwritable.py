@@ -84,10 +84,10 @@ def test_a_deed_is_refused_with_a_clear_page_and_changes_nothing(
             )
         assert answer.status_code == 503, role
         assert NOTHING in words(answer)
-        assert "can't save anything right now (since " in words(answer)
+        assert "can’t save anything right now (since " in words(answer)
         assert answer["Retry-After"] == "30"
         if headers:
             assert answer["HX-Retarget"] == "#toasts"
         else:
-            assert "Nothing can be saved right now" in words(answer)
+            assert "This isn’t possible right now" in words(answer)
     assert stored() == before

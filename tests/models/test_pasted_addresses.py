@@ -170,9 +170,7 @@ def test_what_cannot_be_meant_is_told_what_is_expected(
 )
 def test_no_subdomain_can_be_read_from_these(pasted: str) -> None:
     (words,) = complaints(subdomain=pasted)["subdomain"]
-    assert words.startswith(
-        "Expected is the tenant’s own part of its addresses: the mc…"
-    )
+    assert words.startswith("Enter the tenant’s own part of its addresses, the mc…")
 
 
 @pytest.mark.parametrize("tidy", [tidy_auth_url, tidy_soap_url, tidy_subdomain])

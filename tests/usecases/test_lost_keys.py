@@ -193,7 +193,7 @@ def pages(account: Account) -> dict[str, str]:
 def test_pages_say_what_another_process_could_not_read(account: Account) -> None:
     note_lost_key(account.pk)
     for url, text in pages(account).items():
-        assert "stored secret cannot be read" in text, url
+        assert "stored secret can’t be read" in text, url
 
 
 def test_pages_open_and_say_it_when_they_have_not_the_key_themselves(
@@ -201,12 +201,12 @@ def test_pages_open_and_say_it_when_they_have_not_the_key_themselves(
 ) -> None:
     settings.MCDASH_FIELD_KEYS = [Fernet.generate_key().decode()]
     for url, text in pages(account).items():
-        assert "stored secret cannot be read" in text, url
+        assert "stored secret can’t be read" in text, url
 
 
 def test_pages_say_nothing_of_it_when_all_is_well(account: Account) -> None:
     for url, text in pages(account).items():
-        assert "cannot be read" not in text, url
+        assert "can’t be read" not in text, url
 
 
 def test_only_who_may_see_the_account_learns_of_it(account: Account) -> None:

@@ -110,14 +110,17 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
     [
         (
             {"failures_in_row": 3, "not_answering_since": "now"},
-            ("Not answering since", "What runs here is shown as it was then."),
+            ("Not answering since", "Running imports are shown as they were then."),
         ),
         (
             {"credentials_refused_at": "now"},
             ("Credentials refused since", "an administrator"),
         ),
-        ({"starts_paused": True}, ("Starts are paused by an administrator.",)),
-        ({"is_active": False}, ("Disabled.", "what runs is not followed")),
+        (
+            {"starts_paused": True},
+            ("Starts are paused.", "An administrator paused them."),
+        ),
+        ({"is_active": False}, ("Disabled.", "running imports aren’t followed")),
         ({"last_contact_at": None}, ("Not asked yet", "Last contact –")),
     ],
 )
@@ -130,12 +133,12 @@ def test_trouble_is_told_in_a_sentence_that_says_what_it_means(
     for sentence in sentences:
         assert sentence in words(page)
     (card,) = page.context["cards"]
-    assert card.is_well is ("last_contact_at" in facts)
+    assert (card.hue == "green") is ("last_contact_at" in facts)
 
 
 def test_one_failed_look_is_no_trouble_yet(account: Account) -> None:
     Account.objects.update(failures_in_row=1, not_answering_since=timezone.now())
-    assert reader(account).get(URL).context["cards"][0].is_well
+    assert reader(account).get(URL).context["cards"][0].hue == "green"
 
 
 def test_a_clock_that_is_not_the_documented_one_is_told(account: Account) -> None:

@@ -159,7 +159,7 @@ def test_an_account_that_does_not_answer_needs_attention(
     page = client.get("/")
     told = words(page)
     assert "Not answering since" in told
-    assert "What runs in it is shown as it was then" in told
+    assert "Running imports are shown as they were then" in told
     assert f"/accounts/#account-{account.pk}" in content(page)
 
 

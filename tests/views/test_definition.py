@@ -261,7 +261,7 @@ def test_an_account_that_takes_no_starts_is_told_instead_of_start(
     ("mark", "sentence"),
     [
         ("not_listed_since", "Not listed since {} ."),
-        ("not_seen_since", "No longer in Marketing Cloud since {} ."),
+        ("not_seen_since", "Gone from Marketing Cloud since {} ."),
     ],
 )
 def test_what_is_not_listed_says_since_when_and_can_be_started(

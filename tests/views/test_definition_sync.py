@@ -231,7 +231,7 @@ def test_what_vanished_is_marked_with_the_time_since_when(account: Account) -> N
     define(account, "Gone", not_seen_since=gone)
     define(account, "Here")
     client = viewer(account)
-    sentence = f"No longer in Marketing Cloud since {clock_text(gone)}"
+    sentence = f"Gone from Marketing Cloud since {clock_text(gone)}"
     assert sentence in words(ask(client, show="gone"))
     assert sentence not in words(ask(client))
     assert part(ask(client, show="gone"), "live")
@@ -244,15 +244,15 @@ def test_a_list_that_may_be_wrong_is_told_by_account(account: Account) -> None:
         listing_doubted_since=since, unlisted_count=328, last_synced_at=since
     )
     client = viewer(account, other)
-    sentence = f"328 definitions missing since {clock_text(since)} ."
+    sentence = f"328 definitions have been missing since {clock_text(since)} ."
     told = words(ask(client))
-    assert f"list for {account} may be wrong: {sentence}" in told
-    assert "asks again within the hour" in told
+    assert f"list for {account} may be incomplete: {sentence}" in told
+    assert "asks for the list again within the hour" in told
     assert sentence not in words(ask(client, account=other.pk))
     soon = since + timedelta(minutes=5)
     Account.objects.filter(pk=account.pk).update(sync_again_at=soon)
-    assert "asks again in a few minutes" in words(ask(client))
+    assert "asks for the list again in a few minutes" in words(ask(client))
     assert "328 not listed in Marketing Cloud" in words(client.get("/accounts/"))
     Account.objects.update(listing_doubted_since=None, unlisted_count=0)
-    assert "may be wrong" not in words(ask(client))
+    assert "may be incomplete" not in words(ask(client))
     assert "not listed" not in words(client.get("/accounts/"))

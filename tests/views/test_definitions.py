@@ -255,4 +255,4 @@ def test_the_star_of_what_one_may_not_see_is_a_404_and_a_get_a_405(
 
 def test_a_silent_worker_is_told_on_the_page() -> None:
     page = ask(reader(AccountFactory.create()))
-    assert "No worker was heard of" in words(page)
+    assert "The worker hasn’t responded" in words(page)

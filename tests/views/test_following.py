@@ -38,7 +38,7 @@ from .reading import (
 
 pytestmark = pytest.mark.django_db
 SINCE = timezone.now() - timedelta(minutes=20)
-NOBODY = "Nobody is looking at this run"
+NOBODY = "mcdash isn’t following this run"
 TROUBLES: dict[str, tuple[dict[str, Any], str]] = {
     "disabled": ({"is_active": False, "disabled_at": SINCE}, "disabled since"),
     "refused": ({"credentials_refused_at": SINCE}, "refused the account’s credentials"),
@@ -141,22 +141,30 @@ def test_without_a_worker_pages_stand_still_too(account: Account, url: str) -> N
     page = reader(account).get(url.format(run=run.pk))
     assert "data-since" not in content(page)
     assert poll_seconds(page) == 20
-    assert "No worker was heard of for a minute." in words(page)
+    # once, in the page's banner or in the run's own notice
+    assert f"{NOBODY}: no worker has responded since " in words(page) or "acc" in url
+    # a run's own page says it once, in its notice
+    banner = "The worker hasn’t responded for a minute."
+    assert (banner in words(page)) is ("{run}" not in url)
 
 
-@pytest.mark.parametrize("url", ["/", "/runs/", "/runs/{run}/"])
+@pytest.mark.parametrize("path", ["/", "/runs/", "/runs/{run}/"])
 def test_a_worker_that_lives_but_does_not_get_on_is_told_of(
-    account: Account, url: str
+    account: Account, path: str
 ) -> None:
     WorkerFactory.create(started_at=timezone.now() - timedelta(hours=1))
     old = timezone.now() - timedelta(hours=1)
     run = a_run(account, last_checked_at=old, next_check_at=timezone.now())
-    client, url = reader(account), url.format(run=run.pk)
+    client, url = reader(account), path.format(run=run.pk)
     page = client.get(url)
-    assert "A worker is alive" not in words(page)
+    assert "The worker is running, but" not in words(page)
+    assert NOBODY not in words(page)
     ImportRun.objects.update(next_check_at=old)
     news = poll(client, page)
-    assert "A worker is alive, but what is due has waited" in words(news)
+    told = words(news)
+    assert f"{NOBODY}: the worker is running but late" in told
+    banner = "The worker is running, but work has been waiting"
+    assert (banner in told) is ("{run}" not in path)
     assert "data-since" not in content(client.get(url))
 
 
@@ -165,8 +173,8 @@ def test_a_queued_start_without_a_worker_says_that_nothing_was_sent(
 ) -> None:
     run = a_run(account, "queued")
     page = words(reader(account).get(f"/runs/{run.pk}/"))
-    assert "Nobody takes this start: no worker was ever heard of." in page
-    assert "Nothing was sent to Marketing Cloud." in page
+    assert "This start isn’t being sent: no worker has ever responded." in page
+    assert "Nothing has been sent to Marketing Cloud yet." in page
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_a_disabled_account_with_runs_under_way_needs_attention(
     a_run(account)
     page = client.get("/")
     assert "Disabled since" in words(page)
-    assert "Nobody looks at the runs" in words(page)
+    assert "running imports aren’t followed; they may have ended" in words(page)
     assert page.context["live"].attention_count == 1
 
 

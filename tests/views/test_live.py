@@ -209,14 +209,14 @@ def test_a_silent_worker_is_told_in_a_banner_also_by_the_poll(
     client: Client, page: str
 ) -> None:
     shown = client.get(page)
-    assert "No worker was heard of" not in content(shown)
+    assert "The worker hasn’t responded" not in content(shown)
     Worker.objects.update(seen_at=timezone.now() - timedelta(seconds=61))
     answer = poll(client, shown)
-    assert "No worker was heard of for a minute" in part(answer, "banner")
-    assert "none is lost" in words(answer)
-    assert "No worker was heard of for a minute" in content(client.get(page))
+    assert "The worker hasn’t responded for a minute" in part(answer, "banner")
+    assert "queued starts stay safe" in words(answer)
+    assert "The worker hasn’t responded for a minute" in content(client.get(page))
     a_worker_beats()
-    assert "No worker" not in content(poll(client, answer))
+    assert "hasn’t responded" not in content(poll(client, answer))
 
 
 def test_a_session_that_ended_answers_a_poll_with_401_and_no_form(

@@ -21,7 +21,7 @@ from .reading import a_worker_beats, client_of, content, poll, reader, words
 pytestmark = pytest.mark.django_db
 PAGES = ("/", "/definitions/", "/runs/", "/accounts/")
 EVERY = pytest.mark.parametrize("url", PAGES)
-NOT_YOURS = "You have access to no account yet"
+NOT_YOURS = "You don’t have access to any account yet"
 NONE = "No account is connected yet"
 
 

@@ -110,7 +110,7 @@ def test_a_stranger_gets_the_same_404_without_navigation() -> None:
 def test_an_unknown_host_is_a_400_in_words(client: Client) -> None:
     answer = client.get("/", headers={"Host": "evil.example"})
     assert answer.status_code == 400
-    assert "mcdash isn't set up for this address" in words(answer)
+    assert "mcdash isn’t set up for this address" in words(answer)
     assert "Go to the dashboard" not in words(answer)
 
 

@@ -36,10 +36,10 @@ def test_a_card_names_only_twins_that_the_reader_may_see(account: Account) -> No
     person = UserFactory.create()
     grant(person, account, AccessLevel.VIEW)
     seen = words(client_of(person).get("/accounts/"))
-    assert "The same business unit as another account." in seen
+    assert "Same business unit as another account." in seen
     assert "Zyzzyva" not in seen
     grant(person, twin, AccessLevel.VIEW)
-    assert "The same business unit as “Zyzzyva”." in words(
+    assert "Same business unit as “Zyzzyva”." in words(
         client_of(person).get("/accounts/")
     )
 
@@ -52,8 +52,8 @@ def test_a_mid_that_was_learned_is_shown(account: Account) -> None:
 def test_the_dashboard_says_that_it_needs_somebody(account: Account) -> None:
     double(account, name="Zyzzyva")
     seen = words(reader(account).get("/"))
-    assert "The same business unit as another account" in seen
-    assert "Nothing is started in either until an administrator disables one." in seen
+    assert "Same business unit as another account" in seen
+    assert "Nothing can be started in either until an administrator disables" in seen
     assert "Zyzzyva" not in seen
 
 
@@ -107,6 +107,6 @@ def test_a_check_of_the_database_finds_it(account: Account) -> None:
     (found,) = run_checks(databases=["default"], tags=["database"])
     assert found.id == "mcdash.W201"
     assert found.msg.startswith(
-        "One business unit (510001) is 2 accounts: Shop DE, Shop old."
+        "2 accounts are the same business unit (510001): Shop DE, Shop old."
     )
     assert run_checks(tags=["database"]) == []  # no database is asked unless named

@@ -192,7 +192,7 @@ def test_a_sign_in_that_cannot_be_kept_is_none(
     monkeypatch.setattr(SessionMiddleware, "process_response", full)
     answer = client.post("/login/", {"username": "ana", "password": PASSWORD})
     assert answer.status_code == 503
-    assert "can't save anything right now" in words(answer)
+    assert "can’t save anything right now" in words(answer)
     assert not client.cookies.get(settings.SESSION_COOKIE_NAME)
 
 
@@ -247,7 +247,7 @@ def test_each_page_and_its_poll_say_since_when_nothing_can_be_saved(
         answer = poll(client, shown)
         told = "mcdash hasn’t been able to save anything since 09:14."
         assert told in words(answer)
-        assert "No worker was heard of" not in part(answer, "banner")
+        assert "The worker hasn’t responded" not in part(answer, "banner")
         for page in ("/", "/runs/", "/definitions/", "/profile/"):
             assert told in words(client.get(page))
         assert told in words(administrator.get("/admin/"))
@@ -328,7 +328,7 @@ def test_a_database_that_is_gone_answers_503_with_a_page(
     monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", gone)
     answer = client.get(path)
     assert answer.status_code == 503
-    assert "Nothing can be saved right now" in words(answer)
+    assert "This isn’t possible right now" in words(answer)
     assert "look in the History" in words(answer)
     assert "10.1.1.1" not in content(answer)
 

@@ -78,7 +78,7 @@ def _why_not_served(error: DatabaseError) -> str:
     refusal = refusal_of(error)
     if refusal is None or not refusal.is_certain:
         return (
-            f"The database does not serve: {error}. Is it reachable, and was "
+            f"The database can’t be used: {error}. Is it reachable, and was "
             "“manage.py migrate” run?"
         )
     return f"The database cannot be written: {refusal.value} ({error})."
@@ -107,7 +107,7 @@ def login_name() -> str:
 def visible_text(text: str) -> str:
     """An argparse type: a text with something in it that can be seen."""
     if not any(char.isprintable() and not char.isspace() for char in text):
-        raise argparse.ArgumentTypeError("is empty: nothing in it can be seen")
+        raise argparse.ArgumentTypeError("has no visible characters")
     return text
 
 

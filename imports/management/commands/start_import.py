@@ -73,8 +73,8 @@ EXIT_CODES = {
 class Command(McdashCommand):
     help = (
         "Start a definition. Exit status: 0 completed (without --wait: queued), "
-        "1 failed or not started, 3 outcome unknown, 4 still running at the timeout or "
-        "when nobody can look at it any more, "
+        "1 failed or not started, 3 outcome unknown, 4 still running at the timeout, "
+        "or no longer followed, "
         "5 completed with errors, or with counts that leave rows or errors open."
     )
 
@@ -150,7 +150,7 @@ class Command(McdashCommand):
         others = [one for one in named if one.not_seen_since is None]
         if len(others) > 1:
             self._warn(
-                f"{len(others)} definitions have this customer key. Meant is "
+                f"{len(others)} definitions have this customer key. Taking "
                 f"{_described(definition)}, the one that Marketing Cloud lists."
             )
         if since := definition.unlisted_since:

@@ -23,6 +23,6 @@ class Command(AccountsCommand):
             f"{report['seen']} definitions, {report['created']} new, "
             f"{report['changed']} changed, {report['missing']} not listed, "
             f"{report['gone']} believed gone."
-            + (" The list may be wrong." if report["is_doubted"] else "")
+            + (" The list may be incomplete." if report["is_doubted"] else "")
             + (f" Not readable here: {refused}." if refused else "")
         )
