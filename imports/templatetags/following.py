@@ -42,7 +42,8 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
 }
 # What it means for a run that stands so.
 _MEANINGS = {
-    RunStatus.QUEUED: "Nothing has been sent to Marketing Cloud yet.",
+    RunStatus.QUEUED: "Nothing has been sent to Marketing Cloud yet. If it waits too "
+    "long, mcdash gives it up and says so.",
     RunStatus.STARTING: "Its start may have reached Marketing Cloud; mcdash never "
     "sends it a second time.",
     RunStatus.RUNNING: "It may already have ended in Marketing Cloud.",

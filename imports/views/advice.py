@@ -73,13 +73,12 @@ class Advice:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """What is known beside the run itself: how many tasks the last look found that it
-    may be, the run before it, whether a worker is heard of, whether somebody looks at
-    the run at all, and whether the reader may say that it did not start.
+    may be, the run before it, whether somebody looks at the run at all, and whether
+    the reader may say that it did not start.
     """
 
     candidates: int = 0
     previous: ImportRun | None = None
-    worker_is_silent: bool = False
     may_declare: bool = False
     is_followed: bool = True
 
@@ -113,7 +112,6 @@ def _traits(run: ImportRun, around: Surroundings) -> set[str]:
         "no_phase": not run.phase,
         "keyless": not run.customer_key,
         "several": around.candidates > 1,
-        "silent_worker": around.worker_is_silent,
     }
     return {name for name, is_so in told.items() if is_so}
 

@@ -190,19 +190,4 @@ ENDINGS = (
             "Press “Check again” above: mcdash then asks for it once more.",
         ),
     ),
-    Cause(
-        name="no_worker",
-        status=R.QUEUED,
-        traits=("silent_worker",),
-        headline="It waits: no worker takes it.",
-        known=(
-            "The worker has not been heard of for a minute or more.",
-            "Nothing was sent, and it is not lost: a worker that comes back takes it, "
-            "unless it has waited too long by then.",
-        ),
-        check=(
-            "Tell the operator of this server that the worker does not run.",
-            "If it is no longer wanted, withdraw it.",
-        ),
-    ),
 )

@@ -87,7 +87,6 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
     around = Surroundings(
         candidates=len(found),
         previous=previous,
-        worker_is_silent=workers.is_silent,
         may_declare=rights["may_declare"],
         is_followed=unfollowed is None,
     )

@@ -269,7 +269,7 @@ def test_what_is_not_listed_is_started_with_a_warning(
     answer = ask(client, good, unlisted)
     assert "Start 2 imports?" in words(answer)
     assert words(answer).count("Marketing Cloud hasn’t listed it since") == 1
-    assert "the start is refused and nothing runs." in words(answer)
+    assert "Marketing Cloud refuses the start and nothing runs." in words(answer)
     press(client, answer)
     assert ImportRun.objects.filter(definition=unlisted).exists()
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from imports.models import ErrorKind, ImportDefinition, ImportRun, RunStatus
+from imports.models import Account, ErrorKind, ImportDefinition, ImportRun, RunStatus
+from imports.models.account import BREAKER_OPENS_AT
 from imports.views import advice as module
 from imports.views.advice import TABLE, Surroundings, advice, cause, cause_of
 from imports.views.causes import Cause
@@ -128,7 +129,6 @@ CASES: list[Case] = [
 ]
 AROUND: dict[str, tuple[dict[str, Any], Surroundings]] = {
     "several_candidates": ({"unknown": True}, Surroundings(candidates=2)),
-    "no_worker": ({"queued": True}, Surroundings(worker_is_silent=True)),
 }
 
 
@@ -142,6 +142,27 @@ def test_what_happens_finds_its_row(
     definition: ImportDefinition, name: str, facts: dict[str, Any]
 ) -> None:
     run = ImportRunFactory.create(definition=definition, **facts)
+    found = cause_of(run, ALONE)
+    assert found is not None
+    assert found.name == name
+
+
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        ({"is_active": False}, "switched_off"),
+        ({"is_doubled": True}, "doubled"),
+        ({"starts_paused": True}, "paused"),
+        ({"credentials_refused_at": timezone.now()}, "credentials"),
+        ({"failures_in_row": BREAKER_OPENS_AT}, "not_answering"),
+    ],
+)
+def test_what_an_account_says_of_itself_finds_its_row(
+    definition: ImportDefinition, facts: dict[str, Any], name: str
+) -> None:
+    refusal = Account(**facts).start_refusal
+    assert refusal is not None
+    run = ImportRunFactory.create(definition=definition, **unsent(*refusal))
     found = cause_of(run, ALONE)
     assert found is not None
     assert found.name == name

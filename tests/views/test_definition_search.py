@@ -226,7 +226,7 @@ def test_what_is_believed_gone_is_left_out_until_asked_for(account: Account) -> 
     gone = ask(client, show="gone")
     assert names(gone) == ["Gone"]
     assert "data-start" in content(gone)
-    assert "Gone from Marketing Cloud since" in words(ask(client))
+    assert "No longer in Marketing Cloud" in words(ask(client))
 
 
 def test_what_was_missed_once_stays_in_the_list_and_says_so(account: Account) -> None:

@@ -91,7 +91,7 @@ def test_a_browser_that_came_by_https_is_never_sent_in_a_circle(
 ) -> None:
     answer = ask(REMOTE_ADDR=peer, **headers, **sign)
     assert answer.status_code == 400
-    assert "the proxy in front of mcdash doesn't say so" in words(answer)
+    assert "the proxy in front of mcdash doesn’t say so" in words(answer)
     assert "Location" not in answer.headers
     assert told in caplog.text
 

@@ -363,6 +363,8 @@ def test_a_queued_run_that_no_worker_takes_says_so(
     client: Client, definition: ImportDefinition
 ) -> None:
     run = a_run(definition, "queued")
-    assert "no worker takes it" not in words(page_of(client, run))
+    assert "isn’t being sent" not in words(page_of(client, run))
     Worker.objects.all().delete()
-    assert "It waits: no worker takes it." in words(page_of(client, run))
+    page = words(page_of(client, run))
+    assert "This start isn’t being sent: no worker has ever responded." in page
+    assert "If it waits too long, mcdash gives it up" in page

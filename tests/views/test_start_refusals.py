@@ -175,8 +175,8 @@ def test_what_is_not_listed_is_started_with_a_warning(
     page = client.get(url_of(definition), headers=headers)
     told = words(page).split("Marketing Cloud hasn’t listed this definition since ")[1]
     assert told.startswith(
-        f"{clock_text(since)} . If it was deleted there, the start is refused and "
-        "nothing runs."
+        f"{clock_text(since)} . If it was deleted there, Marketing Cloud refuses the "
+        "start and nothing runs."
     )
     assert press(client, definition).status_code == 200
     assert definition.runs.exists()
