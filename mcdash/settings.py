@@ -189,6 +189,9 @@ def _queue_address(url: str) -> SplitResult:
         schemes=POSTGRES_SCHEMES | REDIS_SCHEMES,
         hint="sqlite:///, postgresql:// or redis://",
     )
+    is_right = parts.scheme in POSTGRES_SCHEMES or bool(
+        _REDIS_PATH.fullmatch(parts.path)
+    )
     try:
         if parts.scheme in POSTGRES_SCHEMES:
             psycopg.conninfo.conninfo_to_dict(parts.geturl())
@@ -196,8 +199,6 @@ def _queue_address(url: str) -> SplitResult:
             redis.ConnectionPool.from_url(parts.geturl()).make_connection()
     except (psycopg.ProgrammingError, ValueError, TypeError):
         is_right = False  # their words may repeat a password
-    else:
-        is_right = parts.scheme in POSTGRES_SCHEMES or _REDIS_PATH.fullmatch(parts.path)
     if not is_right:
         raise ImproperlyConfigured(
             "MCDASH_QUEUE_URL has a part or an option that nothing understands; "
