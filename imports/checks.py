@@ -30,12 +30,16 @@ LOCAL = {"127.0.0.1", "localhost", "[::1]", ".localhost"}
 
 def require_preparation(*, of_pages: bool) -> None:
     """Refuse to start on tables or static files of another version, which would be an
-    error on every page and a traceback a second in the worker.
+    error on every page and a traceback a second in the worker; and on settings that
+    are dangerous together, which gunicorn, unlike `manage.py`, has not been told of.
 
     No check of Django's registry, since `migrate` itself would fail on it. A database
     that does not answer now is no reason to stop: it may answer later. Raises
     `ImproperlyConfigured`.
     """
+    for found in check_settings():
+        if found.is_serious() and not found.is_silenced():
+            raise ImproperlyConfigured(f"{found.msg} {found.hint}")
     asked = connection.copy()
     if asked.vendor == "postgresql":
         # the pool would wait 30 s for a database that is away, gunicorn no longer

@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.json import JsonFormatter
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -189,19 +188,9 @@ FORMATTERS = {"text": LineFormatter, "json": RecordFormatter}
 
 
 def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
-    """The LOGGING setting; `access` adds gunicorn's line for each request.
-
-    Raises `ImproperlyConfigured` for a form or level that is none.
+    """The LOGGING setting, of a form in FORMATTERS and a level in LEVELS; `access` adds
+    gunicorn's line for each request.
     """
-    form, level = form.strip().lower(), level.strip().upper()
-    if form not in FORMATTERS:
-        raise ImproperlyConfigured(
-            f"MCDASH_LOG_FORMAT must be text or json, not {form!r}."
-        )
-    if level not in LEVELS:
-        raise ImproperlyConfigured(
-            f"MCDASH_LOG_LEVEL must be one of {', '.join(LEVELS)}, not {level!r}."
-        )
     levels = {
         "imports": level,
         # at DEBUG Django prints SQL with its values, Huey every look at the queue

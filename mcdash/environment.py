@@ -1,19 +1,23 @@
 """How settings are read from the environment; a wrong value ends in a sentence.
 
-Lists are separated by commas, blanks around their parts and empty parts mean nothing.
-What is in a list is understood in every way in which people write it, or it is refused:
-a name that nothing will ever match would only show when each page answers 400.
+Blanks and one pair of quotes around a value mean nothing: some of what sets variables
+takes them off (a shell, systemd), some does not (`docker --env-file`). Lists are
+separated by commas, blanks around their parts and empty parts mean nothing. What is in
+a list is understood in every way in which people write it, or it is refused: a name
+that nothing will ever match would only show when each page answers 400. What may hold
+a password is never repeated.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from imports.forwarded import UNIX_SOCKET
@@ -23,30 +27,95 @@ LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 DEFAULT_PORTS = {"https": 443, "http": 80}
 LAST_PORT = 65535
 LONGEST_NAME = 253
+MOST_DIGITS = 15
+FLAGS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+ENCODED = (
+    "Characters of a password that mean something in an address are percent-encoded: "
+    "# is %23, % is %25, / is %2F, : is %3A, ? is %3F, @ is %40."
+)
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _PATTERN = re.compile(r"(?:[a-z0-9*?-]+\.)*[a-z0-9*?-]+")
 _PORT = re.compile(r"(?P<host>.*?)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
+_PROXY_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?\.?")
+_NOT_IN_ADDRESSES = re.compile(r"[#\s\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
-env = environ.Env()
+# What editors and web pages leave around a value, beside what `str.strip` knows.
+INVISIBLE = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z_0-9]*)\s*=\s*(.*)")
+
+
+def read_file(path: Path) -> None:
+    """Takes `NAME=value` lines into the environment, which wins over them."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{path} cannot be read ({error.strerror})."
+        ) from error
+    except UnicodeError:
+        raise ImproperlyConfigured(f"{path} is not UTF-8; save it as such.") from None
+    for number_of_line, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        found = _ASSIGNMENT.fullmatch(line)
+        if found is None:  # not repeated: it may be part of a key
+            raise ImproperlyConfigured(
+                f"Line {number_of_line} of {path} is not of the form NAME=value."
+            )
+        os.environ.setdefault(found[1], _without_quotes(found[2]))
+
+
+def value_of(name: str, default: str = "") -> str:
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ImproperlyConfigured(f"{name} is not UTF-8.")
+    return _without_quotes(_trimmed(value))
+
+
+def _trimmed(value: str) -> str:
+    before = None
+    while value != before:  # a blank may stand behind what cannot be seen
+        before, value = value, value.strip().strip(INVISIBLE)
+    return value
+
+
+def _without_quotes(value: str) -> str:
+    """Without the quotes around it. In double ones a backslash keeps what follows."""
+    mark = value[:1]
+    if len(value) < 2 or mark not in ('"', "'") or not value.endswith(mark):
+        return value
+    within = value[1:-1]
+    if mark == '"':
+        return re.sub(r'\\(["\\])', r"\1", within)
+    return within
 
 
 def required(name: str, hint: str) -> str:
-    value = env.str(name, default="")
+    value = value_of(name)
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. {hint}")
-    return str(value)
+    return value
 
 
 def number(name: str, default: int, *, most: int, least: int = 1) -> int:
-    text = env.str(name, default=str(default))
-    if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
+    value = value_of(name, str(default))
+    is_number = value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS
+    if not is_number or not least <= int(value) <= most:
         raise ImproperlyConfigured(
-            f"{name} must be a whole number from {least} to {most}, not {text!r}."
+            f"{name} must be a whole number from {least} to {most}, "
+            f"not {_cited(value)}."
         )
-    return int(text)
+    return int(value)
 
 
 def seconds(name: str, default: int) -> int:
@@ -54,31 +123,90 @@ def seconds(name: str, default: int) -> int:
 
 
 def flag(name: str, default: str = "0") -> bool:
-    text = env.str(name, default=default).strip().lower() or default
-    if text not in {"0", "1", "true", "false", "yes", "no"}:
-        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {text!r}.")
-    return text in {"1", "true", "yes"}
+    value = value_of(name, default).lower() or default
+    if value not in FLAGS:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {_cited(value)}.")
+    return FLAGS[value]
 
 
-def scheme_of(name: str, url: str) -> str:
+def choice(name: str, default: str, choices: Collection[str]) -> str:
+    """One of these, in capitals or not."""
+    value = value_of(name, default)
+    for one in choices:
+        if one.lower() == value.lower():
+            return one
+    raise ImproperlyConfigured(
+        f"{name} must be one of {', '.join(choices)}, not {_cited(value)}."
+    )
+
+
+def _cited(value: str) -> str:
+    """For a sentence, so that people find it; but an @ may stand behind a password."""
+    return "what it is" if "@" in value else repr(value)
+
+
+def address(name: str, url: str, *, schemes: Collection[str], hint: str) -> SplitResult:
+    """Of a service. An @ in a password is understood: the last one ends it."""
+    if not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ImproperlyConfigured(f"{name} must start with {hint}.")
+    if wrong := _NOT_IN_ADDRESSES.search(url):
+        what = {"#": "a #", "%": "a % that encodes nothing"}.get(wrong[0], "a blank")
+        raise ImproperlyConfigured(f"{name} has {what} in it. {ENCODED}")
     try:
         parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is not an address: {error}.") from error
-    return parts.scheme
+        is_right = parts.port != 0 and "@" not in parts.path + parts.query
+    except ValueError:  # its words repeat what stands where the port was expected
+        is_right = False
+    if not is_right:
+        raise ImproperlyConfigured(
+            f"{name} is not an address, or its port is no number from 1 to "
+            f"{LAST_PORT}. {ENCODED}"
+        )
+    user, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=user.replace("@", "%40") + at + host)
 
 
-def sqlite_file(name: str, url: str) -> str:
-    path = Path(unquote(url.removeprefix("sqlite:///")))
+def sqlite_file(name: str, url: str, *, folder: Path) -> str:
+    """The file of `sqlite:///relative/to/folder` or `sqlite:////absolute`."""
+    is_local = url.lower().startswith("sqlite:///")
+    path = folder / unquote(url[len("sqlite:///") :])
+    if not is_local or path == folder or ":memory:" in url or {"?", "#"} & set(url):
+        raise ImproperlyConfigured(
+            f"{name}: SQLite needs a file, and nothing behind its name: "
+            "sqlite:////srv/mcdash/mcdash.sqlite3 (%23 for # and %3F for ?)."
+        )
     if not path.parent.is_dir():
         raise ImproperlyConfigured(f"{name}: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise ImproperlyConfigured(f"{name}: {path} is a folder, not a file.")
     return str(path)
 
 
-def parts_of(text: str) -> list[str]:
+def proxy_url(name: str) -> str | None:
+    """`http://host:port`, where `host:port` says enough."""
+    value = value_of(name)
+    if not value:
+        return None
+    is_whole = "://" in value
+    parts = address(
+        name,
+        value if is_whole else f"http://{value}",
+        schemes=DEFAULT_PORTS,
+        hint="http:// or https://",
+    )
+    is_host = _PROXY_HOST.fullmatch(parts.hostname or "") or _ipv6(parts.hostname or "")
+    has_more = parts.path not in ("", "/") or parts.query
+    if not is_host or has_more or not (is_whole or parts.port):
+        raise ImproperlyConfigured(
+            f"{name} must name a host and a port, as in http://proxy.example.com:3128. "
+            f"{ENCODED}"
+        )
+    return parts._replace(path="").geturl()
+
+
+def parts_of(value: str) -> list[str]:
     """The parts of a list."""
-    return [part for one in text.split(",") if (part := one.strip())]
+    return [part for one in value.split(",") if (part := one.strip())]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,17 +230,17 @@ class Site:
 
 def hosts(name: str) -> list[Site]:
     """Names under which the dashboard is reached."""
-    return [_site(name, text) for text in parts_of(env.str(name, default=""))]
+    return [_site(name, text) for text in parts_of(value_of(name))]
 
 
 def origins(name: str) -> list[str]:
     """Origins as browsers send them: a scheme, a host, a port where it is not 443."""
     sites = hosts(name)
-    for text, site in zip(parts_of(env.str(name, default="")), sites, strict=True):
+    for text, site in zip(parts_of(value_of(name)), sites, strict=True):
         if not site.scheme:
             raise ImproperlyConfigured(
-                f"{name}: {text!r} does not say how it is reached; write it as in the "
-                "browser's address bar: https://dash.example.com:8443."
+                f"{name}: {_cited(text)} does not say how it is reached; write it as "
+                "in the browser's address bar: https://dash.example.com:8443."
             )
     return [site.origin for site in sites]
 
@@ -124,19 +252,20 @@ def _site(name: str, text: str) -> Site:
         )
     scheme, is_told, rest = text.lower().rpartition("://")
     if is_told and scheme not in DEFAULT_PORTS:
-        raise ImproperlyConfigured(f"{name}: {text!r} must begin with https://.")
+        raise ImproperlyConfigured(f"{name}: {_cited(text)} must begin with https://.")
     rest = rest.removesuffix("/")
     if "/" in rest:
         raise ImproperlyConfigured(
-            f"{name}: {text!r} has a path, which is a setting of its own: MCDASH_PATH."
+            f"{name}: {_cited(text)} has a path, which is a setting of its own: "
+            "MCDASH_PATH."
         )
     is_parent = rest.startswith((".", "*."))
     start = rest.index(".") + 1 if is_parent else 0
     host, port = _host_and_port(name, text, rest[start:])
     if scheme == "http" and host not in LOOPBACK_HOSTS:
         raise ImproperlyConfigured(
-            f"{name}: {text!r} is plain http, over which nobody but this machine may "
-            "sign in; write https://."
+            f"{name}: {_cited(text)} is plain http, over which nobody but this machine "
+            "may sign in; write https://."
         )
     return Site(scheme=scheme, host=host, port=port, is_parent=is_parent)
 
@@ -147,7 +276,9 @@ def _host_and_port(name: str, text: str, rest: str) -> tuple[str, int | None]:
     found = _PORT.fullmatch(rest)
     host, port = (found["host"], found["port"]) if found else (rest, None)
     if port and not 0 < int(port) <= LAST_PORT:
-        raise ImproperlyConfigured(f"{name}: {text!r} has a port that does not exist.")
+        raise ImproperlyConfigured(
+            f"{name}: {_cited(text)} has a port that does not exist."
+        )
     if host.startswith("[") and (address := _ipv6(host)):
         host = f"[{address}]"
     else:
@@ -175,8 +306,8 @@ def _host_name(name: str, text: str, host: str) -> str:
         or (is_number and not _is_address(ascii_name))
     ):
         raise ImproperlyConfigured(
-            f"{name}: {text!r} is no name of a host. Several are separated by commas: "
-            "dash.example.com, *.example.org."
+            f"{name}: {_cited(text)} is no name of a host. Several are separated by "
+            "commas: dash.example.com, *.example.org."
         )
     return ascii_name
 
@@ -200,7 +331,7 @@ def _is_address(text: str) -> bool:
 
 def networks(name: str) -> list[str]:
     """Addresses and networks, and `unix` for whoever comes by a Unix socket."""
-    return [_network(name, text) for text in parts_of(env.str(name, default=""))]
+    return [_network(name, text) for text in parts_of(value_of(name))]
 
 
 def _network(name: str, text: str) -> str:
@@ -210,7 +341,7 @@ def _network(name: str, text: str) -> str:
         network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name}: {text!r} is no address and no network."
+            f"{name}: {_cited(text)} is no address and no network."
         ) from error
     return str(_as_ipv4(network))
 
@@ -225,7 +356,11 @@ def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 
 def endpoint_hosts(name: str, default: str) -> list[str]:
     """Patterns of host names, with a port where it is not 443."""
-    texts = parts_of(env.str(name, default=default))
+    texts = parts_of(value_of(name) or default)
+    if default and not texts:
+        raise ImproperlyConfigured(
+            f"{name} has no host in it, so nothing could be called."
+        )
     return [_endpoint_host(name, text) for text in texts]
 
 
@@ -236,11 +371,13 @@ def _endpoint_host(name: str, text: str) -> str:
     host = _in_ascii(host.removesuffix("."))
     if _PATTERN.fullmatch(host) is None or _is_address(host):
         raise ImproperlyConfigured(
-            f"{name}: {text!r} is no name of a host. Several are separated by commas: "
-            "*.marketingcloudapis.com, soap.example.org:8443."
+            f"{name}: {_cited(text)} is no name of a host. Several are separated by "
+            "commas: *.marketingcloudapis.com, soap.example.org:8443."
         )
     if port and not 0 < int(port) <= LAST_PORT:
-        raise ImproperlyConfigured(f"{name}: {text!r} has a port that does not exist.")
+        raise ImproperlyConfigured(
+            f"{name}: {_cited(text)} has a port that does not exist."
+        )
     if port and int(port) != DEFAULT_PORTS["https"]:
         return f"{host}:{int(port)}"
     return host
@@ -250,10 +387,10 @@ def url_path(name: str) -> str:
     """The path under which the dashboard lies, as in `/tools/mcdash`; empty at the
     root of its host.
     """
-    text = env.str(name, default="").strip()
+    text = value_of(name)
     path = f"/{text.strip('/')}" if text.strip("/") else ""
     if _PATH.fullmatch(path) is None:
         raise ImproperlyConfigured(
-            f"{name} must be a path as in /mcdash or /tools/mcdash, not {text!r}."
+            f"{name} must be a path as in /mcdash or /tools/mcdash, not {_cited(text)}."
         )
     return path

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, unquote
 
-from cryptography.fernet import Fernet
+import environ
+import psycopg
+import redis
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from huey.serializer import SignedSerializer
@@ -22,29 +28,50 @@ from imports import logs
 
 from .environment import (
     DAY,
+    ENCODED,
     HOUR,
     LOOPBACK_HOSTS,
+    address,
+    choice,
     endpoint_hosts,
-    env,
     flag,
     hosts,
     networks,
     number,
     origins,
-    parts_of,
+    proxy_url,
+    read_file,
     required,
-    scheme_of,
     seconds,
     sqlite_file,
     url_path,
+    value_of,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env.read_env(BASE_DIR / ".env")
+read_file(BASE_DIR / ".env")
+
+POSTGRES_SCHEMES = {"postgresql", "postgres"}
+REDIS_SCHEMES = {"redis", "rediss"}
+# Options of a connection that are Django's own, not PostgreSQL's.
+DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
+_REDIS_PATH = re.compile(r"/?[0-9]*")
+FIELD_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 
 
 def _data_dir() -> Path:
-    folder = BASE_DIR / env.str("MCDASH_DATA_DIR", default="var")
+    name = value_of("MCDASH_DATA_DIR", "var")
+    if not name or not name.isprintable() or "$" in name:
+        raise ImproperlyConfigured(
+            f"MCDASH_DATA_DIR must be the whole name of a folder, not {name!r}; "
+            "variables are not looked up in it."
+        )
+    try:
+        folder = BASE_DIR / Path(name).expanduser()
+    except RuntimeError as error:
+        raise ImproperlyConfigured(
+            f"MCDASH_DATA_DIR: {name!r} leads to the home of nobody known here."
+        ) from error
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -59,39 +86,70 @@ def _field_keys() -> list[str]:
         "It holds the Fernet keys that encrypt stored secrets, newest first; "
         "`make setup` makes one."
     )
-    keys = parts_of(required("MCDASH_FIELD_KEYS", hint))
-    if not keys:
+    # a key holds none of these, so whatever separates two of them is understood
+    keys = re.split(r"[,\s]+", required("MCDASH_FIELD_KEYS", hint).strip(", "))
+    if not any(keys):
         raise ImproperlyConfigured(f"MCDASH_FIELD_KEYS has no key in it. {hint}")
     for position, key in enumerate(keys, start=1):
-        try:
-            Fernet(key)
-        except ValueError as error:
+        # Fernet itself skips what is no base64: two keys in one, and it takes the first
+        if not FIELD_KEY.fullmatch(key):
             raise ImproperlyConfigured(
                 f"Key {position} of MCDASH_FIELD_KEYS is not a Fernet key "
                 "(32 bytes in URL-safe base64)."
-            ) from error
+            )
     return keys
 
 
 def _database() -> dict[str, Any]:
-    url = env.str("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'mcdash.sqlite3'}")
-    scheme = scheme_of("DATABASE_URL", url)
-    if scheme not in {"sqlite", "postgresql", "postgres"}:
-        raise ImproperlyConfigured(
-            "DATABASE_URL must start with sqlite:/// or postgresql://."
-        )
-    database: dict[str, Any] = env.db_url_config(url)
+    url = value_of("DATABASE_URL", "sqlite:///")
     postgres = _postgres_options()
-    if scheme == "sqlite":
-        sqlite_file("DATABASE_URL", url)
-        database |= {"CONN_MAX_AGE": 60, "OPTIONS": SQLITE_OPTIONS}
-        # a file: Django's shared in-memory test database loses threaded writes
-        database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-    else:
-        database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
-        given = database.get("OPTIONS", {})
-        database["OPTIONS"] = postgres | given
-    return database
+    if url.lower().startswith("sqlite:"):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": _file("DATABASE_URL", "mcdash.sqlite3"),
+            "CONN_MAX_AGE": 60,
+            "OPTIONS": SQLITE_OPTIONS,
+            # a file: Django's shared in-memory test database loses threaded writes
+            "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
+        }
+    url = address(
+        "DATABASE_URL",
+        url,
+        schemes=POSTGRES_SCHEMES,
+        hint="sqlite:/// or postgresql://",
+    ).geturl()
+    database: dict[str, Any] = environ.Env.db_url_config(url)
+    given = database.get("OPTIONS", {})
+    if not database["NAME"] and "service" not in given:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no database: postgresql://user:password@host:5432/name."
+        )
+    _require_postgres_options(given)
+    return database | {
+        "HOST": unquote(database["HOST"]),  # the folder of a Unix socket
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": postgres | given,
+    }
+
+
+def _require_postgres_options(options: Mapping[str, Any]) -> None:
+    names = set(options) - DJANGO_OPTIONS
+    try:
+        psycopg.conninfo.make_conninfo(**{name: str(options[name]) for name in names})
+    except psycopg.ProgrammingError:  # its words may repeat what it could not read
+        raise ImproperlyConfigured(
+            "DATABASE_URL has an option that PostgreSQL does not know, "
+            f"among: {', '.join(sorted(names))}."
+        ) from None
+
+
+def _file(name: str, default: str) -> str:
+    """Of SQLite; the default is no address, in which # and ? would mean something."""
+    url = value_of(name)
+    if name not in os.environ:
+        return str(DATA_DIR / default)
+    return sqlite_file(name, url, folder=BASE_DIR)
 
 
 def _postgres_options() -> dict[str, Any]:
@@ -123,27 +181,48 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
+def _queue_address(url: str) -> SplitResult:
+    """Read once by whatever will connect to it; nothing is connected here."""
+    parts = address(
+        "MCDASH_QUEUE_URL",
+        url,
+        schemes=POSTGRES_SCHEMES | REDIS_SCHEMES,
+        hint="sqlite:///, postgresql:// or redis://",
+    )
+    is_right = parts.scheme in POSTGRES_SCHEMES or bool(
+        _REDIS_PATH.fullmatch(parts.path)
+    )
+    try:
+        if parts.scheme in POSTGRES_SCHEMES:
+            psycopg.conninfo.conninfo_to_dict(parts.geturl())
+        else:
+            redis.ConnectionPool.from_url(parts.geturl()).make_connection()
+    except (psycopg.ProgrammingError, ValueError, TypeError):
+        is_right = False  # their words may repeat a password
+    if not is_right:
+        raise ImproperlyConfigured(
+            "MCDASH_QUEUE_URL has a part or an option that nothing understands; "
+            f"write it as in redis://:password@host:6379/0. {ENCODED}"
+        )
+    return parts
+
+
 def _huey() -> dict[str, Any]:
-    url = env.str("MCDASH_QUEUE_URL", default=f"sqlite:///{DATA_DIR / 'queue.sqlite3'}")
-    scheme = scheme_of("MCDASH_QUEUE_URL", url)
-    if scheme == "sqlite":
+    url = value_of("MCDASH_QUEUE_URL", "sqlite:///")
+    if url.lower().startswith("sqlite:"):
         storage = {
             "huey_class": "huey.SqliteHuey",
-            "filename": sqlite_file("MCDASH_QUEUE_URL", url),
+            "filename": _file("MCDASH_QUEUE_URL", "queue.sqlite3"),
             "create_tables": False,
         }
-    elif scheme in {"postgresql", "postgres"}:
+    elif (parts := _queue_address(url)).scheme in REDIS_SCHEMES:
+        storage = {"huey_class": "huey.PriorityRedisHuey", "url": parts.geturl()}
+    else:
         storage = {
             "huey_class": "huey.PostgresHuey",
-            "dsn": url,
+            "dsn": parts.geturl(),
             "create_tables": False,
         }
-    elif scheme in {"redis", "rediss"}:
-        storage = {"huey_class": "huey.PriorityRedisHuey", "url": url}
-    else:
-        raise ImproperlyConfigured(
-            "MCDASH_QUEUE_URL must start with sqlite:///, postgresql:// or redis://."
-        )
     return storage | {
         "name": "mcdash",
         "immediate": False,
@@ -161,7 +240,12 @@ def _huey() -> dict[str, Any]:
 
 
 def _metrics_token() -> str:
-    token = str(env.str("MCDASH_METRICS_TOKEN", default="")).strip()
+    token = value_of("MCDASH_METRICS_TOKEN")
+    if not re.fullmatch(r"[!-~]*", token):
+        raise ImproperlyConfigured(
+            "MCDASH_METRICS_TOKEN must be of ASCII letters, digits and signs, without "
+            "a blank: nothing else comes through a header as it was sent."
+        )
     if token and len(token) < 16:
         raise ImproperlyConfigured(
             "MCDASH_METRICS_TOKEN must have at least 16 characters, or be empty: "
@@ -171,7 +255,7 @@ def _metrics_token() -> str:
 
 
 DATA_DIR = _data_dir()
-env.read_env(DATA_DIR / "keys.env")
+read_file(DATA_DIR / "keys.env")
 SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = flag("MCDASH_DEBUG")
 MCDASH_FIELD_KEYS = _field_keys()
@@ -181,7 +265,7 @@ MCDASH_ENDPOINT_HOSTS = endpoint_hosts(
 )
 MCDASH_TRUSTED_PROXIES = networks("MCDASH_TRUSTED_PROXIES")
 MCDASH_METRICS_TOKEN = _metrics_token()
-MCDASH_PROXY_URL = env.str("MCDASH_PROXY_URL", default="") or None
+MCDASH_PROXY_URL = proxy_url("MCDASH_PROXY_URL")
 MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
 MCDASH_READ_TIMEOUT_SECONDS = seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
 MCDASH_CALL_DEADLINE_SECONDS = seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
@@ -402,7 +486,7 @@ SESSION_COOKIE_AGE = MCDASH_SESSION_SECONDS
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 LOGGING = logs.configuration(
-    form=env.str("MCDASH_LOG_FORMAT", default="text"),
-    level=env.str("MCDASH_LOG_LEVEL", default="INFO"),
+    form=choice("MCDASH_LOG_FORMAT", "text", logs.FORMATTERS),
+    level=choice("MCDASH_LOG_LEVEL", "INFO", logs.LEVELS),
     access=flag("MCDASH_ACCESS_LOG"),
 )

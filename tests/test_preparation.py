@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
 
 from imports.checks import require_preparation
 from tests.journeys.site import PYTHON, ROOT, Site
@@ -47,6 +48,16 @@ def test_pages_start_once_tables_and_static_files_are_there(site: Site) -> None:
     assert load_pages(site).returncode == 0
     assert load_pages(site, MCDASH_DEBUG="1").returncode == 0
 
+    # what manage.py refuses, gunicorn doesn't serve either
+    for dangerous in (
+        {"MCDASH_HOSTS": "dash.example.com"},
+        {"MCDASH_ALLOW_LOOPBACK": "0", "MCDASH_DEBUG": "1"},
+        {"MCDASH_ALLOW_LOOPBACK": "0", "MCDASH_TRUSTED_PROXIES": "0.0.0.0/0"},
+    ):
+        refused = load_pages(site, **dangerous)
+        assert refused.returncode
+        assert "ImproperlyConfigured: MCDASH_" in refused.stderr
+
     # a newer program over an older database
     site.must("migrate", "imports", "0004", "--verbosity", "0")
     assert "imports.0005" in load_pages(site).stderr
@@ -71,8 +82,9 @@ def test_pages_start_while_the_database_is_away(site: Site) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_file_that_is_new_since_the_last_collection_is_missed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]  # the test runner adds one of its own
     monkeypatch.setattr("imports.checks._uncollected", lambda: ["css/new.css"])
     require_preparation(of_pages=False)
     with pytest.raises(ImproperlyConfigured, match=r"such as css/new\.css"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://user:pass@host/db", "sqlite:/// or postgresql://"),
         ("DATABASE_URL", "postgresql://user:pass@host:port/db", "is not an address"),
         ("DATABASE_URL", "sqlite:///{folder}/nowhere/db", "there is no folder"),
+        ("DATABASE_URL", "sqlite:///{folder}", "is a folder, not a file"),
+        ("DATABASE_URL", "sqlite://:memory:", "SQLite needs a file"),
+        ("DATABASE_URL", "", "must start with sqlite:///"),
+        ("DATABASE_URL", "$OTHER", "must start with sqlite:///"),
+        ("DATABASE_URL", "postgresql://host", "names no database"),
+        ("DATABASE_URL", "postgresql://host/db?foo=1", "does not know, among: foo"),
+        ("MCDASH_DATA_DIR", "$HOME/var", "variables are not looked up"),
+        ("MCDASH_DATA_DIR", "", "must be the whole name of a folder"),
+        ("MCDASH_PROXY_URL", "foo", "must name a host and a port"),
+        ("MCDASH_METRICS_TOKEN", "sixteen letters é", "without a blank"),
+        ("MCDASH_FIELD_KEYS", "{key};{key}", "Key 1 of MCDASH_FIELD_KEYS"),
+        ("MCDASH_QUEUE_URL", "redis://host:6379/zero", "that nothing understands"),
+        ("MCDASH_QUEUE_URL", "redis://host/0?socket_timeout=x", "nothing understands"),
+        ("MCDASH_QUEUE_URL", "redis://host/0?foo=1", "nothing understands"),
         ("MCDASH_QUEUE_URL", "amqp://host", "postgresql:// or redis://"),
         ("MCDASH_QUEUE_URL", "redis://[bad", "is not an address"),
         ("MCDASH_QUEUE_URL", "sqlite:///{folder}/nowhere/q", "there is no folder"),
@@ -83,7 +98,7 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_START_EXPIRES_SECONDS", "", "must be a whole number"),
         ("MCDASH_START_LEASE_SECONDS", "604801", "must be a whole number"),
         ("MCDASH_UNKNOWN_GRACE_SECONDS", "ten", "must be a whole number"),
-        ("MCDASH_LOG_FORMAT", "xml", "must be text or json, not 'xml'"),
+        ("MCDASH_LOG_FORMAT", "xml", "must be one of text, json, not 'xml'"),
         ("MCDASH_LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO"),
         ("MCDASH_ACCESS_LOG", "all", "must be 1 or 0"),
         ("MCDASH_METRICS_TOKEN", "short", "at least 16 characters"),
@@ -117,11 +132,114 @@ def test_no_sentence_repeats_a_secret(tmp_path: Path) -> None:
     assert "my-secret" not in done.stderr
     for name, value in (
         ("DATABASE_URL", "postgresql://user:my-secret@host:port/db"),
+        ("DATABASE_URL", "postgresql://user:my-secret#@host:5432/db"),
+        ("MCDASH_QUEUE_URL", "redis://:my-secret/x@host:6379/0"),
+        ("MCDASH_QUEUE_URL", "postgresql://u:p@host/db?foo=my-secret"),
         ("MCDASH_HOSTS", "https://user:my-secret@dash.example.com"),
+        ("MCDASH_ENDPOINT_HOSTS", "user:my-secret@soap.example.org"),
+        ("MCDASH_PATH", "https://user:my-secret@dash.example.com/mcdash"),
     ):
         done = check(tmp_path, **{name: value})
         assert done.returncode == 1
         assert "my-secret" not in done.stderr
+
+
+@pytest.mark.parametrize("separator", [",", " , ", "\n", " ", ",\n"])
+def test_field_keys_are_all_found_whatever_separates_them(
+    monkeypatch: pytest.MonkeyPatch, separator: str
+) -> None:
+    """Fernet takes the first of several in one text, and the others would be lost."""
+    monkeypatch.setenv("MCDASH_FIELD_KEYS", separator.join(["k" * 43 + "=", KEY]))
+    assert settings._field_keys() == ["k" * 43 + "=", KEY]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:p@ss@host/db", {"PASSWORD": "p@ss", "HOST": "host"}),
+        ("postgresql://u:a%23b%2Fc@host/db", {"PASSWORD": "a#b/c"}),
+        ("postgresql://%2Frun%2Fpostgresql/db", {"HOST": "/run/postgresql"}),
+        ("sqlite:///var/../m.sqlite3", {"NAME": str(ROOT / "var/../m.sqlite3")}),
+        ("sqlite:////{folder}/a%23b", {"NAME": "{folder}/a#b"}),
+    ],
+)
+def test_the_databases_address_is_understood_as_people_write_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", ROOT)
+    folder = str(tmp_path).lstrip("/")
+    (ROOT / "var").mkdir(exist_ok=True)
+    monkeypatch.setenv("DATABASE_URL", url.format(folder=folder))
+    database = settings._database()
+    told = {name: value.format(folder=tmp_path) for name, value in expected.items()}
+    assert {name: database[name] for name in told} == told
+
+
+def test_the_queues_address_reaches_its_driver_with_an_at_sign_in_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MCDASH_QUEUE_URL", "postgresql://u:p@ss@host/db")
+    assert settings._huey()["dsn"] == "postgresql://u:p%40ss@host/db"
+
+
+ODD = """
+import importlib, os, sys
+from django.core.exceptions import ImproperlyConfigured
+import mcdash.settings as settings
+names, shapes = eval(sys.stdin.read())
+for name in names:
+    usual = os.environ.get(name)
+    for shape in shapes:
+        os.environ[name] = shape
+        try:
+            importlib.reload(settings)
+        except ImproperlyConfigured as error:
+            said = str(error)
+            assert name in said and said.endswith("."), (name, shape, said)
+            assert "my-secret" not in said, (name, shape, said)
+    os.environ.pop(name) if usual is None else os.environ.__setitem__(name, usual)
+"""
+
+
+def test_no_setting_however_odd_ends_in_a_traceback(tmp_path: Path) -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    names = [found[1] for line in lines if (found := re.match(r"#?([A-Z_]+)=", line))]
+    assert len(names) > 30
+    names.remove("MCDASH_DATA_DIR")  # each would make a folder
+    passwords = [
+        f"{scheme}://u:my-secret{sign}x@h:1/0?a=b"
+        for sign in "#/?%:@[]\\ "
+        for scheme in ("postgresql", "redis", "http", "sqlite")
+    ]
+    shapes = [
+        *("", " ", "'", '""', ",", ";", "\n", "\N{NO-BREAK SPACE}", "\ufeff", "#", "%"),
+        *("*", "/", "//", "://", ":", "@", "$X", "\N{FULLWIDTH DIGIT ONE}", "é"),
+        *(
+            "1" * 5000,
+            "-0",
+            "\udcff",
+            "http://",
+            "http://[",
+            "postgresql://",
+            "redis://[",
+        ),
+        *passwords,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", ODD],
+        cwd=ROOT,
+        env={
+            "MCDASH_SECRET_KEY": "k" * 50,
+            "MCDASH_FIELD_KEYS": KEY,
+            "MCDASH_DATA_DIR": str(tmp_path),
+        },
+        input=repr((names, shapes)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ it does when it is asked to, and after those that need it.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -55,9 +56,14 @@ def _is_free(port: int) -> bool:
 
 @contextmanager
 def asked_to_end() -> Iterator[Event]:
-    """An event that Ctrl-C, TERM or a closed terminal sets instead of killing us."""
+    """An event that Ctrl-C, TERM or a closed terminal sets instead of killing us.
+
+    With `nohup` a closed terminal means nothing.
+    """
     asked = Event()
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if not _is_nohup():
+        signals.append(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in signals}
     for number in signals:
         signal.signal(number, lambda *_: asked.set())
@@ -66,6 +72,31 @@ def asked_to_end() -> Iterator[Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_nohup() -> bool:
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+class Terminal:
+    """The terminal in whose foreground this process was started, if there is one.
+
+    The kernel sends HUP to the first process of a closed terminal only. Where that is
+    a shell, it passes it on; `make`, as in `xterm -e make demo` or `ssh -t host make
+    demo`, waits for its children instead, which hear nothing.
+    """
+
+    def __init__(self) -> None:
+        self.poll = select.poll()
+        if _is_nohup():
+            return
+        with suppress(OSError):  # none at all: ENXIO
+            file = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+            if os.tcgetpgrp(file) == os.getpgrp():
+                self.poll.register(file, 0)  # HUP is told unasked
+
+    def is_closed(self) -> bool:
+        return bool(self.poll.poll(0))
 
 
 def end_with_parent() -> None:

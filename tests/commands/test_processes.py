@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -124,3 +126,52 @@ def test_a_signal_asks_for_the_end_instead_of_killing(number: signal.Signals) ->
         os.kill(os.getpid(), number)
         assert asked.is_set()
     assert signal.getsignal(number) is before
+
+
+# Whoever has the terminal hears that it is closed and, like make, goes on waiting.
+OWNER = """
+import os, signal, subprocess, sys
+terminal, heard, watcher = sys.argv[1:]
+os.open(terminal, os.O_RDWR)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if heard == "no" else lambda *_: None)
+subprocess.run([sys.executable, "-c", watcher])
+"""
+WATCHER = """
+import time
+from imports.management.processes import Terminal
+terminal = Terminal()
+print("watching", flush=True)
+until = time.monotonic() + 2
+while not terminal.is_closed() and time.monotonic() < until:
+    time.sleep(0.02)
+print("closed" if terminal.is_closed() else "open")
+"""
+
+
+@pytest.mark.parametrize(("heard", "said"), [("yes", "closed\n"), ("no", "open\n")])
+def test_a_closed_terminal_is_seen_where_no_signal_comes_but_not_with_nohup(
+    heard: str, said: str
+) -> None:
+    outside, inside = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, os.ttyname(inside), heard, WATCHER],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "watching\n"
+        os.close(inside)
+        os.close(outside)
+        assert owner.stdout.read() == said
+
+
+def test_without_a_terminal_none_is_ever_closed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHER],
+        capture_output=True,
+        start_new_session=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "watching\nopen\n"

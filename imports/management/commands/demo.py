@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from threading import Event
@@ -29,6 +29,7 @@ from imports.management.processes import (
     LOOPBACK,
     Children,
     NoFreePortError,
+    Terminal,
     asked_to_end,
     free_port,
 )
@@ -76,9 +77,11 @@ class Command(BaseCommand):
         except NoFreePortError as error:
             raise CommandError(str(error)) from error
         except AskedToEnd:
-            self.stdout.write(
-                "The demo has ended. `make demo` goes on with the same data."
-            )
+            with suppress(OSError):  # where the terminal is closed nobody reads it
+                self.stdout.write(
+                    "The demo has ended. `make demo` goes on with the same data."
+                )
+                self.stdout.flush()
 
     def run_demo(
         self, port: int, sandbox_port: int, *, parent: int | None = None
@@ -106,6 +109,7 @@ class Demo:
         self.asked = asked
         self.output = output
         self.parent = parent
+        self.terminal = Terminal()
         self.web_port = self.sandbox_port = 0
 
     def run(self, *, port: int, sandbox_port: int) -> NoReturn:
@@ -185,7 +189,7 @@ class Demo:
     def require_going_on(self) -> None:
         """Raises `AskedToEnd` or, when a part has ended by itself, `CommandError`."""
         is_orphan = self.parent is not None and os.getppid() != self.parent
-        if self.asked.is_set() or is_orphan:
+        if self.asked.is_set() or is_orphan or self.terminal.is_closed():
             raise AskedToEnd
         ended = self.children.ended()
         if ended:
