@@ -173,6 +173,42 @@ def test_a_run_that_was_queued_before_the_double_was_found_is_not_sent(
     assert cloud.performed == []
 
 
+@pytest.mark.parametrize("status", ["starting", "running", "unknown"])
+@pytest.mark.parametrize("object_id", [GUID, None])
+def test_a_queued_run_that_nothing_guards_is_not_sent_beside_another(
+    status: str, object_id: str | None, cloud: FakeMarketingCloud
+) -> None:
+    """Queued by an older release, or doubled when the guard came: both have none."""
+    cloud.add_definition("customers-daily", ObjectID=object_id or "")
+    old = AccountFactory.create(mid=MID)
+    switch_off(old)
+    new = known_in(AccountFactory.create(mid=MID), object_id=object_id)
+    run = start_import(definition=new, started_by=None)
+    ImportRun.objects.update(guard=None)
+    ImportRunFactory.create(
+        definition=known_in(old, object_id=object_id), **{status: True}
+    )
+    send_start(run=run, holder="worker")
+    assert cloud.performed == []
+    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.DOUBLED)
+
+
+def test_a_queued_run_that_nothing_guarded_is_guarded_from_its_claim_on(
+    cloud: FakeMarketingCloud,
+) -> None:
+    cloud.add_definition("customers-daily", ObjectID=GUID)
+    old = AccountFactory.create(mid=MID)
+    run = start_import(definition=known_in(old), started_by=None)
+    ImportRun.objects.filter(pk=run.pk).update(guard=None)
+    send_start(run=ImportRun.objects.get(pk=run.pk), holder="worker")
+    assert len(cloud.performed) == 1
+    switch_off(old)
+    with pytest.raises(RunningElsewhereError):
+        start_import(
+            definition=known_in(AccountFactory.create(mid=MID)), started_by=None
+        )
+
+
 def test_one_that_is_left_starts_as_before(cloud: FakeMarketingCloud) -> None:
     first = AccountFactory.create(mid=MID)
     second = synced(AccountFactory.create(mid=""), MID, cloud)
