@@ -42,7 +42,7 @@ from .status import (
     StaleRunError,
 )
 from .storage import STORAGE, refusal_of
-from .units import guard_of, note_doubles, told_unit, unit_of
+from .units import guard_of, note_doubles, tidy_object_id, told_unit, unit_of
 from .user import Theme, User
 from .workers import workers_now, workers_of, workers_word
 
@@ -96,6 +96,7 @@ __all__ = [
     "process_name",
     "publish",
     "refusal_of",
+    "tidy_object_id",
     "told_unit",
     "unit_of",
     "validate_endpoint",

@@ -290,7 +290,7 @@ def test_a_start_whose_key_changed_is_found_by_the_key_of_its_results(
     run: ImportRun,
     definition: ImportDefinition,
     cloud: FakeMarketingCloud,
-    is_answered: bool,  # noqa: FBT001
+    is_answered: bool,
 ) -> None:
     definition.customer_key = cloud.definitions[0]["CustomerKey"] = "customers-new"
     definition.save()
