@@ -23,6 +23,8 @@ def judge_counts(apps: Any, _schema_editor: Any) -> None:
         Q(total_rows__gt=counted)
         | Q(errors=None) & (Q(total_rows=None) | Q(successful=None))
         | Q(errors=0, total_rows__gt=0, successful=None)
+        | Q(successful__gt=F("total_rows"))
+        | Q(duplicated__gt=F("total_rows"))
     )
     wrong = runs.filter(is_open, status="completed")
     definitions = set(wrong.exclude(definition=None).values_list("definition"))
@@ -51,6 +53,8 @@ def _redraw(definition: Any) -> None:
 
 def _unaccounted(run: Any) -> int | None:
     if run.total_rows is None or run.successful is None:
+        return None
+    if max(run.successful, run.duplicated or 0) > run.total_rows:
         return None
     return max(0, run.total_rows - run.successful - (run.duplicated or 0))
 

@@ -42,8 +42,8 @@ def again(run: ImportRun) -> ImportRun:
 
 
 @pytest.mark.parametrize("total", [None, 0, 100])
-@pytest.mark.parametrize("successful", [None, 0, 60, 100])
-@pytest.mark.parametrize("duplicated", [None, 40])
+@pytest.mark.parametrize("successful", [None, 0, 60, 100, 150])
+@pytest.mark.parametrize("duplicated", [None, 40, 150])
 @pytest.mark.parametrize("errors", [None, 0])
 def test_completed_runs_are_judged_as_new_ones_are(
     total: int | None,
