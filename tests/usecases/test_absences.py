@@ -49,8 +49,8 @@ def look(run: ImportRun) -> str:
 def travel(run: ImportRun, time: timedelta) -> None:
     """As if `time` had gone by since."""
     run.refresh_from_db()
-    moved = ("occurred_at", "queued_at", "answered_at")
-    moved += ("last_checked_at", "next_check_at")
+    asked = ("last_checked_at", "next_check_at")
+    moved = ("occurred_at", "queued_at", "answered_at", *asked)
     changes = {name: at - time for name in moved if (at := getattr(run, name))}
     ImportRun.objects.filter(pk=run.pk).update(**changes)
 
