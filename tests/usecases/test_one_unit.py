@@ -153,6 +153,31 @@ def test_a_mid_that_was_typed_is_not_overruled(cloud: FakeMarketingCloud) -> Non
     assert account.unit == "510002"
 
 
+@pytest.mark.parametrize("fields", [["is_active"], ["client_id", "label"]])
+def test_what_was_learned_meanwhile_is_not_lost_by_who_saves_something_else(
+    fields: list[str], cloud: FakeMarketingCloud
+) -> None:
+    read_before = AccountFactory.create(mid="")
+    synced(Account.objects.get(pk=read_before.pk), MID, cloud)
+    save_account(account=read_before, fields=fields)
+    account = Account.objects.get(pk=read_before.pk)
+    assert (account.learned_unit, account.unit) == (MID, MID)
+
+
+def test_a_mid_that_is_typed_while_a_listing_is_read_is_not_overruled(
+    cloud: FakeMarketingCloud,
+) -> None:
+    account = AccountFactory.create(mid="")
+
+    def type_it() -> None:
+        same = Account.objects.get(pk=account.pk)
+        same.mid = "510002"
+        save_account(account=same, fields=["mid"])
+
+    cloud.after["list_definitions"] = type_it
+    assert synced(account, MID, cloud).unit == "510002"
+
+
 def test_testing_the_connection_learns_the_unit_too(cloud: FakeMarketingCloud) -> None:
     AccountFactory.create(name="Shop DE", mid=MID)
     account = AccountFactory.create(mid="")
