@@ -17,27 +17,29 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 CLOCKS_DIFFER = timedelta(minutes=5)
-BATCH = 5000
+RUNS = 5000
 STRIP_LENGTH = 20
 ACTIVE = ("queued", "running", "starting", "unknown")
 
 
 def judge(apps: Any, _schema_editor: Any) -> None:
-    for runs in _batches(apps.get_model("imports", "ImportRun").objects):
+    for runs in _batches(apps.get_model("imports", "ImportRun").objects, size=RUNS):
         with transaction.atomic():
             _judge_counts(runs)
             _judge_dates(runs, apps.get_model("imports", "RunEvent").objects)
     definitions = apps.get_model("imports", "ImportDefinition").objects
-    for pk in list(definitions.exclude(last_run=None).values_list("pk", flat=True)):
+    for some in _batches(definitions.exclude(last_run=None), size=100):
         with transaction.atomic():
-            _redraw(definitions.select_for_update().get(pk=pk))
+            # locked, since a worker may be drawing it as well
+            for definition in some.select_for_update():
+                _redraw(definition)
     _tell_pages(apps)
 
 
-def _batches(runs: Any) -> Iterator[Any]:
-    last = runs.aggregate(last=Max("pk"))["last"] or 0
-    for start in range(0, last + 1, BATCH):
-        yield runs.filter(pk__gte=start, pk__lt=start + BATCH)
+def _batches(rows: Any, *, size: int) -> Iterator[Any]:
+    last = rows.aggregate(last=Max("pk"))["last"] or 0
+    for start in range(0, last + 1, size):
+        yield rows.filter(pk__gte=start, pk__lt=start + size)
 
 
 def _judge_counts(runs: Any) -> None:

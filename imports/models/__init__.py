@@ -29,7 +29,7 @@ from .lease import Lease, Worker, new_holder, process_name
 from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
-from .run import ONE_ACTIVE, ImportRun, RunQuerySet
+from .run import ONE_ACTIVE, TOO_FAR_AHEAD, ImportRun, RunQuerySet, is_due
 from .status import (
     ACTIVE,
     ENDED,
@@ -54,6 +54,7 @@ __all__ = [
     "FINISHED",
     "ONE_ACTIVE",
     "STORAGE",
+    "TOO_FAR_AHEAD",
     "TRANSITIONS",
     "AccessLevel",
     "Account",
@@ -88,6 +89,7 @@ __all__ = [
     "database_now",
     "forget_lost_key",
     "guard_of",
+    "is_due",
     "key_digest",
     "lend_connection",
     "new_holder",

@@ -79,7 +79,7 @@ def test_pages_learn_of_runs_that_were_judged_anew() -> None:
 
 
 def test_every_run_is_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module(), "BATCH", 2)
+    monkeypatch.setattr(module(), "RUNS", 2)
     runs = [
         ImportRunFactory.create(completed=True, errors=None, successful=None)
         for _ in range(5)
