@@ -25,6 +25,7 @@ from imports import logs, measures
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
     STORAGE,
+    TOO_FAR_AHEAD,
     Account,
     AccountQuerySet,
     ImportRun,
@@ -32,6 +33,7 @@ from imports.models import (
     RunStatus,
     Worker,
     database_now,
+    is_due,
     new_holder,
     process_name,
 )
@@ -294,7 +296,7 @@ def _refresh_due() -> None:
 def _reconcile_due() -> None:
     now = database_now()
     due = ImportRun.objects.filter(status=RunStatus.UNKNOWN).filter(
-        Q(next_check_at__lte=now) | Q(next_check_at=None)
+        is_due(now) | Q(next_check_at=None)
     )
     for account in _answering().filter(pk__in=due.values("account_id")):
         READERS.submit(("reconcile", account.pk), _reconcile(account))
@@ -317,6 +319,8 @@ def _sync_and_adopt_due() -> None:
         | Q(sync_again_at__lte=now)
         | Q(last_adopted_at=None)
         | Q(last_adopted_at__lte=now - ADOPT_EVERY)
+        | Q(last_synced_at__gt=now + TOO_FAR_AHEAD)
+        | Q(last_adopted_at__gt=now + TOO_FAR_AHEAD)
     )
     for account in _answering().filter(maybe_due):
         is_due = _is_over(account.last_synced_at, now, SYNC_EVERY)
@@ -329,7 +333,8 @@ def _sync_and_adopt_due() -> None:
 
 
 def _is_over(last: datetime | None, now: datetime, every: timedelta) -> bool:
-    return last is None or now - last >= every
+    """Also where a clock that was wrong noted a last time which has not come yet."""
+    return last is None or now - last >= every or last > now + TOO_FAR_AHEAD
 
 
 def _sync(account: Account) -> Callable[[], object]:

@@ -218,6 +218,29 @@ def test_definitions_come_hourly_and_outside_runs_every_ten_minutes(
     assert cloud.calls == asked
 
 
+@pytest.mark.parametrize("status", ["starting", "running", "unknown"])
+def test_what_a_clock_that_ran_ahead_planned_for_tomorrow_is_done_now(
+    cloud: FakeMarketingCloud, status: str
+) -> None:
+    tomorrow = database_now() + timedelta(days=1)
+    planned = {"next_check_at": tomorrow}
+    planned |= {"claim_expires_at": tomorrow} if status == "starting" else {}
+    account = at_rest(last_synced_at=tomorrow, last_adopted_at=tomorrow)
+    run = ImportRunFactory.create(
+        definition=ImportDefinitionFactory.create(account=account),
+        **{status: True},
+        **planned,
+    )
+    work()
+    run.refresh_from_db()
+    account.refresh_from_db()
+    assert account.last_synced_at is not None
+    assert account.last_synced_at < tomorrow
+    assert run.status != RunStatus.STARTING
+    assert run.next_check_at is not None
+    assert run.next_check_at < tomorrow
+
+
 @pytest.mark.parametrize(
     "state",
     [

@@ -30,7 +30,7 @@ from .lease import Lease, Worker, new_holder, process_name
 from .lending import lend_connection
 from .lost_keys import forget_lost_key, note_lost_key
 from .revision import Revision, publish
-from .run import ONE_ACTIVE, ImportRun, RunQuerySet
+from .run import ONE_ACTIVE, TOO_FAR_AHEAD, ImportRun, RunQuerySet, is_due
 from .status import (
     ACTIVE,
     ENDED,
@@ -43,7 +43,7 @@ from .status import (
     StaleRunError,
 )
 from .storage import STORAGE, refusal_of
-from .units import guard_of, note_doubles, told_unit, unit_of
+from .units import guard_of, note_doubles, tidy_object_id, told_unit, unit_of
 from .user import Theme, User
 from .workers import workers_now, workers_of, workers_word
 
@@ -55,6 +55,7 @@ __all__ = [
     "FINISHED",
     "ONE_ACTIVE",
     "STORAGE",
+    "TOO_FAR_AHEAD",
     "TRANSITIONS",
     "AccessLevel",
     "Account",
@@ -90,6 +91,7 @@ __all__ = [
     "database_now",
     "forget_lost_key",
     "guard_of",
+    "is_due",
     "key_digest",
     "lend_connection",
     "new_holder",
@@ -98,6 +100,7 @@ __all__ = [
     "process_name",
     "publish",
     "refusal_of",
+    "tidy_object_id",
     "told_unit",
     "unit_of",
     "validate_endpoint",

@@ -217,10 +217,14 @@ class Account(models.Model):
         if fields is not None and TELL_UNIT.isdisjoint(fields):
             super().save(update_fields=fields, **options)
             return
-        self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
-        if fields is not None:
-            fields |= {"mid", "unit", "disabled_at"}
         with transaction.atomic():
+            if fields is not None:
+                # by what others saved since this was read, the rest does not tell
+                rows = Account.objects.select_for_update()
+                self.refresh_from_db(fields=TELL_UNIT - fields, from_queryset=rows)
+                also = {"disabled_at"} if "is_active" in fields else set()
+                fields |= {"mid", "unit", *also}
+            self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
             super().save(update_fields=fields, **options)
             note_doubles()
             self.refresh_from_db(fields=["is_doubled"])

@@ -8,6 +8,7 @@ or as an error.
 - Where duplicates are errors as well, the sum exceeds the total: nothing is open.
 - Where duplicates are loaded rows as well, as many missing rows as there are duplicates
   are not noticed. The other reading would make every import with duplicates suspicious.
+- More rows of one kind than there were rows cannot be: then nothing is reckoned.
 - A row that the update type leaves alone may be counted nowhere: it is then unaccounted
   for, and pages name that reason among those to check.
 """
@@ -26,6 +27,7 @@ class CountProblem(StrEnum):
     """Why a run that Marketing Cloud completed is not clean, the gravest first."""
 
     ERRORS = "errors"
+    CONTRADICTORY = "contradictory"
     ROWS_UNACCOUNTED = "rows_unaccounted"
     ERRORS_NOT_REPORTED = "errors_not_reported"
     LOADED_NOT_REPORTED = "loaded_not_reported"
@@ -56,9 +58,18 @@ class Counts:
         return {self.total_rows, self.successful, self.errors} == {None}
 
     @property
+    def are_contradictory(self) -> bool:
+        """Whether one of the parts is more than the whole."""
+        parts = (self.successful, self.duplicated, self.errors)
+        total = self.total_rows
+        return total is not None and max(part or 0 for part in parts) > total
+
+    @property
     def unaccounted(self) -> int | None:
         """Rows that no count accounts for; None where that cannot be reckoned."""
         if self.total_rows is None or self.successful is None:
+            return None
+        if self.are_contradictory:
             return None
         counted = self.successful + (self.duplicated or 0) + (self.errors or 0)
         return max(0, self.total_rows - counted)
@@ -72,6 +83,8 @@ class Counts:
         """
         if self.errors:
             return CountProblem.ERRORS
+        if self.are_contradictory:
+            return CountProblem.CONTRADICTORY
         if self.unaccounted:
             return CountProblem.ROWS_UNACCOUNTED
         if self.unaccounted == 0:

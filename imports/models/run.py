@@ -68,8 +68,18 @@ COUNTS_OPEN = models.Q(status=RunStatus.COMPLETED_WITH_ERRORS) & (
 ERRORS_KNOWN = models.Q(errors__gt=0) | (
     models.Q(errors=0) & ~models.Q(status=RunStatus.COMPLETED_WITH_ERRORS)
 )
+# No look is planned so far ahead; one that is was planned by a clock that was wrong.
+TOO_FAR_AHEAD = timedelta(minutes=15)
 # When a run ended, by Marketing Cloud's word or else by ours.
 ENDED_AT = Coalesce("finished_at", "settled_at")
+
+
+def is_due(now: datetime) -> models.Q:
+    """Whether a run should be looked at; also one for which a clock that ran ahead, and
+    was set right since, planned that in a day.
+    """
+    ahead = models.Q(next_check_at__gt=now + TOO_FAR_AHEAD)
+    return models.Q(next_check_at__lte=now) | ahead
 
 
 class RunQuerySet(models.QuerySet["ImportRun"]):
@@ -93,7 +103,7 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
 
     def due(self, now: datetime) -> RunQuerySet:
         """Followed runs that should be looked at now."""
-        return self.followed().filter(next_check_at__lte=now)
+        return self.followed().filter(is_due(now))
 
     def overdue(self) -> RunQuerySet:
         """Active runs that a worker should have seen to long ago, in accounts that

@@ -69,10 +69,15 @@ def guard_of(definition: ImportDefinition) -> str:
     """
     object_id = definition.object_id or ""
     if is_guid(object_id):
-        return f"object:{UUID(object_id)}"
+        return f"object:{tidy_object_id(object_id)}"
     account = definition.account
     unit = account.unit or f"account:{account.pk}"
     return f"{unit}:{object_id or definition.key_digest}"
+
+
+def tidy_object_id(text: str) -> str:
+    """A GUID as it is compared, however it was written; what is none stays as it is."""
+    return str(UUID(text)) if is_guid(text) else text
 
 
 def is_guid(text: str) -> bool:

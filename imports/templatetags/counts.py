@@ -13,6 +13,8 @@ def problem_text(counts: Counts) -> str:
     match counts.problem:
         case CountProblem.ERRORS:
             return ", ".join(filter(None, (errors_text(counts), _open(counts))))
+        case CountProblem.CONTRADICTORY:
+            return f"the counts contradict each other, {_more_than_all(counts)}"
         case CountProblem.ROWS_UNACCOUNTED if counts.errors is None:
             return f"errors not reported, {_open(counts)}"
         case CountProblem.ROWS_UNACCOUNTED:
@@ -43,6 +45,12 @@ def _open(counts: Counts) -> str:
     if not counts.unaccounted:
         return ""
     return f"{rows_text(counts.unaccounted)} unaccounted for"
+
+
+def _more_than_all(counts: Counts) -> str:
+    parts = {"loaded": counts.successful, "duplicates": counts.duplicated}
+    word, most = max(parts.items(), key=lambda part: part[1] or 0)
+    return f"{count_text(most)} {word} of {rows_text(counts.total_rows)}"
 
 
 def _missing(counts: Counts) -> str:

@@ -17,6 +17,7 @@ from imports.models import (
     told_unit,
     unit_of,
 )
+from imports.models.account import TELL_UNIT
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
     unit of another active account is marked, as is that one.
     """
     with transaction.atomic():
+        account.refresh_from_db(fields=[*TELL_UNIT, "unit"])  # others saved meanwhile
         learned = None if account.mid else _told(account, definitions)
         account.learned_unit = learned or account.learned_unit
         unit = unit_of(account)

@@ -24,6 +24,7 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     database_now,
+    is_due,
     publish,
     violated_constraint,
 )
@@ -108,7 +109,7 @@ def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun
     runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
     if only_due:
         runs = runs.filter(status=RunStatus.UNKNOWN).filter(
-            Q(next_check_at__lte=now) | Q(next_check_at=None)
+            is_due(now) | Q(next_check_at=None)
         )
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 

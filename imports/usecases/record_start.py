@@ -62,18 +62,30 @@ def _is_open(run: ImportRun) -> bool:
 
 def _record(run: ImportRun, started: StartedImport) -> None:
     try:
+        if not _take(run, started):
+            _share(run, started)
+    except IntegrityError as error:
+        run.refresh_from_db()
+        if violated_constraint(error) not in ONE_ACTIVE:
+            raise
+        # given up and started again meanwhile: the task is taken when it turns up
+        raise StaleRunError(f"Run {run.pk} was started again.") from error
+
+
+def _take(run: ImportRun, started: StartedImport) -> bool:
+    """Whether the run has its task now; False where the history has that already.
+    Of two constraints that are violated at once, engines name one or the other.
+    """
+    try:
         with transaction.atomic():
             _accept(run, started)
             publish(runs=[run])
     except IntegrityError as error:
-        run.refresh_from_db()
-        violated = violated_constraint(error)
-        if violated in ONE_ACTIVE:
-            # given up and started again meanwhile: the task is taken when it turns up
-            raise StaleRunError(f"Run {run.pk} was started again.") from error
-        if violated != "run_task_once":
+        if violated_constraint(error) != "run_task_once":
             raise
-        _share(run, started)
+        run.refresh_from_db()
+        return False
+    return True
 
 
 def _accept(run: ImportRun, started: StartedImport) -> None:

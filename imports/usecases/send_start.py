@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import (
     DatabaseError,
+    IntegrityError,
     OperationalError,
     close_old_connections,
     transaction,
@@ -32,6 +33,7 @@ from imports.marketingcloud.errors import (
 )
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
+    ONE_ACTIVE,
     STORAGE,
     ErrorKind,
     EventKind,
@@ -40,8 +42,10 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     database_now,
+    guard_of,
     lend_connection,
     publish,
+    violated_constraint,
 )
 
 from .adopt_runs import adopt_runs
@@ -56,6 +60,10 @@ SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
 ADOPTION_POLL_SECONDS = 0.2
 
+UNDER_WAY_ELSEWHERE = (
+    "The same import is under way in another account of this business unit. Nothing "
+    "was sent."
+)
 NOTHING_SENT = (ErrorKind.UNAVAILABLE, ErrorKind.STOPPED, ErrorKind.HELD_UP)
 
 
@@ -139,7 +147,12 @@ def _claim_and_perform(
     if reason := _reason_not_to(run):
         return _not_started(run, *reason)
     names = _names_of(run)
-    claimed = _claim(run, holder)
+    try:
+        claimed = _claim(run, holder)
+    except IntegrityError as error:
+        if violated_constraint(error) not in ONE_ACTIVE:
+            raise
+        return _not_started(run, ErrorKind.DOUBLED, UNDER_WAY_ELSEWHERE)
     if is_stopping():
         return _not_started(
             run,
@@ -163,11 +176,24 @@ def _names_of(run: ImportRun) -> _Names:
     definitions share it, or Marketing Cloud no longer lists this one, which may have
     been deleted and made anew. By ObjectID the chosen one is started, or none.
     """
-    object_id = run.definition.object_id if run.definition else None
-    same = run.account.definitions.filter(customer_key__iexact=run.customer_key)
-    marks = same.values_list("pk", "not_listed_since", "not_seen_since")
-    is_certain = list(marks[:2]) == [(run.definition_id, None, None)]
-    return _Names(run.customer_key if is_certain or not object_id else "", object_id)
+    definition = run.definition
+    if definition is None:
+        return _Names(run.customer_key, None)
+    definition.refresh_from_db(fields=["object_id", "customer_key"])
+    if not definition.object_id or _is_certain(run):
+        return _Names(run.customer_key, definition.object_id)
+    return _Names("", definition.object_id)
+
+
+def _is_certain(run: ImportRun) -> bool:
+    """Whether the run's key is the definition's alone, however the case of letters is
+    compared (databases differ in that beyond ASCII), and listed.
+    """
+    names = ("customer_key", "pk", "not_listed_since", "not_seen_since")
+    known = run.account.definitions.values_list(*names).iterator()
+    key = run.customer_key.casefold()
+    same = [marks for other, *marks in known if other.casefold() == key]
+    return same == [[run.definition_id, None, None]]
 
 
 def _perform(
@@ -215,9 +241,24 @@ def _claim(run: ImportRun, holder: str) -> float:
             sent_at=now,
             claimed_by=holder,
             claim_expires_at=now + lease,
+            **_known_now(run),
         )
         publish(runs=[run])
     return claimed
+
+
+def _known_now(run: ImportRun) -> dict[str, Any]:
+    """What is sent is found again by the key that its definition has by now, and is
+    guarded by what is known now: when it was queued neither may have been so.
+    """
+    definition = run.definition
+    if definition is None:
+        return {}
+    definition.account = run.account
+    return {
+        "customer_key": definition.customer_key,
+        "guard": guard_of(definition),
+    }
 
 
 def _settle(run: ImportRun, error: MarketingCloudError) -> None:

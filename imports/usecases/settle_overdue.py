@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from imports.models import (
+    TOO_FAR_AHEAD,
     ErrorKind,
     EventKind,
     ImportRun,
@@ -34,7 +36,11 @@ def settle_overdue() -> list[ImportRun]:
     now = database_now()
     expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
     runs = ImportRun.objects.select_related("definition")
-    claims = runs.filter(status=RunStatus.STARTING, claim_expires_at__lt=now)
+    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    is_over = Q(claim_expires_at__lt=now)
+    # made by a clock that ran ahead: nobody holds it for so long
+    is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
+    claims = runs.filter(is_over, status=RunStatus.STARTING)
     waiting = runs.filter(status=RunStatus.QUEUED, queued_at__lt=expired)
     settled = [run for run in claims if _settle(run, _give_up_claim, now)]
     return settled + [run for run in waiting if _settle(run, _expire, now)]

@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from imports.models import (
     database_now,
     key_digest,
     publish,
+    tidy_object_id,
 )
 
 from .ask_account import ask_account
@@ -208,6 +210,7 @@ class _Stored(NamedTuple):
 
     pk: int
     digest: str
+    object_id: str | None
 
 
 class _Matches:
@@ -216,6 +219,7 @@ class _Matches:
     def __init__(self, account: Account) -> None:
         self.by_object: dict[str, _Stored] = {}
         self.by_key: dict[str, _Stored] = {}
+        self.of_key: defaultdict[str, list[_Stored]] = defaultdict(list)
         self.created: dict[tuple[str | None, str], DefinitionRecord] = {}
         self.changed: dict[int, DefinitionRecord] = {}
         self.seen: set[int] = set()
@@ -224,12 +228,15 @@ class _Matches:
         self.gone, self.pks = set(gone), set[int]()
         names = ("object_id", "key_digest", "pk", "digest")
         for object_id, key, pk, digest in rows.values_list(*names):
-            stored = _Stored(pk, digest)
+            stored = _Stored(pk, digest, object_id)
             self.pks.add(pk)
             if object_id is None:
                 self.by_key[key] = stored
-            else:
-                self.by_object[object_id] = stored
+                continue
+            self.by_object[object_id] = stored
+            self.by_object.setdefault(tidy_object_id(object_id), stored)
+            if pk not in self.gone:
+                self.of_key[key].append(stored)
 
     @property
     def missing(self) -> set[int]:
@@ -240,32 +247,59 @@ class _Matches:
         """Tell new records, changed ones and the ids of all stored ones seen; gives
         the ids of those that are among `records`.
         """
-        found = set()
+        found: set[int] = set()
         for record in records:
-            stored = self._find(record)
-            if stored is None:
-                key = "" if record.object_id else record.customer_key
-                self.created[record.object_id, key] = record
-                continue
-            found.add(stored.pk)
-            if stored.pk not in self.seen:
-                self.seen.add(stored.pk)
-                if stored.digest != digest_of(record):
-                    self.changed[stored.pk] = record
+            same = self._find(record)
+            found.update(stored.pk for stored in same)
+            if not same:
+                name = record.object_id and tidy_object_id(record.object_id)
+                key = "" if name else record.customer_key
+                self.created[name, key] = record
+            elif len(same) == 1:
+                self._compare(record, *same)
+        self.seen |= found
+        self._drop_twins()
         return found
 
-    def _find(self, record: DefinitionRecord) -> _Stored | None:
+    def _find(self, record: DefinitionRecord) -> Sequence[_Stored]:
+        """Usually one. A row that lacks the ObjectID is that of all known ones with
+        its key: it may be any of them, and no other.
+        """
         if record.object_id is None:
-            return self.by_key.get(key_digest(record.customer_key))
-        if found := self.by_object.get(record.object_id):
-            return found
+            digest = key_digest(record.customer_key)
+            alone = self.by_key.get(digest)
+            return [alone] if alone else self.of_key.get(digest, ())
+        by_object, object_id = self.by_object, record.object_id
+        found = by_object.get(object_id) or by_object.get(tidy_object_id(object_id))
+        if found:
+            return [found]
         if not record.customer_key or not self.by_key:
-            return None
+            return ()
         # first seen by its key alone, now with an id: it is the same one
         found = self.by_key.pop(key_digest(record.customer_key), None)
         if found:
-            self.by_object[record.object_id] = found
-        return found
+            self.by_object[object_id] = found
+        return [found] if found else ()
+
+    def _compare(self, record: DefinitionRecord, stored: _Stored) -> None:
+        if stored.pk in self.seen:
+            return
+        self.seen.add(stored.pk)
+        if record.object_id is None and (known := stored.object_id):
+            facts = {**record.facts, "ObjectID": known}
+            record = replace(record, object_id=known, facts=facts)
+        if stored.digest != digest_of(record):
+            self.changed[stored.pk] = record
+
+    def _drop_twins(self) -> None:
+        """A new one that is listed with its ObjectID, and without it too, is one."""
+        keys = {record.customer_key for name, record in self._new() if name}
+        for name, record in self._new():
+            if not name and record.customer_key in keys:
+                del self.created[None, record.customer_key]
+
+    def _new(self) -> list[tuple[str | None, DefinitionRecord]]:
+        return [(name, record) for (name, _), record in self.created.items()]
 
 
 def digest_of(record: DefinitionRecord) -> str:

@@ -37,6 +37,13 @@ def counts(
         # duplicates are errors as well, or loaded rows as well
         (100, 90, 5, 10, 0, P.ERRORS),
         (100, 100, 5, 0, 0, None),
+        # more of one kind than there were
+        (100, 150, 0, 0, None, P.CONTRADICTORY),
+        (100, 150, 0, None, None, P.CONTRADICTORY),
+        (100, 0, 150, 0, None, P.CONTRADICTORY),
+        (100, None, 150, None, None, P.CONTRADICTORY),
+        (100, 0, 0, 150, None, P.ERRORS),
+        (0, 60, 0, 0, None, P.CONTRADICTORY),
         # no duplicates reported
         (100, 100, None, 0, 0, None),
         (100, 60, None, 0, 40, P.ROWS_UNACCOUNTED),
@@ -81,6 +88,7 @@ def test_no_combination_is_clean_with_an_error_an_open_row_or_nothing_known() ->
             assert not one.unaccounted, one
             assert errors == 0 or one.unaccounted == 0, one
             assert not (total and successful is None), one
+            assert total is None or max(successful or 0, duplicated or 0) <= total
 
 
 def test_errors_are_spoken_of_only_where_some_were_reported() -> None:

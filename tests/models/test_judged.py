@@ -30,11 +30,13 @@ pytestmark = pytest.mark.django_db
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 
-def migrate() -> None:
+def module() -> Any:
     name = next(one.name for one in later() if one.name.endswith("_dates_judged"))
-    judged: Any = import_module(f"imports.migrations.{name}")
-    judged.judge_counts(apps, None)
-    judged.judge_dates(apps, None)
+    return import_module(f"imports.migrations.{name}")
+
+
+def migrate() -> None:
+    module().judge(apps, None)
 
 
 def again(run: ImportRun) -> ImportRun:
@@ -42,8 +44,8 @@ def again(run: ImportRun) -> ImportRun:
 
 
 @pytest.mark.parametrize("total", [None, 0, 100])
-@pytest.mark.parametrize("successful", [None, 0, 60, 100])
-@pytest.mark.parametrize("duplicated", [None, 40])
+@pytest.mark.parametrize("successful", [None, 0, 60, 100, 150])
+@pytest.mark.parametrize("duplicated", [None, 40, 150])
 @pytest.mark.parametrize("errors", [None, 0])
 def test_completed_runs_are_judged_as_new_ones_are(
     total: int | None,
@@ -71,12 +73,20 @@ def test_completed_runs_are_judged_as_new_ones_are(
 def test_pages_learn_of_runs_that_were_judged_anew() -> None:
     publish()
     run = ImportRunFactory.create(completed=True, errors=None, successful=None)
-    other = ImportRunFactory.create(completed=True)
     migrate()
     run.account.refresh_from_db()
-    other.account.refresh_from_db()
-    assert run.account.revision == Revision.objects.get().number > 1
-    assert other.account.revision == 0
+    assert run.account.revision == Revision.objects.get().number == 2
+
+
+def test_every_run_is_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module(), "RUNS", 2)
+    runs = [
+        ImportRunFactory.create(completed=True, errors=None, successful=None)
+        for _ in range(5)
+    ]
+    migrate()
+    statuses = {again(run).status for run in runs}
+    assert statuses == {RunStatus.COMPLETED_WITH_ERRORS}
 
 
 def test_other_runs_keep_their_status() -> None:
@@ -104,8 +114,19 @@ def test_dates_that_cannot_be_true_are_forgotten() -> None:
         occurred_at=FAR,
         last_checked_at=seen,
     )
+    before = ImportRunFactory.create(
+        definition=ended.definition, completed=True, occurred_at=seen
+    )
+    for definition in (run.definition, ended.definition):
+        assert definition
+        definition.redraw()
     migrate()
     run, ended = again(run), again(ended)
+    assert ended.definition
+    bars = [bar["run"] for bar in ended.definition.strip]
+    assert bars == [ended.pk, before.pk]
+    assert ended.definition.last_run == before
+    assert rebuild_strips(account=run.account, check=True).wrong == ()
     assert (run.started_at, run.occurred_at, run.known_since) == (None, seen, seen)
     assert (ended.started_at, ended.finished_at) == (None, None)
     assert ended.occurred_at == ended.settled_at == seen

@@ -113,3 +113,23 @@ def test_adoption_waits_while_a_start_is_on_the_wire(
     cloud.after["start_definition"] = look_around
     assert send(run).status == RunStatus.RUNNING
     assert ImportRun.objects.count() == 1
+
+
+def test_an_answer_after_it_was_given_up_started_again_and_adopted_is_no_crash(
+    run: ImportRun, cloud: FakeMarketingCloud
+) -> None:
+    """Its task is in the history as one from outside, and stays so."""
+
+    def everything_at_once() -> None:
+        (task,) = cloud.tasks.values()
+        ImportRunFactory.create(
+            definition=run.definition, outside=True, running=True, task_id=task.task_id
+        )
+        ImportRun.objects.filter(pk=run.pk).update(
+            status=RunStatus.NOT_STARTED, error_kind=ErrorKind.NO_TRACE
+        )
+        ImportRunFactory.create(definition=run.definition, running=True)
+
+    cloud.after["start_definition"] = everything_at_once
+    assert send(run).status == RunStatus.NOT_STARTED
+    assert ImportRun.objects.filter(origin="outside", task_id__in=cloud.tasks).exists()

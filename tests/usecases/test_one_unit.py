@@ -153,6 +153,31 @@ def test_a_mid_that_was_typed_is_not_overruled(cloud: FakeMarketingCloud) -> Non
     assert account.unit == "510002"
 
 
+@pytest.mark.parametrize("fields", [["is_active"], ["client_id", "label"]])
+def test_what_was_learned_meanwhile_is_not_lost_by_who_saves_something_else(
+    fields: list[str], cloud: FakeMarketingCloud
+) -> None:
+    read_before = AccountFactory.create(mid="")
+    synced(Account.objects.get(pk=read_before.pk), MID, cloud)
+    save_account(account=read_before, fields=fields)
+    account = Account.objects.get(pk=read_before.pk)
+    assert (account.learned_unit, account.unit) == (MID, MID)
+
+
+def test_a_mid_that_is_typed_while_a_listing_is_read_is_not_overruled(
+    cloud: FakeMarketingCloud,
+) -> None:
+    account = AccountFactory.create(mid="")
+
+    def type_it() -> None:
+        same = Account.objects.get(pk=account.pk)
+        same.mid = "510002"
+        save_account(account=same, fields=["mid"])
+
+    cloud.after["list_definitions"] = type_it
+    assert synced(account, MID, cloud).unit == "510002"
+
+
 def test_testing_the_connection_learns_the_unit_too(cloud: FakeMarketingCloud) -> None:
     AccountFactory.create(name="Shop DE", mid=MID)
     account = AccountFactory.create(mid="")
@@ -171,6 +196,42 @@ def test_a_run_that_was_queued_before_the_double_was_found_is_not_sent(
     send_start(run=run, holder="worker")
     assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.DOUBLED)
     assert cloud.performed == []
+
+
+@pytest.mark.parametrize("status", ["starting", "running", "unknown"])
+@pytest.mark.parametrize("object_id", [GUID, None])
+def test_a_queued_run_that_nothing_guards_is_not_sent_beside_another(
+    status: str, object_id: str | None, cloud: FakeMarketingCloud
+) -> None:
+    """Queued by an older release, or doubled when the guard came: both have none."""
+    cloud.add_definition("customers-daily", ObjectID=object_id or "")
+    old = AccountFactory.create(mid=MID)
+    switch_off(old)
+    new = known_in(AccountFactory.create(mid=MID), object_id=object_id)
+    run = start_import(definition=new, started_by=None)
+    ImportRun.objects.update(guard=None)
+    ImportRunFactory.create(
+        definition=known_in(old, object_id=object_id), **{status: True}
+    )
+    send_start(run=run, holder="worker")
+    assert cloud.performed == []
+    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.DOUBLED)
+
+
+def test_a_queued_run_that_nothing_guarded_is_guarded_from_its_claim_on(
+    cloud: FakeMarketingCloud,
+) -> None:
+    cloud.add_definition("customers-daily", ObjectID=GUID)
+    old = AccountFactory.create(mid=MID)
+    run = start_import(definition=known_in(old), started_by=None)
+    ImportRun.objects.filter(pk=run.pk).update(guard=None)
+    send_start(run=ImportRun.objects.get(pk=run.pk), holder="worker")
+    assert len(cloud.performed) == 1
+    switch_off(old)
+    with pytest.raises(RunningElsewhereError):
+        start_import(
+            definition=known_in(AccountFactory.create(mid=MID)), started_by=None
+        )
 
 
 def test_one_that_is_left_starts_as_before(cloud: FakeMarketingCloud) -> None:

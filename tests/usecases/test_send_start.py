@@ -27,6 +27,7 @@ from imports.models import (
 )
 from imports.models.account import BREAKER_OPENS_AT
 from imports.usecases import send_start as module
+from imports.usecases.reconcile_runs import reconcile_runs
 from imports.usecases.send_start import send_start
 from imports.usecases.start_import import start_import
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
@@ -281,6 +282,39 @@ def test_a_definition_whose_key_changed_meanwhile_is_called_by_its_object_id(
     definition.save()
     cloud.add_definition("customers-daily")
     assert send(run).status == RunStatus.RUNNING
+    assert cloud.performed_ids == [definition.object_id]
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_start_whose_key_changed_is_found_by_the_key_of_its_results(
+    run: ImportRun,
+    definition: ImportDefinition,
+    cloud: FakeMarketingCloud,
+    is_answered: bool,
+) -> None:
+    definition.customer_key = cloud.definitions[0]["CustomerKey"] = "customers-new"
+    definition.save()
+    if not is_answered:
+        cloud.fail_after("start_definition", OutcomeUnknownError("Cut off."))
+    assert send(run).customer_key == "customers-new"
+    cloud.advance()
+    reconcile_runs(account=run.account, holder="worker")
+    run.refresh_from_db()
+    assert (run.status, run.task_id) == (RunStatus.RUNNING, *cloud.tasks)
+
+
+def test_keys_that_differ_in_the_case_of_letters_beyond_ascii_are_one(
+    definition: ImportDefinition, cloud: FakeMarketingCloud
+) -> None:
+    ImportDefinition.objects.update(customer_key="Äpfel")
+    other = cloud.add_definition("äpfel")
+    ImportDefinitionFactory.create(
+        account=definition.account,
+        customer_key="äpfel",
+        object_id=other["ObjectID"],
+    )
+    run = start_import(definition=definition, started_by=None)
+    send(run)
     assert cloud.performed_ids == [definition.object_id]
 
 

@@ -185,6 +185,59 @@ def test_a_definition_known_by_its_key_may_gain_an_object_id(
     assert definition.not_seen_since is None
 
 
+@pytest.mark.parametrize(
+    "written", ["0FA4E000-0000-0000-0000-00000000000A", "{0fa4e0000000000a}"]
+)
+def test_an_object_id_in_other_letters_is_the_same(
+    account: Account, cloud: FakeMarketingCloud, written: str
+) -> None:
+    facts = cloud.add_definition(KEY, ObjectID="0fa4e000-0000-0000-0000-00000000000a")
+    sync(account)
+    facts["ObjectID"] = written.replace("0fa4e0000000000a", facts["ObjectID"])
+    assert sync(account).created == 0
+    assert ImportDefinition.objects.get().unlisted_since is None
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_row_that_lacks_its_object_id_once_makes_no_twin(
+    account: Account,
+    cloud: FakeMarketingCloud,
+    is_listed: bool,
+) -> None:
+    """A twin of its own would be started beside the definition."""
+    facts = cloud.add_definition(KEY)
+    sync(account)
+    known = facts["ObjectID"]
+    if not is_listed:
+        ImportDefinition.objects.update(not_listed_since=database_now())
+    facts["ObjectID"] = ""
+    assert sync(account).created == 0
+    definition = ImportDefinition.objects.get()
+    assert (definition.object_id, definition.unlisted_since) == (known, None)
+
+
+def test_a_row_without_object_id_is_neither_of_two_with_its_key(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    for number in (1, 2):
+        cloud.add_definition(KEY, Name=f"number {number}")
+    sync(account)
+    cloud.definitions[0]["ObjectID"] = ""
+    report = sync(account)
+    assert (report.created, report.missing) == (0, 0)
+    assert ImportDefinition.objects.filter(not_listed_since=None).count() == 2
+
+
+def test_one_listed_with_and_without_its_object_id_is_stored_once(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    object_id = cloud.add_definition(KEY)["ObjectID"]
+    cloud.add_definition(KEY, ObjectID="")
+    cloud.add_definition(KEY, ObjectID=object_id.upper())
+    sync(account)
+    assert ImportDefinition.objects.get().object_id
+
+
 def test_a_key_used_again_with_a_new_object_id_is_another_definition(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:
