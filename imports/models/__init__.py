@@ -41,6 +41,7 @@ from .status import (
     Origin,
     RunStatus,
     StaleRunError,
+    are_counts_open,
 )
 from .storage import STORAGE, refusal_of
 from .units import guard_of, note_doubles, tidy_object_id, told_unit, unit_of
@@ -88,6 +89,7 @@ __all__ = [
     "User",
     "Worker",
     "WorkerState",
+    "are_counts_open",
     "database_now",
     "forget_lost_key",
     "guard_of",

@@ -16,6 +16,7 @@ from imports.models import (
     EventKind,
     ImportRun,
     RunStatus,
+    are_counts_open,
 )
 
 log = logging.getLogger(__name__)
@@ -100,14 +101,14 @@ def _fields_for(run: ImportRun, result: ImportResult, at: datetime) -> dict[str,
 
 
 def _status_for(run: ImportRun, result: ImportResult, at: datetime) -> RunStatus:
-    """Our status for the row, but that a running run which is Completed without any
-    count is looked at once more: counts may come after the phase, and one look that
-    misses them proves nothing.
+    """Our status for the row, but that a running run which is Completed with counts
+    that leave something open is looked at once more: counts may come after the phase,
+    all or some of them, and one look that misses them proves nothing.
     """
     status = status_of(result)
-    is_bare = status == RunStatus.COMPLETED_WITH_ERRORS and Counts.of(result).are_absent
+    is_open = are_counts_open(status, result.errors)
     is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
-    if is_bare and is_followed and not is_final(run.phase):
+    if is_open and is_followed and not is_final(run.phase):
         return RunStatus.RUNNING
     return status
 

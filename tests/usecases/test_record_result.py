@@ -228,8 +228,14 @@ def test_completed_without_any_count_is_looked_at_once_more(run: ImportRun) -> N
     assert (run.errors, run.unaccounted_rows) == (None, None)
 
 
-def test_counts_that_come_after_the_phase_are_taken(run: ImportRun) -> None:
-    record(run, phase="Completed")
+@pytest.mark.parametrize(
+    "first",
+    [{}, {"total_rows": 1000}, {"total_rows": 1000, "successful": 600, "errors": 0}],
+)
+def test_counts_that_come_after_the_phase_are_taken(
+    run: ImportRun, first: dict[str, int]
+) -> None:
+    record(run, phase="Completed", **first)
     record(run, phase="Completed", total_rows=1000, successful=1000, errors=0)
     assert (run.status, run.errors) == ("completed", 0)
 
@@ -242,8 +248,14 @@ def test_completed_without_any_count_is_not_lost_for_its_age(run: ImportRun) -> 
     assert run.status == RunStatus.COMPLETED_WITH_ERRORS
 
 
+def test_errors_that_are_reported_need_no_second_look(run: ImportRun) -> None:
+    record(run, phase="Completed", total_rows=100, successful=60, errors=7)
+    assert run.status == RunStatus.COMPLETED_WITH_ERRORS
+
+
 def test_an_open_count_is_kept_on_the_definitions_strip(run: ImportRun) -> None:
-    record(run, phase="Completed", total_rows=100, successful=60)
+    for _look in range(2):
+        record(run, phase="Completed", total_rows=100, successful=60)
     assert run.status == RunStatus.COMPLETED_WITH_ERRORS
     assert run.definition
     (bar,) = run.definition.strip
