@@ -151,7 +151,8 @@ def _sync(account: Account) -> Report:
     return Report(
         is_ok=True,
         message=f"{report.seen} definitions read, {report.created} new, "
-        f"{report.changed} changed, {report.missing} no longer there."
+        f"{report.changed} changed, {report.missing} not listed for the first time, "
+        f"{report.gone} believed gone."
         + (f" Not readable here: {refused}." if refused else ""),
     )
 

@@ -60,6 +60,17 @@ def test_sync_definitions_now_says_how_many(
     assert AuditEntry.objects.get().action == "definitions_synced"
 
 
+def test_a_definition_missed_once_is_not_said_to_be_gone(
+    admin: Client, account: Account, cloud: FakeMarketingCloud
+) -> None:
+    for key in ("customers-daily", "consents"):
+        cloud.add_definition(key)
+    run_action(admin, "sync_definitions_now", [account])
+    del cloud.definitions[0]
+    (words,) = run_action(admin, "sync_definitions_now", [account])
+    assert "1 not listed for the first time, 0 believed gone." in words
+
+
 def test_adopt_runs_now_takes_outside_runs_into_the_history(
     admin: Client, account: Account, cloud: FakeMarketingCloud
 ) -> None:
