@@ -93,5 +93,5 @@ def test_doubles_pass_the_upgrade_and_are_told(old_models: Any) -> None:
     assert guards == [None, f"object:{GUID.lower()}"]
     found = run_checks(databases=["default"], tags=["database"])
     assert [one.id for one in found] == ["mcdash.W201", "mcdash.W201"]
-    assert "(510001) is 2 accounts: A, B." in found[0].msg
+    assert "(510001): A, B." in found[0].msg
     assert "Disable all but one" in str(found[0].hint)
