@@ -96,15 +96,16 @@ def _client(
 def _address(text: str) -> str:
     """An IP address, with a port or without; empty for `unknown` and the like."""
     for candidate in (text, text.removeprefix("[").removesuffix("]")):
-        if _is_address(candidate):
+        if is_address(candidate):
             return candidate
     if found := _WITH_PORT.fullmatch(text):
         candidate = found[1].removeprefix("[").removesuffix("]")
-        return candidate if _is_address(candidate) else ""
+        return candidate if is_address(candidate) else ""
     return ""
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, without a port."""
     try:
         ip_address(text)
     except ValueError:

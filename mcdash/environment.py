@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from imports.forwarded import UNIX_SOCKET
+from imports.forwarded import UNIX_SOCKET, is_address
 
 HOUR, DAY = 3600, 24 * 3600
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -303,7 +303,7 @@ def _host_name(name: str, text: str, host: str) -> str:
     if (
         _NAME.fullmatch(ascii_name) is None
         or len(ascii_name) > LONGEST_NAME
-        or (is_number and not _is_address(ascii_name))
+        or (is_number and not is_address(ascii_name))
     ):
         raise ImproperlyConfigured(
             f"{name}: {_cited(text)} is no name of a host. Several are separated by "
@@ -319,14 +319,6 @@ def _in_ascii(host: str) -> str:
         return host.encode("idna").decode()
     except UnicodeError:
         return ""
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def networks(name: str) -> list[str]:
@@ -369,7 +361,7 @@ def _endpoint_host(name: str, text: str) -> str:
     found = _PORT.fullmatch(f"*{pattern}" if pattern.startswith(".") else pattern)
     host, port = (found["host"], found["port"]) if found else (pattern, None)
     host = _in_ascii(host.removesuffix("."))
-    if _PATTERN.fullmatch(host) is None or _is_address(host):
+    if _PATTERN.fullmatch(host) is None or is_address(host):
         raise ImproperlyConfigured(
             f"{name}: {_cited(text)} is no name of a host. Several are separated by "
             "commas: *.marketingcloudapis.com, soap.example.org:8443."
