@@ -67,9 +67,12 @@ def _round(sandbox: Sandbox, script: PlainScript, times: Times, name: str) -> No
 
 
 def _account(sandbox: Sandbox, name: str) -> Account:
-    """The sandbox's account under another name, as if it were a new one."""
+    """The sandbox's account under another name, as if it were a new one. That of the
+    round before is disabled: a business unit is one account.
+    """
     from imports.models import Account
 
+    Account.objects.update(is_active=False)
     add_accounts(sandbox, 1)
     account = Account.objects.latest("pk")
     account.name = name
