@@ -25,8 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from huey.serializer import SignedSerializer
 
 from imports import logs
-
-from .environment import (
+from mcdash.environment import (
     DAY,
     ENCODED,
     HOUR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from . import accounts, definitions, history, people, workers
+from imports.admin import accounts, definitions, history, people, workers
 
 admin.site.site_header = "mcdash administration"
 admin.site.site_title = "mcdash administration"

@@ -9,10 +9,9 @@ from django.contrib import admin
 from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 
+from imports.admin.base import AuditedAdmin, M, audit
 from imports.models import AccountAccess
 from imports.usecases.record_audit import AuditAction
-
-from .base import AuditedAdmin, M, audit
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import Group

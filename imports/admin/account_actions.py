@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from imports.admin.base import audit, person_behind
 from imports.models import Account, new_holder
 from imports.usecases.adopt_runs import adopt_runs
 from imports.usecases.check_account import check_account
@@ -20,8 +21,6 @@ from imports.usecases.record_audit import AuditAction
 from imports.usecases.save_account import save_account
 from imports.usecases.sync_definitions import sync_definitions
 from imports.views.audit import address_of
-
-from .base import audit, person_behind
 
 if TYPE_CHECKING:
     Actions = admin.ModelAdmin[Account]

@@ -18,15 +18,14 @@ from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
+from imports.admin.access import AccessAudited
+from imports.admin.account_actions import AccountActions
 from imports.models import Account, ImportDefinition, note_doubles
 from imports.models.account import FROZEN_WITH_DEFINITIONS
 from imports.models.lost_keys import is_key_lost
 from imports.templatetags.accounts import account_words
 from imports.usecases.errors import UseCaseError
 from imports.usecases.save_account import save_account
-
-from .access import AccessAudited
-from .account_actions import AccountActions
 
 if TYPE_CHECKING:
     AccountModelForm = forms.ModelForm[Account]

@@ -8,9 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from imports.admin.base import ReadOnlyAdmin, short, shown_facts
 from imports.models import DefinitionVersion, ImportDefinition
-
-from .base import ReadOnlyAdmin, short, shown_facts
 
 
 class NotSeenFilter(admin.SimpleListFilter):

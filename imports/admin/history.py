@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from imports.admin.base import short, shown_facts
+from imports.admin.paging import UncountedAdmin
 from imports.models import (
     COUNTS,
     Account,
@@ -19,9 +21,6 @@ from imports.models import (
     RunEvent,
 )
 from imports.usecases.record_audit import AuditAction
-
-from .base import short, shown_facts
-from .paging import UncountedAdmin
 
 if TYPE_CHECKING:
     EventTable = admin.TabularInline[RunEvent, ImportRun]

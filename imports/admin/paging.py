@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from .base import M, ReadOnlyAdmin
+from imports.admin.base import M, ReadOnlyAdmin
 
 ROWS_A_PAGE = 100
 # Deeper pages cost the database as many rows; filters lead there sooner.

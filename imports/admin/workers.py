@@ -9,10 +9,9 @@ from django.contrib import admin
 from django.db.models import DateTimeField, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 
+from imports.admin.base import ReadOnlyAdmin
 from imports.models import ImportRun, RunStatus, Worker, database_now
 from imports.models.following import WORKER_SILENT_AFTER
-
-from .base import ReadOnlyAdmin
 
 WAITING_SHOWN = 1000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .account import (
+from imports.models.account import (
     AccessLevel,
     Account,
     AccountAccess,
@@ -11,11 +11,11 @@ from .account import (
     AccountToken,
     AuthKind,
 )
-from .audit import AuditEntry
-from .clock import database_now
-from .constraints import violated_constraint
-from .counts import COUNTS, CountProblem, Counts
-from .definition import (
+from imports.models.audit import AuditEntry
+from imports.models.clock import database_now
+from imports.models.constraints import violated_constraint
+from imports.models.counts import COUNTS, CountProblem, Counts
+from imports.models.definition import (
     BY_NAME,
     DefinitionQuerySet,
     DefinitionVersion,
@@ -23,15 +23,15 @@ from .definition import (
     ImportDefinition,
     key_digest,
 )
-from .endpoints import validate_endpoint
-from .event import EventKind, RunEvent
-from .following import NotFollowed, Unfollowed, WorkerState
-from .lease import Lease, Worker, new_holder, process_name
-from .lending import lend_connection
-from .lost_keys import forget_lost_key, note_lost_key
-from .revision import Revision, publish
-from .run import ONE_ACTIVE, TOO_FAR_AHEAD, ImportRun, RunQuerySet, is_due
-from .status import (
+from imports.models.endpoints import validate_endpoint
+from imports.models.event import EventKind, RunEvent
+from imports.models.following import NotFollowed, Unfollowed, WorkerState
+from imports.models.lease import Lease, Worker, new_holder, process_name
+from imports.models.lending import lend_connection
+from imports.models.lost_keys import forget_lost_key, note_lost_key
+from imports.models.revision import Revision, publish
+from imports.models.run import ONE_ACTIVE, TOO_FAR_AHEAD, ImportRun, RunQuerySet, is_due
+from imports.models.status import (
     ACTIVE,
     ENDED,
     FINISHED,
@@ -43,10 +43,16 @@ from .status import (
     StaleRunError,
     are_counts_open,
 )
-from .storage import STORAGE, refusal_of
-from .units import guard_of, note_doubles, tidy_object_id, told_unit, unit_of
-from .user import Theme, User
-from .workers import workers_now, workers_of, workers_word
+from imports.models.storage import STORAGE, refusal_of
+from imports.models.units import (
+    guard_of,
+    note_doubles,
+    tidy_object_id,
+    told_unit,
+    unit_of,
+)
+from imports.models.user import Theme, User
+from imports.models.workers import workers_now, workers_of, workers_word
 
 __all__ = [
     "ACTIVE",

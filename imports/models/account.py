@@ -12,21 +12,20 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from imports.fields import EncryptedField, Secret
-
-from .clock import database_now
-from .endpoints import (
+from imports.models.clock import database_now
+from imports.models.endpoints import (
     refuse_misplaced,
     tidy_auth_url,
     tidy_soap_url,
     tidy_subdomain,
     validate_endpoint,
 )
-from .following import NotFollowed, Unfollowed
-from .lost_keys import is_key_lost
-from .names import first_with_ink, validate_ink
-from .status import ErrorKind
-from .units import note_doubles, tidy_mid, unit_of
-from .user import User
+from imports.models.following import NotFollowed, Unfollowed
+from imports.models.lost_keys import is_key_lost
+from imports.models.names import first_with_ink, validate_ink
+from imports.models.status import ErrorKind
+from imports.models.units import note_doubles, tidy_mid, unit_of
+from imports.models.user import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from .account import Account
+from imports.models.account import Account
 
 
 class AuditEntry(models.Model):

@@ -9,17 +9,17 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
-from .account import Account, AccountQuerySet, seen_by
-from .counts import COUNTS
-from .names import first_with_ink
-from .status import ENDED
+from imports.models.account import Account, AccountQuerySet, seen_by
+from imports.models.counts import COUNTS
+from imports.models.names import first_with_ink
+from imports.models.status import ENDED
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.auth.models import AnonymousUser
 
-    from .user import User
+    from imports.models.user import User
 
 STRIP_LENGTH = 20
 # A definition's last run and its strip.

@@ -14,8 +14,8 @@ from typing import ClassVar
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Now
 
-from .clock import database_now
-from .following import WORKER_SILENT_AFTER
+from imports.models.clock import database_now
+from imports.models.following import WORKER_SILENT_AFTER
 
 
 class LeaseManager(models.Manager["Lease"]):

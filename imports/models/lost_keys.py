@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Cast, Concat, Now
 
-from .lease import Lease
+from imports.models.lease import Lease
 
 HOLDER = "lost-key"
 # Whoever cannot read it says so again with each try; this is for processes that went.

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from django.db import models
 
-from .account import Account
-from .run import ImportRun
+from imports.models.account import Account
+from imports.models.run import ImportRun
 
 
 class RevisionManager(models.Manager["Revision"]):

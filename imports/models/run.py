@@ -12,20 +12,20 @@ from django.db.models import Value, lookups
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
-from .account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
-from .clock import database_now
-from .counts import COUNTS, Counts
-from .definition import DefinitionVersion, ImportDefinition
-from .event import RunEvent
-from .following import (
+from imports.models.account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
+from imports.models.clock import database_now
+from imports.models.counts import COUNTS, Counts
+from imports.models.definition import DefinitionVersion, ImportDefinition
+from imports.models.event import RunEvent
+from imports.models.following import (
     WORKER_SILENT_AFTER,
     Unfollowed,
     WorkerState,
     overdue_after,
     start_overdue_after,
 )
-from .names import first_with_ink, has_ink
-from .status import (
+from imports.models.names import first_with_ink, has_ink
+from imports.models.status import (
     ACTIVE,
     ENDED,
     FINISHED,
@@ -39,12 +39,12 @@ from .status import (
     are_counts_open,
     label_of,
 )
-from .units import guard_of
+from imports.models.units import guard_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
-    from .user import User
+    from imports.models.user import User
 
 # How long after its start (s) a run is looked at how often (s).
 CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))

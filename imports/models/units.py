@@ -13,11 +13,11 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
-from .endpoints import trimmed
+from imports.models.endpoints import trimmed
 
 if TYPE_CHECKING:
-    from .account import Account
-    from .definition import ImportDefinition
+    from imports.models.account import Account
+    from imports.models.definition import ImportDefinition
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +92,8 @@ def note_doubles() -> None:
     """Mark the active accounts whose business unit another active one has too, and
     only those; pages are told.
     """
-    from .account import Account  # which notes doubles when it is saved
-    from .revision import publish
+    from imports.models.account import Account  # which notes doubles when it is saved
+    from imports.models.revision import publish
 
     twin = Account.objects.filter(unit=OuterRef("unit"), is_active=True)
     is_double = Q(Exists(twin.exclude(pk=OuterRef("pk"))), is_active=True)

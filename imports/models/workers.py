@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db.models import Case, CharField, Exists, Max, QuerySet, Value, When
 
-from .following import WORKER_SILENT_AFTER, WorkerState, overdue_after
-from .lease import Worker
-from .run import ImportRun
+from imports.models.following import WORKER_SILENT_AFTER, WorkerState, overdue_after
+from imports.models.lease import Worker
+from imports.models.run import ImportRun
 
 ALIVE, STUCK = "alive", "stuck"
 

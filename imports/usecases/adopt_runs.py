@@ -29,13 +29,12 @@ from imports.models import (
     publish,
     violated_constraint,
 )
-
-from .ask_account import ask_account
-from .errors import AccountBusyError
-from .find_candidates import find_candidates
-from .learn_answers import learn_answers
-from .reconcile_runs import folded, settle_with, unsettled
-from .record_result import fields_of, status_of
+from imports.usecases.ask_account import ask_account
+from imports.usecases.errors import AccountBusyError
+from imports.usecases.find_candidates import find_candidates
+from imports.usecases.learn_answers import learn_answers
+from imports.usecases.reconcile_runs import folded, settle_with, unsettled
+from imports.usecases.record_result import fields_of, status_of
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from imports.models import User
-
-from .record_audit import AuditAction, record_audit
+from imports.usecases.record_audit import AuditAction, record_audit
 
 
 def change_password(*, person: User, password: str, ip: str | None) -> None:

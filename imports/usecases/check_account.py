@@ -13,11 +13,10 @@ from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ConnectionReport
 from imports.models import Account, User
-
-from .ask_account import ask_account, note_unreadable
-from .learn_unit import learn_unit
-from .probe_account import may_ask_status
-from .record_audit import AuditAction, record_audit
+from imports.usecases.ask_account import ask_account, note_unreadable
+from imports.usecases.learn_unit import learn_unit
+from imports.usecases.probe_account import may_ask_status
+from imports.usecases.record_audit import AuditAction, record_audit
 
 NO_SUCH_TASK = "0"
 

@@ -17,9 +17,8 @@ from imports.models import (
     publish,
     violated_constraint,
 )
-
-from .errors import UseCaseError
-from .record_audit import AuditAction, record_run_deed
+from imports.usecases.errors import UseCaseError
+from imports.usecases.record_audit import AuditAction, record_run_deed
 
 
 def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:

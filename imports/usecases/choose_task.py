@@ -17,10 +17,9 @@ from imports.models import (
     publish,
     violated_constraint,
 )
-
-from .errors import UseCaseError
-from .reconcile_runs import candidates_of
-from .record_audit import AuditAction, record_run_deed
+from imports.usecases.errors import UseCaseError
+from imports.usecases.reconcile_runs import candidates_of
+from imports.usecases.record_audit import AuditAction, record_run_deed
 
 
 def choose_task(

@@ -18,10 +18,9 @@ from imports.models import (
     database_now,
     publish,
 )
-
-from .errors import UseCaseError
-from .reconcile_runs import candidates_of
-from .record_audit import AuditAction, record_run_deed
+from imports.usecases.errors import UseCaseError
+from imports.usecases.reconcile_runs import candidates_of
+from imports.usecases.record_audit import AuditAction, record_run_deed
 
 
 def declare_not_started(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from imports.models import User
-
-from .record_audit import AuditAction, record_audit
+from imports.usecases.record_audit import AuditAction, record_audit
 
 
 def end_sessions(*, person: User, by: User, ip: str | None) -> None:

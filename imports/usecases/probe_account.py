@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 
 from imports.models import Account, Lease
-
-from .ask_account import ask_account
+from imports.usecases.ask_account import ask_account
 
 ONCE_IN_SECONDS = 60
 

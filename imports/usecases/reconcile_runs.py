@@ -28,12 +28,11 @@ from imports.models import (
     publish,
     violated_constraint,
 )
-
-from .ask_account import ask_account
-from .errors import AccountBusyError
-from .find_candidates import TOO_FAR, find_candidates, rank
-from .learn_answers import learn_answers
-from .record_result import record_result
+from imports.usecases.ask_account import ask_account
+from imports.usecases.errors import AccountBusyError
+from imports.usecases.find_candidates import TOO_FAR, find_candidates, rank
+from imports.usecases.learn_answers import learn_answers
+from imports.usecases.record_result import record_result
 
 log = logging.getLogger(__name__)
 

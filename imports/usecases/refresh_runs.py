@@ -25,12 +25,11 @@ from imports.models import (
     database_now,
     publish,
 )
-
-from .ask_account import ask_account
-from .errors import AccountBusyError
-from .learn_answers import learn_answers
-from .learn_clock import learn_clock
-from .record_result import new_counts, record_result
+from imports.usecases.ask_account import ask_account
+from imports.usecases.errors import AccountBusyError
+from imports.usecases.learn_answers import learn_answers
+from imports.usecases.learn_clock import learn_clock
+from imports.usecases.record_result import new_counts, record_result
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from django.apps import apps
 from django.db import models, transaction
 
 from imports.fields import EncryptedField, Secret
-
-from .record_audit import AuditAction, record_audit
+from imports.usecases.record_audit import AuditAction, record_audit
 
 BATCH = 100
 NEWEST = 1

@@ -9,9 +9,8 @@ from django.db.models.functions import Now
 
 from imports import connection
 from imports.models import Account, User, forget_lost_key, publish, violated_constraint
-
-from .errors import NameTakenError, UnitTakenError
-from .record_audit import AuditAction, record_audit
+from imports.usecases.errors import NameTakenError, UnitTakenError
+from imports.usecases.record_audit import AuditAction, record_audit
 
 # A token and a refusal belong to these; with new ones the account is tried anew.
 SIGN_IN = frozenset(

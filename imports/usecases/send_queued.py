@@ -8,8 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from imports.models import Account, ImportRun, Lease, RunStatus
-
-from .send_start import never, send_start
+from imports.usecases.send_start import never, send_start
 
 log = logging.getLogger(__name__)
 

@@ -47,11 +47,10 @@ from imports.models import (
     publish,
     violated_constraint,
 )
-
-from .adopt_runs import adopt_runs
-from .ask_account import ask_account
-from .errors import AccountBusyError
-from .record_start import record_start
+from imports.usecases.adopt_runs import adopt_runs
+from imports.usecases.ask_account import ask_account
+from imports.usecases.errors import AccountBusyError
+from imports.usecases.record_start import record_start
 
 log = logging.getLogger(__name__)
 

@@ -25,9 +25,12 @@ from imports.models import (
     violated_constraint,
 )
 from imports.models.run import LOST_AFTER
-
-from .errors import AlreadyRunningError, NotStartableError, RunningElsewhereError
-from .record_audit import AuditAction, record_run_deed
+from imports.usecases.errors import (
+    AlreadyRunningError,
+    NotStartableError,
+    RunningElsewhereError,
+)
+from imports.usecases.record_audit import AuditAction, record_run_deed
 
 
 def start_import(

@@ -16,9 +16,8 @@ from imports.models import (
     User,
     refusal_of,
 )
-
-from .errors import UseCaseError
-from .start_import import start_import
+from imports.usecases.errors import UseCaseError
+from imports.usecases.start_import import start_import
 
 MOST_AT_ONCE = 50
 NOT_SAVED = "mcdash can’t save anything right now, so it was not started."

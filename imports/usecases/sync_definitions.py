@@ -29,10 +29,9 @@ from imports.models import (
     publish,
     tidy_object_id,
 )
-
-from .ask_account import ask_account
-from .errors import AccountBusyError
-from .learn_unit import learn_unit
+from imports.usecases.ask_account import ask_account
+from imports.usecases.errors import AccountBusyError
+from imports.usecases.learn_unit import learn_unit
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from imports.models import Account, User, database_now, publish
-
-from .record_audit import AuditAction, record_audit
+from imports.usecases.record_audit import AuditAction, record_audit
 
 # Reading thousands of definitions costs the account some calls: not at every press.
 SELDOM = timedelta(minutes=1)

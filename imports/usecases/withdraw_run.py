@@ -14,9 +14,8 @@ from imports.models import (
     database_now,
     publish,
 )
-
-from .errors import NotWithdrawableError
-from .record_audit import AuditAction, record_run_deed
+from imports.usecases.errors import NotWithdrawableError
+from imports.usecases.record_audit import AuditAction, record_run_deed
 
 
 def withdraw_run(

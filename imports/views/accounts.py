@@ -17,11 +17,10 @@ from imports.models import ACTIVE, ENDED, FINISHED, Account, ImportRun, RunStatu
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
 from imports.templatetags.accounts import account_words
 from imports.templatetags.numbers import count_text
-
-from .access import SignedInRequest, signed_in
-from .dashboard import accounts_with_counts, not_told, start_of_today
-from .live import answer, is_unchanged, live, nothing_changed, page_version
-from .no_account import no_account
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.dashboard import accounts_with_counts, not_told, start_of_today
+from imports.views.live import answer, is_unchanged, live, nothing_changed, page_version
+from imports.views.no_account import no_account
 
 # Ends that have no card of their own.
 OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)

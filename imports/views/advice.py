@@ -14,10 +14,15 @@ from imports.templatetags.counts import problem_text, rows_text
 from imports.templatetags.numbers import count_text, share_text
 from imports.templatetags.times import clock_text
 from imports.usecases.declare_not_started import grace_ends_at
-
-from .causes import MEND_FIRST, STARTS, Cause
-from .effects import error_mail, fact, max_file_age, source_of, tolerates_errors
-from .endings import ENDINGS
+from imports.views.causes import MEND_FIRST, STARTS, Cause
+from imports.views.effects import (
+    error_mail,
+    fact,
+    max_file_age,
+    source_of,
+    tolerates_errors,
+)
+from imports.views.endings import ENDINGS
 
 TABLE: tuple[Cause, ...] = (*STARTS, *ENDINGS)
 LONGEST_WORDS = 240

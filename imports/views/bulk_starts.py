@@ -19,12 +19,11 @@ from imports.models.names import has_ink
 from imports.tasks import wake_worker
 from imports.templatetags.texts import spoken
 from imports.usecases.start_imports import MOST_AT_ONCE, StartOutcome, start_imports
-
-from .access import SignedInRequest, require_start, signed_in
-from .audit import address_of
-from .confirming import is_large, wanted_for
-from .effects import Effect, effect
-from .facts import with_destination
+from imports.views.access import SignedInRequest, require_start, signed_in
+from imports.views.audit import address_of
+from imports.views.confirming import is_large, wanted_for
+from imports.views.effects import Effect, effect
+from imports.views.facts import with_destination
 
 NOT_COMPLETE = (
     "This form was not complete, so nothing was started. Choose the definitions again."

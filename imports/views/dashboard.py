@@ -36,14 +36,20 @@ from imports.models import (
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
 from imports.templatetags.accounts import account_words
 from imports.templatetags.numbers import count_text, share_text
-
-from .access import SignedInRequest, signed_in
-from .cursors import names
-from .favourites import favourites
-from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
-from .needs import MOST_SHOWN, needs
-from .no_account import no_account
-from .timeline import zone_name
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.cursors import names
+from imports.views.favourites import favourites
+from imports.views.live import (
+    answer,
+    any_moves,
+    is_unchanged,
+    live,
+    nothing_changed,
+    page_version,
+)
+from imports.views.needs import MOST_SHOWN, needs
+from imports.views.no_account import no_account
+from imports.views.timeline import zone_name
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20

@@ -17,9 +17,8 @@ from imports.usecases.declare_not_started import (
     why_not_declarable,
 )
 from imports.usecases.errors import UseCaseError
-
-from .access import SignedInRequest, require_start, signed_in, visible_run
-from .audit import address_of
+from imports.views.access import SignedInRequest, require_start, signed_in, visible_run
+from imports.views.audit import address_of
 
 LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
 DONE = "The run counts as not started. Its definition may be started again."

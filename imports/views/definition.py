@@ -27,10 +27,14 @@ from imports.templatetags.charts import history_chart
 from imports.templatetags.numbers import duration_text, share_text
 from imports.templatetags.strips import strip_svg
 from imports.templatetags.texts import spoken
-
-from .access import SignedInRequest, may_start, signed_in, visible_definition
-from .effects import source_of
-from .facts import (
+from imports.views.access import (
+    SignedInRequest,
+    may_start,
+    signed_in,
+    visible_definition,
+)
+from imports.views.effects import source_of
+from imports.views.facts import (
     HOW,
     Destination,
     bars_of,
@@ -39,7 +43,7 @@ from .facts import (
     facts_of,
     tolerates_errors,
 )
-from .live import (
+from imports.views.live import (
     PageVersion,
     answer,
     any_moves,

@@ -23,18 +23,17 @@ from imports.models import (
     ImportRun,
     User,
 )
-
-from .access import SignedInRequest, signed_in, visible_definition
-from .cells import Cells
-from .facets import address, facets
-from .facts import (
+from imports.views.access import SignedInRequest, signed_in, visible_definition
+from imports.views.cells import Cells
+from imports.views.facets import address, facets
+from imports.views.facts import (
     Destination,
     bars_of,
     destination_of,
     update_type_word,
     with_destination,
 )
-from .live import (
+from imports.views.live import (
     answer,
     any_moves,
     is_unchanged,
@@ -43,9 +42,9 @@ from .live import (
     nothing_changed,
     page_version,
 )
-from .no_account import no_account
-from .syncing import syncing
-from .ways_back import way_back
+from imports.views.no_account import no_account
+from imports.views.syncing import syncing
+from imports.views.ways_back import way_back
 
 PER_PAGE = 50
 NEW_FOR = timedelta(days=7)

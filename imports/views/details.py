@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from imports.models import ImportRun
 from imports.templatetags.times import clock_name
-
-from .advice import their_words
+from imports.views.advice import their_words
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
 # What their support asks for first: said even where it is not known.

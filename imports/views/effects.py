@@ -8,8 +8,7 @@ from django.utils import dateformat, timezone
 
 from imports.models import ImportDefinition, ImportRun, RunStatus
 from imports.templatetags.texts import middle_html
-
-from .facts import GUID, destination_of, tolerates_errors, update_type_word
+from imports.views.facts import GUID, destination_of, tolerates_errors, update_type_word
 
 __all__ = [
     "Effect",

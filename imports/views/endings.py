@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from imports.models import ErrorKind, RunStatus
-
-from .causes import Cause
+from imports.views.causes import Cause
 
 ERROR = "The API does not say why, which file it took, or at which row it stopped."
 WHICH_ROWS = "The API does not say which rows, or why."

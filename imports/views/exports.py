@@ -25,10 +25,9 @@ from django.views.decorators.http import require_GET
 from imports.filters import RunFilter
 from imports.models import FINISHED, Counts, ImportRun
 from imports.templatetags.texts import visible
-
-from .access import SignedInRequest, signed_in
-from .cursors import batches
-from .runs import order_of, problems_of
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.cursors import batches
+from imports.views.runs import order_of, problems_of
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,8 @@ from django.http import QueryDict
 from imports.filters import Kind, Show
 from imports.models import RunStatus
 from imports.models.names import first_with_ink
-
-from .cells import Cells, total
-from .facts import update_type_word
+from imports.views.cells import Cells, total
+from imports.views.facts import update_type_word
 
 NOT_KEPT = ("since", "seen", "page")
 

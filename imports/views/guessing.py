@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from .audit import MOST_OF_A_NAME, address_of
+from imports.views.audit import MOST_OF_A_NAME, address_of
 
 # Whoever has one IPv6 address has all of its network.
 IPV6_NETWORK_BITS = 64

@@ -12,9 +12,8 @@ from django.utils import timezone
 
 from imports.filters import BY_TIME, RunFilter, RunSort
 from imports.models import Account, ImportDefinition, Origin, RunStatus
-
-from .tallies import Tallies
-from .timeline import zone_name
+from imports.views.tallies import Tallies
+from imports.views.timeline import zone_name
 
 # The ends of a page and the poll's memory are no filters.
 PLACES = ("since", "seen", "before", "after")

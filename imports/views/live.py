@@ -38,9 +38,8 @@ from imports.models.lost_keys import is_key_lost
 from imports.templatetags.counts import problem_text
 from imports.templatetags.parts import Parts
 from imports.templatetags.texts import spoken
-
-from .access import SignedInRequest
-from .needs import accounts_in_trouble, runs_in_need
+from imports.views.access import SignedInRequest
+from imports.views.needs import accounts_in_trouble, runs_in_need
 
 FAST_SECONDS = 3
 QUIET_SECONDS = 20

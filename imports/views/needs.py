@@ -35,8 +35,7 @@ from imports.models import (
 from imports.models.account import NOT_ANSWERING_FROM
 from imports.templatetags.accounts import account_words
 from imports.usecases.declare_not_started import why_wait
-
-from .advice import cause, is_to_be_mended
+from imports.views.advice import cause, is_to_be_mended
 
 MOST_SHOWN = 20
 NEEDED_FOR = timedelta(days=2)

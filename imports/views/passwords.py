@@ -9,8 +9,7 @@ from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpResponse, HttpResponseRedirect
 
 from imports.usecases.change_password import change_password
-
-from .audit import address_of
+from imports.views.audit import address_of
 
 
 class PasswordChange(PasswordChangeView):

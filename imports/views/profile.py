@@ -11,9 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from imports.forms import ProfileForm
 from imports.models import User
 from imports.usecases.end_sessions import end_sessions
-
-from .access import SignedInRequest, signed_in
-from .audit import address_of
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.audit import address_of
 
 
 @signed_in

@@ -21,22 +21,21 @@ from imports.usecases.declare_not_started import grace_ends_at, why_not_declarab
 from imports.usecases.errors import UseCaseError
 from imports.usecases.reconcile_runs import candidates_of
 from imports.usecases.withdraw_run import withdraw_run
-
-from .access import (
+from imports.views.access import (
     SignedInRequest,
     may_start,
     require_start,
     signed_in,
     visible_run,
 )
-from .advice import Surroundings, advice
-from .audit import address_of
-from .comparison import compare
-from .cursors import older_than
-from .details import details_of, support_text
-from .effects import facts_in_short
-from .following import nobody_looks
-from .live import (
+from imports.views.advice import Surroundings, advice
+from imports.views.audit import address_of
+from imports.views.comparison import compare
+from imports.views.cursors import older_than
+from imports.views.details import details_of, support_text
+from imports.views.effects import facts_in_short
+from imports.views.following import nobody_looks
+from imports.views.live import (
     PageVersion,
     answer,
     is_unchanged,
@@ -44,8 +43,8 @@ from .live import (
     nothing_changed,
     run_and_version,
 )
-from .needs import can_start_again, start_again
-from .timeline import timeline, zone_name
+from imports.views.needs import can_start_again, start_again
+from imports.views.timeline import timeline, zone_name
 
 NONE_OF_THESE = "none"
 NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.WITHDRAWN)

@@ -12,14 +12,20 @@ from django.urls import reverse
 
 from imports.filters import RunFilter, RunSort
 from imports.models import AccessLevel, Account, AccountAccess, ImportRun, User
-
-from .access import SignedInRequest, signed_in
-from .cursors import RunOrder, RunPage, page_of
-from .history import HistoryQuery, chips, groups, orders
-from .live import answer, any_moves, is_unchanged, live, nothing_changed, page_version
-from .no_account import no_account
-from .tallies import Tallies, tallies
-from .timeline import zone_name
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.cursors import RunOrder, RunPage, page_of
+from imports.views.history import HistoryQuery, chips, groups, orders
+from imports.views.live import (
+    answer,
+    any_moves,
+    is_unchanged,
+    live,
+    nothing_changed,
+    page_version,
+)
+from imports.views.no_account import no_account
+from imports.views.tallies import Tallies, tallies
+from imports.views.timeline import zone_name
 
 UNREADABLE = {
     "status": "That status does not exist.",

@@ -11,8 +11,7 @@ from django.middleware.csrf import get_token
 from django.views.decorators.http import require_safe
 
 from imports.templatetags.sessions import page_session
-
-from .access import SignedInRequest, signed_in
+from imports.views.access import SignedInRequest, signed_in
 
 HEADER, TOKEN_HEADER = "X-Page-Session", "X-CSRFToken"
 GetResponse = Callable[[HttpRequest], HttpResponse]

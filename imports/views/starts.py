@@ -16,12 +16,16 @@ from imports.tasks import wake_worker
 from imports.templatetags.texts import spoken
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start_import import start_import
-
-from .access import SignedInRequest, require_start, signed_in, visible_definition
-from .audit import address_of
-from .confirming import Wanted, is_large, wanted_for
-from .effects import effect, facts_in_short, last_good_run
-from .facts import changes
+from imports.views.access import (
+    SignedInRequest,
+    require_start,
+    signed_in,
+    visible_definition,
+)
+from imports.views.audit import address_of
+from imports.views.confirming import Wanted, is_large, wanted_for
+from imports.views.effects import effect, facts_in_short, last_good_run
+from imports.views.facts import changes
 
 INCOMPLETE = "This form was not complete, so nothing was started. Here is a fresh one."
 CHANGED = (

@@ -20,8 +20,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition, ImportRun, Origin, RunStatus
-
-from .access import SignedInRequest, signed_in
+from imports.views.access import SignedInRequest, signed_in
 
 LARGEST = 412_006
 PHASES = {RunStatus.RUNNING: "IOWork"}

@@ -15,10 +15,9 @@ from django_htmx.http import trigger_client_event
 
 from imports.models import Account, AccountQuerySet, Lease, User
 from imports.usecases.want_sync import want_sync
-
-from .access import SignedInRequest, signed_in
-from .audit import address_of
-from .ways_back import way_back
+from imports.views.access import SignedInRequest, signed_in
+from imports.views.audit import address_of
+from imports.views.ways_back import way_back
 
 NAMED = 2
 ALREADY = "This was asked for less than a minute ago."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from .access import SignedInRequest
+from imports.views.access import SignedInRequest
 
 
 def way_back(request: SignedInRequest) -> str:
