@@ -17,7 +17,7 @@ PYTEST := $(PY) -m pytest
 # mcdash as processes of its own.
 ON_QUEUES := tests/test_tasks.py tests/test_crew.py
 ON_ENGINES := $(ON_QUEUES) tests/models tests/usecases tests/views tests/admin \
-  tests/commands tests/never_twice tests/contract tests/test_connection.py
+  tests/commands tests/at_most_once tests/contract tests/test_gateway.py
 # COVERAGE=1 adds up over test and test-slow; `make coverage` tells and judges.
 COV := $(if $(COVERAGE),--cov --cov-branch --cov-append --cov-report= --cov-fail-under=0)
 NEW_KEYS := import base64, secrets; \
@@ -64,7 +64,7 @@ test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL and Redis on 
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
-	$(PY) -m tests.benchmarks $(BENCH)
+	$(PY) -m tests.bench $(BENCH)
 
 # The site is loaded by mypy's Django plugin and by manage.py: keys are thrown away.
 check: $(DEV)  ## lint, types, layers, templates, migrations, settings

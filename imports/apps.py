@@ -18,8 +18,8 @@ class ImportsConfig(AppConfig):
     def ready(self) -> None:
         from imports import checks  # noqa: F401
         from imports.middleware import begin_session
+        from imports.signin import note_failure, note_sign_in, note_sign_out
         from imports.tasks import prepare_queue
-        from imports.views.audit import note_failure, note_sign_in, note_sign_out
 
         post_migrate.connect(prepare_queue, sender=self)
         user_logged_in.connect(begin_session)

@@ -32,7 +32,7 @@ REQUEST_ID_KEY = "mcdash.request_id"
 REQUEST_ID_ATOM = "{x-request-id}o"
 HIDDEN = "•••"
 # What anybody who can send a request makes them say, as often as they like.
-ABOUT_STRANGERS = ("imports.middleware", "imports.views.problems")
+ABOUT_STRANGERS = ("imports.middleware", "imports.views.system")
 SELDOM = {"huey", *ABOUT_STRANGERS}
 
 _SECRET = re.compile(

@@ -39,7 +39,7 @@ from imports.models import (
     database_now,
 )
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
-from imports.models.following import WORKER_SILENT_AFTER
+from imports.models.worker import WORKER_SILENT_AFTER
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from imports import forwarded, logs, measures
 from imports.models.storage import STORAGE, brief_transaction, refusal_of
-from imports.views import problems
+from imports.views import system
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ class KnownHostMiddleware:
                 request.META.get("HTTP_HOST", "")[:LONGEST_LOGGED],
                 request.META[PEER_KEY],
             )
-            return problems.unknown_host(request)
+            return system.unknown_host(request)
         return self.get_response(request)
 
 
@@ -245,7 +245,7 @@ class HttpsMiddleware:
         _tell_why_it_is_http(request)
         host = request.get_host()
         if _came_by_https(request, host):
-            return problems.not_by_https(request)
+            return system.not_by_https(request)
         # never kept by a browser: the proxy may be mended tomorrow
         return HttpResponsePermanentRedirect(
             f"{_https_origin(host)}{request.get_full_path()}"
@@ -310,7 +310,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
             if not STORAGE.note_refusal(error, has_waited=True):
                 raise
         if not is_known:
-            return problems.not_saved(request, is_certain=False)
+            return system.not_saved(request, is_certain=False)
         patch_vary_headers(response, ("Cookie",))
         return response
 
@@ -345,7 +345,7 @@ class UnwritableMiddleware:
         if refusal is None:
             return None
         STORAGE.note_refusal(exception, has_waited=True)
-        return problems.not_saved(request, is_certain=refusal.is_certain)
+        return system.not_saved(request, is_certain=refusal.is_certain)
 
 
 class SessionEndMiddleware:

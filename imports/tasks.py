@@ -38,15 +38,14 @@ from imports.models import (
     process_name,
 )
 from imports.models.account import BREAKER_OPENS_AT
-from imports.models.durability import relax_commits
-from imports.usecases.adopt_runs import adopt_runs
+from imports.models.database import relax_commits
+from imports.usecases.accounts import probe_account
+from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.probe_account import probe_account
-from imports.usecases.reconcile_runs import reconcile_runs
-from imports.usecases.refresh_runs import refresh_runs
-from imports.usecases.send_queued import send_queued
-from imports.usecases.settle_overdue import settle_overdue
-from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.follow import refresh_runs, settle_overdue
+from imports.usecases.resolve import reconcile_runs
+from imports.usecases.send import send_queued
+from imports.usecases.sync import sync_definitions
 
 log = logging.getLogger(__name__)
 # Its complaints come once in a while, not each second.

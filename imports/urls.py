@@ -7,19 +7,14 @@ from django.urls.converters import IntConverter
 
 from imports.views import (
     accounts,
-    bulk_starts,
     dashboard,
-    declaring,
     definition,
     definitions,
-    exports,
-    profile,
+    people,
     run,
     runs,
-    sessions,
-    starts,
-    styleguide,
-    syncing,
+    start,
+    system,
 )
 
 
@@ -37,10 +32,10 @@ urlpatterns = [
     path("definitions/", definitions.definition_list, name="definition_list"),
     path(
         "definitions/start/",
-        bulk_starts.definition_start_several,
+        start.definition_start_several,
         name="definition_start_several",
     ),
-    path("definitions/sync/", syncing.definition_sync, name="definition_sync"),
+    path("definitions/sync/", definitions.definition_sync, name="definition_sync"),
     path("definitions/<id:pk>/", definition.definition, name="definition"),
     path(
         "definitions/<id:pk>/strip/",
@@ -52,28 +47,26 @@ urlpatterns = [
         definitions.definition_favourite,
         name="definition_favourite",
     ),
-    path(
-        "definitions/<id:pk>/start/", starts.definition_start, name="definition_start"
-    ),
+    path("definitions/<id:pk>/start/", start.definition_start, name="definition_start"),
     path("runs/", runs.run_list, name="run_list"),
-    path("runs/export.csv", exports.run_export, {"form": "csv"}, "run_export_csv"),
-    path("runs/export.json", exports.run_export, {"form": "json"}, "run_export_json"),
+    path("runs/export.csv", runs.run_export, {"form": "csv"}, "run_export_csv"),
+    path("runs/export.json", runs.run_export, {"form": "json"}, "run_export_json"),
     path("runs/<id:pk>/", run.run, name="run"),
     path("runs/<id:pk>/withdraw/", run.run_withdraw, name="run_withdraw"),
     path("runs/<id:pk>/check-again/", run.run_check_again, name="run_check_again"),
     path("runs/<id:pk>/choose/", run.run_choose, name="run_choose"),
     path(
         "runs/<id:pk>/not-started/",
-        declaring.run_declare_not_started,
+        run.run_declare_not_started,
         name="run_declare_not_started",
     ),
     path("accounts/", accounts.account_list, name="account_list"),
-    path("profile/", profile.profile, name="profile"),
+    path("profile/", people.profile, name="profile"),
     path(
         "profile/sign-out-everywhere/",
-        profile.sign_out_everywhere,
+        people.sign_out_everywhere,
         name="sign_out_everywhere",
     ),
-    path("session/", sessions.session, name="session"),
-    path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("session/", people.session, name="session"),
+    path("styleguide/", system.styleguide, name="styleguide"),
 ]

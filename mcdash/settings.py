@@ -352,7 +352,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "imports.views.sessions.PageSessionMiddleware",
+    "imports.signin.PageSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -404,11 +404,11 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "imports:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
-# What counts as guessing, and what is said: imports/views/guessing.py.
-AXES_HANDLER = "imports.views.guessing.SignInGuard"
-AXES_LOCKOUT_CALLABLE = "imports.views.guessing.too_many"
-AXES_USERNAME_CALLABLE = "imports.views.guessing.guessed_name"
-AXES_CLIENT_IP_CALLABLE = "imports.views.guessing.guessers_address"
+# What counts as guessing, and what is said: imports/signin.py.
+AXES_HANDLER = "imports.signin.SignInGuard"
+AXES_LOCKOUT_CALLABLE = "imports.signin.too_many"
+AXES_USERNAME_CALLABLE = "imports.signin.guessed_name"
+AXES_CLIENT_IP_CALLABLE = "imports.signin.guessers_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["ip_address"]]
 AXES_FAILURE_LIMIT = MCDASH_SIGN_IN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=MCDASH_SIGN_IN_COOL_OFF_SECONDS)
@@ -448,7 +448,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
-CSRF_FAILURE_VIEW = "imports.views.problems.form_refused"
+CSRF_FAILURE_VIEW = "imports.views.system.form_refused"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

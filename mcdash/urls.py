@@ -7,12 +7,12 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from imports.forms import SignInForm
-from imports.views import health
-from imports.views.passwords import PasswordChange
+from imports.views import system
+from imports.views.people import PasswordChange
 
-handler403 = "imports.views.problems.forbidden"
-handler404 = "imports.views.problems.not_found"
-handler500 = "imports.views.problems.server_error"
+handler403 = "imports.views.system.forbidden"
+handler404 = "imports.views.system.not_found"
+handler500 = "imports.views.system.server_error"
 
 urlpatterns = [
     path(
@@ -36,8 +36,8 @@ urlpatterns = [
     # admin's own page would leave no trace in the audit
     path("admin/password_change/", PasswordChange.as_view()),
     path("admin/", admin.site.urls),
-    path("healthz", health.healthz, name="healthz"),
-    path("healthz/worker", health.worker, name="healthz_worker"),
-    path("metrics", health.metrics, name="metrics"),
+    path("healthz", system.healthz, name="healthz"),
+    path("healthz/worker", system.worker, name="healthz_worker"),
+    path("metrics", system.metrics, name="metrics"),
     path("", include("imports.urls")),
 ]

@@ -60,7 +60,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> FakeDoor:
     from tests.fakes import FakeDoor
 
     door = FakeDoor()
-    monkeypatch.setattr("imports.connection.connect", door.connect)
+    monkeypatch.setattr("imports.gateway.connect", door.connect)
     return door
 
 

@@ -410,7 +410,7 @@ def record_of(facts: dict[str, str]) -> DefinitionRecord:
 
 
 class FakeDoor:
-    """Stands in for `imports.connection.connect`.
+    """Stands in for `imports.gateway.connect`.
 
     Every account reaches `usual`, but for those in `own` (by primary key);
     `refuses` are errors that connecting itself raises.

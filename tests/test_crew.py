@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imports.marketingcloud.errors import UnavailableError
-from imports.models.durability import relax_commits
+from imports.models.database import relax_commits
 from imports.tasks import LONGEST_REST_SECONDS, READERS, SENDERS, Crew
 
 # A crew's threads close their database connections when they end.

@@ -28,7 +28,8 @@ from imports.models import ImportRun, note_lost_key
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from imports.tasks import Crew
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.send_start import send_start
+from imports.usecases.send import send_start
+from tests.e2e.site import PYTHON, ROOT, Part, Site, wait_until
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -36,7 +37,6 @@ from tests.factories import (
     WorkerFactory,
 )
 from tests.fakes import FakeMarketingCloud
-from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
 
 SAMPLE = re.compile(r"^(mcdash_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from imports.checks import require_preparation
-from tests.journeys.site import PYTHON, ROOT, Site
+from tests.e2e.site import PYTHON, ROOT, Site
 
 
 @pytest.fixture

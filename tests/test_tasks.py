@@ -28,7 +28,7 @@ from imports.models import (
 )
 from imports.models.account import BREAKER_OPENS_AT
 from imports.tasks import Crew, tick, wake_worker
-from imports.usecases.start_import import start_import
+from imports.usecases.start import start_import
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,

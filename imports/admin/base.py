@@ -1,23 +1,25 @@
 """What the pages of the administration share: read-only ones, audited ones."""
 
 # ruff: noqa: ARG002  the signatures are Django's
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import FieldError, PermissionDenied
+from django.core.paginator import Page, Paginator
 from django.db import DataError, NotSupportedError, ProgrammingError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
 
 from imports.models import Account, User
-from imports.usecases.record_audit import AuditAction, record_audit
-from imports.views.audit import address_of
+from imports.signin import address_of
+from imports.usecases.audit import AuditAction, record_audit
 
 M = TypeVar("M", bound=Model)
 SHOWN_CHARACTERS = 80
@@ -165,3 +167,78 @@ def shown_facts(facts: dict[str, Any]) -> str:
     """Facts as a list of terms; whatever they hold is shown as text."""
     rows = ((key, "–" if facts[key] is None else facts[key]) for key in sorted(facts))
     return format_html_join("", "<div><b>{}</b>: {}</div>", rows) or "–"
+
+
+# Pages through tables that are too long to be counted.
+
+
+ROWS_A_PAGE = 100
+# Deeper pages cost the database as many rows; filters lead there sooner.
+LAST_PAGE = 1000
+
+
+class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+    """Knows the rows up to the wanted page and whether one more follows.
+
+    It fetches the page and one row beyond, and never asks for a COUNT: `count`
+    is the number of rows known to exist.
+    """
+
+    def __init__(self, rows: Any, per_page: int, *, number: int) -> None:
+        super().__init__(rows, per_page)
+        self.number = number
+        self._start = (number - 1) * self.per_page
+
+    @cached_property
+    def _fetched(self) -> list[Any]:
+        return list(self.object_list[self._start : self._start + self.per_page + 1])
+
+    @cached_property
+    def count(self) -> int:
+        if self.number > LAST_PAGE:  # then `validate_number` refuses it
+            return LAST_PAGE * self.per_page
+        return self._start + len(self._fetched)
+
+    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
+        number = self.validate_number(number)
+        return Page(self._fetched[: self.per_page], number, self)
+
+
+class UncountedChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list  # asked already
+        # equal numbers hide "N results" beside the search: nobody counted
+        self.full_result_count = self.result_count
+
+
+class UncountedAdmin(ReadOnlyAdmin[M]):
+    """A read-only list, newest first, without COUNT and without sorting at will."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = ROWS_A_PAGE
+    list_max_show_all = 0
+    sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UncountedChangeList
+
+    def get_paginator(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[M],
+        per_page: int,
+        orphans: int = 0,
+        allow_empty_first_page: bool = True,
+    ) -> UncountedPaginator:
+        return UncountedPaginator(queryset, per_page, number=_page_number(request))
+
+
+def _page_number(request: HttpRequest) -> int:
+    """As ChangeList reads it: what is no number is page 1."""
+    try:
+        return max(int(request.GET.get(PAGE_VAR, 1)), 1)
+    except ValueError:
+        return 1

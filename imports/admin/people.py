@@ -18,12 +18,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
-from imports.admin.access import AccessAudited
+from imports.admin.accounts import AccessAudited
 from imports.admin.base import AuditedAdmin
 from imports.models import User
 from imports.models.names import first_with_ink, has_ink
-from imports.usecases.end_sessions import end_sessions
-from imports.views.audit import address_of
+from imports.signin import address_of
+from imports.usecases.people import end_sessions
 
 if TYPE_CHECKING:
     UserPages = DjangoUserAdmin[User]

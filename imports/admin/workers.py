@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from imports.admin.base import ReadOnlyAdmin
 from imports.models import ImportRun, RunStatus, Worker, database_now
-from imports.models.following import WORKER_SILENT_AFTER
+from imports.models.worker import WORKER_SILENT_AFTER
 
 WAITING_SHOWN = 1000
 

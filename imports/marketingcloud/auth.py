@@ -14,10 +14,10 @@ from imports.marketingcloud.errors import (
     AuthenticationError,
     MarketingCloudError,
     UnavailableError,
+    quote,
 )
+from imports.marketingcloud.http import Answer, Wire
 from imports.marketingcloud.records import OAuthCredentials, Token, UsernameCredentials
-from imports.marketingcloud.refusals import quote
-from imports.marketingcloud.wire import Answer, Wire
 
 _FUEL = "http://exacttarget.com"
 _FUEL_ONLY: Any = {None: _FUEL}  # the stubs know no default namespace

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from lxml import etree
 
-from imports.marketingcloud.answers import Message, child, refuse_contradiction, text
 from imports.marketingcloud.auth import (
     OAuthSigner,
     Signer,
@@ -20,9 +19,20 @@ from imports.marketingcloud.auth import (
 from imports.marketingcloud.errors import (
     MarketingCloudError,
     OutcomeUnknownError,
+    QuestionRefusedError,
     UnavailableError,
+    overall_error,
 )
-from imports.marketingcloud.observing import Observer, unobserved
+from imports.marketingcloud.http import Observer, Wire, unobserved
+from imports.marketingcloud.parse import (
+    DEFINITIONS,
+    RESULTS,
+    Message,
+    child,
+    refuse_contradiction,
+    text,
+)
+from imports.marketingcloud.perform import read_started
 from imports.marketingcloud.records import (
     ConnectionReport,
     DefinitionList,
@@ -33,14 +43,10 @@ from imports.marketingcloud.records import (
     StartedImport,
     UsernameCredentials,
 )
-from imports.marketingcloud.refusals import QuestionRefusedError, overall_error
+from imports.marketingcloud.redact import scrubbed
 from imports.marketingcloud.retrieve import Retriever, Rows
-from imports.marketingcloud.rows import DEFINITIONS, RESULTS
-from imports.marketingcloud.scrubbing import scrubbed
 from imports.marketingcloud.soap import Gate, SoapService
 from imports.marketingcloud.sockets import PeerCheck
-from imports.marketingcloud.starting import read_started
-from imports.marketingcloud.wire import Wire
 
 logger = logging.getLogger(__name__)
 

@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from imports.marketingcloud.answers import Message, children, refuse_contradiction, text
-from imports.marketingcloud.errors import OutcomeUnknownError
-from imports.marketingcloud.refusals import (
+from imports.marketingcloud.errors import (
+    OutcomeUnknownError,
     QuestionRefusedError,
     named_properties,
     overall_error,
     status_error,
 )
-from imports.marketingcloud.rows import Kind
+from imports.marketingcloud.parse import (
+    Kind,
+    Message,
+    children,
+    refuse_contradiction,
+    text,
+)
 
 logger = logging.getLogger(__name__)
 

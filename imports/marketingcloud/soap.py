@@ -19,14 +19,12 @@ from lxml import etree
 from zeep import xsd
 from zeep.wsdl import Document
 
-from imports.marketingcloud.answers import Message, read_message
 from imports.marketingcloud.auth import Signer
-from imports.marketingcloud.errors import RequestRefusedError
-from imports.marketingcloud.patience import read_patiently
+from imports.marketingcloud.errors import RequestRefusedError, TokenExpiredError
+from imports.marketingcloud.http import Answer, Wire, read_patiently
+from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
-from imports.marketingcloud.refusals import TokenExpiredError
 from imports.marketingcloud.retrieve import Where
-from imports.marketingcloud.wire import Answer, Wire
 
 WSDL_PATH = Path(__file__).with_name("marketingcloud.wsdl")
 NAMESPACE = "http://exacttarget.com/wsdl/partnerAPI"

@@ -12,9 +12,7 @@ from imports.models.account import (
     AuthKind,
 )
 from imports.models.audit import AuditEntry
-from imports.models.clock import database_now
-from imports.models.constraints import violated_constraint
-from imports.models.counts import COUNTS, CountProblem, Counts
+from imports.models.database import database_now, lend_connection, violated_constraint
 from imports.models.definition import (
     BY_NAME,
     DefinitionQuerySet,
@@ -24,18 +22,27 @@ from imports.models.definition import (
     key_digest,
 )
 from imports.models.endpoints import validate_endpoint
-from imports.models.event import EventKind, RunEvent
-from imports.models.following import NotFollowed, Unfollowed, WorkerState
-from imports.models.lease import Lease, Worker, new_holder, process_name
-from imports.models.lending import lend_connection
-from imports.models.lost_keys import forget_lost_key, note_lost_key
 from imports.models.revision import Revision, publish
-from imports.models.run import ONE_ACTIVE, TOO_FAR_AHEAD, ImportRun, RunQuerySet, is_due
+from imports.models.run import (
+    ONE_ACTIVE,
+    TOO_FAR_AHEAD,
+    EventKind,
+    ImportRun,
+    RunEvent,
+    RunQuerySet,
+    is_due,
+    workers_now,
+    workers_of,
+    workers_word,
+)
 from imports.models.status import (
     ACTIVE,
+    COUNTS,
     ENDED,
     FINISHED,
     TRANSITIONS,
+    CountProblem,
+    Counts,
     ErrorKind,
     InvalidTransitionError,
     Origin,
@@ -52,7 +59,17 @@ from imports.models.units import (
     unit_of,
 )
 from imports.models.user import Theme, User
-from imports.models.workers import workers_now, workers_of, workers_word
+from imports.models.worker import (
+    Lease,
+    NotFollowed,
+    Unfollowed,
+    Worker,
+    WorkerState,
+    forget_lost_key,
+    new_holder,
+    note_lost_key,
+    process_name,
+)
 
 __all__ = [
     "ACTIVE",

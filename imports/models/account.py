@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from imports.fields import EncryptedField, Secret
-from imports.models.clock import database_now
+from imports.models.database import database_now
 from imports.models.endpoints import (
     refuse_misplaced,
     tidy_auth_url,
@@ -20,12 +20,11 @@ from imports.models.endpoints import (
     tidy_subdomain,
     validate_endpoint,
 )
-from imports.models.following import NotFollowed, Unfollowed
-from imports.models.lost_keys import is_key_lost
 from imports.models.names import first_with_ink, validate_ink
 from imports.models.status import ErrorKind
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
+from imports.models.worker import NotFollowed, Unfollowed, is_key_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

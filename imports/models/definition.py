@@ -10,9 +10,8 @@ from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
 from imports.models.account import Account, AccountQuerySet, seen_by
-from imports.models.counts import COUNTS
 from imports.models.names import first_with_ink
-from imports.models.status import ENDED
+from imports.models.status import COUNTS, ENDED
 
 if TYPE_CHECKING:
     from datetime import datetime

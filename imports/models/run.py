@@ -8,29 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import Value, lookups
+from django.db.models import (
+    Case,
+    CharField,
+    Exists,
+    Max,
+    QuerySet,
+    Value,
+    When,
+    lookups,
+)
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
 from imports.models.account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
-from imports.models.clock import database_now
-from imports.models.counts import COUNTS, Counts
+from imports.models.database import database_now
 from imports.models.definition import DefinitionVersion, ImportDefinition
-from imports.models.event import RunEvent
-from imports.models.following import (
-    WORKER_SILENT_AFTER,
-    Unfollowed,
-    WorkerState,
-    overdue_after,
-    start_overdue_after,
-)
 from imports.models.names import first_with_ink, has_ink
 from imports.models.status import (
     ACTIVE,
+    COUNTS,
     ENDED,
     FINISHED,
     TRANSITIONS,
     WITH_TASK,
+    Counts,
     ErrorKind,
     InvalidTransitionError,
     Origin,
@@ -40,11 +42,63 @@ from imports.models.status import (
     label_of,
 )
 from imports.models.units import guard_of
+from imports.models.worker import (
+    WORKER_SILENT_AFTER,
+    Unfollowed,
+    Worker,
+    WorkerState,
+    overdue_after,
+    start_overdue_after,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from imports.models.user import User
+
+
+# What happened to a run, one row for each thing: its timeline.
+
+
+class EventKind(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    CLAIMED = "claimed", "Start sent"
+    ACCEPTED = "accepted", "Accepted"
+    CONTRADICTED = "contradicted", "Accepted with a contradiction"
+    NOT_STARTED = "not_started", "Not started"
+    UNANSWERED = "unanswered", "No readable answer"
+    LOOKED = "looked", "Looked for"
+    FOUND = "found", "Found"
+    PHASE = "phase", "Phase"
+    ENDED = "ended", "Ended"
+    LOST = "lost", "Lost"
+    CHECKED_AGAIN = "checked_again", "Checked again"
+    ADOPTED = "adopted", "Adopted"
+    MERGED = "merged", "Merged"
+    CHOSEN = "chosen", "Chosen"
+
+
+class RunEvent(models.Model):
+    """One thing that happened to a run."""
+
+    run = models.ForeignKey("ImportRun", models.PROTECT, related_name="events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20, choices=EventKind)
+    from_status = models.CharField(max_length=21, blank=True)
+    to_status = models.CharField(max_length=21, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+    )
+    actor_name = models.TextField(blank=True)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, run {self.run_id}"
+
 
 # How long after its start (s) a run is looked at how often (s).
 CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
@@ -495,3 +549,42 @@ class ImportRun(models.Model):
             actor_name=name,
             details=details or {},
         )
+
+
+# How the workers do as a whole, alone or within another query.
+
+
+ALIVE, STUCK = "alive", "stuck"
+
+
+def workers_now() -> WorkerState:
+    """How the workers do."""
+    return workers_of(Worker.objects.aggregate(word=Max(workers_word()))["word"])
+
+
+def workers_word() -> Case:
+    """The same as part of a query: ALIVE, STUCK, or null where none is heard of."""
+    return Case(
+        When(~Exists(_heard_of()), then=Value(None)),
+        When(
+            Exists(_at_work()) & Exists(ImportRun.objects.overdue()), then=Value(STUCK)
+        ),
+        default=Value(ALIVE),
+        output_field=CharField(),
+    )
+
+
+def workers_of(word: str | None) -> WorkerState:
+    """What `workers_word` found."""
+    if word is None:
+        return WorkerState(is_silent=True, heard_at=Worker.objects.last_heard_at())
+    return WorkerState(is_stuck=word == STUCK)
+
+
+def _heard_of() -> QuerySet[Worker]:
+    return Worker.objects.heard_of(WORKER_SILENT_AFTER.total_seconds())
+
+
+def _at_work() -> QuerySet[Worker]:
+    """One that has just begun is about to do what is overdue."""
+    return Worker.objects.at_work_for(overdue_after().total_seconds())

@@ -20,8 +20,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from imports.models.lease import Lease
-from imports.models.lending import lend_connection
+from imports.models.database import lend_connection
+from imports.models.worker import Lease
 
 log = logging.getLogger(__name__)
 

@@ -15,22 +15,13 @@ from django.urls import get_script_prefix, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from imports import signin
 from imports.models import STORAGE, ImportRun, WorkerState
 from imports.models.names import first_with_ink
-from imports.templatetags import (
-    bars,
-    counts,
-    following,
-    icons,
-    numbers,
-    runs,
-    sessions,
-    strips,
-    texts,
-    times,
-)
-from imports.templatetags.parts import Parts
-from imports.templatetags.statuses import status_look
+from imports.ui import icons, svg
+from imports.ui.partials import Parts
+from imports.wording import following, formats, status
+from imports.wording.status import status_look
 
 register = template.Library()
 
@@ -116,7 +107,7 @@ def status_sentence(status: str) -> str:
 def unwritable_since() -> str:
     """Since when nothing can be saved, as "09:14"; empty while all is well."""
     since = STORAGE.unwritable_since
-    return times.clock_text(since) if since else ""
+    return formats.clock_text(since) if since else ""
 
 
 @register.simple_tag
@@ -136,79 +127,79 @@ def strip(
     bars_of: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
 ) -> str:
     """The last 20 runs as bars; `wide` on the page of one run or definition."""
-    return strips.strip_svg(bars_of, wide=wide, current=current)
+    return svg.strip_svg(bars_of, wide=wide, current=current)
 
 
 @register.simple_tag
 def strip_picture(bars_of: Sequence[dict[str, Any]] | None) -> str:
     """The same in a list, as a picture until a reader goes there."""
-    return strips.picture_svg(bars_of)
+    return svg.picture_svg(bars_of)
 
 
 @register.filter
 def count(value: object) -> str:
     """412006 -> "412,006"; an unknown count -> "–"."""
-    return numbers.count_text(value)
+    return formats.count_text(value)
 
 
 @register.filter
 def duration(value: timedelta | float | None) -> str:
     """Seconds or a timedelta -> "6:48" or "1:02:03"; unknown -> "–"."""
-    return numbers.duration_text(value)
+    return formats.duration_text(value)
 
 
 @register.filter
 def share(part: int | None, whole: int | None) -> str:
     """`errors|share:total` -> "8.4 %"; unknown or of nothing -> "–"."""
-    return numbers.share_text(part, whole)
+    return formats.share_text(part, whole)
 
 
 @register.simple_tag
 def when(
     moment: datetime | None,
-    clock_minutes: int = times.DEFAULT_CLOCK_MINUTES,
+    clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES,
     focusable: bool = True,
 ) -> str:
     """ "6 min ago" with the exact time in the reader's zone and on their clock."""
-    return times.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
+    return formats.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
 
 
 @register.simple_tag
-def clock(moment: datetime, clock_minutes: int = times.DEFAULT_CLOCK_MINUTES) -> str:
+def clock(moment: datetime, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES) -> str:
     """ "09:14", or "3 Jan, 09:14" of another day, for sentences that say since when."""
-    return times.clock_html(moment, clock_minutes)
+    return formats.clock_html(moment, clock_minutes)
 
 
 @register.simple_tag
 def elapsed(since: datetime | None) -> str:
     """Time gone by since a moment, ticking in the browser."""
-    return times.elapsed_html(since)
+    return formats.elapsed_html(since)
 
 
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
     """How long an active run has taken so far, ticking while somebody looks at it."""
-    return following.elapsed_html(run, _workers(context))
+    return _elapsed_html(run, _workers(context))
 
 
 @register.filter
 def exact(
-    moment: datetime | None, clock_minutes: int = times.DEFAULT_CLOCK_MINUTES
+    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
 ) -> str:
     """The exact time in words, in both zones."""
-    return times.exact_text(moment, clock_minutes) if moment else numbers.UNKNOWN
+    return formats.exact_text(moment, clock_minutes) if moment else formats.UNKNOWN
 
 
 @register.filter
 def middle(text: str, limit: int = 32) -> SafeString:
     """One line that gives way in its middle and keeps its last 14 characters."""
-    return texts.middle_html(str(text), limit)
+    return formats.middle_html(str(text), limit)
 
 
 @register.simple_tag
 def found(text: str, query: str = "", limit: int = 32) -> SafeString:
     """As `middle`, with the words of a search marked."""
-    return texts.middle_html(str(text), limit, query)
+    return formats.middle_html(str(text), limit, query)
 
 
 @register.simple_tag
@@ -221,13 +212,13 @@ def proportion(
     """One bar of loaded, duplicate and refused rows, to scale; rows that no count
     accounts for stay empty.
     """
-    return bars.proportion_svg(loaded, duplicates, errors, unaccounted)
+    return svg.proportion_svg(loaded, duplicates, errors, unaccounted)
 
 
 @register.simple_tag
 def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeString:
     """A phase's place within a run, all in seconds."""
-    return bars.lane_svg(start, length, total, hue)
+    return svg.lane_svg(start, length, total, hue)
 
 
 @register.simple_tag(takes_context=True)
@@ -235,7 +226,7 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
     """A run's status in a row; grey and still while nobody looks at it."""
     return status_label(
         run.status,
-        runs.shown_phase(run),
+        status.shown_phase(run),
         short=short,
         stale=run.why_not_followed(_workers(context)) is not None,
         is_open=run.are_counts_open,
@@ -252,7 +243,7 @@ def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
 @register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
     """When a run was last looked at, and whether that is still so."""
-    return following.last_checked_html(run, _workers(context))
+    return _last_checked_html(run, _workers(context))
 
 
 def _workers(context: Context) -> WorkerState:
@@ -264,14 +255,14 @@ def _workers(context: Context) -> WorkerState:
 @register.filter
 def open_counts(run: ImportRun) -> str:
     """What the counts of a completed run leave open, in words; empty if nothing."""
-    return counts.problem_text(run.counts) if run.are_counts_open else ""
+    return formats.problem_text(run.counts) if run.are_counts_open else ""
 
 
-register.filter("run_name", runs.run_name)
-register.filter("shown_phase", runs.shown_phase)
-register.filter("run_ended_at", runs.ended_at)
-register.filter("took", runs.took_text)
-register.filter("visible", texts.visible)
+register.filter("run_name", status.run_name)
+register.filter("shown_phase", status.shown_phase)
+register.filter("run_ended_at", status.ended_at)
+register.filter("took", status.took_text)
+register.filter("visible", formats.visible)
 
 
 @register.filter
@@ -346,7 +337,7 @@ def page_session(context: Context) -> str:
     request = context.get("request")
     # an error's page may come before anybody knows who asks
     if isinstance(request, HttpRequest) and hasattr(request, "user"):
-        return sessions.page_session(request)
+        return signin.page_session(request)
     return ""
 
 
@@ -365,3 +356,47 @@ def nav_items(context: RequestContext) -> list[NavItem]:
         )
         for word, route, icon_name, routes in _PLACES
     ]
+
+
+def _elapsed_html(run: ImportRun, workers: WorkerState) -> str:
+    """How long an active run has taken: counted on while somebody looks at it, else as
+    far as it was seen.
+    """
+    unfollowed = run.why_not_followed(workers)
+    if unfollowed is None:
+        return formats.elapsed_html(run.began_at)
+    seen = run.last_checked_at - run.began_at if run.last_checked_at else None
+    return format_html(
+        '<span class="as-of" title="{}">{}<span class="visually-hidden">As last seen:'
+        " </span>{}</span>",
+        following.fact(run, unfollowed),
+        icons.icon_svg("unplugged"),
+        formats.duration_text(seen),
+    )
+
+
+def _last_checked_html(run: ImportRun, workers: WorkerState) -> str:
+    """When we last looked. While nobody looks it stands still, with the reason."""
+    unfollowed = run.why_not_followed(workers)
+    clock = run.account.clock_offset_minutes
+    if unfollowed is None:
+        return formats.when_html(run.last_checked_at, clock_minutes=clock)
+    return format_html(
+        '<span class="as-of" title="{}">{}<span class="visually-hidden">{} As of'
+        " </span>{}</span>",
+        following.fact(run, unfollowed),
+        icons.icon_svg("unplugged"),
+        following.fact(run, unfollowed),
+        _standing_still(run.last_checked_at, clock),
+    )
+
+
+def _standing_still(moment: datetime | None, clock_minutes: int) -> SafeString | str:
+    if moment is None:
+        return formats.UNKNOWN
+    return format_html(
+        '<time datetime="{}" title="{}" tabindex="0">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        formats.exact_text(moment, clock_minutes),
+        formats.clock_text(moment),
+    )

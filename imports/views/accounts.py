@@ -15,12 +15,19 @@ from django.utils.text import capfirst
 
 from imports.models import ACTIVE, ENDED, FINISHED, Account, ImportRun, RunStatus, User
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.templatetags.accounts import account_words
-from imports.templatetags.numbers import count_text
-from imports.views.access import SignedInRequest, signed_in
+from imports.views.base import (
+    SignedInRequest,
+    answer,
+    is_unchanged,
+    live,
+    no_account,
+    nothing_changed,
+    page_version,
+    signed_in,
+)
 from imports.views.dashboard import accounts_with_counts, not_told, start_of_today
-from imports.views.live import answer, is_unchanged, live, nothing_changed, page_version
-from imports.views.no_account import no_account
+from imports.wording.account import account_words
+from imports.wording.formats import count_text
 
 # Ends that have no card of their own.
 OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)
@@ -76,7 +83,7 @@ def account_list(request: SignedInRequest) -> HttpResponse:
         "live": live(request, version, title="Accounts · mcdash", is_moving=is_moving),
     }
     return answer(
-        request, "imports/accounts.html", "imports/_accounts_parts.html", context
+        request, "imports/accounts/page.html", "imports/accounts/_parts.html", context
     )
 
 

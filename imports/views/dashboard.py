@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +23,8 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from imports.lists.attention import MOST_SHOWN, needs
+from imports.lists.paging import names
 from imports.models import (
     ACTIVE,
     ENDED,
@@ -34,22 +38,21 @@ from imports.models import (
     Worker,
 )
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.templatetags.accounts import account_words
-from imports.templatetags.numbers import count_text, share_text
-from imports.views.access import SignedInRequest, signed_in
-from imports.views.cursors import names
-from imports.views.favourites import favourites
-from imports.views.live import (
+from imports.models.worker import is_key_lost
+from imports.views.base import (
+    SignedInRequest,
     answer,
     any_moves,
     is_unchanged,
     live,
+    no_account,
     nothing_changed,
     page_version,
+    signed_in,
 )
-from imports.views.needs import MOST_SHOWN, needs
-from imports.views.no_account import no_account
-from imports.views.timeline import zone_name
+from imports.wording.account import account_words
+from imports.wording.formats import count_text, share_text
+from imports.wording.timeline import zone_name
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
@@ -68,7 +71,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         is_moving=any_moves(context["active"], version.workers),
     )
     return answer(
-        request, "imports/dashboard.html", "imports/_dashboard_parts.html", context
+        request, "imports/dashboard/page.html", "imports/dashboard/_parts.html", context
     )
 
 
@@ -261,3 +264,52 @@ def _day(moment: datetime | None) -> str:
 
 def _newest(accounts: list[Account]) -> datetime | None:
     return max((a.last_contact_at for a in accounts if a.last_contact_at), default=None)
+
+
+# What the reader keeps at hand, with its run under way or a way to start it.
+
+
+MOST_FAVOURITES = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Favoured:
+    """A favourite: its own run under way, if any, and whether it can be started."""
+
+    definition: ImportDefinition
+    active: ImportRun | None
+    may_start: bool
+
+
+def favourites(user: User, startable: Container[int]) -> list[Favoured]:
+    """The first favourites of `user`, who may start in the accounts `startable`, by
+    name, as far as they may be seen: in two queries, however many there are.
+    """
+    visible = ImportDefinition.objects.visible_to(user)
+    kept = visible.filter(favourites__user=user).annotate(
+        has_lost_key=is_key_lost("account_id")
+    )
+    shown = list(
+        kept.select_related("account", "last_run").order_by("name", "account__name")[
+            :MOST_FAVOURITES
+        ]
+    )
+    active = _under_way(shown)
+    return [
+        Favoured(
+            definition=one,
+            active=active.get(one.pk),
+            may_start=one.account_id in startable and not one.why_not_startable,
+        )
+        for one in shown
+    ]
+
+
+def _under_way(shown: list[ImportDefinition]) -> dict[int | None, ImportRun]:
+    by_pk = {one.pk: one for one in shown}
+    for one in shown:
+        one.account.has_lost_key = one.has_lost_key  # type: ignore[attr-defined]
+    runs = list(ImportRun.objects.active().ours().filter(definition__in=shown))
+    for run in runs:
+        run.account = by_pk[run.definition_id or 0].account
+    return {run.definition_id: run for run in runs}

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from imports.filters import with_favourites
+from imports.lists.filters import with_favourites
 from imports.models import (
     DefinitionVersion,
     ImportDefinition,
@@ -21,36 +21,32 @@ from imports.models import (
     workers_of,
     workers_word,
 )
-from imports.models.lost_keys import is_key_lost
-from imports.templatetags.charts import MOST as CHARTED
-from imports.templatetags.charts import history_chart
-from imports.templatetags.numbers import duration_text, share_text
-from imports.templatetags.strips import strip_svg
-from imports.templatetags.texts import spoken
-from imports.views.access import (
+from imports.models.worker import is_key_lost
+from imports.ui.svg import MOST as CHARTED
+from imports.ui.svg import history_chart, strip_svg
+from imports.views.base import (
+    PageVersion,
     SignedInRequest,
+    answer,
+    any_moves,
+    is_unchanged,
+    live,
     may_start,
+    nothing_changed,
     signed_in,
     visible_definition,
 )
-from imports.views.effects import source_of
-from imports.views.facts import (
+from imports.wording.definition import (
     HOW,
     Destination,
     bars_of,
     changes,
     destination_of,
     facts_of,
+    source_of,
     tolerates_errors,
 )
-from imports.views.live import (
-    PageVersion,
-    answer,
-    any_moves,
-    is_unchanged,
-    live,
-    nothing_changed,
-)
+from imports.wording.formats import duration_text, share_text, spoken
 
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
@@ -83,7 +79,10 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
         ),
     )
     return answer(
-        request, "imports/definition.html", "imports/_definition_parts.html", context
+        request,
+        "imports/definition/page.html",
+        "imports/definition/_parts.html",
+        context,
     )
 
 

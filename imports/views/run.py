@@ -13,38 +13,38 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
+from imports.lists.attention import can_start_again, start_again
+from imports.lists.paging import older_than
 from imports.models import FINISHED, ImportRun, RunStatus, User, WorkerState
-from imports.templatetags.texts import spoken
-from imports.usecases.check_again import check_again
-from imports.usecases.choose_task import choose_task
-from imports.usecases.declare_not_started import grace_ends_at, why_not_declarable
+from imports.signin import address_of
 from imports.usecases.errors import UseCaseError
-from imports.usecases.reconcile_runs import candidates_of
-from imports.usecases.withdraw_run import withdraw_run
-from imports.views.access import (
-    SignedInRequest,
-    may_start,
-    require_start,
-    signed_in,
-    visible_run,
+from imports.usecases.follow import check_again
+from imports.usecases.resolve import (
+    candidates_of,
+    choose_task,
+    declare_not_started,
+    grace_ends_at,
+    why_not_declarable,
 )
-from imports.views.advice import Surroundings, advice
-from imports.views.audit import address_of
-from imports.views.comparison import compare
-from imports.views.cursors import older_than
-from imports.views.details import details_of, support_text
-from imports.views.effects import facts_in_short
-from imports.views.following import nobody_looks
-from imports.views.live import (
+from imports.usecases.start import withdraw_run
+from imports.views.base import (
     PageVersion,
+    SignedInRequest,
     answer,
     is_unchanged,
     live_of_run,
+    may_start,
     nothing_changed,
+    require_start,
     run_and_version,
+    signed_in,
+    visible_run,
 )
-from imports.views.needs import can_start_again, start_again
-from imports.views.timeline import timeline, zone_name
+from imports.wording.definition import facts_in_short
+from imports.wording.following import nobody_looks
+from imports.wording.formats import clock_text, spoken
+from imports.wording.run import Surroundings, advice, compare, details_of, support_text
+from imports.wording.timeline import timeline, zone_name
 
 NONE_OF_THESE = "none"
 NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.WITHDRAWN)
@@ -63,7 +63,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
         shown,
         is_over=shown.has_ended and not _may_be_found_late(shown),
     )
-    return answer(request, "imports/run.html", "imports/_run_parts.html", context)
+    return answer(request, "imports/run/page.html", "imports/run/_parts.html", context)
 
 
 def _once_the_grace_is_over(run: ImportRun, version: PageVersion) -> PageVersion:
@@ -204,7 +204,7 @@ def _chosen(request: SignedInRequest, run: ImportRun, task: str | None) -> HttpR
     if not request.htmx:
         messages.success(request, text)
         return redirect("imports:run", pk=run.pk)
-    response = render(request, "imports/_toast_done.html", {"text": text})
+    response = render(request, "imports/run/_toast_done.html", {"text": text})
     trigger_client_event(response, "mcdash:close-dialog", {})
     return trigger_client_event(response, "mcdash:changed", {})
 
@@ -220,6 +220,61 @@ def _choose(
         "problem": problem,
     }
     if not request.htmx:
-        return render(request, "imports/choose.html", context, status=status)
-    response = render(request, "imports/_choose_dialog.html", context, status=status)
+        return render(request, "imports/run/choose.html", context, status=status)
+    response = render(
+        request, "imports/run/_choose_dialog.html", context, status=status
+    )
+    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
+
+
+# `/runs/<id>/not-started/`: a person says that an unknown run did not start.
+
+
+LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
+DONE = "The run counts as not started. Its definition may be started again."
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def run_declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
+    """GET says what it means, POST does it, once the person has looked."""
+    shown = visible_run(request.user, pk)
+    require_start(request.user, shown)
+    if request.method != "POST":
+        return _ask(request, shown)
+    if request.POST.get("looked") != "yes":
+        return _ask(request, shown, status=400, problem=LOOK_FIRST)
+    try:
+        declare_not_started(run=shown, by=request.user, ip=address_of(request))
+    except UseCaseError as error:
+        return _ask(request, shown, status=409, problem=str(error))
+    return _done(request, shown)
+
+
+def _done(request: SignedInRequest, run: ImportRun) -> HttpResponse:
+    if not request.htmx:
+        messages.success(request, DONE)
+        return redirect("imports:run", pk=run.pk)
+    response = render(request, "imports/run/_toast_done.html", {"text": DONE})
+    trigger_client_event(response, "mcdash:close-dialog", {})
+    return trigger_client_event(response, "mcdash:changed", {})
+
+
+def _ask(
+    request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    run = visible_run(request.user, run.pk)  # as it is by now
+    now, opens_at = timezone.now(), grace_ends_at(run)
+    context = {
+        "run": run,
+        "opens_at": clock_text(opens_at) if opens_at > now else "",
+        "why_not": why_not_declarable(run, now),
+        "sent_at": clock_text(run.sent_at),
+        "problem": problem,
+    }
+    if not request.htmx:
+        return render(request, "imports/run/declare.html", context, status=status)
+    response = render(
+        request, "imports/run/_declare_dialog.html", context, status=status
+    )
     return reswap(retarget(response, "#dialog-slot"), "innerHTML")

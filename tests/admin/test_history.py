@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imports.admin import paging
-from imports.admin.history import AuditEntryAdmin, ImportRunAdmin
+from imports.admin import base
+from imports.admin.runs import AuditEntryAdmin, ImportRunAdmin
 from imports.models import ImportRun
 from tests.factories import (
     AccountFactory,
@@ -180,5 +180,5 @@ def test_the_audit_is_not_counted(
 
 def test_deep_pages_end_somewhere() -> None:
     runs = ImportRun.objects.none()
-    deep = paging.UncountedPaginator(runs, 100, number=paging.LAST_PAGE + 1)
-    assert deep.num_pages == paging.LAST_PAGE
+    deep = base.UncountedPaginator(runs, 100, number=base.LAST_PAGE + 1)
+    assert deep.num_pages == base.LAST_PAGE

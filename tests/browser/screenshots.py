@@ -26,7 +26,7 @@ from tests.browser.driving import (
 from tests.browser.people import ADMINISTRATOR, MARKETER, NEWCOMER
 from tests.browser.stack import Stack
 from tests.browser.starting import the_dialog
-from tests.journeys.site import wait_until
+from tests.e2e.site import wait_until
 
 SIZES = {"1440": DESKTOP, "768": TABLET, "390": PHONE}
 THEMES = ("light", "dark")

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 from tests.browser.people import ADMINISTRATOR, MARKETER, NEWCOMER, VIEWER
-from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
+from tests.e2e.site import PYTHON, ROOT, Part, Site, wait_until
 
 # An import is over when the worker first looks; the slow one, ten times as long, is
 # not, and is seen running until the worker looks again five seconds later.

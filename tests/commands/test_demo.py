@@ -26,7 +26,7 @@ from imports.management.demo_people import ensure_demo_people
 from imports.management.processes import free_port
 from imports.management.sandbox_accounts import ensure_sandbox_accounts
 from imports.models import Account, AccountToken, User, database_now
-from tests.journeys.site import Part, Site, wait_until
+from tests.e2e.site import Part, Site, wait_until
 
 # --- accounts and people ---------------------------------------------------------
 

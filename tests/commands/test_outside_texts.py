@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from imports.logs import LineFormatter, RecordFormatter
-from imports.templatetags.texts import visible
+from imports.wording.formats import visible
 from tests.commands.running import run as run_command
 from tests.outside import NASTY, World
 

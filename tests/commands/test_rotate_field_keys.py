@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from imports.fields import EncryptedField, Secret
 from imports.models import Account, AccountToken, AuditEntry
-from imports.usecases import rotate_field_keys as room
+from imports.usecases import upkeep as room
 from tests.commands.running import Ran, run
 from tests.factories import AccountFactory, AccountTokenFactory
 

@@ -21,7 +21,7 @@ from imports.models import (
     RunStatus,
 )
 from imports.sandbox.server import SandboxServer
-from imports.templatetags.times import clock_text
+from imports.wording.formats import clock_text
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, UserFactory
 from tests.fakes import FakeMarketingCloud

@@ -14,7 +14,7 @@ from imports.management.commands import start_import
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Account, ImportRun, RunStatus
 from imports.tasks import send_starts
-from imports.usecases.withdraw_run import withdraw_run
+from imports.usecases.start import withdraw_run
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, WorkerFactory
 from tests.fakes import FakeMarketingCloud

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from imports.marketingcloud.clock import read_time
+from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import (
     AuthenticationError,
     RequestRefusedError,

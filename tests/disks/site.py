@@ -15,8 +15,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from tests.journeys.browsing import Browser
-from tests.journeys.site import PYTHON, ROOT, Part, Site, wait_until
+from tests.e2e.browsing import Browser
+from tests.e2e.site import PYTHON, ROOT, Part, Site, wait_until
 
 # A worker that hangs on the wire gives up soon, and its claim ends soon after.
 SHORT = {"MCDASH_CALL_DEADLINE_SECONDS": "8", "MCDASH_START_LEASE_SECONDS": "9"}

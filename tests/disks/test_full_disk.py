@@ -13,9 +13,9 @@ import pytest
 
 from tests.disks.site import KEY, PERSON, DiskSite
 from tests.disks.small_disk import SmallDisk
-from tests.journeys.browsing import Browser
-from tests.journeys.site import Part, wait_until
-from tests.journeys.test_with_a_worker import end_of_run
+from tests.e2e.browsing import Browser
+from tests.e2e.site import Part, wait_until
+from tests.e2e.test_with_a_worker import end_of_run
 
 pytestmark = pytest.mark.slow
 MakeSite = Callable[..., DiskSite]

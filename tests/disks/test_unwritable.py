@@ -28,7 +28,7 @@ from tests.disks.test_full_disk import (
     press_start,
     wait_for_health,
 )
-from tests.journeys.site import wait_until
+from tests.e2e.site import wait_until
 
 POSTGRES = os.environ.get("MCDASH_TEST_POSTGRES_URL", "")
 slow = pytest.mark.slow

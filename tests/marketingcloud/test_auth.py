@@ -5,10 +5,7 @@ import json
 import pytest
 
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-)
+from imports.marketingcloud.errors import AuthenticationError, MarketingCloudError
 from imports.marketingcloud.records import OAuthCredentials
 from tests.marketingcloud.conftest import ROOMY, SECRET, MemoryTokens, oauth_client
 from tests.marketingcloud.playing import Play, Stage, answer

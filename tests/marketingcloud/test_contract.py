@@ -11,11 +11,11 @@ from lxml import etree
 from imports.marketingcloud import soap
 from imports.marketingcloud.auth import OAuthSigner, Signer, UsernameSigner
 from imports.marketingcloud.errors import OutcomeUnknownError
+from imports.marketingcloud.http import Answer
+from imports.marketingcloud.parse import DEFINITION_PROPERTIES, RESULT_PROPERTIES
 from imports.marketingcloud.records import Limits, OAuthCredentials, UsernameCredentials
 from imports.marketingcloud.retrieve import Where
-from imports.marketingcloud.rows import DEFINITION_PROPERTIES, RESULT_PROPERTIES
 from imports.marketingcloud.soap import WSDL_PATH, SoapService
-from imports.marketingcloud.wire import Answer
 from tests.marketingcloud.conftest import MemoryTokens
 from tests.marketingcloud.contract import XSD, Facts, facts_of
 

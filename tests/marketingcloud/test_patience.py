@@ -12,9 +12,8 @@ from imports.marketingcloud.errors import (
     RequestRefusedError,
     UnavailableError,
 )
-from imports.marketingcloud.patience import read_patiently
+from imports.marketingcloud.http import Answer, read_patiently
 from imports.marketingcloud.records import Limits
-from imports.marketingcloud.wire import Answer
 
 LIMITS = Limits(call_deadline_seconds=60)
 OK = Answer(status=200)

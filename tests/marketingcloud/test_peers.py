@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imports.marketingcloud.errors import UnavailableError
-from imports.marketingcloud.peers import check_peer
+from imports.marketingcloud.sockets import check_peer
 from tests.marketingcloud.conftest import MemoryTokens, oauth_client
 from tests.marketingcloud.listening import listening
 from tests.marketingcloud.playing import Stage, answer

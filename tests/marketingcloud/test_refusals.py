@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from imports.marketingcloud.answers import read_message
 from imports.marketingcloud.errors import (
     AuthenticationError,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
+    TokenExpiredError,
+    named_properties,
 )
+from imports.marketingcloud.http import Answer
+from imports.marketingcloud.parse import RESULTS, read_message
+from imports.marketingcloud.perform import read_started
 from imports.marketingcloud.records import StartedImport
-from imports.marketingcloud.refusals import TokenExpiredError, named_properties
 from imports.marketingcloud.retrieve import Retriever
-from imports.marketingcloud.rows import RESULTS
-from imports.marketingcloud.starting import read_started
-from imports.marketingcloud.wire import Answer
 from tests.marketingcloud.wording import (
     API,
     LOGIN_FAILED,

@@ -10,7 +10,7 @@ from imports.marketingcloud.errors import (
     OutcomeUnknownError,
     RequestRefusedError,
 )
-from imports.marketingcloud.rows import DEFINITION_PROPERTIES, RESULT_PROPERTIES
+from imports.marketingcloud.parse import DEFINITION_PROPERTIES, RESULT_PROPERTIES
 from tests.marketingcloud.conftest import (
     MemoryTokens,
     oauth_client,

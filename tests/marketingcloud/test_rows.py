@@ -4,11 +4,10 @@ from typing import TypeVar
 
 import pytest
 
-from imports.marketingcloud.answers import read_message
+from imports.marketingcloud.http import Answer
+from imports.marketingcloud.parse import DEFINITIONS, RESULTS, Kind, read_message
 from imports.marketingcloud.records import DefinitionRecord, ImportResult
 from imports.marketingcloud.retrieve import Retriever
-from imports.marketingcloud.rows import DEFINITIONS, RESULTS, Kind
-from imports.marketingcloud.wire import Answer
 from tests.marketingcloud.wording import definition, result, retrieved
 
 T = TypeVar("T")

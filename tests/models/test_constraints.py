@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import IntegrityError, models, transaction
 
 from imports.models import ACTIVE, ONE_ACTIVE, ImportRun, RunStatus, violated_constraint
-from imports.models.constraints import columns_of
+from imports.models.database import columns_of
 from tests.factories import (
     AccountAccessFactory,
     AccountFactory,

@@ -17,7 +17,7 @@ from imports.models import (
     note_lost_key,
     workers_now,
 )
-from imports.models.following import overdue_after
+from imports.models.worker import overdue_after
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,

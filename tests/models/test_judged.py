@@ -17,7 +17,7 @@ from imports.models import (
     database_now,
     publish,
 )
-from imports.usecases.rebuild_strips import rebuild_strips
+from imports.usecases.upkeep import rebuild_strips
 from tests.factories import (
     ImportDefinitionFactory,
     ImportRunFactory,

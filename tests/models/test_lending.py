@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from imports import connection as door
+from imports import gateway as door
 from imports.models import Account, lend_connection
-from imports.usecases import send_start
+from imports.usecases import send
 from tests.factories import AccountFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud
 
@@ -36,7 +36,7 @@ def test_a_connection_is_lent_where_others_could_use_it(
     vendor: str, is_atomic: bool, is_lent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Connection(vendor, is_atomic)
-    monkeypatch.setattr("imports.models.lending.connection", own)
+    monkeypatch.setattr("imports.models.database.connection", own)
     lend_connection()
     assert bool(own.closed) == is_lent
 
@@ -44,7 +44,7 @@ def test_a_connection_is_lent_where_others_could_use_it(
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
-    for module in (door, send_start):
+    for module in (door, send):
         monkeypatch.setattr(module, "lend_connection", lambda: told.append("lent"))
     return told
 
@@ -61,9 +61,7 @@ def test_it_is_lent_before_each_pause_for_a_place(
     told: list[str], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.MCDASH_CALL_DEADLINE_SECONDS = 0.2
-    monkeypatch.setattr(
-        "imports.connection.time.sleep", lambda _: told.append("paused")
-    )
+    monkeypatch.setattr("imports.gateway.time.sleep", lambda _: told.append("paused"))
     tries = door._tries()
     for _ in range(3):
         next(tries)
@@ -76,7 +74,7 @@ def test_it_is_lent_between_the_claim_and_the_start(
 ) -> None:
     run = ImportRunFactory.create()
     cloud.add_definition(run.customer_key)
-    claim, perform = send_start._claim, send_start._perform
+    claim, perform = send._claim, send._perform
 
     def noted(name: str, step: Any) -> Any:
         def step_noted(*given: Any, **named: Any) -> Any:
@@ -85,7 +83,7 @@ def test_it_is_lent_between_the_claim_and_the_start(
 
         return step_noted
 
-    monkeypatch.setattr(send_start, "_claim", noted("claim", claim))
-    monkeypatch.setattr(send_start, "_perform", noted("perform", perform))
-    send_start.send_start(run=run, holder="me:1:1")
+    monkeypatch.setattr(send, "_claim", noted("claim", claim))
+    monkeypatch.setattr(send, "_perform", noted("perform", perform))
+    send.send_start(run=run, holder="me:1:1")
     assert told[told.index("claim") :] == ["claim", "perform", "lent"]

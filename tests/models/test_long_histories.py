@@ -16,7 +16,7 @@ from imports.models import (
     RunStatus,
     User,
 )
-from imports.models.durability import FULL, NORMAL, relax_commits
+from imports.models.database import FULL, NORMAL, relax_commits
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,

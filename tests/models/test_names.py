@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from imports.models import Account, ImportDefinition, ImportRun, User
 from imports.models.names import first_with_ink, has_ink
-from imports.templatetags.texts import spoken
+from imports.wording.formats import spoken
 
 UNSEEN = {
     "nothing": "",

@@ -14,13 +14,8 @@ from django.core import serializers
 from django.db import connection
 from pytest_django import Settings
 
-from imports.connection import (
-    DatabaseTokenStore,
-    LostSecretError,
-    _credentials,
-    connect,
-)
 from imports.fields import LostKeyError, Secret
+from imports.gateway import DatabaseTokenStore, LostSecretError, _credentials, connect
 from imports.marketingcloud.errors import AuthenticationError
 from imports.models import Account
 from tests.factories import AccountFactory, AccountTokenFactory

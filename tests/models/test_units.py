@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from imports.models import Account, AuthKind, violated_constraint
 from imports.models.units import guard_of, tidy_mid
+from imports.usecases.accounts import save_account
 from imports.usecases.errors import UnitTakenError
-from imports.usecases.save_account import save_account
 from tests.factories import AccountFactory, ImportDefinitionFactory, double
 
 pytestmark = pytest.mark.django_db

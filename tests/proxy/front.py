@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.browser.stack import Stack
-from tests.journeys.site import PYTHON, ROOT, Part, wait_until
+from tests.e2e.site import PYTHON, ROOT, Part, wait_until
 from tests.proxy.layouts import NAME, Layout, Place
 
 NO_NGINX = "no nginx on PATH"

@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 
 from imports.models import Account, ImportRun, RunStatus, database_now
-from imports.usecases.check_again import check_again
-from imports.usecases.refresh_runs import refresh_runs
-from imports.usecases.save_account import save_account
+from imports.usecases.accounts import save_account
+from imports.usecases.follow import check_again, refresh_runs
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud, FakeTask
 

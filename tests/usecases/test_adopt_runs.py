@@ -19,8 +19,8 @@ from imports.models import (
     RunStatus,
     database_now,
 )
-from imports.usecases import adopt_runs as module
-from imports.usecases.adopt_runs import AdoptReport, adopt_runs
+from imports.usecases import adopt as module
+from imports.usecases.adopt import AdoptReport, adopt_runs
 from imports.usecases.errors import AccountBusyError
 from tests.factories import ImportDefinitionFactory, ImportRunFactory, LeaseFactory
 from tests.fakes import FakeMarketingCloud, vendor_text

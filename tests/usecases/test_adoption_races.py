@@ -21,15 +21,10 @@ from imports.models import (
     RunStatus,
     database_now,
 )
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.reconcile_runs import (
-    ReconcileReport,
-    candidates_of,
-    reconcile_runs,
-)
-from imports.usecases.record_start import record_start
-from imports.usecases.send_start import send_start
-from imports.usecases.start_import import start_import
+from imports.usecases.adopt import adopt_runs
+from imports.usecases.resolve import ReconcileReport, candidates_of, reconcile_runs
+from imports.usecases.send import record_start, send_start
+from imports.usecases.start import start_import
 from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud, FakeTask
 from tests.usecases.test_send_races import at_once

@@ -16,7 +16,7 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.models import Account, database_now
-from imports.usecases.ask_account import ask_account
+from imports.usecases.accounts import ask_account
 from tests.factories import AccountFactory
 from tests.fakes import FakeDoor
 

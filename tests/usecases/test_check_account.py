@@ -10,7 +10,7 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.models import Account, database_now
-from imports.usecases.check_account import CheckStep, check_account
+from imports.usecases.accounts import CheckStep, check_account
 from tests.factories import AccountFactory
 from tests.fakes import FakeDoor, FakeMarketingCloud
 

@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 
 from imports.models import ImportRun, RunStatus, database_now
-from imports.usecases.check_again import check_again
 from imports.usecases.errors import UseCaseError
-from imports.usecases.refresh_runs import refresh_runs
+from imports.usecases.follow import check_again, refresh_runs
 from tests.factories import ImportRunFactory, UserFactory
 from tests.fakes import FakeMarketingCloud
 

@@ -15,9 +15,8 @@ from imports.models import (
     User,
     database_now,
 )
-from imports.usecases.choose_task import choose_task
 from imports.usecases.errors import UseCaseError
-from imports.usecases.reconcile_runs import reconcile_runs
+from imports.usecases.resolve import choose_task, reconcile_runs
 from tests.factories import ImportRunFactory, UserFactory
 from tests.fakes import FakeMarketingCloud
 

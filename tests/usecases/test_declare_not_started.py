@@ -21,16 +21,16 @@ from imports.models import (
     User,
     database_now,
 )
-from imports.usecases import declare_not_started as module
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.declare_not_started import (
+from imports.usecases import resolve as module
+from imports.usecases.adopt import adopt_runs
+from imports.usecases.errors import UseCaseError
+from imports.usecases.resolve import (
     declare_not_started,
+    reconcile_runs,
     why_not_declarable,
 )
-from imports.usecases.errors import UseCaseError
-from imports.usecases.reconcile_runs import reconcile_runs
-from imports.usecases.record_start import record_start
-from imports.usecases.start_import import start_import
+from imports.usecases.send import record_start
+from imports.usecases.start import start_import
 from tests.factories import (
     ImportDefinitionFactory,
     ImportRunFactory,

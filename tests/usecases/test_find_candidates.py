@@ -9,7 +9,7 @@ import pytest
 
 from imports.marketingcloud.records import ImportResult
 from imports.models import ImportRun
-from imports.usecases.find_candidates import TOO_FAR, find_candidates, rank
+from imports.usecases.resolve import TOO_FAR, find_candidates, rank
 from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud, vendor_text
 

@@ -15,10 +15,10 @@ from imports.models import (
     RunStatus,
     database_now,
 )
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.send_start import send_start
-from imports.usecases.settle_overdue import settle_overdue
-from imports.usecases.start_import import start_import
+from imports.usecases.adopt import adopt_runs
+from imports.usecases.follow import settle_overdue
+from imports.usecases.send import send_start
+from imports.usecases.start import start_import
 from tests.factories import ImportRunFactory
 from tests.fakes import FakeMarketingCloud
 

@@ -13,8 +13,8 @@ from imports.models import (
     ImportRun,
     database_now,
 )
-from imports.usecases.learn_clock import learn_clock
-from imports.usecases.refresh_runs import refresh_runs
+from imports.usecases.accounts import learn_clock
+from imports.usecases.follow import refresh_runs
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud
 

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from django.test import Client
 from pytest_django import Settings
 
-from imports.connection import LostSecretError
+from imports.gateway import LostSecretError
 from imports.models import (
     AccessLevel,
     Account,
@@ -22,14 +22,16 @@ from imports.models import (
     new_holder,
     note_lost_key,
 )
-from imports.usecases.ask_account import ask_account
-from imports.usecases.check_account import check_account
-from imports.usecases.probe_account import probe_account
-from imports.usecases.refresh_runs import refresh_runs
-from imports.usecases.save_account import save_account
-from imports.usecases.send_queued import send_queued
-from imports.usecases.start_import import start_import
-from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.accounts import (
+    ask_account,
+    check_account,
+    probe_account,
+    save_account,
+)
+from imports.usecases.follow import refresh_runs
+from imports.usecases.send import send_queued
+from imports.usecases.start import start_import
+from imports.usecases.sync import sync_definitions
 from tests.factories import (
     AccountFactory,
     AccountTokenFactory,

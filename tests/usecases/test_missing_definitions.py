@@ -15,7 +15,7 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.models import Account, ImportDefinition, database_now
-from imports.usecases.sync_definitions import SyncReport, sync_definitions
+from imports.usecases.sync import SyncReport, sync_definitions
 from tests.factories import AccountFactory
 from tests.fakes import FakeMarketingCloud
 

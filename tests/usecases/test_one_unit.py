@@ -20,18 +20,17 @@ from imports.models import (
     Origin,
     RunStatus,
 )
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.check_account import check_account
-from imports.usecases.check_again import check_again
+from imports.usecases.accounts import check_account, save_account
+from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import (
     NotStartableError,
     RunningElsewhereError,
     UseCaseError,
 )
-from imports.usecases.save_account import save_account
-from imports.usecases.send_start import send_start
-from imports.usecases.start_import import start_import
-from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.follow import check_again
+from imports.usecases.send import send_start
+from imports.usecases.start import start_import
+from imports.usecases.sync import sync_definitions
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,

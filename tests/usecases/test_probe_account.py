@@ -7,7 +7,7 @@ import pytest
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Lease, database_now
 from imports.models.account import BREAKER_OPENS_AT
-from imports.usecases.probe_account import ONCE_IN_SECONDS, probe_account
+from imports.usecases.accounts import ONCE_IN_SECONDS, probe_account
 from tests.factories import AccountFactory
 from tests.fakes import FakeMarketingCloud
 

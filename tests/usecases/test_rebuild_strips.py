@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.usecases import rebuild_strips as module
-from imports.usecases.rebuild_strips import rebuild_strips
+from imports.usecases import upkeep as module
+from imports.usecases.upkeep import rebuild_strips
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 
 pytestmark = pytest.mark.django_db

@@ -20,13 +20,13 @@ from imports.models import (
     RunStatus,
     database_now,
 )
-from imports.usecases import reconcile_runs as module
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.choose_task import choose_task
+from imports.usecases import resolve as module
+from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import AccountBusyError, UseCaseError
-from imports.usecases.reconcile_runs import (
+from imports.usecases.resolve import (
     ReconcileReport,
     candidates_of,
+    choose_task,
     look_interval_seconds,
     reconcile_runs,
 )

@@ -15,16 +15,11 @@ from imports.models import (
     RunEvent,
     User,
 )
-from imports.usecases import (
-    check_again,
-    choose_task,
-    save_account,
-    start_import,
-    withdraw_run,
-)
-from imports.usecases.check_account import check_account
+from imports.usecases import accounts, follow, resolve
+from imports.usecases import start as start_usecases
+from imports.usecases.accounts import check_account
+from imports.usecases.audit import AuditAction, record_audit, visible
 from imports.usecases.errors import NameTakenError
-from imports.usecases.record_audit import AuditAction, record_audit, visible
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -39,15 +34,15 @@ pytestmark = pytest.mark.django_db
 
 def start(person: User) -> None:
     definition = ImportDefinitionFactory.create()
-    start_import.start_import(definition=definition, started_by=person)
+    start_usecases.start_import(definition=definition, started_by=person)
 
 
 def withdraw(person: User) -> None:
-    withdraw_run.withdraw_run(run=ImportRunFactory.create(queued=True), by=person)
+    start_usecases.withdraw_run(run=ImportRunFactory.create(queued=True), by=person)
 
 
 def look_again(person: User) -> None:
-    check_again.check_again(run=ImportRunFactory.create(lost=True), by=person)
+    follow.check_again(run=ImportRunFactory.create(lost=True), by=person)
 
 
 def choose(person: User) -> None:
@@ -56,13 +51,13 @@ def choose(person: User) -> None:
     RunEventFactory.create(
         run=run, kind=EventKind.LOOKED, details={"candidates": found}
     )
-    choose_task.choose_task(run=run, task_id="501", by=person)
+    resolve.choose_task(run=run, task_id="501", by=person)
 
 
 def pause(person: User) -> None:
     account = AccountFactory.create()
     account.starts_paused = True
-    save_account.save_account(
+    accounts.save_account(
         account=account,
         fields=["starts_paused"],
         action=AuditAction.STARTS_PAUSED,
@@ -71,11 +66,11 @@ def pause(person: User) -> None:
 
 
 DEEDS: dict[Callable[[User], None], Any] = {
-    start: start_import,
-    withdraw: withdraw_run,
-    look_again: check_again,
-    choose: choose_task,
-    pause: save_account,
+    start: start_usecases,
+    withdraw: start_usecases,
+    look_again: follow,
+    choose: resolve,
+    pause: accounts,
 }
 EVERY = pytest.mark.parametrize("deed", DEEDS)
 
@@ -121,7 +116,7 @@ def test_who_and_what_stay_readable_after_a_user_is_gone() -> None:
 
 def test_a_command_is_kept_under_the_systems_login() -> None:
     definition = ImportDefinitionFactory.create()
-    start_import.start_import(
+    start_usecases.start_import(
         definition=definition, started_by=None, started_by_name="ops", login="ops"
     )
     entry = AuditEntry.objects.get()
@@ -159,7 +154,7 @@ def _interrupt() -> None:
 def test_a_name_that_was_taken_meanwhile_is_a_sentence_and_saves_nothing() -> None:
     AccountFactory.create(name="DE")
     with pytest.raises(NameTakenError, match="“DE” already exists"):
-        save_account.save_account(
+        accounts.save_account(
             account=AccountFactory.build(name="DE"),
             fields=(),
             action=AuditAction.ACCOUNT_ADDED,

@@ -9,8 +9,8 @@ import pytest
 
 from imports.marketingcloud.records import ImportResult
 from imports.models import ImportRun, RunStatus, StaleRunError, database_now
-from imports.templatetags.runs import shown_phase
-from imports.usecases.record_result import fields_of, record_result, status_of
+from imports.usecases.follow import fields_of, record_result, status_of
+from imports.wording.status import shown_phase
 from tests.factories import ImportRunFactory
 
 

@@ -24,7 +24,7 @@ from imports.models import (
     database_now,
 )
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.refresh_runs import RefreshReport, refresh_runs
+from imports.usecases.follow import RefreshReport, refresh_runs
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,

@@ -10,15 +10,17 @@ import pytest
 from imports.marketingcloud.errors import AuthenticationError, UnavailableError
 from imports.models import Account, ImportDefinition, ImportRun, Lease, database_now
 from imports.tasks import tick
-from imports.usecases.adopt_runs import adopt_runs
-from imports.usecases.ask_account import ask_account
-from imports.usecases.check_account import check_account
-from imports.usecases.probe_account import probe_account
-from imports.usecases.reconcile_runs import reconcile_runs
-from imports.usecases.refresh_runs import refresh_runs
-from imports.usecases.save_account import save_account
-from imports.usecases.send_start import send_start
-from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.accounts import (
+    ask_account,
+    check_account,
+    probe_account,
+    save_account,
+)
+from imports.usecases.adopt import adopt_runs
+from imports.usecases.follow import refresh_runs
+from imports.usecases.resolve import reconcile_runs
+from imports.usecases.send import send_start
+from imports.usecases.sync import sync_definitions
 from tests.factories import ImportRunFactory
 from tests.fakes import FakeMarketingCloud
 
@@ -135,7 +137,7 @@ def test_the_system_status_is_asked_once_a_minute_whoever_asks(
 def test_what_we_held_back_ourselves_is_no_failure_of_the_account(
     definition: ImportDefinition,
 ) -> None:
-    from imports.connection import NotAskedError
+    from imports.gateway import NotAskedError
 
     with pytest.raises(UnavailableError), ask_account(definition.account):
         raise NotAskedError("Busy.")

@@ -24,11 +24,10 @@ from imports.models import (
     publish,
 )
 from imports.models.storage import Storage
-from imports.usecases import record_start
-from imports.usecases import send_start as module
-from imports.usecases.send_start import send_start
-from imports.usecases.settle_overdue import settle_overdue
-from imports.usecases.start_import import start_import
+from imports.usecases import send as module
+from imports.usecases.follow import settle_overdue
+from imports.usecases.send import send_start
+from imports.usecases.start import start_import
 from tests.fakes import FakeMarketingCloud
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,11 +75,12 @@ def test_an_answer_is_written_down_once_the_database_is_free_again(
     real, failures = publish, [OperationalError("locked")] * 3
 
     def locked(**changed: Any) -> int:
-        if failures:
+        (changing,) = changed["runs"]
+        if failures and changing.status == RunStatus.RUNNING:
             raise failures.pop()
         return real(**changed)
 
-    monkeypatch.setattr(record_start, "publish", locked)
+    monkeypatch.setattr(module, "publish", locked)
     run = send(run)
     assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
     assert kinds(run) == ["queued", "claimed", "accepted"]
@@ -98,11 +98,12 @@ def test_an_answer_is_kept_also_where_the_server_became_a_standby(
     real, failures = publish, [1, 2]
 
     def read_only(**changed: Any) -> int:
-        if failures and failures.pop():
+        (changing,) = changed["runs"]
+        if changing.status == RunStatus.RUNNING and failures and failures.pop():
             raise InternalError("read-only") from ReadOnlySqlTransaction()
         return real(**changed)
 
-    monkeypatch.setattr(record_start, "publish", read_only)
+    monkeypatch.setattr(module, "publish", read_only)
     run = send(run)
     assert (run.status, waits.waited) == (RunStatus.RUNNING, 2)
     assert len(cloud.performed) == 1

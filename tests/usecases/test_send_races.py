@@ -10,9 +10,8 @@ import pytest
 from django.db import connections
 
 from imports.models import ImportDefinition, ImportRun, Lease, RunStatus, database_now
-from imports.usecases.send_queued import SENDERS, send_queued
-from imports.usecases.send_start import send_start
-from imports.usecases.start_import import start_import
+from imports.usecases.send import SENDERS, send_queued, send_start
+from imports.usecases.start import start_import
 from tests.factories import AccountFactory, ImportDefinitionFactory, LeaseFactory
 from tests.fakes import FakeMarketingCloud
 
@@ -106,7 +105,7 @@ def test_a_sender_gives_its_place_back_whatever_happens(
     def fails(**_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("imports.usecases.send_queued.send_start", fails)
+    monkeypatch.setattr("imports.usecases.send.send_start", fails)
     with pytest.raises(ZeroDivisionError):
         send_queued(account=definition.account, holder="worker")
     assert not Lease.objects.filter(expires_at__gt=database_now()).exists()

@@ -26,10 +26,10 @@ from imports.models import (
     database_now,
 )
 from imports.models.account import BREAKER_OPENS_AT
-from imports.usecases import send_start as module
-from imports.usecases.reconcile_runs import reconcile_runs
-from imports.usecases.send_start import send_start
-from imports.usecases.start_import import start_import
+from imports.usecases import send as module
+from imports.usecases.resolve import reconcile_runs
+from imports.usecases.send import send_start
+from imports.usecases.start import start_import
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 from tests.fakes import FakeDoor, FakeMarketingCloud
 

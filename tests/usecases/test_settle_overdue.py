@@ -9,8 +9,8 @@ import time_machine
 from pytest_django import Settings
 
 from imports.models import ErrorKind, ImportRun, RunStatus, database_now
-from imports.usecases import settle_overdue as module
-from imports.usecases.settle_overdue import settle_overdue
+from imports.usecases import follow as module
+from imports.usecases.follow import settle_overdue
 from tests.factories import ImportRunFactory
 
 pytestmark = pytest.mark.django_db

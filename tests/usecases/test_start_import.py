@@ -10,7 +10,7 @@ from django.db import connections
 
 from imports.models import ImportDefinition, ImportRun, Origin, RunStatus
 from imports.usecases.errors import AlreadyRunningError, NotStartableError
-from imports.usecases.start_import import start_import
+from imports.usecases.start import start_import
 from tests.factories import (
     DefinitionVersionFactory,
     ImportDefinitionFactory,

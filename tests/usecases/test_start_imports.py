@@ -8,7 +8,7 @@ import pytest
 
 from imports.models import ImportRun
 from imports.usecases.errors import UseCaseError
-from imports.usecases.start_imports import MOST_AT_ONCE, start_imports
+from imports.usecases.start import MOST_AT_ONCE, start_imports
 from tests.factories import ImportDefinitionFactory, ImportRunFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

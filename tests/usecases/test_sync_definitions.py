@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from imports.marketingcloud.errors import RequestRefusedError
 from imports.models import Account, ImportDefinition, Lease, database_now
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.sync_definitions import SyncReport, sync_definitions
+from imports.usecases.sync import SyncReport, sync_definitions
 from tests.factories import AccountFactory, ImportRunFactory, LeaseFactory
 from tests.fakes import FakeMarketingCloud
 

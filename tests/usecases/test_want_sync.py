@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Account, AuditEntry, Lease, User, database_now, publish
-from imports.usecases import sync_definitions as syncing
-from imports.usecases.sync_definitions import SyncReport, sync_definitions
-from imports.usecases.want_sync import want_sync
+from imports.usecases import sync as syncing
+from imports.usecases.sync import SyncReport, sync_definitions, want_sync
 from tests.factories import AccountFactory, UserFactory
 from tests.fakes import FakeMarketingCloud
 

@@ -6,7 +6,7 @@ import pytest
 
 from imports.models import ImportRun, RunStatus
 from imports.usecases.errors import NotWithdrawableError
-from imports.usecases.withdraw_run import withdraw_run
+from imports.usecases.start import withdraw_run
 from tests.factories import ImportRunFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

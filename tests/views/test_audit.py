@@ -11,6 +11,7 @@ from django.contrib.auth import authenticate
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from imports import signin
 from imports.models import (
     AccessLevel,
     Account,
@@ -20,9 +21,8 @@ from imports.models import (
     ImportRun,
     User,
 )
-from imports.usecases import change_password as change_password_room
-from imports.views import audit
-from imports.views.audit import address_of
+from imports.signin import address_of
+from imports.usecases import people as change_password_room
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -136,7 +136,7 @@ def test_what_cannot_be_seen_in_a_typed_name_is_written_out() -> None:
     name = "a\x1b[2Jc\n\u202ed"
     authenticate(RequestFactory().get("/"), username=name, password="y")
     assert only().object_label == r"a\x1b[2Jc\n\u202ed"
-    assert audit.typed_name({"username": "a\x00\ud800"}) == r"a\x00\ud800"
+    assert signin.typed_name({"username": "a\x00\ud800"}) == r"a\x00\ud800"
 
 
 def test_without_a_request_or_a_name_a_failure_is_kept_all_the_same() -> None:
@@ -149,7 +149,7 @@ def test_without_a_request_or_a_name_a_failure_is_kept_all_the_same() -> None:
 def test_one_address_fills_the_audit_with_failures_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(audit, "FAILURES_AN_HOUR", 3)
+    monkeypatch.setattr(signin, "FAILURES_AN_HOUR", 3)
     for number in range(6):
         sign_in(f"name{number}", "x")
     sign_in("other", "x", REMOTE_ADDR="198.51.100.1")
@@ -179,7 +179,7 @@ def test_nobody_signs_in_where_that_cannot_be_kept(
     def fail(**_: Any) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(audit, "record_audit", fail)
+    monkeypatch.setattr(signin, "record_audit", fail)
     client = Client(raise_request_exception=False)
     logging.getLogger("django.request").disabled = True
     answer = client.post("/login/", {"username": "ana", "password": PASSWORD})

@@ -48,7 +48,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The accounts whose worker was woken."""
     accounts: list[int] = []
     monkeypatch.setattr(
-        "imports.views.bulk_starts.wake_worker",
+        "imports.views.start.wake_worker",
         lambda run: accounts.append(run.account_id),
     )
     return accounts

@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.views.confirming import wanted_for
+from imports.views.start import wanted_for
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -31,8 +31,7 @@ SEVERAL = "/definitions/start/"
 @pytest.fixture(autouse=True)
 def shut_queue(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.MCDASH_TYPE_NAME_ROWS = 100_000
-    for module in ("starts", "bulk_starts"):
-        monkeypatch.setattr(f"imports.views.{module}.wake_worker", lambda _run: None)
+    monkeypatch.setattr("imports.views.start.wake_worker", lambda _run: None)
 
 
 @pytest.fixture

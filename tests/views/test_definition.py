@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
-from imports.templatetags.times import clock_text
-from imports.views.facts import changes, destination_of
+from imports.wording.definition import changes, destination_of
+from imports.wording.formats import clock_text
 from tests.factories import (
     AccountFactory,
     DefinitionVersionFactory,

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from imports.models import AccessLevel, Account
-from imports.templatetags.times import clock_text
+from imports.wording.formats import clock_text
 from tests.factories import (
     AccountFactory,
     FavouriteFactory,

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from imports.models import Account
 from imports.models.account import BREAKER_OPENS_AT
-from imports.templatetags.times import clock_text
+from imports.wording.formats import clock_text
 from tests.factories import AccountFactory, LeaseFactory
 
 from .defining import ask, define

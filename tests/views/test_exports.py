@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.views import exports
+from imports.views import runs as runs_views
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -91,7 +91,7 @@ def test_a_run_in_json_has_its_times_in_utc_and_their_words_verbatim(
         started_by_name="Mia",
     )
     (row,) = from_json(client)
-    assert list(row) == [*exports.COLUMNS, exports.UNACCOUNTED]
+    assert list(row) == [*runs_views.COLUMNS, runs_views.UNACCOUNTED]
     assert row["occurred_at"] == "2026-03-18T12:00:00+00:00"
     assert row["start_text"] == "3/18/2026 6:00:03 AM"
     assert (row["total_rows"], row["errors"], row["phase"]) == (1000, 7, "Completed")
@@ -142,7 +142,7 @@ def test_an_export_is_whole_wherever_its_batches_end(
     monkeypatch: pytest.MonkeyPatch,
     count: int,
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 4)
+    monkeypatch.setattr(runs_views, "BATCH", 4)
     expected = sorted(some_runs(definition, count))
     for query in ("", "?sort=oldest", "?from=2026-03-01&to=2026-03-18&sort=errors"):
         assert sorted(row["id"] for row in from_json(client, query)) == expected
@@ -158,7 +158,7 @@ def test_an_export_has_the_filters_and_the_order_of_the_page(
     monkeypatch: pytest.MonkeyPatch,
     sort: str,
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 3)
+    monkeypatch.setattr(runs_views, "BATCH", 3)
     some_runs(definition, 10)
     for number in range(9):
         ImportRunFactory.create(
@@ -197,7 +197,7 @@ def test_access_that_is_taken_away_ends_an_export_at_the_next_batch(
     monkeypatch: pytest.MonkeyPatch,
     is_of_one: bool,
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 2)
+    monkeypatch.setattr(runs_views, "BATCH", 2)
     some_runs(definition, 6)
     person = UserFactory.create()
     grant(person, account, "view")  # type: ignore[arg-type]
@@ -271,9 +271,9 @@ def test_a_text_that_a_spreadsheet_would_run_is_disarmed(
 
 
 def test_our_own_numbers_stay_numbers() -> None:
-    assert exports.cell(-5) == -5
-    assert exports.cell(None) is None
-    assert exports.cell("a-b=c@d") == "a-b=c@d"
+    assert runs_views.cell(-5) == -5
+    assert runs_views.cell(None) is None
+    assert runs_views.cell("a-b=c@d") == "a-b=c@d"
 
 
 def test_characters_that_command_are_shown_in_csv(
@@ -318,8 +318,8 @@ def breaking_off(
         raise RuntimeError("the database went away")
 
     runs = ImportRun.objects.order_by("-occurred_at", "-id")
-    first = [list(runs.values("pk", *exports.COLUMNS.values()))]
-    monkeypatch.setattr(exports, "batches", fail)
+    first = [list(runs.values("pk", *runs_views.COLUMNS.values()))]
+    monkeypatch.setattr(runs_views, "batches", fail)
     return iter(client.get(f"/runs/export.{form}").streaming_content)  # type: ignore[attr-defined]
 
 
@@ -353,8 +353,8 @@ def test_a_json_that_breaks_off_is_no_json(
 def test_an_export_is_compressed_as_it_goes(
     client: Client, definition: ImportDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 50)
-    monkeypatch.setattr(exports, "cell", lambda value: value)
+    monkeypatch.setattr(runs_views, "BATCH", 50)
+    monkeypatch.setattr(runs_views, "cell", lambda value: value)
     read = []
 
     def many(*_args: Any, **_options: Any) -> Iterator[list[dict[str, Any]]]:
@@ -362,10 +362,10 @@ def test_an_export_is_compressed_as_it_goes(
             read.append(number)
             # what does not compress, so that each batch must leave at once
             noise = [UserFactory.build().password + str(number) for _ in range(3)]
-            row = dict.fromkeys(["pk", *exports.COLUMNS.values()], None)
+            row = dict.fromkeys(["pk", *runs_views.COLUMNS.values()], None)
             yield [row | {"message": "".join(noise) + str(n)} for n in range(50)]
 
-    monkeypatch.setattr(exports, "batches", many)
+    monkeypatch.setattr(runs_views, "batches", many)
     answer: Any = client.get("/runs/export.csv", headers={"Accept-Encoding": "gzip"})
     assert answer["Content-Encoding"] == "gzip"
     assert "Content-Length" not in answer
@@ -379,7 +379,7 @@ def test_an_export_is_compressed_as_it_goes(
 def test_nothing_is_held_open_between_two_batches(
     client: Client, definition: ImportDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 2)
+    monkeypatch.setattr(runs_views, "BATCH", 2)
     some_runs(definition, 6)
     chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]
     text = next(chunks)
@@ -392,7 +392,7 @@ def test_nothing_is_held_open_between_two_batches(
 def test_runs_that_arrive_meanwhile_come_neither_twice_nor_in_between(
     client: Client, definition: ImportDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "BATCH", 2)
+    monkeypatch.setattr(runs_views, "BATCH", 2)
     expected = some_runs(definition, 6)
     chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]
     text = next(chunks)
@@ -405,4 +405,4 @@ def test_runs_that_arrive_meanwhile_come_neither_twice_nor_in_between(
 
 def test_every_column_is_documented_and_in_its_order() -> None:
     told = re.findall(r"^\| `(\w+)` \|", DOCS.read_text(), re.MULTILINE)
-    assert told == [*exports.COLUMNS, exports.UNACCOUNTED]
+    assert told == [*runs_views.COLUMNS, runs_views.UNACCOUNTED]

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from imports import tasks
 from imports.models import AccessLevel, Account, ImportRun, RunStatus
-from imports.templatetags.times import clock_text
-from imports.usecases.save_account import save_account
+from imports.usecases.accounts import save_account
+from imports.wording.formats import clock_text
 from tests.factories import (
     AccountFactory,
     FavouriteFactory,

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from imports.models import User
-from imports.views.guessing import guessers_address
+from imports.signin import guessers_address
 from tests.factories import UserFactory
 
 from .reading import content, words

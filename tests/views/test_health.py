@@ -25,7 +25,7 @@ NEVER_CACHED = {"no-store", "no-cache", "private"}
 
 @pytest.fixture
 def _queue_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imports.views.health.queue_depth", lambda: 0)
+    monkeypatch.setattr("imports.views.system.queue_depth", lambda: 0)
 
 
 def ago(seconds: float) -> Any:
@@ -166,7 +166,7 @@ def test_without_its_database_nothing_is_well(
     def fail(*_: object) -> None:
         raise DatabaseError("could not connect to 10.1.1.1 as mcdash")
 
-    monkeypatch.setattr(f"imports.views.health.{asks}", fail)
+    monkeypatch.setattr(f"imports.views.system.{asks}", fail)
     response = client.get(address)
     assert response.status_code == 503
     assert response.content == b"The database does not answer.\n"

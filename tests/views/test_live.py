@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imports.models import Account, ImportRun, RunStatus, User, Worker, publish
-from imports.views import live
+from imports.views import base
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -296,12 +296,12 @@ def test_what_changes_while_a_page_is_read_is_asked_for_soon(
     client: Client, account: Account, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     """Else half of the change could stand there for the quiet interval."""
-    assert poll_seconds(client.get(page)) == live.QUIET_SECONDS
-    state = live._state
+    assert poll_seconds(client.get(page)) == base.QUIET_SECONDS
+    state = base._state
 
     def changes_meanwhile(user: User) -> tuple[int, int, bool]:
         publish(accounts=[account])
         return state(user)
 
-    monkeypatch.setattr(live, "_state", changes_meanwhile)
-    assert poll_seconds(client.get(page)) == live.FAST_SECONDS
+    monkeypatch.setattr(base, "_state", changes_meanwhile)
+    assert poll_seconds(client.get(page)) == base.FAST_SECONDS

@@ -12,10 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from imports.models import ImportDefinition, ImportRun, publish
-from imports.templatetags.strips import loaded
-from imports.views.advice import Surroundings, advice
-from imports.views.comparison import compare
+from imports.ui.svg import loaded
 from imports.views.definition import normal
+from imports.wording.run import Surroundings, advice, compare
 from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from tests.views.reading import a_worker_beats, poll, reader, triggers, words
 

@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from imports.models import ImportRun, publish
-from imports.templatetags.texts import visible
+from imports.wording.formats import visible
 from tests.factories import DIGEST
 from tests.outside import NASTY, World, harmless
 
@@ -136,7 +136,7 @@ def start(world: World, headers: dict[str, str]) -> Any:
 def test_toasts_and_announcements_say_it_in_ascii_headers(
     pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imports.views.starts.wake_worker", lambda _: None)
+    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     world, plain = pair
     page = world.client.get("/runs/")
     ImportRun.objects.filter(pk=world.runs["running"].pk).update(
@@ -160,7 +160,7 @@ def test_toasts_and_announcements_say_it_in_ascii_headers(
 def test_without_a_script_the_toast_comes_with_the_next_page(
     pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imports.views.starts.wake_worker", lambda _: None)
+    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     pages = []
     for world in pair:
         answer = start(world, {})

@@ -35,8 +35,8 @@ def fail(_request: HttpRequest) -> Any:
     raise RuntimeError("a secret detail")
 
 
-handler403 = "imports.views.problems.forbidden"
-handler404 = "imports.views.problems.not_found"
+handler403 = "imports.views.system.forbidden"
+handler404 = "imports.views.system.not_found"
 urlpatterns = [
     path("deny/", deny),
     path("deny-without-words/", deny_without_words),
@@ -182,7 +182,7 @@ def test_a_poll_of_what_is_gone_brings_no_page_and_no_toast(client: Client) -> N
 def test_a_very_long_refusal_is_cut() -> None:
     from django.test import RequestFactory
 
-    from imports.views.problems import forbidden
+    from imports.views.system import forbidden
 
     request = RequestFactory().get("/", headers=HTMX)
     answer = forbidden(request, PermissionDenied("x" * 100_000))

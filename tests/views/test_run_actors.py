@@ -8,11 +8,9 @@ from uuid import uuid4
 import pytest
 
 from imports.models import EventKind, ImportRun, User
-from imports.usecases.check_again import check_again
-from imports.usecases.choose_task import choose_task
-from imports.usecases.start_import import start_import
-from imports.usecases.start_imports import start_imports
-from imports.usecases.withdraw_run import withdraw_run
+from imports.usecases.follow import check_again
+from imports.usecases.resolve import choose_task
+from imports.usecases.start import start_import, start_imports, withdraw_run
 from tests.factories import (
     ImportDefinitionFactory,
     ImportRunFactory,

@@ -114,7 +114,7 @@ def test_no_query_of_the_page_counts_more_than_it_needs(
     monkeypatch: pytest.MonkeyPatch,
     django_assert_max_num_queries: Any,
 ) -> None:
-    monkeypatch.setattr("imports.views.tallies.COUNTED_TOGETHER", 100)
+    monkeypatch.setattr("imports.lists.counts.COUNTED_TOGETHER", 100)
     client.get("/runs/")
     with django_assert_max_num_queries(15) as empty:
         client.get("/runs/?status=completed&from=today")
@@ -199,7 +199,7 @@ def test_words_find_the_runs_of_the_definitions_that_they_fit(
     client: Client, definition: ImportDefinition, few: int, monkeypatch: Any
 ) -> None:
     """Whether the definitions are few or many: every page is full and in order."""
-    monkeypatch.setattr("imports.filters.FEW_NAMED", few)
+    monkeypatch.setattr("imports.lists.filters.FEW_NAMED", few)
     others = ImportDefinitionFactory.create(
         account=definition.account, name="Prices", customer_key="prices"
     )
@@ -219,7 +219,7 @@ def test_words_find_the_runs_of_the_definitions_that_they_fit(
 def test_every_one_of_the_words_must_fit(
     client: Client, definition: ImportDefinition, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("imports.filters.FEW_NAMED", 0)
+    monkeypatch.setattr("imports.lists.filters.FEW_NAMED", 0)
     wanted = some_runs(definition, 2)
     weekly = ImportDefinitionFactory.create(
         account=definition.account,

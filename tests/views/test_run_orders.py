@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from imports.filters import RunSort
+from imports.lists.filters import RunSort
+from imports.lists.paging import RunOrder
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.views.cursors import RunOrder
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 
 from .histories import ids, link

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
-from imports.templatetags.times import clock_text
+from imports.wording.formats import clock_text
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -38,7 +38,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The runs for which the worker was woken; the queue itself stays shut."""
     woken: list[int] = []
     monkeypatch.setattr(
-        "imports.views.starts.wake_worker", lambda run: woken.append(run.pk)
+        "imports.views.start.wake_worker", lambda run: woken.append(run.pk)
     )
     return woken
 

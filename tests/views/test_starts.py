@@ -37,7 +37,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The runs for which the worker was woken; the queue itself stays shut."""
     woken: list[int] = []
     monkeypatch.setattr(
-        "imports.views.starts.wake_worker", lambda run: woken.append(run.pk)
+        "imports.views.start.wake_worker", lambda run: woken.append(run.pk)
     )
     return woken
 

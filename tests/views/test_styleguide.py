@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imports.models import Account, ImportRun, RunStatus
-from imports.templatetags.statuses import status_look
-from imports.views.styleguide import tokens
+from imports.views.system import tokens
+from imports.wording.status import status_look
 from tests.factories import UserFactory
 
 from .reading import client_of, content, words

@@ -17,12 +17,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from imports import middleware
-from imports.admin import account_actions
+from imports.admin import accounts as accounts_admin
 from imports.middleware import SEEN_AT
 from imports.models import STORAGE, Account, AuditEntry, ImportRun, User
-from imports.usecases import start_imports as starting
-from imports.usecases.save_account import save_account
-from imports.usecases.start_import import start_import
+from imports.usecases import start as starting
+from imports.usecases.accounts import save_account
+from imports.usecases.start import start_import
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -202,7 +202,7 @@ def test_a_deed_that_was_done_is_told_of_though_its_toast_cannot_be_kept(
     account = AccountFactory.create()
     client = reader(account)
     definition = ImportDefinitionFactory.create(account=account)
-    monkeypatch.setattr("imports.views.starts.wake_worker", lambda _: None)
+    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     real = SessionMiddleware.process_response
 
     def full(*args: Any) -> Any:
@@ -342,7 +342,7 @@ def test_another_error_stays_an_error_of_ours(
     def mistaken(*_: object) -> None:
         raise DatabaseError("no such column")
 
-    monkeypatch.setattr("imports.views.profile.render", mistaken)
+    monkeypatch.setattr("imports.views.people.render", mistaken)
     assert client.get("/profile/").status_code == 500
     assert not AuditEntry.objects.filter(action="signed_out").exists()
 
@@ -361,7 +361,7 @@ def test_starts_are_paused_in_all_chosen_accounts_or_in_none(
             raise OperationalError
         return real(**asked)
 
-    monkeypatch.setattr(account_actions, "save_account", full_at_the_third)
+    monkeypatch.setattr(accounts_admin, "save_account", full_at_the_third)
     form = {"action": "pause_starts", "_selected_action": [one.pk for one in accounts]}
     answer = client.post("/admin/imports/account/", form)
     assert answer.status_code == 503

@@ -7,8 +7,8 @@ from typing import Any
 from django.utils import timezone
 
 from imports.models import ImportRun, RunStatus, Unfollowed
-from imports.templatetags.counts import problem_text
-from imports.templatetags.following import clock_in_utc, fact, meaning
+from imports.wording.following import clock_in_utc, fact, meaning
+from imports.wording.formats import problem_text
 
 from ._base import printable
 

@@ -11,9 +11,9 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from imports.models import Account, AuthKind
+from imports.usecases.accounts import save_account
+from imports.usecases.audit import AuditAction
 from imports.usecases.errors import UseCaseError
-from imports.usecases.record_audit import AuditAction
-from imports.usecases.save_account import save_account
 
 from ._base import McdashCommand, login_name, printable
 

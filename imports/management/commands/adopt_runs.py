@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from imports.models import Account, new_holder
-from imports.usecases.adopt_runs import adopt_runs
+from imports.usecases.adopt import adopt_runs
 
 from ._base import AccountsCommand
 

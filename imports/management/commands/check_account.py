@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from imports.usecases.check_account import check_account
+from imports.usecases.accounts import check_account
 
 from ._base import McdashCommand, account_named, login_name, printable
 

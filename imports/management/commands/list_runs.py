@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from imports.models import ImportRun, Origin, RunStatus, WorkerState, workers_now
-from imports.templatetags.following import clock_in_utc, fact
+from imports.wording.following import clock_in_utc, fact
 
 from ._base import (
     McdashCommand,

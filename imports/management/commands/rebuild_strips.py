@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from imports.models import Account
-from imports.usecases.rebuild_strips import rebuild_strips
+from imports.usecases.upkeep import rebuild_strips
 
 from ._base import AccountsCommand, printable
 

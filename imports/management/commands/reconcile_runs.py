@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from imports.models import Account, new_holder
-from imports.usecases.reconcile_runs import reconcile_runs
+from imports.usecases.resolve import reconcile_runs
 
 from ._base import AccountsCommand
 

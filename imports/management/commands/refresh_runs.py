@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from imports.models import Account, new_holder
-from imports.usecases.refresh_runs import refresh_runs
+from imports.usecases.follow import refresh_runs
 
 from ._base import AccountsCommand
 

@@ -8,11 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from imports.usecases.rotate_field_keys import (
-    KeyUse,
-    field_key_use,
-    rotate_field_keys,
-)
+from imports.usecases.upkeep import KeyUse, field_key_use, rotate_field_keys
 
 from ._base import McdashCommand, login_name, printable
 

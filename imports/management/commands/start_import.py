@@ -25,20 +25,18 @@ from imports.models import (
     workers_now,
 )
 from imports.tasks import wake_worker
-from imports.templatetags.following import clock_in_utc, fact
-from imports.templatetags.times import clock_text
 from imports.usecases.errors import (
     AccountBusyError,
     NotWithdrawableError,
     UseCaseError,
 )
-from imports.usecases.reconcile_runs import reconcile_runs
-from imports.usecases.refresh_runs import refresh_runs
-from imports.usecases.send_start import send_start
-from imports.usecases.settle_overdue import settle_overdue
-from imports.usecases.start_import import start_import
-from imports.usecases.sync_definitions import sync_definitions
-from imports.usecases.withdraw_run import withdraw_run
+from imports.usecases.follow import refresh_runs, settle_overdue
+from imports.usecases.resolve import reconcile_runs
+from imports.usecases.send import send_start
+from imports.usecases.start import start_import, withdraw_run
+from imports.usecases.sync import sync_definitions
+from imports.wording.following import clock_in_utc, fact
+from imports.wording.formats import clock_text
 
 from ._base import (
     INTERRUPTED,

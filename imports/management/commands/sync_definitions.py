@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from imports.models import Account, new_holder
-from imports.usecases.sync_definitions import sync_definitions
+from imports.usecases.sync import sync_definitions
 
 from ._base import AccountsCommand
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from lxml import etree
 
-from imports.marketingcloud.wire import Answer
+from imports.marketingcloud.http import Answer
 from tests.marketingcloud.hostile.endings import End
 from tests.marketingcloud.wording import (
     API,

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.clock import read_time
+from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import (
     AuthenticationError,
     RequestRefusedError,

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import MarketingCloudError
+from imports.marketingcloud.http import Answer
 from imports.marketingcloud.records import (
     ImportResults,
     Limits,
     OAuthCredentials,
     StartedImport,
 )
-from imports.marketingcloud.wire import Answer
 from tests.marketingcloud.conftest import MemoryTokens
 from tests.marketingcloud.hostile.endings import End
 from tests.marketingcloud.hostile.mutations import (

@@ -1,0 +1,384 @@
+"""The wire: one HTTP POST, sent at most once, bounded in time and size.
+
+No redirects, no retries, no proxies or passwords from the environment, TLS
+always verified. What went wrong is told as an error named by what we know:
+`UnavailableError` only where the exchange saw that nothing was sent.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+from urllib3 import exceptions as urllib3_errors
+
+from imports.marketingcloud.errors import (
+    MarketingCloudError,
+    OutcomeUnknownError,
+    RequestRefusedError,
+    UnavailableError,
+)
+from imports.marketingcloud.records import Limits
+from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAdapter
+
+# Telling somebody outside how requests on the wire fared, without knowing whom.
+
+
+class Observer(Protocol):
+    """Is told of each request once it is over; must not raise.
+
+    `operation` is the SOAP operation, or "token". `outcome` is one of: answered (HTTP
+    200), error (another status, SOAP faults among them), refused (a redirect),
+    unavailable (nothing was sent), unknown (sent, and no readable answer came).
+    """
+
+    def __call__(self, *, operation: str, outcome: str, seconds: float) -> None: ...
+
+
+def unobserved(*, operation: str, outcome: str, seconds: float) -> None:
+    """Nobody wants to know."""
+
+
+logger = logging.getLogger(__name__)
+
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
+_PIECE = 64 * 1024
+_FORESEEN = (
+    requests.RequestException,
+    urllib3_errors.HTTPError,
+    HTTPException,
+    OSError,
+)
+_WHY_NOT_SENT: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3_errors.NameResolutionError, "its name could not be looked up"),
+    (urllib3_errors.ProxyError, "the proxy did not let the connection through"),
+    (urllib3_errors.SSLError, "the secure connection could not be set up"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (urllib3_errors.NewConnectionError, "no connection could be made"),
+    (urllib3_errors.ConnectTimeoutError, "the connection was not answered in time"),
+)
+_DECODING = (urllib3_errors.DecodeError, requests.exceptions.ContentDecodingError)
+_SLOW = (urllib3_errors.ReadTimeoutError, requests.ReadTimeout)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An HTTP answer as it came. `broken` says why `body` could not be read."""
+
+    status: int
+    content_type: str = ""
+    retry_after: str = ""
+    body: bytes = b""
+    broken: OutcomeUnknownError | None = None
+
+
+class Wire:
+    """A session of its own; used by one thread at a time.
+
+    `proxy` is the address of an HTTP proxy. `check_peer` is called with the IP
+    address that a connection reached, before anything is sent, and may raise a
+    `MarketingCloudError` to stop there. `observe` is told of each request.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        proxy: str | None = None,
+        check_peer: PeerCheck | None = None,
+        observe: Observer = unobserved,
+    ) -> None:
+        self.sent = False
+        self._observe = observe
+        self._limits = limits
+        self._check_peer = check_peer
+        self._watch = Watch()
+        self._adapter = WatchedAdapter(self._watch)
+        self._session = _session(self._adapter, proxy)
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        send_before: float | None = None,
+        fresh: bool = False,
+        operation: str = "other",
+    ) -> Answer:
+        """Sends `body` once and gives the answer, whatever its status but 3xx.
+
+        `fresh` forbids a kept connection; `operation` is its name to the observer.
+        Raises UnavailableError when nothing was sent, RequestRefusedError for a
+        redirect, OutcomeUnknownError when no answer came.
+        """
+        if fresh:
+            self.close()
+        began, outcome = time.monotonic(), "unknown"
+        try:
+            answer = self._sent_once(url, body, headers, send_before)
+            outcome = _outcome(answer)
+        except MarketingCloudError as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self._observe(operation=operation, outcome=outcome, seconds=seconds)
+        return answer
+
+    def _sent_once(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        send_before: float | None,
+    ) -> Answer:
+        with self._exchange(send_before) as exchange:
+            try:
+                return self._post(exchange, url, body, headers)
+            except MarketingCloudError:
+                raise
+            except Exception as exc:
+                raise self._failure(exchange, url, exc) from exc
+            finally:
+                self.sent = exchange.sent
+
+    def close(self) -> None:
+        """Closes the connections that were kept for later."""
+        self._adapter.close()
+
+    def _exchange(self, send_before: float | None) -> Exchange:
+        self._watch.exchange = Exchange(
+            seconds=self._limits.call_deadline_seconds,
+            send_before=send_before,
+            check_peer=self._check_peer,
+        )
+        return self._watch.exchange
+
+    def _post(
+        self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        limits = self._limits
+        response = self._session.post(
+            url,
+            data=body,
+            headers=dict(headers),
+            allow_redirects=False,
+            stream=True,
+            timeout=(
+                min(limits.connect_timeout_seconds, limits.call_deadline_seconds),
+                limits.read_timeout_seconds,
+            ),
+        )
+        with response:
+            return self._answer(exchange, response)
+
+    def _answer(self, exchange: Exchange, response: requests.Response) -> Answer:
+        status = response.status_code
+        if 300 <= status < 400:
+            raise RequestRefusedError(
+                f"Marketing Cloud pointed to another address (HTTP {status}), which"
+                " mcdash does not follow. Check the account's addresses."
+            )
+        answer = Answer(
+            status=status,
+            content_type=response.headers.get("Content-Type", ""),
+            retry_after=response.headers.get("Retry-After", "").strip(),
+        )
+        try:
+            return replace(answer, body=self._body(exchange, response))
+        except OutcomeUnknownError as broken:
+            return replace(answer, broken=broken)
+
+    def _body(self, exchange: Exchange, response: requests.Response) -> bytes:
+        try:
+            body = self._read(response)
+        except _FORESEEN as exc:
+            raise _unread(exchange, exc) from exc
+        if exchange.expired:
+            raise _too_slow(exchange)
+        return body
+
+    def _read(self, response: requests.Response) -> bytes:
+        cap = self._limits.max_answer_bytes
+        declared = response.headers.get("Content-Length", "")
+        if declared.isdecimal() and int(declared[:20]) > cap:
+            raise self._too_large()
+        body = io.BytesIO()
+        for piece in response.iter_content(_PIECE):
+            if body.tell() + len(piece) > cap:
+                raise self._too_large()
+            body.write(piece)
+        return body.getvalue()
+
+    def _too_large(self) -> OutcomeUnknownError:
+        megabytes = self._limits.max_answer_bytes / (1024 * 1024)
+        return OutcomeUnknownError(
+            f"Marketing Cloud's answer is larger than {megabytes:g} MB,"
+            " so it was not read."
+        )
+
+    def _failure(
+        self, exchange: Exchange, url: str, exc: Exception
+    ) -> MarketingCloudError:
+        if not isinstance(exc, _FORESEEN):
+            logger.exception("Unforeseen failure while talking to Marketing Cloud")
+        if exchange.sent:
+            return _unanswered(exchange, exc)
+        host = urlsplit(url).hostname or "the address"
+        return UnavailableError(
+            f"Marketing Cloud could not be reached at {host}: {_why_not_sent(exc)}."
+            " Nothing was sent."
+        )
+
+
+class _Session(requests.Session):
+    def get_redirect_target(
+        self,
+        resp: requests.Response,  # noqa: ARG002 - requests' own signature
+    ) -> str | None:
+        """None, always: even unfollowed, requests would read a redirect whole."""
+        return None
+
+
+def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
+    session = _Session()
+    session.trust_env = False
+    session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    session.headers.update({"User-Agent": "mcdash", "Accept-Encoding": "gzip, deflate"})
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _outcome(end: Answer | MarketingCloudError) -> str:
+    if isinstance(end, Answer):
+        if end.broken is not None:
+            return "unknown"
+        return "answered" if end.status == 200 else "error"
+    if isinstance(end, UnavailableError):
+        return "unavailable"
+    return "refused" if isinstance(end, RequestRefusedError) else "unknown"
+
+
+def _unread(exchange: Exchange, exc: BaseException) -> OutcomeUnknownError:
+    if exchange.expired or _comes_from(exc, _SLOW):
+        return _too_slow(exchange)
+    if _comes_from(exc, _DECODING):
+        return OutcomeUnknownError(
+            "Marketing Cloud's answer could not be unpacked: its compression is broken."
+        )
+    return OutcomeUnknownError("Marketing Cloud's answer broke off in the middle.")
+
+
+def _unanswered(exchange: Exchange, exc: Exception) -> OutcomeUnknownError:
+    if exchange.expired or _comes_from(exc, _SLOW):
+        return _too_slow(exchange)
+    if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
+        return OutcomeUnknownError("Marketing Cloud's answer is not proper HTTP.")
+    return OutcomeUnknownError(
+        "The connection to Marketing Cloud broke before an answer came."
+    )
+
+
+def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
+    if exchange.expired:
+        return OutcomeUnknownError(
+            f"Marketing Cloud did not finish its answer within {exchange.seconds:g}"
+            " seconds."
+        )
+    return OutcomeUnknownError("Marketing Cloud did not answer in time.")
+
+
+def _why_not_sent(exc: BaseException) -> str:
+    for kind, words in _WHY_NOT_SENT:
+        if _comes_from(exc, kind):
+            return words
+    return "the connection could not be set up"
+
+
+def _comes_from(exc: BaseException, kinds: _Kinds) -> bool:
+    return any(isinstance(cause, kinds) for cause in _causes(exc))
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
+
+
+# Reads are repeated while a failure may pass; a Perform never comes here.
+
+
+logger = logging.getLogger(__name__)
+
+# Too many requests, and what gateways say while the service behind them is away.
+PASSING = frozenset({429, 502, 503, 504})
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+
+
+def read_patiently(read: Callable[[], Answer], limits: Limits) -> Answer:
+    """Does `read` up to `limits.read_tries` times, waiting longer each time.
+
+    Repeated are connections that failed or broke, timeouts, and HTTP 429, 502,
+    503 and 504 (whose Retry-After is honoured, RFC 9110 section 10.2.3), while the
+    call's deadline has not passed. The last answer or error stands.
+    """
+    give_up = time.monotonic() + limits.call_deadline_seconds
+    for tried in range(1, limits.read_tries + 1):
+        answer, error = _try(read)
+        wait = _wait(tried, answer)
+        is_last = tried >= limits.read_tries or time.monotonic() + wait > give_up
+        if answer is not None and (answer.status not in PASSING or is_last):
+            return answer
+        if error is not None and is_last:
+            raise error
+        logger.info("A read failed (%s); again in %.1f s", error or answer, wait)
+        time.sleep(wait)
+    raise AssertionError("read_tries is at least 1")
+
+
+def _try(read: Callable[[], Answer]) -> tuple[Answer | None, Exception | None]:
+    try:
+        return read(), None
+    except (UnavailableError, OutcomeUnknownError) as error:
+        return None, error
+
+
+def _wait(tried: int, answer: Answer | None) -> float:
+    """Seconds until the next try: what the answer asks for, else 0.5, 1, 2 … with
+    jitter, so that many readers do not come back at once.
+    """
+    asked = _asked_for(answer.retry_after) if answer else None
+    if asked is not None:
+        return asked
+    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tried - 1))
+    return random.uniform(longest / 2, longest)  # noqa: S311  jitter, no secret
+
+
+def _asked_for(retry_after: str) -> float | None:
+    """Retry-After in seconds; it may be a number or a date."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after[:6])
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except (ValueError, OverflowError):
+        return None
+    if at.tzinfo is None:
+        return None
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

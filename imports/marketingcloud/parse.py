@@ -1,0 +1,424 @@
+"""Retrieved rows into records: the one place where vendor names become ours."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, NoReturn, TypeVar
+
+from lxml import etree
+
+from imports.marketingcloud.errors import (
+    Fault,
+    MarketingCloudError,
+    OutcomeUnknownError,
+    fault_error,
+    status_error,
+)
+from imports.marketingcloud.http import Answer
+from imports.marketingcloud.records import DefinitionRecord, ImportResult
+
+# Reading an answer: strict about its form, tolerant of its content.
+
+
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+# Tags and attributes cost memory that their bytes do not show. A full page of 2,500
+# rows has some 160,000 tags and few attributes, a bomb many millions.
+_MOST_TAGS = 320_000
+_MOST_EQUALS_SIGNS = 200_000
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """The message in an envelope's Body, and the HTTP status it came with.
+
+    `fault` is a fault that stands beside it, in words: such an answer contradicts
+    itself and proves nothing but what a task id proves.
+    """
+
+    element: etree._Element
+    status: int
+    fault: str = ""
+
+
+def read_message(answer: Answer, name: str) -> Message:
+    """The message called `name` (a local name) out of a SOAP answer.
+
+    Raises what `fault_error` says for a fault; RequestRefusedError for an HTTP 4xx
+    (but 408) without a readable message; OutcomeUnknownError for all else.
+    """
+    parts = [part for body in _bodies(answer) for part in body]
+    fault, element = _first(parts, "Fault"), _first(parts, name)
+    error = fault_error(_fault(fault)) if fault is not None else None
+    if element is None:
+        raise error or _unreadable(answer, "does not contain what was asked for")
+    return Message(
+        element=element, status=answer.status, fault=error.message if error else ""
+    )
+
+
+def local(element: etree._Element) -> str:
+    """An element's name without its namespace."""
+    return _local(element.tag)
+
+
+def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    """The direct children with that local name."""
+    return (node for node in element if _local(node.tag) == name)
+
+
+def child(element: etree._Element | None, name: str) -> etree._Element | None:
+    """The first direct child with that local name."""
+    return None if element is None else next(children(element, name), None)
+
+
+def refuse_contradiction(message: Message) -> None:
+    """Raises OutcomeUnknownError where a fault stands beside the message."""
+    if message.fault:
+        raise OutcomeUnknownError(
+            f"Marketing Cloud's answer contradicts itself. {message.fault}"
+        )
+
+
+def is_nil(element: etree._Element) -> bool:
+    """True where `xsi:nil` says that there is no value."""
+    return element.get(_NIL) in ("true", "1")
+
+
+def type_name(element: etree._Element) -> str:
+    """The local name in `xsi:type`, or an empty text."""
+    return (element.get(_TYPE) or "").rpartition(":")[2]
+
+
+def text(element: etree._Element | None, name: str) -> str:
+    """A child's text without the blanks around it; empty where it is absent."""
+    node = child(element, name)
+    if node is None or is_nil(node):
+        return ""
+    return (node.text or "").strip()
+
+
+@lru_cache(maxsize=1024)  # an answer has few names and a great many elements
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _bodies(answer: Answer) -> list[etree._Element]:
+    """The envelope's Body; should it have several, none is passed over."""
+    if answer.broken is not None:
+        _raise_broken(answer.status, answer.broken)
+    root = _root(answer)
+    bodies = list(children(root, "Body")) if local(root) == "Envelope" else []
+    if not bodies:
+        raise _unreadable(answer, "is not a SOAP message")
+    return bodies
+
+
+def _first(parts: list[etree._Element], name: str) -> etree._Element | None:
+    return next((part for part in parts if local(part) == name), None)
+
+
+def _raise_broken(status: int, broken: OutcomeUnknownError) -> NoReturn:
+    error = status_error(status, broken)
+    if error is broken:
+        raise broken
+    raise error from broken
+
+
+def _root(answer: Answer) -> etree._Element:
+    _look_before_parsing(answer)
+    try:
+        root = etree.fromstring(answer.body, _parser())
+    except (etree.XMLSyntaxError, ValueError) as exc:
+        raise _unreadable(answer, "is broken XML, perhaps cut off") from exc
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise _unreadable(answer, "brings a DTD, which is not allowed")
+    return root
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        recover=False,
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _look_before_parsing(answer: Answer) -> None:
+    start = _start(answer.body)
+    if not start:
+        raise _unreadable(answer, "is empty")
+    if start.startswith((b"<html", b"<!doctype html")):
+        raise _unreadable(answer, "is a web page, not a SOAP message")
+    if not start.startswith(b"<"):
+        raise _unreadable(answer, f"is not XML{_said_to_be(answer)}")
+    if b"<!DOCTYPE" in answer.body:
+        raise _unreadable(answer, "brings a DTD, which is not allowed")
+    if _is_bomb(answer.body):
+        raise _unreadable(answer, "has far more elements than any real one")
+
+
+def _is_bomb(body: bytes) -> bool:
+    return body.count(b"<") > _MOST_TAGS or body.count(b"=") > _MOST_EQUALS_SIGNS
+
+
+def _start(body: bytes) -> bytes:
+    start = body[:200]
+    for mark in _BYTE_ORDER_MARKS:
+        start = start.removeprefix(mark)
+    return start.lstrip(b"\x00 \t\r\n").lower()
+
+
+def _said_to_be(answer: Answer) -> str:
+    kind = answer.content_type.partition(";")[0].strip()[:50]
+    return f" but {kind}" if kind and "xml" not in kind else ""
+
+
+def _unreadable(answer: Answer, what: str) -> MarketingCloudError:
+    unknown = OutcomeUnknownError(
+        f"Marketing Cloud's answer (HTTP {answer.status}) {what}."
+    )
+    return status_error(answer.status, unknown)
+
+
+def _fault(element: etree._Element) -> Fault:
+    code, words = text(element, "faultcode"), text(element, "faultstring")
+    if not code:  # SOAP 1.2
+        code = text(child(element, "Code"), "Value")
+        words = words or text(child(element, "Reason"), "Text")
+    detail = child(element, "detail")
+    if detail is None:
+        detail = child(element, "Detail")
+    return Fault(
+        code=code.rpartition(":")[2].partition(".")[0],
+        words=words or _anywhere(detail, "Message"),
+        detail_code=_anywhere(detail, "Code"),
+        detail_words=_anywhere(detail, "Message"),
+    )
+
+
+def _anywhere(element: etree._Element | None, name: str) -> str:
+    if element is None:
+        return ""
+    found = (node.text or "" for node in element.iter() if local(node) == name)
+    return next(found, "").strip()
+
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DEFINITION_PROPERTIES = (
+    # Every one was seen working, all in one request of somebody's program.
+    "Name",
+    "ObjectID",
+    "CustomerKey",
+    "Description",
+    "Client.ClientID1",
+    "FileSpec",
+    "AllowErrors",
+    "FieldMappingType",
+    "FileType",
+    "UpdateType",
+    "MaxFileAge",
+    "MaxFileAgeScheduleOffset",
+    "MaxImportFrequency",
+    "DestinationObject.ID",
+    "DestinationObject.ObjectID",
+    "Notification.ResponseType",
+    "Notification.ResponseAddress",
+    "RetrieveFileTransferLocation.ObjectID",
+    "Delimiter",
+    "HeaderLines",
+    "EndOfLineRepresentation",
+    "NullRepresentation",
+    "StandardQuotedStrings",
+    "DateFormattingLocale.LocaleCode",
+)
+RESULT_PROPERTIES = (
+    "ImportDefinitionCustomerKey",
+    "TaskResultID",
+    "ImportStatus",
+    "StartDate",
+    "EndDate",
+    "DestinationID",
+    "NumberSuccessful",
+    "NumberDuplicated",
+    "NumberErrors",
+    "TotalRows",
+    "ImportType",
+    "ObjectID",
+    "ID",
+)
+# The property is asked for as Client.ClientID1; which element answers differs.
+_ANSWERS_TO = {
+    **{name: name for name in DEFINITION_PROPERTIES},
+    "Client.ID": "Client.ClientID1",
+    "Client.ClientID": "Client.ClientID1",
+}
+_MOST_NAMES = 1024
+_LONGEST_IDENTITY = 200  # a task's is a number, an ObjectID has 36 characters
+_COUNT = re.compile(r"\d{1,10}", re.ASCII)
+_LARGEST_COUNT = 2**31 - 1  # xsd:int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind(Generic[T]):
+    """An object type that we retrieve: what is asked for and how a row is read.
+
+    `essential` properties identify a row and cannot be done without; `read` gives
+    None for a row that nothing could be done with; `identity` is what a row is of.
+    """
+
+    object_type: str
+    properties: tuple[str, ...]
+    essential: frozenset[str]
+    read: Callable[[etree._Element], T | None]
+    identity: Callable[[T], object]
+
+
+def read_definition(row: etree._Element) -> DefinitionRecord | None:
+    """The definition in a row; None where it has neither key nor ObjectID."""
+    facts, destination = _facts(row)
+    key, object_id = facts.get("CustomerKey", ""), _identity(facts.get("ObjectID"))
+    if not key and object_id is None:
+        logger.warning("Left out an import definition without CustomerKey and ObjectID")
+        return None
+    return DefinitionRecord(
+        object_id=object_id,
+        customer_key=key,
+        name=facts.get("Name", ""),
+        description=facts.get("Description", ""),
+        file_spec=facts.get("FileSpec", ""),
+        update_type=facts.get("UpdateType", ""),
+        destination=_destination(facts, destination),
+        facts=facts,
+    )
+
+
+def read_result(row: etree._Element) -> ImportResult | None:
+    """The task's result in a row; None where the row names no task."""
+    texts = {local(node): node.text or "" for node in row if not is_nil(node)}
+    task_id = _identity(texts.get("TaskResultID", "").strip())
+    if task_id is None:
+        logger.warning("Left out an import result without TaskResultID")
+        return None
+    return ImportResult(
+        task_id=task_id,
+        customer_key=texts.get("ImportDefinitionCustomerKey", ""),
+        phase=texts.get("ImportStatus", ""),
+        import_type=texts.get("ImportType", ""),
+        destination_id=texts.get("DestinationID", ""),
+        object_id=texts.get("ObjectID") or None,
+        start_text=texts.get("StartDate", ""),
+        end_text=texts.get("EndDate", ""),
+        total_rows=_count(texts.get("TotalRows")),
+        successful=_count(texts.get("NumberSuccessful")),
+        duplicated=_count(texts.get("NumberDuplicated")),
+        errors=_count(texts.get("NumberErrors")),
+    )
+
+
+DEFINITIONS = Kind(
+    object_type="ImportDefinition",
+    properties=DEFINITION_PROPERTIES,
+    essential=frozenset({"CustomerKey", "ObjectID"}),
+    read=read_definition,
+    identity=lambda row: row.object_id or row.customer_key,
+)
+RESULTS = Kind(
+    object_type="ImportResultsSummary",
+    properties=RESULT_PROPERTIES,
+    essential=frozenset({"TaskResultID", "ImportDefinitionCustomerKey", "ObjectID"}),
+    read=read_result,
+    identity=lambda row: row.task_id,
+)
+
+
+class _Names(dict[str, str | None]):
+    """The property that an element answers, by its tag; None where there is none.
+
+    `whole` is what the element is a part of. Worked out once for each tag, since an
+    answer has few of them and a great many elements; should one bring endless tags,
+    not all are remembered.
+    """
+
+    def __init__(self, whole: str = "") -> None:
+        super().__init__()
+        self._before = whole and f"{whole}."
+
+    def __missing__(self, tag: str) -> str | None:
+        name = _ANSWERS_TO.get(self._before + tag.rpartition("}")[2])
+        if len(self) < _MOST_NAMES:
+            self[tag] = name
+        return name
+
+
+_NAMES = _Names()
+_PARTS = {
+    whole: _Names(whole)
+    for whole in (path.rpartition(".")[0] for path in _ANSWERS_TO)
+    if whole
+}
+
+
+def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
+    """What a row says, and the type of its destination.
+
+    Thousands of rows with dozens of elements come here: no call for each of them.
+    """
+    facts: dict[str, str] = {}
+    destination_type = ""
+    for node in row:
+        name = _NAMES[node.tag]
+        if name is None:
+            if len(node):
+                destination_type = _part_facts(facts, node) or destination_type
+        elif name not in facts and len(node) == 0:
+            text = node.text
+            if text or not is_nil(node):
+                facts[name] = text or ""
+    return facts, destination_type
+
+
+def _part_facts(facts: dict[str, str], whole: etree._Element) -> str:
+    """Adds what the parts of `whole` say; gives the type of a DestinationObject."""
+    names = _PARTS.get(local(whole))
+    if names is None:
+        return ""
+    for node in whole:
+        name = names[node.tag]
+        if name is not None and name not in facts:
+            text = node.text
+            if text or not is_nil(node):
+                facts[name] = text or ""
+    return type_name(whole) if local(whole) == "DestinationObject" else ""
+
+
+def _destination(facts: dict[str, str], kind: str) -> str:
+    number = facts.get("DestinationObject.ID", "")
+    guid = facts.get("DestinationObject.ObjectID", "")
+    number = "" if number == "0" else number
+    return (number or guid) if kind == "List" else (guid or number)
+
+
+def _identity(text: str | None) -> str | None:
+    """None for what is no identity: nothing, or more than an index can hold."""
+    return text if text and len(text) <= _LONGEST_IDENTITY else None
+
+
+def _count(text: str | None) -> int | None:
+    text = (text or "").strip()
+    if _COUNT.fullmatch(text) is None:
+        return None
+    count = int(text)
+    return count if count <= _LARGEST_COUNT else None

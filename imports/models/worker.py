@@ -1,0 +1,255 @@
+"""Leases and the heartbeat: how processes on many machines stay out of each
+other's way.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Cast, Concat, Now
+
+from imports.models.database import database_now
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class LeaseManager(models.Manager["Lease"]):
+    def acquire(self, name: str, *, holder: str, seconds: float) -> bool:
+        """Take or prolong the lease `name`; False while somebody else holds it."""
+        mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=Now())
+        taken = self.filter(mine_or_over, name=name).update(
+            holder=holder, expires_at=Now() + timedelta(seconds=seconds)
+        )
+        return bool(taken) or self._create(name, holder, seconds)
+
+    def _create(self, name: str, holder: str, seconds: float) -> bool:
+        if self.filter(name=name).exists():
+            return False
+        until = database_now() + timedelta(seconds=seconds)
+        try:
+            with transaction.atomic():
+                self.create(name=name, holder=holder, expires_at=until)
+        except IntegrityError:
+            return False
+        return True
+
+    def release(self, name: str, *, holder: str) -> None:
+        """Give the lease back, if it is still ours."""
+        self.filter(name=name, holder=holder).update(expires_at=Now())
+
+    def release_all_of(self, process: str) -> int:
+        """Give back every lease that a process held which is known to be gone."""
+        held = self.filter(holder__startswith=f"{process}:", expires_at__gt=Now())
+        return held.update(expires_at=Now())
+
+
+class Lease(models.Model):
+    """The right of one holder to do `name` (`tick`, `refresh:7`, `token:7`,
+    `call:7:1`) until `expires_at` on the database's clock.
+    """
+
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=100)
+    expires_at = models.DateTimeField()
+
+    objects: ClassVar[LeaseManager] = LeaseManager()
+
+    def __str__(self) -> str:
+        return f"{self.name} held by {self.holder}"
+
+
+class WorkerManager(models.Manager["Worker"]):
+    def beat(self, holder: str, *, host: str, version: str) -> None:
+        """Say that the worker `holder` is alive."""
+        now = database_now()
+        known = {"host": host, "version": version, "seen_at": now}
+        self.update_or_create(
+            holder=holder, defaults=known, create_defaults=known | {"started_at": now}
+        )
+
+    def fell_silent(self, *, after_seconds: float, within_seconds: float) -> list[str]:
+        """Workers last heard of longer ago than `after_seconds`, but not too long."""
+        now = database_now()
+        return list(
+            self.filter(
+                seen_at__lt=now - timedelta(seconds=after_seconds),
+                seen_at__gt=now - timedelta(seconds=within_seconds),
+            ).values_list("holder", flat=True)
+        )
+
+    def heard_of(self, seconds: float) -> models.QuerySet[Worker]:
+        """Workers that were heard of in the last `seconds`."""
+        return self.filter(seen_at__gte=Now() - timedelta(seconds=seconds))
+
+    def at_work_for(self, seconds: float) -> models.QuerySet[Worker]:
+        """Workers that are alive and have been for `seconds`."""
+        since = Now() - timedelta(seconds=seconds)
+        alive = self.heard_of(WORKER_SILENT_AFTER.total_seconds())
+        return alive.filter(started_at__lte=since)
+
+    def last_heard_at(self) -> datetime | None:
+        """When any worker was last heard of."""
+        last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
+        return last
+
+    def heard_within(self, seconds: float) -> bool:
+        """Whether any worker was heard of in the last `seconds`."""
+        return self.heard_of(seconds).exists()
+
+
+class Worker(models.Model):
+    """A worker process and when it was last heard of."""
+
+    holder = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=255)
+    version = models.CharField(max_length=50)
+    seen_at = models.DateTimeField()
+    # empty: it began with a release that did not say so
+    started_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[WorkerManager] = WorkerManager()
+
+    class Meta:
+        ordering = ("-seen_at",)
+
+    def __str__(self) -> str:
+        return self.holder
+
+
+@lru_cache(maxsize=2)
+def _process_name(pid: int) -> str:
+    return f"{socket.gethostname()[:40]}:{pid}:{secrets.token_hex(4)}"
+
+
+def process_name() -> str:
+    """This process's name, unlike that of any other process now or later."""
+    return _process_name(os.getpid())
+
+
+def new_holder() -> str:
+    """A name for whoever holds a lease in this process; never the same twice."""
+    return f"{process_name()}:{secrets.token_hex(4)}"
+
+
+# Accounts whose stored secret a process could not read: its field keys are others.
+
+
+HOLDER = "lost-key"
+# Whoever cannot read it says so again with each try; this is for processes that went.
+KEPT_SECONDS = 24 * 3600
+
+
+def note_lost_key(account_id: int) -> bool:
+    """Remember that the secret could not be read; False where that was known."""
+    name = _name(account_id)
+    was_known = _kept().filter(name=name).exists()
+    Lease.objects.acquire(name, holder=HOLDER, seconds=KEPT_SECONDS)
+    return not was_known
+
+
+def forget_lost_key(account_id: int) -> bool:
+    """The secret was read, or replaced; True where it had been lost."""
+    lost = Lease.objects.filter(name=_name(account_id))
+    return lost.exists() and bool(lost.delete()[0])
+
+
+def is_key_lost(account: str = "pk") -> models.Exists:
+    """For a query of accounts, or of rows with their `account`: whether a process could
+    not read its secret.
+    """
+    number = Cast(models.OuterRef(account), models.CharField())
+    name = Concat(models.Value(_name("")), number, output_field=models.CharField())
+    return models.Exists(_kept().filter(name=name))
+
+
+def _kept() -> models.QuerySet[Lease]:
+    return Lease.objects.filter(expires_at__gt=Now())
+
+
+def _name(account_id: int | str) -> str:
+    return f"lost-key:{account_id}"
+
+
+# Who looks at runs: why nobody does, and since when. Words are made by the pages.
+
+
+# A worker says once a second that it lives; after this silence it is taken to be gone.
+WORKER_SILENT_AFTER = timedelta(seconds=60)
+
+
+class NotFollowed(models.TextChoices):
+    """Why nobody looks. Paused starts are no reason: what runs is followed as usual."""
+
+    DISABLED = "account_disabled", "Account disabled"
+    SECRET_UNREADABLE = "secret_unreadable", "Stored secret cannot be read"
+    CREDENTIALS_REFUSED = "credentials_refused", "Credentials refused"
+    NO_WORKER = "no_worker", "No worker"
+    NOT_ANSWERING = "not_answering", "Account does not answer"
+    OVERDUE = "overdue", "Worker does not get to it"
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it lasts until somebody does something about the account."""
+        return self in (
+            NotFollowed.DISABLED,
+            NotFollowed.SECRET_UNREADABLE,
+            NotFollowed.CREDENTIALS_REFUSED,
+        )
+
+    @property
+    def lies_with_workers(self) -> bool:
+        """Whether it is the same for every account."""
+        return self in (NotFollowed.NO_WORKER, NotFollowed.OVERDUE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfollowed:
+    """Nobody looks, because of `why`, since that moment as far as it is known."""
+
+    why: NotFollowed
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerState:
+    """What is known of the workers as a whole.
+
+    `is_silent`: none was heard of for a minute; the last one at `heard_at`. A heartbeat
+    proves that a worker's loop turns, not that it gets anything done: `is_stuck` says
+    that one lives, and yet something has been due for longer than any call may take.
+    """
+
+    is_silent: bool = False
+    heard_at: datetime | None = None
+    is_stuck: bool = False
+
+    def why_late(
+        self, due_at: datetime | None, now: datetime, *, after: timedelta | None = None
+    ) -> Unfollowed | None:
+        """Why what was due at `due_at` is not done, if that lies with the workers."""
+        if self.is_silent:
+            return Unfollowed(why=NotFollowed.NO_WORKER, since=self.heard_at)
+        if self.is_stuck and due_at and due_at + (after or overdue_after()) < now:
+            return Unfollowed(why=NotFollowed.OVERDUE, since=due_at)
+        return None
+
+
+def overdue_after() -> timedelta:
+    """How long a look may be due while all is well: one that is under way ends by its
+    lease (see `refresh_runs`), and the next one comes soon after.
+    """
+    return timedelta(seconds=2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 90)
+
+
+def start_overdue_after() -> timedelta:
+    """As `overdue_after` for a queued start: by then a worker gives it up."""
+    return timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS + 60)

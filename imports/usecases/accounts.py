@@ -1,0 +1,493 @@
+"""Try an account step by step: addresses, credentials, service, permissions."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from imports import gateway, logs
+from imports.marketingcloud.client import MarketingCloudClient
+from imports.marketingcloud.dates import read_time
+from imports.marketingcloud.errors import (
+    AuthenticationError,
+    MarketingCloudError,
+    RequestRefusedError,
+)
+from imports.marketingcloud.records import (
+    ConnectionReport,
+    DefinitionRecord,
+    ImportResults,
+)
+from imports.models import (
+    Account,
+    EventKind,
+    ImportRun,
+    Lease,
+    User,
+    database_now,
+    forget_lost_key,
+    guard_of,
+    note_doubles,
+    note_lost_key,
+    publish,
+    told_unit,
+    unit_of,
+    violated_constraint,
+)
+from imports.models.account import TELL_UNIT
+from imports.models.worker import is_key_lost
+from imports.usecases.audit import AuditAction, record_audit
+from imports.usecases.errors import NameTakenError, UnitTakenError
+
+# Ask an account something, and remember how it fared.
+
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def ask_account(
+    account: Account, *, although_refused: bool = False
+) -> Iterator[MarketingCloudClient]:
+    """A client for `account`; how the asking ends is noted on the account.
+
+    Every `MarketingCloudError` goes on to the caller. An account whose credentials
+    were refused raises `AuthenticationError` without being asked; only with
+    `although_refused` it is, and then an answer clears the refusal.
+    """
+    if not although_refused:
+        _stop_if_refused(account)
+    try:
+        with logs.about(account=account.pk):
+            yield gateway.connect(account)
+    except gateway.LostSecretError as error:
+        note_unreadable(account, error)
+        raise
+    except gateway.NotAskedError:
+        raise
+    except AuthenticationError as error:
+        log.warning("Account %s: credentials refused: %s", account.pk, error.message)
+        _note_refused(account)
+        raise
+    except RequestRefusedError:
+        _note_contact(account, clears_refusal=although_refused)
+        raise
+    except MarketingCloudError as error:
+        log.warning("Account %s does not answer: %s", account.pk, error.message)
+        _note_failure(account)
+        raise
+    else:
+        _note_contact(account, clears_refusal=although_refused)
+
+
+def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
+    """Pages say so from now on; the log says it once, not with every try."""
+    with transaction.atomic():
+        if note_lost_key(account.pk):
+            log.error("Account %s: %s", account.pk, error.message)
+            publish(accounts=[account])
+
+
+def _stop_if_refused(account: Account) -> None:
+    refused = Account.objects.filter(
+        pk=account.pk, credentials_refused_at__isnull=False
+    )
+    if refused.exists():
+        raise AuthenticationError(
+            "Marketing Cloud refused this account's credentials. It is not asked "
+            "again until they are changed or the connection is tested."
+        )
+
+
+# Each publishes before it writes: whoever changes runs locks the counter first and
+# accounts after it, so the other order could deadlock with them.
+
+
+def _note_contact(account: Account, *, clears_refusal: bool) -> None:
+    rows = Account.objects.filter(pk=account.pk)
+    # a call that was under way with an older token proves nothing about a refusal
+    cleared = {"credentials_refused_at": None} if clears_refusal else {}
+    well = {"failures_in_row": 0, "not_answering_since": None, **cleared}
+    as_before = rows.filter(~is_key_lost(), **well)
+    if as_before.update(last_contact_at=Now()):
+        return
+    with transaction.atomic():
+        # both are asked: an account may have been without key and answer
+        was_lost = forget_lost_key(account.pk)
+        if was_lost or rows.exclude(**well).exists():
+            publish(accounts=[account])
+        rows.update(last_contact_at=database_now(), **well)
+
+
+def _note_failure(account: Account) -> None:
+    with transaction.atomic():
+        publish(accounts=[account])
+        Account.objects.filter(pk=account.pk).update(
+            failures_in_row=F("failures_in_row") + 1,
+            not_answering_since=Coalesce("not_answering_since", database_now()),
+        )
+
+
+def _note_refused(account: Account) -> None:
+    with transaction.atomic():
+        publish(accounts=[account])
+        Account.objects.filter(pk=account.pk).update(
+            credentials_refused_at=Coalesce("credentials_refused_at", database_now())
+        )
+
+
+# Ask an account that stopped answering whether it is back.
+
+
+ONCE_IN_SECONDS = 60
+
+
+def probe_account(*, account: Account) -> bool:
+    """Ask for the system status, once a minute at most over all processes.
+
+    False where this minute's question was already asked. An answer closes the
+    breaker; otherwise the `MarketingCloudError` goes on to the caller.
+    """
+    if not may_ask_status(account):
+        return False
+    with ask_account(account) as client:
+        client.check_connection()
+    return True
+
+
+def may_ask_status(account: Account) -> bool:
+    """Whether the account's system status may be asked for now; then it must be.
+
+    The vendor wants GetSystemStatus no more often than every 60 seconds. The lease
+    is never given back, not even when the process dies that took it.
+    """
+    return Lease.objects.acquire(
+        f"probe:{account.pk}", holder=secrets.token_hex(8), seconds=ONCE_IN_SECONDS
+    )
+
+
+NO_SUCH_TASK = "0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckStep:
+    """One step of the check, in a sentence."""
+
+    name: str
+    is_ok: bool
+    message: str
+
+
+def check_account(
+    *, account: Account, by: User | str | None = None, ip: str | None = None
+) -> Iterator[CheckStep]:
+    """Yield one step after the other; stops at the first that fails.
+
+    Only reads are sent. That the credentials work clears "credentials refused", and
+    properties that were refused once are asked for again. How it ended, also by an
+    interruption, is kept as a deed of `by`.
+    """
+    end = CheckStep(name="Interrupted", is_ok=False, message="it was not finished.")
+    last = end
+    try:
+        for last in _steps(account):
+            yield last
+        end = last
+    finally:
+        record_audit(
+            actor=by,
+            action=AuditAction.CONNECTION_TESTED,
+            obj=account,
+            account=account,
+            ip=ip,
+            details={"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"},
+        )
+
+
+def _steps(account: Account) -> Iterator[CheckStep]:
+    account = copy(account)
+    account.refused_properties = []
+    steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
+        ("Credentials", lambda client: _sign_in(account, client)),
+        ("SOAP service", lambda client: _ask_status(account, client)),
+        ("Definitions", lambda client: _list_definitions(account, client)),
+        ("Results", lambda client: _read_results(account, client)),
+    )
+    try:
+        client = gateway.connect(account)
+    except gateway.LostSecretError as error:
+        note_unreadable(account, error)
+        yield CheckStep(name="Stored secret", is_ok=False, message=error.message)
+        return
+    except MarketingCloudError as error:
+        yield CheckStep(name="Addresses", is_ok=False, message=error.message)
+        return
+    yield CheckStep(
+        name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
+    )
+    for name, step in steps:
+        result = _try(account, name, partial(step, client))
+        yield result
+        if not result.is_ok:
+            return
+    if account.is_doubled:
+        words = Account.objects.twins_of(account)[0].taken_words
+        yield CheckStep(name="Business unit", is_ok=False, message=words)
+
+
+def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
+    # one client for all steps: it knows what its token's answer named
+    try:
+        with ask_account(account, although_refused=True):
+            message = step()
+    except MarketingCloudError as error:
+        return CheckStep(name=name, is_ok=False, message=error.message)
+    return CheckStep(name=name, is_ok=True, message=message)
+
+
+def _sign_in(account: Account, client: MarketingCloudClient) -> str:
+    """Only a new token proves a client's secret; a user's name goes with a call."""
+    gateway.forget_token(account)
+    client.authenticate()
+    if not account.is_oauth:
+        client.results_of_tasks([NO_SUCH_TASK])
+    return "Marketing Cloud knows them."
+
+
+def _ask_status(account: Account, client: MarketingCloudClient) -> str:
+    if not may_ask_status(account):
+        return "Its system status was asked for less than a minute ago."
+    report = client.check_connection()
+    status = f"It answers; its system status is {report.system_status}."
+    return status + _other_host(account, report)
+
+
+def _other_host(account: Account, report: ConnectionReport) -> str:
+    named = urlsplit(report.soap_instance_url or "").hostname
+    ours = urlsplit(account.service_address).hostname
+    if named is None or named == ours:
+        return ""
+    return f" The token names another host, {named}; the account's own one is used."
+
+
+def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
+    answer = client.list_definitions()
+    learn_unit(account, answer.definitions)
+    account.refused_properties = account.noted_refusals(answer.refused_properties)
+    refused = ", ".join(answer.refused_properties)
+    tail = f" Not readable here: {refused}." if refused else ""
+    return f"{len(answer.definitions)} can be read.{tail}"
+
+
+def _read_results(account: Account, client: MarketingCloudClient) -> str:
+    answer = client.results_of_tasks([NO_SUCH_TASK])
+    account.refused_properties = account.noted_refusals(answer.refused_properties)
+    account.save(update_fields=["refused_properties"])
+    return "ImportResultsSummary can be read."
+
+
+# Save what an administrator entered about an account.
+
+
+# A token and a refusal belong to these; with new ones the account is tried anew.
+SIGN_IN = frozenset(
+    {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
+)
+
+
+def save_account(
+    *,
+    account: Account,
+    fields: Collection[str],
+    action: AuditAction | None = None,
+    by: User | str | None = None,
+    ip: str | None = None,
+) -> None:
+    """Save a new account, or only `fields` of a known one, and tell the pages.
+
+    No other field is written, because workers note the account's health all the
+    time. A changed sign-in drops the stored token and "credentials refused". With
+    `action` the audit keeps it as the deed of `by`; admin writes its own entry.
+
+    Raises `NameTakenError` where another account has the name, `UnitTakenError` where
+    another active one is the same business unit.
+    """
+    try:
+        with transaction.atomic():
+            _save(account, fields)
+            if action:
+                record_audit(
+                    actor=by, action=action, obj=account, account=account, ip=ip
+                )
+    except IntegrityError as error:
+        if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
+            raise NameTakenError(account.name) from error
+        twin = Account.objects.twins_of(account).first()
+        if twin and violated_constraint(error) == "account_unit_once":
+            raise UnitTakenError(twin) from error
+        raise
+
+
+def _save(account: Account, fields: Collection[str]) -> None:
+    if account._state.adding:
+        account.save()
+        publish(accounts=[account])
+    elif fields:
+        if "secret" in fields:
+            forget_lost_key(account.pk)  # as whoever asks an account: then the counter
+        if "is_active" in fields and account.is_active:
+            # what was due while nobody looked is due now, not overdue
+            account.runs.active().filter(next_check_at__lt=Now()).update(
+                next_check_at=Now()
+            )
+        # first the counter, then the row: the order that `publish` asks for
+        publish(accounts=[account])
+        _save_fields(account, set(fields))
+
+
+def _save_fields(account: Account, fields: set[str]) -> None:
+    if fields & SIGN_IN:
+        gateway.forget_token(account)
+        account.credentials_refused_at = None
+        fields.add("credentials_refused_at")
+    account.save(update_fields=sorted(fields))
+
+
+# Remember what an account's answers teach about the questions it takes.
+
+
+def learn_answers(account: Account, answer: ImportResults) -> None:
+    """Keep on `account` whether it takes IN and which properties it refuses."""
+    refused = account.noted_refusals(answer.refused_properties)
+    takes_in = account.takes_in if answer.takes_in is None else answer.takes_in
+    if (takes_in, refused) == (account.takes_in, account.refused_properties):
+        return
+    account.takes_in, account.refused_properties = takes_in, refused
+    account.save(update_fields=["takes_in", "refused_properties"])
+
+
+# Learn an account's clock from our own runs.
+
+
+STEP_MINUTES = 15
+# No zone is further from UTC; what lies beyond is no clock.
+FURTHEST = timedelta(hours=15)
+LATEST, ENOUGH = 5, 3
+
+
+def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
+    """Set the clock offset of `account` by what `runs` show, each with its StartDate.
+
+    A text without a zone, read as UTC, lies as far from our send as their clock from
+    UTC, plus the time the task waited there. So the least distance of the latest
+    runs counts; a larger one than we know needs three runs, since one may have
+    waited. Only tasks that Perform's answer named teach anything. Opens a
+    transaction of its own: never call it inside one that publishes later.
+    """
+    taught = [d for d in map(_distance, _of_latest(account, runs)) if d is not None]
+    if not taught:
+        return
+    offset = _rounded(min(taught))
+    known = account.clock_offset_minutes
+    if offset == known or (offset > known and len(taught) < ENOUGH):
+        return
+    account.clock_offset_minutes = offset
+    with transaction.atomic():
+        publish(accounts=[account])
+        account.save(update_fields=["clock_offset_minutes"])
+
+
+def _of_latest(
+    account: Account, runs: Mapping[ImportRun, str]
+) -> Iterable[tuple[datetime, str]]:
+    """When each of the latest own runs was sent, and its StartDate."""
+    texts = {run.pk: text for run, text in runs.items()}
+    own = account.runs.ours().filter(
+        events__kind=EventKind.ACCEPTED, sent_at__isnull=False
+    )
+    latest = own.order_by("-occurred_at", "-pk").values_list(
+        "pk", "sent_at", "start_text"
+    )
+    return [
+        (sent_at, texts.get(pk) or stored)
+        for pk, sent_at, stored in latest[:LATEST]
+        if sent_at
+    ]
+
+
+def _distance(sent: tuple[datetime, str]) -> timedelta | None:
+    """How far a text without a zone lies from the send; None where it has one."""
+    sent_at, text = sent
+    as_utc = read_time(text, offset_minutes=0)
+    if as_utc is None or as_utc == read_time(text, offset_minutes=60):
+        return None
+    return as_utc - sent_at if abs(as_utc - sent_at) <= FURTHEST else None
+
+
+def _rounded(distance: timedelta) -> int:
+    steps = distance / timedelta(minutes=STEP_MINUTES)
+    return STEP_MINUTES * round(steps)
+
+
+# Learn from a listing which business unit an account is.
+
+
+log = logging.getLogger(__name__)
+
+CLIENT = "Client.ClientID1"
+NO_CLIENT = ("", "0")
+
+
+def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> None:
+    """Keep on `account` which business unit its listed definitions belong to.
+
+    Only an account without a MID has anything to learn. One that turns out to be the
+    unit of another active account is marked, as is that one.
+    """
+    with transaction.atomic():
+        account.refresh_from_db(fields=[*TELL_UNIT, "unit"])  # others saved meanwhile
+        learned = None if account.mid else _told(account, definitions)
+        account.learned_unit = learned or account.learned_unit
+        unit = unit_of(account)
+        if unit != account.unit:
+            publish(accounts=[account])
+            _become(account, unit)
+        _keep_guards(account)
+        note_doubles()
+        account.refresh_from_db(fields=["is_doubled"])
+
+
+def _told(account: Account, definitions: Sequence[DefinitionRecord]) -> str | None:
+    clients = {definition.facts.get(CLIENT, "").strip() for definition in definitions}
+    objects = [definition.object_id or "" for definition in definitions]
+    return told_unit(account, clients.difference(NO_CLIENT), objects)
+
+
+def _become(account: Account, unit: str | None) -> None:
+    account.unit = unit
+    # as doubled, which the constraint lets in; whether it is so is looked up next
+    Account.objects.filter(pk=account.pk).update(
+        learned_unit=account.learned_unit, unit=unit, is_doubled=True
+    )
+    log.info("Account %s is business unit %s", account.pk, unit)
+
+
+def _keep_guards(account: Account) -> None:
+    """What is under way is guarded by what is known of it now: its unit, its GUID."""
+    for run in account.runs.ours().active().select_related("definition__account"):
+        guard = guard_of(run.definition) if run.definition else run.guard
+        same = ImportRun.objects.ours().active().filter(guard=guard)
+        # of two that are the same, the first goes on holding it
+        if guard != run.guard and not same.exists():
+            ImportRun.objects.filter(pk=run.pk).update(guard=guard)

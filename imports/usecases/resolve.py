@@ -1,0 +1,468 @@
+"""Look in Marketing Cloud for runs whose start got no answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from imports.marketingcloud.dates import read_time
+from imports.marketingcloud.errors import MarketingCloudError
+from imports.marketingcloud.records import ImportResult, ImportResults
+from imports.models import (
+    ONE_ACTIVE,
+    Account,
+    ErrorKind,
+    EventKind,
+    ImportRun,
+    InvalidTransitionError,
+    Lease,
+    Origin,
+    RunStatus,
+    StaleRunError,
+    User,
+    database_now,
+    is_due,
+    publish,
+    violated_constraint,
+)
+from imports.usecases.accounts import ask_account, learn_answers
+from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.errors import AccountBusyError, UseCaseError
+from imports.usecases.follow import record_result
+
+log = logging.getLogger(__name__)
+
+LEAST_LOOKS = 3
+FOUND_LATE_WITHIN = timedelta(hours=24)
+SHOWN_WITHIN = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReconcileReport:
+    """How many unsettled runs were looked for, and how they stand now."""
+
+    looked_for: int = 0
+    found: int = 0
+    no_trace: int = 0
+    to_choose: int = 0
+
+
+def reconcile_runs(
+    *, account: Account, holder: str, only_due: bool = False
+) -> ReconcileReport:
+    """Look once for the runs of `account` whose outcome is unknown.
+
+    One candidate → the run takes it; several → a person chooses; none, after the
+    grace period and three looks that succeeded → `not_started`. Only reads are
+    sent. Raises `AccountBusyError` and `MarketingCloudError`.
+    """
+    name = f"reconcile:{account.pk}"
+    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
+    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
+        raise AccountBusyError(f"“{account}” is being reconciled elsewhere.")
+    try:
+        return _reconcile(account, only_due=only_due)
+    finally:
+        Lease.objects.release(name, holder=holder)
+
+
+def _reconcile(account: Account, *, only_due: bool) -> ReconcileReport:
+    runs = list(unsettled(account, only_due=only_due))
+    keys = list(dict.fromkeys(run.customer_key for run in runs if run.customer_key))
+    if not keys:
+        _postpone(runs)
+        return ReconcileReport(looked_for=len(runs))
+    try:
+        with ask_account(account) as client:
+            answer = client.results_of_definitions(keys)
+    except MarketingCloudError as error:
+        _note_failed_look(runs, error)
+        raise
+    learn_answers(account, answer)
+    settle_with(runs, answer)
+    statuses = [run.status for run in runs]
+    return ReconcileReport(
+        looked_for=len(runs),
+        found=sum(run.task_id is not None for run in runs),
+        no_trace=statuses.count(RunStatus.NOT_STARTED),
+        to_choose=sum(
+            run.status == RunStatus.UNKNOWN and bool(candidates_of(run)) for run in runs
+        ),
+    )
+
+
+def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun]:
+    """Runs whose task is looked for: unknown ones, and those without a trace that
+    may still turn up.
+    """
+    now = database_now()
+    late = Q(
+        status=RunStatus.NOT_STARTED,
+        error_kind=ErrorKind.NO_TRACE,
+        settled_at__gt=now - FOUND_LATE_WITHIN,
+    )
+    runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
+    if only_due:
+        runs = runs.filter(status=RunStatus.UNKNOWN).filter(
+            is_due(now) | Q(next_check_at=None)
+        )
+    return runs.select_related("account", "definition").order_by("sent_at", "pk")
+
+
+def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
+    """Settle what the answer settles, each run in a transaction of its own.
+
+    `runs` were read before the answer was asked for. A run waits while another own
+    one of its key is on the wire or was cut off since: the rows may be that one's.
+    All wait where the answer is not whole: the row of one may be what is missing.
+    """
+    runs, rows = list(runs), list(answer.results)
+    if not answer.is_whole:
+        _postpone(runs)
+        return
+    busy = _keys_on_the_wire(runs)
+    free = [run for run in runs if run.customer_key and folded(run) not in busy]
+    _postpone(run for run in runs if run not in free)
+    for run in sorted(free, key=lambda run: _nearness(run, rows)):
+        try:
+            with transaction.atomic():
+                _settle_one(run, rows, database_now())
+                publish(runs=[run])
+        except StaleRunError as error:
+            log.info("%s", error)
+            run.refresh_from_db()
+        except IntegrityError as error:
+            # it was started again, or its task entered the history, meanwhile: the
+            # next look sees what is left
+            if violated_constraint(error) not in {*ONE_ACTIVE, "run_task_once"}:
+                raise
+            run.refresh_from_db()
+
+
+def folded(row: ImportRun | ImportResult) -> str:
+    """The customer key as it is compared: the vendor may write it otherwise."""
+    return row.customer_key.casefold()
+
+
+def _keys_on_the_wire(runs: list[ImportRun]) -> set[str]:
+    accounts = {run.account_id for run in runs}
+    others = ImportRun.objects.ours().filter(
+        account__in=accounts, status__in=(RunStatus.STARTING, RunStatus.UNKNOWN)
+    )
+    return {folded(run) for run in others.exclude(pk__in=[run.pk for run in runs])}
+
+
+def _nearness(run: ImportRun, rows: list[ImportResult]) -> tuple[timedelta, bool]:
+    """Of two runs that may be one task, the nearer in time comes first."""
+    found = find_candidates(run, rows)
+    nearest = rank(run, found[0]) if found else TOO_FAR
+    return nearest, run.status != RunStatus.UNKNOWN
+
+
+def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
+    found = find_candidates(run, rows)
+    if len(found) == 1:
+        record_result(run, found[0], at=now)
+        if run.definition:
+            run.definition.redraw()
+        return
+    if run.status != RunStatus.UNKNOWN:
+        return  # late and ambiguous: adoption enters them, nobody guesses
+    _note_look(run, found, now)
+    if not found and _is_given_up(run, now) and _shows_what_is_known(run, rows, now):
+        _no_trace(run, now)
+
+
+def _note_look(run: ImportRun, found: list[ImportResult], now: datetime) -> None:
+    candidates = [asdict(row) for row in found]
+    if not found or candidates != candidates_of(run):  # told once while it waits
+        run.record(EventKind.LOOKED, details={"candidates": candidates})
+    run.change(
+        looks=run.looks + 1,
+        last_checked_at=now,
+        next_check_at=now + timedelta(seconds=look_interval_seconds()),
+    )
+
+
+def look_interval_seconds() -> float:
+    """A fifth of the grace period, from 1 to 60 seconds."""
+    return min(60.0, max(1.0, settings.MCDASH_UNKNOWN_GRACE_SECONDS / 5))
+
+
+def _is_given_up(run: ImportRun, now: datetime) -> bool:
+    unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
+    since = unanswered.at if unanswered else run.sent_at or run.occurred_at
+    grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
+    return now - since >= grace and run.looks >= LEAST_LOOKS
+
+
+def _shows_what_is_known(
+    run: ImportRun, rows: list[ImportResult], now: datetime
+) -> bool:
+    """Whether the rows have all tasks of the run's key that Marketing Cloud showed
+    within a day. An answer that lacks one of those proves nothing about another.
+    """
+    known = ImportRun.objects.filter(
+        account=run.account_id,
+        customer_key=run.customer_key,
+        last_checked_at__gt=now - SHOWN_WITHIN,
+    ).exclude(phase="")
+    shown = {row.task_id for row in rows}
+    return shown.issuperset(
+        known.exclude(task_id=None).values_list("task_id", flat=True)
+    )
+
+
+def _no_trace(run: ImportRun, now: datetime) -> None:
+    message = (
+        f"Marketing Cloud showed no trace of it in {run.looks} looks. It very "
+        "probably did not start."
+    )
+    run.move_to(
+        RunStatus.NOT_STARTED,
+        kind=EventKind.NOT_STARTED,
+        details={"why": ErrorKind.NO_TRACE, "message": message},
+        error_kind=ErrorKind.NO_TRACE,
+        message=message,
+        settled_at=now,
+        next_check_at=None,
+    )
+    if run.definition:
+        run.definition.redraw()
+
+
+def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
+    """What the last look that succeeded found, for a person to choose from."""
+    looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
+    look = looks.last()
+    found: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
+    return found
+
+
+def _note_failed_look(runs: Iterable[ImportRun], error: MarketingCloudError) -> None:
+    """A look that failed does not count; the timeline tells it once in a row."""
+    for run in runs:
+        last = run.events.last()
+        told = last is not None and last.details.get("error") == error.message
+        if not told and run.status == RunStatus.UNKNOWN:
+            run.record(EventKind.LOOKED, details={"error": error.message})
+    _postpone(runs)
+
+
+def _postpone(runs: Iterable[ImportRun]) -> None:
+    after = database_now() + timedelta(seconds=look_interval_seconds())
+    keys = [run.pk for run in runs]
+    ImportRun.objects.filter(pk__in=keys, status=RunStatus.UNKNOWN).update(
+        next_check_at=after
+    )
+
+
+# Which tasks may be the run whose start got no answer.
+
+
+# The vendor's dates have no certain format and no zone: 26 h cover every zone.
+TOO_FAR = timedelta(hours=26)
+
+
+def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[ImportResult]:
+    """Tasks of the run's key that are nobody's yet, the nearest to the send first.
+
+    A task whose start can be read and lies more than 26 hours from the send is
+    none, unless it lies as far in the future and cannot be true; otherwise dates only
+    rank.
+    """
+    key = run.customer_key.casefold()
+    mine = [row for row in rows if row.customer_key.casefold() == key]
+    known = set(
+        ImportRun.objects.filter(
+            account=run.account_id, task_id__in=[row.task_id for row in mine]
+        ).values_list("task_id", flat=True)
+    )
+    free = {row.task_id: row for row in mine if row.task_id not in known}
+    near = [row for row in free.values() if rank(run, row) <= TOO_FAR]
+    return sorted(near, key=lambda row: rank(run, row))
+
+
+def rank(run: ImportRun, row: ImportResult) -> timedelta:
+    """The distance to sort by: an unreadable start comes last, but is no reason
+    against the task.
+    """
+    known = distance(run, row)
+    return TOO_FAR if known is None else known
+
+
+def distance(run: ImportRun, row: ImportResult) -> timedelta | None:
+    """How far the task's start lies from the run's send; None where it cannot be read
+    or cannot be true.
+    """
+    offset = run.account.clock_offset_minutes
+    started_at = read_time(row.start_text, offset_minutes=offset)
+    if started_at is None or run.sent_at is None:
+        return None
+    apart = abs(started_at - run.sent_at)
+    return None if started_at > timezone.now() + TOO_FAR else apart
+
+
+# A person says which task an unknown run is, or that it is none of them.
+
+
+def choose_task(
+    *, run: ImportRun, task_id: str | None, by: User, ip: str | None = None
+) -> ImportRun:
+    """Give the unknown `run` the task `task_id`; None means "none of these".
+
+    Of none of them, each enters the history as started outside, and the run is
+    looked for on. Raises `UseCaseError` where the choice is no longer open.
+    """
+    if run.status != RunStatus.UNKNOWN:
+        raise UseCaseError(
+            f"Run {run.pk} is settled by now: "
+            f"{run.get_status_display().lower()}. Nothing was changed."
+        )
+    offered = {row["task_id"] for row in candidates_of(run)}
+    if task_id is not None and task_id not in offered:
+        raise UseCaseError(
+            f"Task {task_id} is not among those that run {run.pk} may be."
+        )
+    try:
+        with transaction.atomic():
+            details = {"task_id": task_id} if task_id else {"none_of": sorted(offered)}
+            record_run_deed(
+                run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
+            )
+            if task_id is None:
+                _none_of_these(run, sorted(offered), by)
+            else:
+                _take(run, task_id, by)
+    except (StaleRunError, InvalidTransitionError) as error:
+        raise UseCaseError(f"Run {run.pk} was settled just now.") from error
+    except IntegrityError as error:
+        if violated_constraint(error) != "run_task_once":
+            raise
+        raise UseCaseError("That task belongs to another run by now.") from error
+    return run
+
+
+def _take(run: ImportRun, task_id: str, by: User) -> None:
+    run.move_to(
+        RunStatus.RUNNING,
+        kind=EventKind.CHOSEN,
+        actor=by,
+        details={"task_id": task_id},
+        task_id=task_id,
+        error_kind=ErrorKind.NONE,
+        message="",
+        next_check_at=database_now(),
+    )
+    publish(runs=[run])
+
+
+def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
+    now = database_now()
+    outside = [_outside(run, task_id) for task_id in tasks]
+    ImportRun.objects.bulk_create(outside)
+    for other in outside:
+        other.record(EventKind.ADOPTED, to_status=other.status)
+    run.record(EventKind.CHOSEN, actor=by, details={"none_of": tasks})
+    run.record(EventKind.LOOKED, details={"candidates": []})
+    run.change(next_check_at=now)
+    publish(runs=[run, *outside])
+
+
+def _outside(run: ImportRun, task_id: str) -> ImportRun:
+    now = database_now()
+    return ImportRun(
+        account=run.account,
+        definition=run.definition,
+        customer_key=run.customer_key,
+        origin=Origin.OUTSIDE,
+        status=RunStatus.RUNNING,
+        task_id=task_id,
+        occurred_at=run.sent_at or now,
+        first_seen_at=now,
+        next_check_at=now,
+    )
+
+
+# A person looked in Marketing Cloud and says that an unknown run did not start.
+
+
+def declare_not_started(
+    *, run: ImportRun, by: User, ip: str | None = None
+) -> ImportRun:
+    """End the unknown `run` as `not_started`, on the word of `by`.
+
+    Nothing is sent. From then on its definition may be started again; the run itself
+    still takes a result, or a late answer, that turns up as after "no trace". Raises
+    `UseCaseError` where `why_not_declarable` has a reason, or the run was settled.
+    """
+    try:
+        with transaction.atomic():
+            # locked and read again: a look that finds it comes before or after
+            run = ImportRun.objects.select_for_update().get(pk=run.pk)
+            if reason := why_not_declarable(run, database_now()):
+                raise UseCaseError(f"{reason} Nothing was changed.")
+            record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
+            _declare(run, by)
+            publish(runs=[run])
+    except (StaleRunError, InvalidTransitionError) as error:
+        raise UseCaseError(f"Run {run.pk} was settled just now.") from error
+    return run
+
+
+def _declare(run: ImportRun, by: User) -> None:
+    message = (
+        f"{by.shown_name} looked in Marketing Cloud and said that it did not start."
+    )
+    run.move_to(
+        RunStatus.NOT_STARTED,
+        kind=EventKind.NOT_STARTED,
+        actor=by,
+        details={"why": ErrorKind.NO_TRACE, "declared": True, "message": message},
+        error_kind=ErrorKind.NO_TRACE,
+        message=message,
+        settled_at=database_now(),
+        next_check_at=None,
+    )
+    if run.definition:
+        run.definition.redraw()
+
+
+def why_not_declarable(run: ImportRun, now: datetime) -> str:
+    """Why nobody may say yet that `run` did not start, in a sentence; empty if one
+    may: its outcome is unknown, its worker's lease and the grace period are over,
+    and the last look that succeeded found no task that it may be.
+    """
+    if reason := why_wait(run, now):
+        return reason
+    if candidates_of(run):
+        return f"Runs were found in Marketing Cloud that run {run.pk} may be."
+    return ""
+
+
+def why_wait(run: ImportRun, now: datetime) -> str:
+    """The same as far as the run's own row tells it, whatever was found."""
+    if run.status != RunStatus.UNKNOWN:
+        return f"Run {run.pk} is settled: {run.get_status_display().lower()}."
+    if run.claim_expires_at is not None and run.claim_expires_at > now:
+        return f"The worker that sent run {run.pk} may still get its answer."
+    if now < grace_ends_at(run):
+        return f"Run {run.pk} may still turn up: it is too early to give it up."
+    return ""
+
+
+def grace_ends_at(run: ImportRun) -> datetime:
+    """When the time is over in which an unknown run is waited for: counted from the
+    answer that could not be read or, without one, from the end of the lease.
+    """
+    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    unanswered = run.answered_at or (run.sent_at or run.occurred_at) + lease
+    return unanswered + timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)

@@ -1,0 +1,288 @@
+"""Record that somebody wants a definition started. Nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
+
+from imports.models import (
+    FINISHED,
+    ONE_ACTIVE,
+    STORAGE,
+    Account,
+    EventKind,
+    ImportDefinition,
+    ImportRun,
+    InvalidTransitionError,
+    Origin,
+    RunQuerySet,
+    RunStatus,
+    StaleRunError,
+    User,
+    database_now,
+    guard_of,
+    publish,
+    refusal_of,
+    violated_constraint,
+)
+from imports.models.run import LOST_AFTER
+from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.errors import (
+    AlreadyRunningError,
+    NotStartableError,
+    NotWithdrawableError,
+    RunningElsewhereError,
+    UseCaseError,
+)
+
+
+def start_import(
+    *,
+    definition: ImportDefinition,
+    started_by: User | None,
+    started_by_name: str = "",
+    origin: Origin = Origin.DASHBOARD,
+    request_token: UUID | None = None,
+    batch: UUID | None = None,
+    again_of: ImportRun | None = None,
+    ip: str | None = None,
+    login: str = "",
+) -> ImportRun:
+    """A queued run of `definition`, committed; the worker sends it.
+
+    For the audit: the request's address `ip`, or the system's `login` of a command.
+
+    A repeated `request_token` gives the first one's run. Raises
+    `AlreadyRunningError` while an own run of the definition is active,
+    `RunningElsewhereError` while it is in another account of the business unit, and
+    `NotStartableError` where it cannot be started now.
+    """
+    if again := _first_with(request_token, definition):
+        return again
+    if reason := definition.why_not_startable:
+        raise NotStartableError(definition, reason)
+    run = ImportRun(
+        account=definition.account,
+        definition=definition,
+        definition_version=definition.versions.first(),
+        customer_key=definition.customer_key,
+        origin=origin,
+        status=RunStatus.QUEUED,
+        started_by=started_by,
+        started_by_name=started_by_name or _name_of(started_by),
+        request_token=request_token,
+        batch=batch,
+        again_of=again_of,
+    )
+    try:
+        return _queue(run, ip, login)
+    except IntegrityError as error:
+        return _already_there(error, run)
+
+
+def _name_of(person: User | None) -> str:
+    return person.shown_name if person else ""
+
+
+def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
+    with transaction.atomic():
+        _release_ended_elsewhere(run)
+        run.queued_at = run.occurred_at = database_now()
+        run.save(force_insert=True)
+        ImportDefinition.objects.filter(runs=run).update(last_run=run)
+        run.record(
+            EventKind.QUEUED,
+            to_status=RunStatus.QUEUED,
+            actor=run.started_by,
+            actor_name=run.started_by_name,
+            details={"origin": run.origin},
+        )
+        record_run_deed(
+            run=run,
+            action=AuditAction.RUN_STARTED,
+            by=run.started_by,
+            by_name=run.started_by_name,
+            ip=ip,
+            details=_details(run, login),
+        )
+        run.revision = publish(runs=[run])
+    return run
+
+
+def _release_ended_elsewhere(run: ImportRun) -> None:
+    """A disabled account's run, which nobody follows there any more, does not hold the
+    definition for ever: its task may be known here to have ended, adopted as one from
+    outside; else it is as lost as one that is followed in vain.
+    """
+    ended = ImportRun.objects.filter(
+        account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
+    )
+    is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
+    released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
+    keys = list(released.values_list("pk", flat=True))
+    ImportRun.objects.filter(pk__in=keys).update(guard=None)
+
+
+def _held_elsewhere(run: ImportRun) -> RunQuerySet:
+    """Active runs of the same definition, of the same unit's other accounts."""
+    guard = guard_of(run.definition) if run.definition else None
+    runs = ImportRun.objects.ours().active().filter(guard=guard)
+    return runs.exclude(account=run.account_id)
+
+
+def _details(run: ImportRun, login: str) -> dict[str, Any]:
+    known = {
+        "origin": run.origin,
+        "batch": str(run.batch or ""),
+        "again_of": run.again_of_id,
+        "login": login,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _first_with(
+    request_token: UUID | None, definition: ImportDefinition
+) -> ImportRun | None:
+    if request_token is None:
+        return None
+    return ImportRun.objects.filter(
+        request_token=request_token, definition=definition
+    ).first()
+
+
+def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
+    """The run that the database would not let us double. Raises otherwise."""
+    definition: Any = run.definition
+    if again := _first_with(run.request_token, definition):
+        return again
+    violated = violated_constraint(error)
+    if violated == "run_request_once":
+        raise NotStartableError(
+            definition, "its request was already used for another definition."
+        ) from error
+    if violated not in ONE_ACTIVE:
+        raise error
+    if active := definition.runs.ours().active().first():
+        raise AlreadyRunningError(active) from error
+    if elsewhere := _held_elsewhere(run).select_related("account").first():
+        shown = elsewhere if _may_know(run.started_by, elsewhere) else None
+        raise RunningElsewhereError(definition, shown) from error
+    raise NotStartableError(
+        definition, "Another run of it ended this moment. Start it again."
+    ) from error
+
+
+def _may_know(person: User | None, run: ImportRun) -> bool:
+    """Whoever starts by command, as nobody here, may know of every account."""
+    accounts = Account.objects.filter(pk=run.account_id)
+    return person is None or accounts.still_visible_to(person).exists()
+
+
+# Start several definitions in one go: as many single starts in one batch.
+
+
+MOST_AT_ONCE = 50
+NOT_SAVED = "mcdash can’t save anything right now, so it was not started."
+PERHAPS_SAVED = (
+    "The database stopped answering. Look in the History before you start it again."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartOutcome:
+    """What became of one definition: its run, or why there is none."""
+
+    definition: ImportDefinition
+    run: ImportRun | None
+    problem: str
+
+
+def start_imports(
+    *,
+    definitions: Iterable[ImportDefinition],
+    started_by: User,
+    batch: UUID,
+    ip: str | None = None,
+) -> list[StartOutcome]:
+    """Queue each definition once; one that is refused does not keep the others.
+
+    `batch` is the press of the button: the same one again gives the same runs.
+    Raises `UseCaseError` for more than 50 definitions.
+    """
+    definitions = list(definitions)
+    if len(definitions) > MOST_AT_ONCE:
+        raise UseCaseError(
+            f"{len(definitions)} definitions were chosen; at most {MOST_AT_ONCE} are "
+            "started in one go. Nothing was started."
+        )
+    outcomes: list[StartOutcome] = []
+    for definition in definitions:
+        try:
+            outcomes.append(_start(definition, started_by, batch, ip))
+        except DatabaseError as error:
+            # what was queued before is there, and has to be told of
+            if not outcomes or not STORAGE.note_refusal(error, has_waited=True):
+                raise
+            rest = definitions[len(outcomes) :]
+            return outcomes + [_not_saved(one, error) for one in rest]
+    return outcomes
+
+
+def _not_saved(definition: ImportDefinition, error: DatabaseError) -> StartOutcome:
+    refusal = refusal_of(error)
+    problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
+    return StartOutcome(definition=definition, run=None, problem=problem)
+
+
+def _start(
+    definition: ImportDefinition, by: User, batch: UUID, ip: str | None
+) -> StartOutcome:
+    try:
+        run = start_import(
+            definition=definition,
+            started_by=by,
+            origin=Origin.DASHBOARD,
+            request_token=uuid5(batch, str(definition.pk)),
+            batch=batch,
+            ip=ip,
+        )
+    except UseCaseError as error:
+        return StartOutcome(definition=definition, run=None, problem=str(error))
+    return StartOutcome(definition=definition, run=run, problem="")
+
+
+# Take a queued run back before the worker takes it.
+
+
+def withdraw_run(
+    *, run: ImportRun, by: User | None, by_name: str = "", ip: str | None = None
+) -> ImportRun:
+    """Withdraw `run`. Raises `NotWithdrawableError` once it is no longer queued."""
+    try:
+        with transaction.atomic():
+            run.move_to(
+                RunStatus.WITHDRAWN,
+                kind=EventKind.WITHDRAWN,
+                actor=by,
+                actor_name=by_name,
+                settled_at=database_now(),
+            )
+            record_run_deed(
+                run=run,
+                action=AuditAction.RUN_WITHDRAWN,
+                by=by,
+                by_name=by_name,
+                ip=ip,
+            )
+            if run.definition:
+                run.definition.redraw()
+            publish(runs=[run])
+    except (InvalidTransitionError, StaleRunError) as error:
+        run.refresh_from_db()
+        raise NotWithdrawableError(run) from error
+    return run

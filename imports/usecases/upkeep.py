@@ -1,0 +1,198 @@
+"""Put every stored secret under the newest of the field keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.db import models, transaction
+
+from imports.fields import EncryptedField, Secret
+from imports.models import Account, ImportDefinition, publish
+from imports.models.definition import Drawn
+from imports.usecases.audit import AuditAction, record_audit
+
+# Draw the definitions' strips anew from the history, or prove them right.
+
+
+BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrongStrip:
+    """A definition whose `last_run` or `strip` was not what the history says."""
+
+    definition: int
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StripReport:
+    """How many definitions were looked at, and which of them were wrong."""
+
+    checked: int
+    wrong: tuple[WrongStrip, ...]
+
+
+def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
+    """Bring `last_run` and `strip` of every definition of `account` up to date with
+    its runs; with `check` only tell which differ.
+
+    A worker may go on meanwhile: each row that seems wrong is looked at once more
+    while it is held, and only that one.
+    """
+    checked, wrong = 0, []
+    for definition in _definitions(account):
+        checked += 1
+        if _is_right(definition):
+            continue
+        if what := _mend(definition.pk, check=check):
+            wrong.append(
+                WrongStrip(
+                    definition=definition.pk, name=definition.shown_name, what=what
+                )
+            )
+    return StripReport(checked=checked, wrong=tuple(wrong))
+
+
+def _definitions(account: Account) -> Iterator[ImportDefinition]:
+    """In batches, each read anew: no cursor stays open beside the writing."""
+    rows = account.definitions.order_by("pk").only(
+        "object_id", "customer_key", "name", "last_run_id", "strip"
+    )
+    last = 0
+    while batch := list(rows.filter(pk__gt=last)[:BATCH]):
+        yield from batch
+        last = batch[-1].pk
+
+
+def _is_right(definition: ImportDefinition) -> bool:
+    return definition.drawn() == (definition.last_run_id, definition.strip)
+
+
+def _mend(pk: int, *, check: bool) -> str:
+    """What is wrong, now that nobody else can change it; empty if nothing is."""
+    with transaction.atomic():
+        held = ImportDefinition.objects.select_for_update().get(pk=pk)
+        stored = (held.last_run_id, held.strip)
+        if check:
+            right = held.drawn()
+        else:
+            held.redraw()
+            right = (held.last_run_id, held.strip)
+        what = _difference(stored, right)
+        if what and not check:
+            publish(accounts=[held.account])
+        return what
+
+
+def _difference(stored: Drawn, right: Drawn) -> str:
+    (last_run, strip), (right_run, right_strip) = stored, right
+    parts = []
+    if last_run != right_run:
+        parts.append(f"last run {last_run or '–'}, not {right_run or '–'}")
+    if len(strip) != len(right_strip):
+        parts.append(f"{len(strip)} ends, not {len(right_strip)}")
+    elif strip != right_strip:
+        parts.append("other ends")
+    return "; ".join(parts)
+
+
+KEY_BATCH = 100
+NEWEST = 1
+
+Model = type[models.Model]
+
+
+@dataclass(kw_only=True, slots=True)
+class KeyUse:
+    """Which key opens how many stored secrets (1 is the newest), and what holds
+    those that none opens. `rotated` is how many were put under the newest key.
+    """
+
+    positions: Counter[int] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    rotated: int = 0
+
+    @property
+    def needs_old_keys(self) -> bool:
+        return any(position != NEWEST for position in self.positions)
+
+
+def rotate_field_keys(*, by: str) -> KeyUse:
+    """Encrypt anew, under the newest key, whatever an older one opens.
+
+    Safe while pages and worker run: a secret that was replaced meanwhile is left as
+    it is. What the returned `KeyUse` says of keys was read afterwards, so that it
+    also counts what others stored while this went on.
+    """
+    rotated = 0
+    try:
+        for model, name in encrypted_fields():
+            for secrets in _batches(model, name):
+                rotated += _rotate(model, name, secrets)
+    finally:
+        record_audit(
+            actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
+        )
+    use = field_key_use()
+    use.rotated = rotated
+    return use
+
+
+def field_key_use() -> KeyUse:
+    """Which keys are needed now. Changes nothing."""
+    use = KeyUse()
+    for model, name in encrypted_fields():
+        for secrets in _batches(model, name):
+            for pk, secret in secrets.items():
+                if position := secret.key_position():
+                    use.positions[position] += 1
+                else:
+                    use.unreadable.append(_label(model, pk))
+    return use
+
+
+def encrypted_fields() -> list[tuple[Model, str]]:
+    """Every encrypted column of every app, found by its kind so that a new one is
+    not forgotten.
+    """
+    return [
+        (model, column.attname)
+        for model in apps.get_models()
+        for column in model._meta.local_concrete_fields
+        if isinstance(column, EncryptedField)
+    ]
+
+
+def _batches(model: Model, name: str) -> Iterator[dict[int, Secret]]:
+    """The secrets of a column by primary key, each batch a query of its own."""
+    rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
+    rows = rows.order_by("pk")
+    last = 0
+    while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:KEY_BATCH]):
+        yield batch
+        last = max(batch)
+
+
+def _rotate(model: Model, name: str, secrets: dict[int, Secret]) -> int:
+    """Encrypt first, then write: the transaction holds its rows for a moment only."""
+    old = {pk: s for pk, s in secrets.items() if (s.key_position() or NEWEST) > NEWEST}
+    new = {pk: secret.rotated() for pk, secret in old.items()}
+    if not new:
+        return 0
+    with transaction.atomic():
+        return sum(
+            model._base_manager.filter(pk=pk, **{name: old[pk]}).update(
+                **{name: secret}
+            )
+            for pk, secret in new.items()
+        )
+
+
+def _label(model: Model, pk: int) -> str:
+    row = model._base_manager.filter(pk=pk).first()
+    return f"{model._meta.verbose_name} “{row}”"

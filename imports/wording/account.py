@@ -1,0 +1,87 @@
+"""How an account fares, in words: one row per state, for pages and administration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from imports.models import Account, AccountState
+from imports.wording.formats import clock_text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountWords:
+    """What is wrong, as a phrase that begins small; what it means, in sentences; and
+    how it looks. Of an account that is well there is nothing to say.
+    """
+
+    icon: str
+    hue: str
+    fact: str = ""
+    meaning: str = ""
+
+
+# {since} is " since 09:12" where that is known, {twins} whom it is the same as.
+_WORDS = {
+    AccountState.DISABLED: AccountWords(
+        icon="pause",
+        hue="amber",
+        fact="disabled{since}",
+        meaning="Nothing can be started here, and running imports aren’t followed; "
+        "they may have ended in Marketing Cloud.",
+    ),
+    AccountState.DOUBLED: AccountWords(
+        icon="square-2-stack",
+        hue="red",
+        fact="same business unit as {twins}",
+        meaning="Nothing can be started in either until an administrator disables one "
+        "of them.",
+    ),
+    AccountState.SECRET_UNREADABLE: AccountWords(
+        icon="key",
+        hue="red",
+        fact="stored secret can’t be read",
+        meaning="Nothing can be started or followed until the operator of this server "
+        "puts the missing key back into MCDASH_FIELD_KEYS, or an administrator enters "
+        "the secret again.",
+    ),
+    AccountState.CREDENTIALS_REFUSED: AccountWords(
+        icon="key",
+        hue="red",
+        fact="credentials refused{since}",
+        meaning="Nothing can be started or followed until an administrator corrects "
+        "them or tests the connection.",
+    ),
+    AccountState.NOT_ANSWERING: AccountWords(
+        icon="unplugged",
+        hue="amber",
+        fact="not answering{since}",
+        meaning="Running imports are shown as they were then. mcdash keeps asking.",
+    ),
+    AccountState.PAUSED: AccountWords(
+        icon="pause",
+        hue="amber",
+        fact="starts are paused",
+        meaning="An administrator paused them. Running imports are followed as usual.",
+    ),
+    AccountState.WELL: AccountWords(icon="check", hue="green"),
+}
+
+
+def account_words(
+    account: Account,
+    *,
+    clock: Callable[[datetime], str] = clock_text,
+    twins: Iterable[Account] = (),
+) -> AccountWords:
+    """How `account` fares. `twins` are the accounts of the same business unit that the
+    reader may see.
+    """
+    words, since = _WORDS[account.state], account.state_since
+    names = " and ".join(f"“{twin.shown_name}”" for twin in twins)
+    fact = words.fact.format(
+        since=f" since {clock(since)}" if since else "",
+        twins=names or "another account",
+    )
+    return replace(words, fact=fact)

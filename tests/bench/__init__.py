@@ -1,0 +1,3 @@
+"""What mcdash costs, measured: `python -m tests.bench [--quick] [--json]`."""
+
+from __future__ import annotations

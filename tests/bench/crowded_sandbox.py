@@ -1,0 +1,139 @@
+"""A sandbox of any size, as a process of its own.
+
+`python -m tests.bench.crowded_sandbox --help`. It prints its address and serves
+until it is killed. What takes it longer than reading the answer takes us is spared
+it, since the reading is to be measured: pages of definitions are built once and given
+again, and tasks are found by their ids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from lxml import etree
+
+from imports.management.commands.run_sandbox import WSDL
+from imports.sandbox.calls import Call
+from imports.sandbox.catalogue import Account, Catalogue, crowd
+from imports.sandbox.envelopes import text_of, texts_of
+from imports.sandbox.journal import Journal
+from imports.sandbox.nordlicht import DE
+from imports.sandbox.operations import Service
+from imports.sandbox.progress import Task
+from imports.sandbox.responses import Answer
+from imports.sandbox.retrieving import Retriever
+from imports.sandbox.server import SandboxServer
+from imports.sandbox.switches import Rule
+from imports.sandbox.world import World, utc_now
+
+
+def account(number: int) -> Account:
+    """The sandbox's account of that number, from 0 on."""
+    return Account(
+        name=f"Crowd {number:03}",
+        mid=DE.mid + number,
+        client_id=f"crowd-{number}",
+        client_secret=DE.client_secret,
+    )
+
+
+class IndexedRetriever(Retriever):
+    """Finds tasks by their ids without looking at all of them."""
+
+    def __init__(self, world: World, switches: Any, page_size: int) -> None:
+        super().__init__(world, switches, page_size)
+        self._by_id: dict[str, Task] = {}
+
+    def _tasks(
+        self,
+        mids: tuple[int, ...],
+        part: etree._Element | None,
+        refused: frozenset[str],
+    ) -> list[Task]:
+        if part is None or text_of(part, "Property") != "TaskResultID":
+            return super()._tasks(mids, part, refused)
+        tasks = self._world._tasks
+        if len(tasks) != len(self._by_id):
+            self._by_id = {str(task.task_id): task for task in tasks}
+        found = (self._by_id.get(value) for value in texts_of(part, "Value"))
+        return [task for task in found if task and task.definition.mid in mids]
+
+
+class RememberingService(Service):
+    """Answers the same question about definitions with the same bytes."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._answers: dict[bytes, Answer] = {}
+        self._retriever = IndexedRetriever(
+            parts["world"], parts["switches"], self._retriever._page_size
+        )
+
+    def soap(
+        self, call: Call, body: bytes, soap_action: str, refusal: Rule | None = None
+    ) -> Answer:
+        if soap_action != "Retrieve" or b"ImportResultsSummary" in body:
+            return super().soap(call, body, soap_action, refusal)
+        question = body.rpartition(b"Header>")[2]  # without the token
+        if question not in self._answers:
+            self._answers[question] = super().soap(call, body, soap_action, refusal)
+        return self._answers[question]
+
+
+def world(options: argparse.Namespace) -> World:
+    """Accounts with definitions, the first `running` of each at work: they began a
+    fifth of the pace ago, so that their counts rise from now on.
+    """
+    accounts = tuple(account(number) for number in range(options.accounts))
+    definitions = tuple(
+        one for each in accounts for one in crowd(each.mid, options.definitions)
+    )
+    journal = Journal(Path(options.journal)) if options.journal else None
+    made = World(
+        catalogue=Catalogue(accounts=accounts, users=(), definitions=definitions),
+        pace_seconds=options.pace,
+        history_days=0,
+        journal=journal,
+    )
+    began = utc_now() - timedelta(seconds=options.pace / 5)
+    made.clock = lambda: began
+    for each in accounts:
+        of_account = [one for one in definitions if one.mid == each.mid]
+        for one in of_account[: options.running]:
+            made._start(one, "outside", 0.0, {})
+    made.clock = utc_now
+    return made
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Serve for ever."""
+    server = SandboxServer(WSDL, world=world(options))
+    server.service = RememberingService(
+        world=server.world,
+        contract=server.contract,
+        switches=server.switches,
+        doorkeeper=server.service.doorkeeper,
+    )
+    with server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        Event().wait()
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, default=1)
+    parser.add_argument("--definitions", type=int, default=10, help="of each account")
+    parser.add_argument("--running", type=int, default=0, help="tasks of each account")
+    parser.add_argument("--pace", type=float, default=3600.0, help="a task's seconds")
+    parser.add_argument("--journal", help="the file that Performs are written into")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    serve(_options(sys.argv[1:]))

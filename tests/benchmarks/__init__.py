@@ -1,3 +1,0 @@
-"""What mcdash costs, measured: `python -m tests.benchmarks [--quick] [--json]`."""
-
-from __future__ import annotations
