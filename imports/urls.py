@@ -52,7 +52,7 @@ urlpatterns = [
     path("runs/export.csv", runs.run_export, {"form": "csv"}, "run_export_csv"),
     path("runs/export.json", runs.run_export, {"form": "json"}, "run_export_json"),
     path("runs/<id:pk>/", run.run, name="run"),
-    path("runs/<id:pk>/withdraw/", run.run_withdraw, name="run_withdraw"),
+    path("runs/<id:pk>/cancel/", run.run_cancel, name="run_cancel"),
     path("runs/<id:pk>/check-again/", run.run_check_again, name="run_check_again"),
     path("runs/<id:pk>/choose/", run.run_choose, name="run_choose"),
     path(

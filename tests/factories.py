@@ -267,7 +267,7 @@ class ImportRunFactory(DjangoModelFactory[ImportRun]):
             error_kind=ErrorKind.TOO_OLD,
             **_ACCEPTED,
         )
-        withdrawn = Trait(status=RunStatus.WITHDRAWN, settled_at=_after(1))
+        cancelled = Trait(status=RunStatus.CANCELLED, settled_at=_after(1))
 
     definition = SubFactory(ImportDefinitionFactory)
     account = LazyAttribute(

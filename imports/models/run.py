@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 class EventKind(models.TextChoices):
     QUEUED = "queued", "Queued"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    CANCELLED = "cancelled", "Cancelled"
     CLAIMED = "claimed", "Start sent"
     ACCEPTED = "accepted", "Accepted"
     CONTRADICTED = "contradicted", "Accepted with a contradiction"

@@ -35,7 +35,7 @@ class RunStatus(models.TextChoices):
     NOT_STARTED = "not_started", "Not started"
     UNKNOWN = "unknown", "Outcome unknown"
     LOST = "lost", "Lost"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    CANCELLED = "cancelled", "Cancelled"
 
 
 # How `completed_with_errors` is called where no error was reported: something is open
@@ -88,7 +88,7 @@ ENDED = frozenset(S) - ACTIVE
 WITH_TASK = FINISHED | {S.RUNNING, S.LOST}
 
 TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
-    S.QUEUED: frozenset({S.STARTING, S.NOT_STARTED, S.WITHDRAWN}),
+    S.QUEUED: frozenset({S.STARTING, S.NOT_STARTED, S.CANCELLED}),
     S.STARTING: frozenset({S.RUNNING, S.NOT_STARTED, S.UNKNOWN}),
     S.RUNNING: FINISHED | {S.LOST},
     S.UNKNOWN: FINISHED | {S.RUNNING, S.NOT_STARTED},
@@ -98,7 +98,7 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
     S.COMPLETED: frozenset(),
     S.COMPLETED_WITH_ERRORS: frozenset(),
     S.FAILED: frozenset(),
-    S.WITHDRAWN: frozenset(),
+    S.CANCELLED: frozenset(),
 }
 
 

@@ -47,7 +47,7 @@ _STATUS_SHAPES: dict[str, str] = {
     "lost": f'<path d="M8 1.6 14.4 8 8 14.4 1.6 8z" {_LINE} {_ROUND}/>'
     '<path d="M5.2 8h.01M8 8h.01M10.8 8h.01" fill="none" stroke="currentColor"'
     ' stroke-width="1.6" stroke-linecap="round"/>',
-    "withdrawn": f'<path d="M5.6 2.9 2.5 6l3.1 3.1M2.5 6h7a3.6 3.6 0 0 1 0 7.2H6.7"'
+    "cancelled": f'<path d="M5.6 2.9 2.5 6l3.1 3.1M2.5 6h7a3.6 3.6 0 0 1 0 7.2H6.7"'
     f" {_LINE} {_ROUND}/>",
 }
 

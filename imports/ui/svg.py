@@ -122,7 +122,7 @@ BARS: dict[str, Callable[[Slot], str]] = {
     "not_started": _below_outline,
     "unknown": _unknown,
     "lost": lambda slot: _outline(slot.box(slot.top, slot.foot, 0.5), "d"),
-    "withdrawn": lambda slot: _outline(slot.box(slot.line + 2, slot.line + 5, 0.5)),
+    "cancelled": lambda slot: _outline(slot.box(slot.line + 2, slot.line + 5, 0.5)),
 }
 
 
@@ -304,7 +304,7 @@ _STROKES: dict[str, Callable[[Slot], dict[str, str]]] = {
     "not_started": _outlined(LINE + 1, FOOT),
     "unknown": _strokes_unknown,
     "lost": _outlined(TOP, FOOT, " d"),
-    "withdrawn": _outlined(LINE + 2, LINE + 5),
+    "cancelled": _outlined(LINE + 2, LINE + 5),
 }
 
 

@@ -23,7 +23,7 @@ class AuditAction(models.TextChoices):
     SESSIONS_ENDED = "sessions_ended", "Signed out everywhere"
     PASSWORD_CHANGED = "password_changed", "Password changed"
     RUN_STARTED = "run_started", "Import started"
-    RUN_WITHDRAWN = "run_withdrawn", "Start withdrawn"
+    RUN_CANCELLED = "run_cancelled", "Start cancelled"
     RUN_CHECKED_AGAIN = "run_checked_again", "Run checked again"
     TASK_CHOSEN = "task_chosen", "Task chosen"
     RUN_DECLARED = "run_declared", "Run declared not started"

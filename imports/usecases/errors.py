@@ -12,8 +12,8 @@ __all__ = [
     "AlreadyRunningError",
     "MarketingCloudError",
     "NameTakenError",
+    "NotCancellableError",
     "NotStartableError",
-    "NotWithdrawableError",
     "RunningElsewhereError",
     "UnitTakenError",
     "UseCaseError",
@@ -63,12 +63,12 @@ class RunningElsewhereError(UseCaseError):
         )
 
 
-class NotWithdrawableError(UseCaseError):
+class NotCancellableError(UseCaseError):
     """The run is no longer queued."""
 
     def __init__(self, run: ImportRun) -> None:
         super().__init__(
-            f"Run {run.pk} cannot be withdrawn: it is "
+            f"Run {run.pk} cannot be cancelled: it is "
             f"{run.get_status_display().lower()}, and what was sent cannot be stopped "
             "from here."
         )

@@ -34,8 +34,8 @@ from imports.models.run import LOST_AFTER
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import (
     AlreadyRunningError,
+    NotCancellableError,
     NotStartableError,
-    NotWithdrawableError,
     RunningElsewhereError,
     UseCaseError,
 )
@@ -259,22 +259,22 @@ def _start(
 # Take a queued run back before the worker takes it.
 
 
-def withdraw_run(
+def cancel_run(
     *, run: ImportRun, by: User | None, by_name: str = "", ip: str | None = None
 ) -> ImportRun:
-    """Withdraw `run`. Raises `NotWithdrawableError` once it is no longer queued."""
+    """Cancel `run`. Raises `NotCancellableError` once it is no longer queued."""
     try:
         with transaction.atomic():
             run.move_to(
-                RunStatus.WITHDRAWN,
-                kind=EventKind.WITHDRAWN,
+                RunStatus.CANCELLED,
+                kind=EventKind.CANCELLED,
                 actor=by,
                 actor_name=by_name,
                 settled_at=database_now(),
             )
             record_run_deed(
                 run=run,
-                action=AuditAction.RUN_WITHDRAWN,
+                action=AuditAction.RUN_CANCELLED,
                 by=by,
                 by_name=by_name,
                 ip=ip,
@@ -284,5 +284,5 @@ def withdraw_run(
             publish(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         run.refresh_from_db()
-        raise NotWithdrawableError(run) from error
+        raise NotCancellableError(run) from error
     return run

@@ -30,7 +30,7 @@ from imports.wording.account import account_words
 from imports.wording.formats import count_text
 
 # Ends that have no card of their own.
-OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.WITHDRAWN)
+OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.CANCELLED)
 ENDED_TODAY = (
     ("Completed", RunStatus.COMPLETED.value),
     ("With errors", RunStatus.COMPLETED_WITH_ERRORS.value),

@@ -26,7 +26,7 @@ from imports.usecases.resolve import (
     grace_ends_at,
     why_not_declarable,
 )
-from imports.usecases.start import withdraw_run
+from imports.usecases.start import cancel_run
 from imports.views.base import (
     PageVersion,
     SignedInRequest,
@@ -47,7 +47,7 @@ from imports.wording.run import Surroundings, advice, compare, details_of, suppo
 from imports.wording.timeline import timeline, zone_name
 
 NONE_OF_THESE = "none"
-NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.WITHDRAWN)
+NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.CANCELLED)
 
 
 @signed_in
@@ -111,7 +111,7 @@ def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:
     again = may and shown.has_ended and can_start_again(shown)
     return {
         "start_again": start_again(shown) if again else None,
-        "may_withdraw": may and shown.status == RunStatus.QUEUED,
+        "may_cancel": may and shown.status == RunStatus.QUEUED,
         "may_check_again": may and shown.status == RunStatus.LOST,
         "may_choose": may and len(found) > 1,
         "may_declare": may
@@ -143,12 +143,12 @@ def _previous(run: ImportRun) -> ImportRun | None:
 
 @signed_in
 @require_POST
-def run_withdraw(request: SignedInRequest, pk: int) -> HttpResponse:
+def run_cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     return _do(
         request,
         pk,
-        withdraw_run,
-        "Withdrawn: nothing was sent to Marketing Cloud.",
+        cancel_run,
+        "Cancelled: nothing was sent to Marketing Cloud.",
     )
 
 

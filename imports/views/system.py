@@ -350,7 +350,7 @@ KINDS = ("primary", "", "quiet", "danger")
 # Of the last 20 runs each status at least once.
 LAST_20 = (
     *("completed", "completed", "completed_with_errors", "completed", "failed"),
-    *("failed", "completed", "not_started", "completed", "withdrawn", "completed"),
+    *("failed", "completed", "not_started", "completed", "cancelled", "completed"),
     *("lost", "completed", "unknown", "completed_with_errors", "completed"),
     *("completed", "starting", "running", "queued"),
 )

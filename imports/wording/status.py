@@ -96,8 +96,8 @@ _ALL = (
         speaks=True,
     ),
     _look(
-        "withdrawn",
-        "Withdrawn",
+        "cancelled",
+        "Cancelled",
         "grey",
         "Taken back before it was sent.",
         fill="outline",

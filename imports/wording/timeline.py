@@ -33,7 +33,7 @@ SETTLING = {
     EventKind.NOT_STARTED,
     EventKind.UNANSWERED,
     EventKind.LOST,
-    EventKind.WITHDRAWN,
+    EventKind.CANCELLED,
 }
 
 
@@ -236,7 +236,7 @@ def _plain(label: str, more: str = "") -> Callable[[RunEvent], Words]:
 
 WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
     EventKind.QUEUED: _queued,
-    EventKind.WITHDRAWN: _plain("Withdrawn", "nothing was sent"),
+    EventKind.CANCELLED: _plain("Cancelled", "nothing was sent"),
     EventKind.CLAIMED: _plain("Start sent to Marketing Cloud", "Perform, one time"),
     EventKind.ACCEPTED: _accepted,
     EventKind.CONTRADICTED: lambda event: (

@@ -29,7 +29,7 @@ ENDS = (
     ("completed_with_errors", 965),
     ("failed", 990),
     ("not_started", 995),
-    ("withdrawn", 998),
+    ("cancelled", 998),
     ("lost", 1000),
 )
 PHASE = {"completed": "Completed", "completed_with_errors": "Completed"}
@@ -215,7 +215,7 @@ def _runs(size: Size, dialect: Dialect) -> str:
               FROM {rows}) AS placed) AS aged
     """
     counted = "status IN ('completed', 'completed_with_errors')"
-    has_task = "status NOT IN ('not_started', 'withdrawn')"
+    has_task = "status NOT IN ('not_started', 'cancelled')"
     has_row = f"({has_task} AND status <> 'lost')"
     fields = {
         "account_id": "account",

@@ -14,7 +14,7 @@ from imports.management.commands import start_import
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Account, ImportRun, RunStatus
 from imports.tasks import send_starts
-from imports.usecases.start import withdraw_run
+from imports.usecases.start import cancel_run
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, WorkerFactory
 from tests.fakes import FakeMarketingCloud
@@ -108,13 +108,13 @@ def test_with_wait_no_worker_and_no_queue_are_needed(
 # --- to somebody else --------------------------------------------------------------
 
 
-def test_a_run_that_a_person_withdraws_meanwhile_is_not_sent(
+def test_a_run_that_a_person_cancels_meanwhile_is_not_sent(
     fake: FakeMarketingCloud,
 ) -> None:
-    fake.before["authenticate"] = lambda: ImportRun.objects.update(status="withdrawn")
+    fake.before["authenticate"] = lambda: ImportRun.objects.update(status="cancelled")
     ran = run(*COMMAND, "--wait")
     assert ran.code == 1
-    assert "Withdrawn" in ran.out
+    assert "Cancelled" in ran.out
     assert fake.performed == []
 
 
@@ -182,12 +182,12 @@ def test_an_account_that_does_not_answer_is_asked_until_the_timeout(
 # --- by Ctrl-C ---------------------------------------------------------------------
 
 
-def test_ctrl_c_while_queued_withdraws(fake: FakeMarketingCloud) -> None:
+def test_ctrl_c_while_queued_cancels(fake: FakeMarketingCloud) -> None:
     fake.before["authenticate"] = interrupt
     ran = run(*COMMAND, "--wait")
-    assert (ran.code, ran.err) == (130, "Withdrawn: nothing was sent.\n")
+    assert (ran.code, ran.err) == (130, "Cancelled: nothing was sent.\n")
     one = ImportRun.objects.ours().get()
-    assert one.status == RunStatus.WITHDRAWN
+    assert one.status == RunStatus.CANCELLED
     assert one.events.last().actor_name == one.started_by_name  # type: ignore[union-attr]
     assert fake.performed == []
 
@@ -197,7 +197,7 @@ def test_ctrl_c_leaves_one_json_document_too(fake: FakeMarketingCloud) -> None:
     ran = run(*COMMAND, "--wait", "--json")
     assert ran.code == 130
     assert ran.document == ImportRun.objects.ours().get().as_record()
-    assert ran.document["status"] == "withdrawn"
+    assert ran.document["status"] == "cancelled"
 
 
 def test_ctrl_c_on_the_wire_says_that_the_import_may_be_running(
@@ -220,18 +220,18 @@ def test_ctrl_c_while_running_lets_the_import_go_on(
     assert one.status == RunStatus.RUNNING
 
 
-def test_ctrl_c_just_when_a_worker_takes_the_run_withdraws_nothing(
+def test_ctrl_c_just_when_a_worker_takes_the_run_cancels_nothing(
     fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def take_first(**options: ImportRun) -> ImportRun:
         ImportRun.objects.update(status="starting")
-        return withdraw_run(**options)  # type: ignore[arg-type]
+        return cancel_run(**options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(start_import, "withdraw_run", take_first)
+    monkeypatch.setattr(start_import, "cancel_run", take_first)
     fake.before["authenticate"] = interrupt
     ran = run(*COMMAND, "--wait")
     assert ran.code == 130
-    assert "Withdrawn" not in ran.err
+    assert "Cancelled" not in ran.err
     assert ImportRun.objects.ours().get().status == RunStatus.STARTING
 
 

@@ -33,7 +33,7 @@ def test_a_waited_for_import_walks_through_its_phases_and_is_recorded(
 
 
 @pytest.mark.slow
-def test_ctrl_c_before_anything_was_sent_withdraws_the_run(site: Site) -> None:
+def test_ctrl_c_before_anything_was_sent_cancels_the_run(site: Site) -> None:
     site.start_sandbox()
     site.prepare()
     site.must("sync_definitions")
@@ -44,9 +44,9 @@ def test_ctrl_c_before_anything_was_sent_withdraws_the_run(site: Site) -> None:
     wait_until(lambda: site.calls("token") > tokens, "a token that hangs")
     waiting.interrupt()
     assert waiting.wait() == 130
-    assert "Withdrawn: nothing was sent." in waiting.said
+    assert "Cancelled: nothing was sent." in waiting.said
     assert "Traceback" not in waiting.said
-    assert [run["status"] for run in site.ours()] == ["withdrawn"]
+    assert [run["status"] for run in site.ours()] == ["cancelled"]
     assert site.performed() == []
 
 

@@ -101,7 +101,7 @@ def test_what_marketing_cloud_accepted_has_a_task_id(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", ["queued", "starting", "not_started", "unknown", "withdrawn"]
+    "status", ["queued", "starting", "not_started", "unknown", "cancelled"]
 )
 def test_what_was_not_accepted_needs_no_task_id(status: str) -> None:
     assert ImportRunFactory.create(**{status: True}).task_id is None

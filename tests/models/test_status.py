@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 FINAL = {"completed", "completed_with_errors", "failed"}
 # Written down apart from the product, row by row.
 LIFE: dict[str, set[str]] = {
-    "queued": {"starting", "not_started", "withdrawn"},
+    "queued": {"starting", "not_started", "cancelled"},
     "starting": {"running", "not_started", "unknown"},
     "running": FINAL | {"lost"},
     "completed": set(),
@@ -33,7 +33,7 @@ LIFE: dict[str, set[str]] = {
     "not_started": FINAL | {"running"},
     "unknown": FINAL | {"running", "not_started"},
     "lost": FINAL | {"running"},
-    "withdrawn": set(),
+    "cancelled": set(),
 }
 WAYS = [(a, b) for a in RunStatus for b in RunStatus]
 
@@ -79,8 +79,8 @@ def test_a_move_writes_its_changes_and_leaves_an_event() -> None:
     person = UserFactory.create(first_name="Ada", last_name="Berg")
     run = made(RunStatus.QUEUED)
     run.move_to(
-        RunStatus.WITHDRAWN,
-        kind=EventKind.WITHDRAWN,
+        RunStatus.CANCELLED,
+        kind=EventKind.CANCELLED,
         actor=person,
         details={"why": "a mistake"},
         message="Taken back.",
@@ -89,9 +89,9 @@ def test_a_move_writes_its_changes_and_leaves_an_event() -> None:
     (event,) = run.events.all()
     assert run.message == "Taken back."
     assert (event.kind, event.from_status, event.to_status) == (
-        "withdrawn",
+        "cancelled",
         "queued",
-        "withdrawn",
+        "cancelled",
     )
     assert (event.actor, event.actor_name) == (person, "Ada Berg")
     assert event.details == {"why": "a mistake"}
@@ -100,12 +100,12 @@ def test_a_move_writes_its_changes_and_leaves_an_event() -> None:
 def test_who_comes_second_moves_nothing_and_leaves_no_event() -> None:
     run = made(RunStatus.QUEUED)
     second = ImportRun.objects.get(pk=run.pk)
-    run.move_to(RunStatus.WITHDRAWN, kind=EventKind.WITHDRAWN)
+    run.move_to(RunStatus.CANCELLED, kind=EventKind.CANCELLED)
     with pytest.raises(StaleRunError):
         second.move_to(RunStatus.STARTING, kind=EventKind.CLAIMED, claimed_by="me")
     assert (second.status, second.claimed_by) == ("queued", "")
     run.refresh_from_db()
-    assert (run.status, run.claimed_by) == ("withdrawn", "")
+    assert (run.status, run.claimed_by) == ("cancelled", "")
     assert run.events.count() == 1
 
 

@@ -12,7 +12,7 @@ ADMIN = "admin/"
 
 
 def all_routes() -> list[str]:
-    """The patterns in their order, such as `runs/<id:pk>/withdraw/`."""
+    """The patterns in their order, such as `runs/<id:pk>/cancel/`."""
     return list(_walk(get_resolver().url_patterns, ""))
 
 

@@ -136,7 +136,7 @@ DOORS: dict[str, Door] = {
     "runs/export.csv": EXPORT,
     "runs/export.json": EXPORT,
     "runs/<id:pk>/": Door(SEE, SEE, on="run"),
-    "runs/<id:pk>/withdraw/": Door(NOT_SO, START, on="queued", doers=STARTERS),
+    "runs/<id:pk>/cancel/": Door(NOT_SO, START, on="queued", doers=STARTERS),
     "runs/<id:pk>/check-again/": Door(NOT_SO, START, on="lost", doers=STARTERS),
     "runs/<id:pk>/choose/": Door(ASK, START, on="choice", send=task, doers=STARTERS),
     "runs/<id:pk>/not-started/": Door(

@@ -236,7 +236,7 @@ def test_an_adopted_task_becomes_our_run_with_all_that_hangs_on_it(
     ours = ImportRunFactory.create(definition=definition, starting=True)
     other = adopted(definition, task)
     later = ImportRunFactory.create(
-        definition=definition, withdrawn=True, again_of=other
+        definition=definition, cancelled=True, again_of=other
     )
     record_start(run=ours, started=answer(task))
     ours = again(ours)

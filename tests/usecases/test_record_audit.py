@@ -37,8 +37,8 @@ def start(person: User) -> None:
     start_usecases.start_import(definition=definition, started_by=person)
 
 
-def withdraw(person: User) -> None:
-    start_usecases.withdraw_run(run=ImportRunFactory.create(queued=True), by=person)
+def cancel(person: User) -> None:
+    start_usecases.cancel_run(run=ImportRunFactory.create(queued=True), by=person)
 
 
 def look_again(person: User) -> None:
@@ -67,7 +67,7 @@ def pause(person: User) -> None:
 
 DEEDS: dict[Callable[[User], None], Any] = {
     start: start_usecases,
-    withdraw: start_usecases,
+    cancel: start_usecases,
     look_again: follow,
     choose: resolve,
     pause: accounts,
@@ -103,12 +103,12 @@ def test_where_one_step_fails_neither_deed_nor_entry_is_left(
     assert not AuditEntry.objects.exists()
     assert not RunEvent.objects.filter(actor=person).exists()
     assert not Account.objects.filter(starts_paused=True).exists()
-    assert not ImportRun.objects.filter(status__in=("withdrawn", "running")).exists()
+    assert not ImportRun.objects.filter(status__in=("cancelled", "running")).exists()
 
 
 def test_who_and_what_stay_readable_after_a_user_is_gone() -> None:
     person = UserFactory.create(first_name="Ana", last_name="Ruiz")
-    withdraw(person)
+    cancel(person)
     person.delete()
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.actor_name) == (None, "Ana Ruiz")

@@ -363,11 +363,11 @@ def test_a_run_that_is_not_queued_is_left_alone(
     assert not cloud.calls
 
 
-def test_a_run_withdrawn_in_the_meantime_is_not_sent(
+def test_a_run_cancelled_in_the_meantime_is_not_sent(
     run: ImportRun, cloud: FakeMarketingCloud
 ) -> None:
-    ImportRun.objects.filter(pk=run.pk).update(status=RunStatus.WITHDRAWN)
-    assert send(run).status == RunStatus.WITHDRAWN
+    ImportRun.objects.filter(pk=run.pk).update(status=RunStatus.CANCELLED)
+    assert send(run).status == RunStatus.CANCELLED
     assert cloud.performed == []
 
 

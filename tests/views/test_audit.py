@@ -273,13 +273,13 @@ def test_what_is_done_about_a_run_is_kept(
         RunEventFactory.create(
             run=run, kind=EventKind.LOOKED, details={"candidates": found}
         )
-    browser.post(f"/runs/{queued.pk}/withdraw/")
+    browser.post(f"/runs/{queued.pk}/cancel/")
     browser.post(f"/runs/{lost.pk}/check-again/")
     browser.post(f"/runs/{unknown.pk}/choose/", {"task": f"{unknown.pk}01"})
     browser.post(f"/runs/{other.pk}/choose/", {"task": "none"})
     kept = AuditEntry.objects.order_by("id")
     assert [(entry.action, entry.object_id) for entry in kept] == [
-        ("run_withdrawn", str(queued.pk)),
+        ("run_cancelled", str(queued.pk)),
         ("run_checked_again", str(lost.pk)),
         ("task_chosen", str(unknown.pk)),
         ("task_chosen", str(other.pk)),
@@ -293,7 +293,7 @@ def test_a_deed_that_was_refused_leaves_no_entry(
     browser: Client, definition: ImportDefinition
 ) -> None:
     run = ImportRunFactory.create(definition=definition, running=True)
-    for deed in ("withdraw", "check-again", "choose"):
+    for deed in ("cancel", "check-again", "choose"):
         browser.post(f"/runs/{run.pk}/{deed}/", {"task": "1"})
     form = {"request_token": str(uuid4()), "digest": definition.digest}
     browser.post(f"/definitions/{definition.pk}/start/", form)

@@ -166,7 +166,7 @@ def test_the_same_press_again_is_known_even_after_a_change(account: Account) -> 
     client = reader(account)
     question = ask(client, define(account, "A"))
     press(client, question)
-    ImportRun.objects.update(status=RunStatus.WITHDRAWN)
+    ImportRun.objects.update(status=RunStatus.CANCELLED)
     ImportDefinition.objects.update(digest="f" * 64)
     again = press(client, question, headers=HTMX)
     assert ImportRun.objects.count() == 1

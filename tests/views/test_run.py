@@ -84,7 +84,7 @@ def test_every_status_offers_what_helps_and_nothing_else(
     page = content(page_of(client, a_run(definition, status)))
     active = {"queued", "starting", "running", "unknown"}
     assert ("Start again…" in page) == (status not in active)
-    assert ("/withdraw/" in page) == (status == "queued")
+    assert ("/cancel/" in page) == (status == "queued")
     assert ("/check-again/" in page) == (status == "lost")
 
 
@@ -103,7 +103,7 @@ def test_another_accounts_run_does_not_exist(client: Client) -> None:
     run = ImportRunFactory.create(completed=True)
     for path in ("", "choose/"):
         assert client.get(f"/runs/{run.pk}/{path}").status_code == 404
-    for path in ("withdraw/", "check-again/", "choose/"):
+    for path in ("cancel/", "check-again/", "choose/"):
         assert client.post(f"/runs/{run.pk}/{path}").status_code == 404
 
 

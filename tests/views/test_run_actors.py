@@ -10,7 +10,7 @@ import pytest
 from imports.models import EventKind, ImportRun, User
 from imports.usecases.follow import check_again
 from imports.usecases.resolve import choose_task
-from imports.usecases.start import start_import, start_imports, withdraw_run
+from imports.usecases.start import cancel_run, start_import, start_imports
 from tests.factories import (
     ImportDefinitionFactory,
     ImportRunFactory,
@@ -37,8 +37,8 @@ def queue_several(person: User) -> ImportRun:
     return outcome.run
 
 
-def withdraw(person: User) -> ImportRun:
-    return withdraw_run(run=ImportRunFactory.create(queued=True), by=person)
+def cancel(person: User) -> ImportRun:
+    return cancel_run(run=ImportRunFactory.create(queued=True), by=person)
 
 
 def look_again(person: User) -> ImportRun:
@@ -67,7 +67,7 @@ def choose_none(person: User) -> ImportRun:
     [
         (queue, "queued", "Queued by Ana Ruiz"),
         (queue_several, "queued", "Queued by Ana Ruiz"),
-        (withdraw, "withdrawn", "Withdrawn by Ana Ruiz"),
+        (cancel, "cancelled", "Cancelled by Ana Ruiz"),
         (look_again, "checked_again", "Checked again by Ana Ruiz"),
         (choose, "chosen", "Task 501 chosen by Ana Ruiz"),
         (choose_none, "chosen", "None of the found runs, said by Ana Ruiz"),

@@ -1,4 +1,4 @@
-"""What a person does about a run: withdraw, check again, choose."""
+"""What a person does about a run: cancel, check again, choose."""
 
 from __future__ import annotations
 
@@ -72,24 +72,24 @@ def tell(run: ImportRun, *events: tuple[float, str, dict[str, Any]]) -> None:
         )
 
 
-def test_a_queued_run_is_withdrawn(
+def test_a_queued_run_is_cancelled(
     client: Client, definition: ImportDefinition
 ) -> None:
     run = a_run(definition, "queued")
-    answer = client.post(f"/runs/{run.pk}/withdraw/", follow=True)
+    answer = client.post(f"/runs/{run.pk}/cancel/", follow=True)
     run.refresh_from_db()
-    assert run.status == RunStatus.WITHDRAWN
-    assert "Withdrawn: nothing was sent" in words(answer)
+    assert run.status == RunStatus.CANCELLED
+    assert "Cancelled: nothing was sent" in words(answer)
 
 
-def test_what_was_sent_cannot_be_withdrawn_and_that_is_said(
+def test_what_was_sent_cannot_be_cancelled_and_that_is_said(
     client: Client, definition: ImportDefinition
 ) -> None:
     run = a_run(definition, "running")
-    answer = client.post(f"/runs/{run.pk}/withdraw/", follow=True)
+    answer = client.post(f"/runs/{run.pk}/cancel/", follow=True)
     run.refresh_from_db()
     assert run.status == RunStatus.RUNNING
-    assert "cannot be withdrawn" in words(answer)
+    assert "cannot be cancelled" in words(answer)
 
 
 def test_a_lost_run_is_checked_again(
@@ -110,7 +110,7 @@ def test_only_a_lost_run_is_checked_again(
     assert "only a lost run" in words(answer)
 
 
-@pytest.mark.parametrize("deed", ["withdraw", "check-again", "choose"])
+@pytest.mark.parametrize("deed", ["cancel", "check-again", "choose"])
 def test_a_viewer_may_not_and_nothing_happens(
     account: Account, definition: ImportDefinition, deed: str
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_viewer_may_not_and_nothing_happens(
         assert run.status == status
 
 
-@pytest.mark.parametrize("deed", ["withdraw", "check-again"])
+@pytest.mark.parametrize("deed", ["cancel", "check-again"])
 def test_deeds_are_posts_with_a_token(
     client: Client, definition: ImportDefinition, deed: str
 ) -> None:

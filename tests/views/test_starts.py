@@ -244,7 +244,7 @@ def test_the_same_press_gives_its_run_even_when_all_has_changed_since(
     token = str(uuid.uuid4())
     press(client, definition, request_token=token)
     run = definition.runs.get()
-    ImportRun.objects.filter(pk=run.pk).update(status=RunStatus.WITHDRAWN)
+    ImportRun.objects.filter(pk=run.pk).update(status=RunStatus.CANCELLED)
     ImportDefinition.objects.update(digest="2" * 64)
     Account.objects.update(starts_paused=True)
     answer = press(client, definition, request_token=token, htmx=False)

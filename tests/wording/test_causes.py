@@ -207,10 +207,10 @@ def test_where_nothing_is_wrong_nothing_is_explained(status: str) -> None:
     assert cause(run) == ""
 
 
-def test_a_good_run_and_a_withdrawn_one_need_no_explanation(
+def test_a_good_run_and_a_cancelled_one_need_no_explanation(
     definition: ImportDefinition,
 ) -> None:
-    for trait in ("completed", "withdrawn", "queued"):
+    for trait in ("completed", "cancelled", "queued"):
         run = ImportRunFactory.create(definition=definition, **{trait: True})
         assert advice(run, ALONE) is None
 

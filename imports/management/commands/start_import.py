@@ -27,13 +27,13 @@ from imports.models import (
 from imports.tasks import wake_worker
 from imports.usecases.errors import (
     AccountBusyError,
-    NotWithdrawableError,
+    NotCancellableError,
     UseCaseError,
 )
 from imports.usecases.follow import refresh_runs, settle_overdue
 from imports.usecases.resolve import reconcile_runs
 from imports.usecases.send import send_start
-from imports.usecases.start import start_import, withdraw_run
+from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
 from imports.wording.following import clock_in_utc, fact
 from imports.wording.formats import clock_text
@@ -58,7 +58,7 @@ EXIT_CODES = {
     RunStatus.COMPLETED: 0,
     RunStatus.FAILED: 1,
     RunStatus.NOT_STARTED: 1,
-    RunStatus.WITHDRAWN: 1,
+    RunStatus.CANCELLED: 1,
     RunStatus.LOST: 3,
     RunStatus.UNKNOWN: 3,
     RunStatus.QUEUED: 4,
@@ -193,24 +193,24 @@ class Command(McdashCommand):
         """Ctrl-C: what was not sent is taken back, what was sent goes on."""
         run.refresh_from_db()
         if run.status == RunStatus.QUEUED:
-            _withdraw(run)
+            _cancel(run)
         if options["json"]:
             self.print_json(run.as_record())
         self.stderr.write(_last_words(run))
         sys.exit(INTERRUPTED)
 
 
-def _withdraw(run: ImportRun) -> None:
+def _cancel(run: ImportRun) -> None:
     """Take `run` back, unless a worker took it this moment."""
     try:
-        withdraw_run(run=run, by=run.started_by, by_name=run.started_by_name)
-    except NotWithdrawableError:
+        cancel_run(run=run, by=run.started_by, by_name=run.started_by_name)
+    except NotCancellableError:
         run.refresh_from_db()
 
 
 def _last_words(run: ImportRun) -> str:
-    if run.status == RunStatus.WITHDRAWN:
-        return "Withdrawn: nothing was sent."
+    if run.status == RunStatus.CANCELLED:
+        return "Cancelled: nothing was sent."
     if run.status == RunStatus.STARTING:
         return (
             f"Interrupted while run {run.pk} was being sent: the import may be "
