@@ -43,7 +43,7 @@ from imports.marketingcloud.records import (
     StartedImport,
     UsernameCredentials,
 )
-from imports.marketingcloud.redact import scrubbed
+from imports.marketingcloud.redact import redacted
 from imports.marketingcloud.retrieve import Retriever, Rows
 from imports.marketingcloud.soap import Gate, SoapService
 from imports.marketingcloud.sockets import PeerCheck
@@ -87,20 +87,24 @@ class MarketingCloudClient:
         self._wire = Wire(
             limits=limits, proxy=proxy, check_peer=check_peer, observe=observe
         )
-        token_wire = Wire(
-            limits=_token_limits(limits),
-            proxy=proxy,
-            check_peer=check_peer,
-            observe=observe,
-        )
-        self._signer = _signer(credentials, tokens, token_wire)
+        mid: str | None = None  # a token is for one business unit already
+        if isinstance(credentials, UsernameCredentials):
+            self._signer: Signer = UsernameSigner(credentials)
+            mid = credentials.mid
+        else:
+            cap = min(limits.max_answer_bytes, _MOST_TOKEN_ANSWER_BYTES)
+            token_wire = Wire(
+                limits=replace(limits, max_answer_bytes=cap),
+                proxy=proxy,
+                check_peer=check_peer,
+                observe=observe,
+            )
+            self._signer = OAuthSigner(credentials, tokens, token_wire)
         self._soap = SoapService(
             url=soap_url,
             wire=self._wire,
             signer=self._signer,
-            mid=credentials.mid
-            if isinstance(credentials, UsernameCredentials)
-            else None,
+            mid=mid,
             limits=limits,
             gate=gate,
         )
@@ -118,7 +122,7 @@ class MarketingCloudClient:
         Does nothing for a user name, which is only tried with a request. Raises
         AuthenticationError or UnavailableError.
         """
-        with self._speaking_plainly():
+        with self._translated_errors():
             self._signer.header()
 
     def list_definitions(
@@ -130,7 +134,7 @@ class MarketingCloudClient:
         Raises AuthenticationError, RequestRefusedError, UnavailableError or
         OutcomeUnknownError; asking again is harmless.
         """
-        with self._speaking_plainly():
+        with self._translated_errors():
             found = self._retriever.rows(DEFINITIONS, on_page=on_page)
         return self._definition_list(found)
 
@@ -145,7 +149,7 @@ class MarketingCloudClient:
         among them. Raises as `list_definitions` does.
         """
         ids = [object_id for object_id, _key in wanted if object_id]
-        with self._speaking_plainly():
+        with self._translated_errors():
             try:
                 by_id = self._retriever.rows_by(DEFINITIONS, "ObjectID", ids)
             except QuestionRefusedError:
@@ -163,8 +167,10 @@ class MarketingCloudClient:
         )
 
     def _definition_list(self, found: Rows[DefinitionRecord]) -> DefinitionList:
+        # A definition that moves while we turn pages comes twice; the later is fresher.
+        latest = {(row.object_id, row.customer_key): row for row in found.rows}
         return DefinitionList(
-            definitions=_without_repeats(found.rows),
+            definitions=tuple(latest.values()),
             refused_properties=self._retriever.refused,
             is_whole=found.is_whole,
         )
@@ -182,7 +188,7 @@ class MarketingCloudClient:
         go out; too late raises UnavailableError. After OutcomeUnknownError the
         import may be running: it must not be started again.
         """
-        with self._speaking_plainly():
+        with self._translated_errors():
             message = self._soap.perform_start(
                 customer_key=customer_key,
                 object_id=object_id,
@@ -191,9 +197,9 @@ class MarketingCloudClient:
             started = read_started(message, customer_key=customer_key)
         return replace(
             started,
-            status_message=self._scrubbed(started.status_message),
+            status_message=self._redacted(started.status_message),
             contradiction=started.contradiction
-            and self._scrubbed(started.contradiction),
+            and self._redacted(started.contradiction),
         )
 
     def results_of_tasks(self, task_ids: Sequence[str]) -> ImportResults:
@@ -208,7 +214,7 @@ class MarketingCloudClient:
         """All results that Marketing Cloud remembers in this business unit, also of
         imports without a customer key, which no other question finds.
         """
-        with self._speaking_plainly():
+        with self._translated_errors():
             found = self._retriever.rows(RESULTS)
         return ImportResults(
             results=tuple(dict.fromkeys(found.rows)),
@@ -219,16 +225,16 @@ class MarketingCloudClient:
 
     def check_connection(self) -> ConnectionReport:
         """Asks GetSystemStatus, which proves address and credentials."""
-        with self._speaking_plainly():
+        with self._translated_errors():
             result = _system_status(self._soap.system_status())
             return ConnectionReport(
                 system_status=text(result, "SystemStatus"),
-                system_message=self._scrubbed(text(result, "StatusMessage")),
+                system_message=self._redacted(text(result, "StatusMessage")),
                 soap_instance_url=self._signer.instance_url(),
             )
 
     def _results(self, name: str, values: Sequence[str]) -> ImportResults:
-        with self._speaking_plainly():
+        with self._translated_errors():
             found = self._retriever.rows_by(RESULTS, name, values)
         asked = {value.casefold() for value in values}
         mine = "task_id" if name == "TaskResultID" else "customer_key"
@@ -243,55 +249,34 @@ class MarketingCloudClient:
         )
 
     @contextmanager
-    def _speaking_plainly(self) -> Iterator[None]:
-        """Lets nothing but our errors out, and no secret with them."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turns every failure into a `MarketingCloudError` without secrets in it."""
         self._wire.sent = False
         try:
             yield
         except MarketingCloudError as error:
-            error.message = self._told(error.message)
+            error.message = self._printable(error.message)
             error.args = (error.message,)
-            error.code = error.code and self._told(error.code)[:_MOST_CODE]
-            error.request_id = error.request_id and self._told(error.request_id)
+            error.code = error.code and self._printable(error.code)[:_MOST_CODE]
+            error.request_id = error.request_id and self._printable(error.request_id)
             raise
         except Exception as exc:
+            # A mistake of ours, or an answer nobody thought of. What the caller may
+            # do next depends only on whether the request went out.
             logger.exception("Unforeseen failure in a call to Marketing Cloud")
-            raise self._unforeseen() from exc
+            if self._wire.sent:
+                raise OutcomeUnknownError(
+                    "Marketing Cloud's answer could not be understood."
+                ) from exc
+            raise UnavailableError(
+                "The request to Marketing Cloud could not be made. Nothing was sent."
+            ) from exc
 
-    def _unforeseen(self) -> MarketingCloudError:
-        if self._wire.sent:
-            return OutcomeUnknownError(
-                "Marketing Cloud's answer could not be understood."
-            )
-        return UnavailableError(
-            "The request to Marketing Cloud could not be made. Nothing was sent."
-        )
+    def _printable(self, words: str) -> str:
+        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", self._redacted(words))
 
-    def _told(self, words: str) -> str:
-        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", self._scrubbed(words))
-
-    def _scrubbed(self, words: str) -> str:
-        return scrubbed(words, self._signer.secrets())
-
-
-def _token_limits(limits: Limits) -> Limits:
-    cap = min(limits.max_answer_bytes, _MOST_TOKEN_ANSWER_BYTES)
-    return replace(limits, max_answer_bytes=cap)
-
-
-def _signer(
-    credentials: OAuthCredentials | UsernameCredentials, tokens: TokenStore, wire: Wire
-) -> Signer:
-    if isinstance(credentials, OAuthCredentials):
-        return OAuthSigner(credentials, tokens, wire)
-    return UsernameSigner(credentials)
-
-
-def _without_repeats(
-    found: Iterable[DefinitionRecord],
-) -> tuple[DefinitionRecord, ...]:
-    # A definition that moves while we turn pages comes twice; the later is fresher.
-    return tuple({(one.object_id, one.customer_key): one for one in found}.values())
+    def _redacted(self, words: str) -> str:
+        return redacted(words, self._signer.secrets())
 
 
 def _system_status(message: Message) -> etree._Element:

@@ -1,8 +1,7 @@
-"""Marketing Cloud's clock: texts of its own zone into moments.
+"""Reads Marketing Cloud's StartDate and EndDate into datetimes in UTC.
 
-StartDate and EndDate are texts without a declared format or zone in the
-vendor's WSDL.
-The vendor's clock is UTC-6 without daylight saving; an account may differ.
+The vendor's WSDL declares them as texts, without a format or a zone. Marketing
+Cloud's clock is UTC-6 without daylight saving; an account may differ.
 """
 
 from __future__ import annotations
@@ -35,47 +34,34 @@ def read_time(text: str, *, offset_minutes: int) -> datetime | None:
     placeholders or mistakes. Never raises.
     """
     text = text.strip() if len(text) <= _LONGEST else ""
-    found = _ISO.fullmatch(text) or _US.fullmatch(text)
-    if found is None:
+    match = _ISO.fullmatch(text) or _US.fullmatch(text)
+    if match is None:
         return None
-    parts = found.groupdict()
+    parts = match.groupdict()
+    names = ("year", "month", "day", "hour", "minute", "second")
+    year, month, day, hour, minute, second = (int(parts[name] or 0) for name in names)
+    fraction = int(f"{parts['fraction'] or '':0<6}"[:6])
     try:
-        moment = _naive(parts) - _offset(parts, offset_minutes)
+        hour = _hour_of_24(hour, parts.get("half"))
+        local = datetime(year, month, day, hour, minute, second, fraction, tzinfo=UTC)
+        moment = local - _offset(parts, offset_minutes)
     except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.year in _YEARS else None
+    return moment if moment.year in _YEARS else None
 
 
-def _naive(parts: dict[str, str | None]) -> datetime:
-    return datetime(  # noqa: DTZ001 - its zone is applied by the caller
-        _number(parts, "year"),
-        _number(parts, "month"),
-        _number(parts, "day"),
-        _hour(parts),
-        _number(parts, "minute"),
-        _number(parts, "second"),
-        int(f"{parts['fraction'] or '':0<6}"[:6]),
-    )
-
-
-def _hour(parts: dict[str, str | None]) -> int:
-    hour, half = _number(parts, "hour"), (parts.get("half") or "").upper()
+def _hour_of_24(hour: int, half: str | None) -> int:
     if not half:
         return hour
     if not 1 <= hour <= 12:
         raise ValueError("no such hour on a twelve-hour clock")
-    return hour % 12 + (12 if half == "PM" else 0)
+    return hour % 12 + (12 if half.upper() == "PM" else 0)
 
 
 def _offset(parts: dict[str, str | None], offset_minutes: int) -> timedelta:
-    zone = parts.get("zone")
-    if zone is None:
+    if parts.get("zone") is None:
         return timedelta(minutes=offset_minutes)
-    minutes = _number(parts, "zone_hour") * 60 + _number(parts, "zone_minute")
+    minutes = int(parts["zone_hour"] or 0) * 60 + int(parts["zone_minute"] or 0)
     if minutes >= 24 * 60:
         raise ValueError("no such zone")
     return timedelta(minutes=-minutes if parts["sign"] == "-" else minutes)
-
-
-def _number(parts: dict[str, str | None], name: str) -> int:
-    return int(parts.get(name) or 0)

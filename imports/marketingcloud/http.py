@@ -1,4 +1,4 @@
-"""The wire: one HTTP POST, sent at most once, bounded in time and size.
+"""One HTTP POST, sent at most once, bounded in time and size.
 
 No redirects, no retries, no proxies or passwords from the environment, TLS
 always verified. What went wrong is told as an error named by what we know:
@@ -32,8 +32,6 @@ from imports.marketingcloud.errors import (
 from imports.marketingcloud.records import Limits
 from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAdapter
 
-# Telling somebody outside how requests on the wire fared, without knowing whom.
-
 
 class Observer(Protocol):
     """Is told of each request once it is over; must not raise.
@@ -47,7 +45,7 @@ class Observer(Protocol):
 
 
 def unobserved(*, operation: str, outcome: str, seconds: float) -> None:
-    """Nobody wants to know."""
+    """The observer of whoever counts nothing."""
 
 
 logger = logging.getLogger(__name__)
@@ -127,7 +125,7 @@ class Wire:
             self.close()
         began, outcome = time.monotonic(), "unknown"
         try:
-            answer = self._sent_once(url, body, headers, send_before)
+            answer = self._send_once(url, body, headers, send_before)
             outcome = _outcome(answer)
         except MarketingCloudError as error:
             outcome = _outcome(error)
@@ -137,14 +135,19 @@ class Wire:
             self._observe(operation=operation, outcome=outcome, seconds=seconds)
         return answer
 
-    def _sent_once(
+    def _send_once(
         self,
         url: str,
         body: bytes,
         headers: Mapping[str, str],
         send_before: float | None,
     ) -> Answer:
-        with self._exchange(send_before) as exchange:
+        self._watch.exchange = Exchange(
+            seconds=self._limits.call_deadline_seconds,
+            send_before=send_before,
+            check_peer=self._check_peer,
+        )
+        with self._watch.exchange as exchange:
             try:
                 return self._post(exchange, url, body, headers)
             except MarketingCloudError:
@@ -157,14 +160,6 @@ class Wire:
     def close(self) -> None:
         """Closes the connections that were kept for later."""
         self._adapter.close()
-
-    def _exchange(self, send_before: float | None) -> Exchange:
-        self._watch.exchange = Exchange(
-            seconds=self._limits.call_deadline_seconds,
-            send_before=send_before,
-            check_peer=self._check_peer,
-        )
-        return self._watch.exchange
 
     def _post(
         self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
@@ -254,6 +249,7 @@ class _Session(requests.Session):
 
 def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
     session = _Session()
+    # Neither .netrc nor proxy variables of the environment; a proxy is a setting.
     session.trust_env = False
     session.proxies = {"http": proxy, "https": proxy} if proxy else {}
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -321,19 +317,16 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
         exc = exc.__cause__ or exc.__context__
 
 
-# Reads are repeated while a failure may pass; a Perform never comes here.
-
-
-logger = logging.getLogger(__name__)
-
 # Too many requests, and what gateways say while the service behind them is away.
 PASSING = frozenset({429, 502, 503, 504})
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 
 
-def read_patiently(read: Callable[[], Answer], limits: Limits) -> Answer:
-    """Does `read` up to `limits.read_tries` times, waiting longer each time.
+def retry_read(read: Callable[[], Answer], limits: Limits) -> Answer:
+    """Calls `read` up to `limits.read_tries` times, waiting longer each time.
+
+    Never to be used for a Perform, which may have started an import all the same.
 
     Repeated are connections that failed or broke, timeouts, and HTTP 429, 502,
     503 and 504 (whose Retry-After is honoured, RFC 9110 section 10.2.3), while the
@@ -341,8 +334,16 @@ def read_patiently(read: Callable[[], Answer], limits: Limits) -> Answer:
     """
     give_up = time.monotonic() + limits.call_deadline_seconds
     for tried in range(1, limits.read_tries + 1):
-        answer, error = _try(read)
-        wait = _wait(tried, answer)
+        answer: Answer | None = None
+        error: MarketingCloudError | None = None
+        try:
+            answer = read()
+        except (UnavailableError, OutcomeUnknownError) as failure:
+            error = failure
+        wait = _retry_after_seconds(answer.retry_after) if answer else None
+        if wait is None:  # with jitter, so that many readers do not come back at once
+            longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tried - 1))
+            wait = random.uniform(longest / 2, longest)  # noqa: S311  no secret
         is_last = tried >= limits.read_tries or time.monotonic() + wait > give_up
         if answer is not None and (answer.status not in PASSING or is_last):
             return answer
@@ -353,26 +354,8 @@ def read_patiently(read: Callable[[], Answer], limits: Limits) -> Answer:
     raise AssertionError("read_tries is at least 1")
 
 
-def _try(read: Callable[[], Answer]) -> tuple[Answer | None, Exception | None]:
-    try:
-        return read(), None
-    except (UnavailableError, OutcomeUnknownError) as error:
-        return None, error
-
-
-def _wait(tried: int, answer: Answer | None) -> float:
-    """Seconds until the next try: what the answer asks for, else 0.5, 1, 2 … with
-    jitter, so that many readers do not come back at once.
-    """
-    asked = _asked_for(answer.retry_after) if answer else None
-    if asked is not None:
-        return asked
-    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tried - 1))
-    return random.uniform(longest / 2, longest)  # noqa: S311  jitter, no secret
-
-
-def _asked_for(retry_after: str) -> float | None:
-    """Retry-After in seconds; it may be a number or a date."""
+def _retry_after_seconds(retry_after: str) -> float | None:
+    """A Retry-After, which may be a number of seconds or a date, in seconds."""
     if retry_after.isascii() and retry_after.isdecimal():
         return float(retry_after[:6])
     try:

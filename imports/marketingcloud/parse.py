@@ -1,4 +1,8 @@
-"""Retrieved rows into records: the one place where vendor names become ours."""
+"""Reads answers: SOAP envelopes into messages, their rows into records.
+
+Strict about an answer's form, so that a broken one is an error and never fewer
+rows; tolerant of its content. The one place where vendor names become ours.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, TypeVar
 
 from lxml import etree
 
@@ -21,8 +25,9 @@ from imports.marketingcloud.errors import (
 from imports.marketingcloud.http import Answer
 from imports.marketingcloud.records import DefinitionRecord, ImportResult
 
-# Reading an answer: strict about its form, tolerant of its content.
+logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
@@ -52,13 +57,23 @@ def read_message(answer: Answer, name: str) -> Message:
     Raises what `fault_error` says for a fault; RequestRefusedError for an HTTP 4xx
     (but 408) without a readable message; OutcomeUnknownError for all else.
     """
-    parts = [part for body in _bodies(answer) for part in body]
+    if answer.broken is not None:
+        error = status_error(answer.status, answer.broken)
+        raise error from (None if error is answer.broken else answer.broken)
+    root = _root(answer)
+    bodies = list(children(root, "Body")) if local(root) == "Envelope" else []
+    if not bodies:
+        raise _unreadable(answer, "is not a SOAP message")
+    # should there be several bodies, none is passed over
+    parts = [part for body in bodies for part in body]
     fault, element = _first(parts, "Fault"), _first(parts, name)
-    error = fault_error(_fault(fault)) if fault is not None else None
+    refusal = fault_error(_fault(fault)) if fault is not None else None
     if element is None:
-        raise error or _unreadable(answer, "does not contain what was asked for")
+        raise refusal or _unreadable(answer, "does not contain what was asked for")
     return Message(
-        element=element, status=answer.status, fault=error.message if error else ""
+        element=element,
+        status=answer.status,
+        fault=refusal.message if refusal else "",
     )
 
 
@@ -108,41 +123,13 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _bodies(answer: Answer) -> list[etree._Element]:
-    """The envelope's Body; should it have several, none is passed over."""
-    if answer.broken is not None:
-        _raise_broken(answer.status, answer.broken)
-    root = _root(answer)
-    bodies = list(children(root, "Body")) if local(root) == "Envelope" else []
-    if not bodies:
-        raise _unreadable(answer, "is not a SOAP message")
-    return bodies
-
-
 def _first(parts: list[etree._Element], name: str) -> etree._Element | None:
     return next((part for part in parts if local(part) == name), None)
 
 
-def _raise_broken(status: int, broken: OutcomeUnknownError) -> NoReturn:
-    error = status_error(status, broken)
-    if error is broken:
-        raise broken
-    raise error from broken
-
-
 def _root(answer: Answer) -> etree._Element:
     _look_before_parsing(answer)
-    try:
-        root = etree.fromstring(answer.body, _parser())
-    except (etree.XMLSyntaxError, ValueError) as exc:
-        raise _unreadable(answer, "is broken XML, perhaps cut off") from exc
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise _unreadable(answer, "brings a DTD, which is not allowed")
-    return root
-
-
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(
+    parser = etree.XMLParser(
         recover=False,
         resolve_entities=False,
         load_dtd=False,
@@ -151,36 +138,33 @@ def _parser() -> etree.XMLParser:
         remove_comments=True,
         remove_pis=True,
     )
+    try:
+        root = etree.fromstring(answer.body, parser)
+    except (etree.XMLSyntaxError, ValueError) as exc:
+        raise _unreadable(answer, "is broken XML, perhaps cut off") from exc
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise _unreadable(answer, "brings a DTD, which is not allowed")
+    return root
 
 
 def _look_before_parsing(answer: Answer) -> None:
-    start = _start(answer.body)
+    body, start = answer.body, answer.body[:200]
+    for mark in _BYTE_ORDER_MARKS:
+        start = start.removeprefix(mark)
+    start = start.lstrip(b"\x00 \t\r\n").lower()
     if not start:
         raise _unreadable(answer, "is empty")
     if start.startswith((b"<html", b"<!doctype html")):
         raise _unreadable(answer, "is a web page, not a SOAP message")
     if not start.startswith(b"<"):
-        raise _unreadable(answer, f"is not XML{_said_to_be(answer)}")
-    if b"<!DOCTYPE" in answer.body:
+        kind = answer.content_type.partition(";")[0].strip()[:50]
+        but = f" but {kind}" if kind and "xml" not in kind else ""
+        raise _unreadable(answer, f"is not XML{but}")
+    if b"<!DOCTYPE" in body:
         raise _unreadable(answer, "brings a DTD, which is not allowed")
-    if _is_bomb(answer.body):
+    # before parsing: a parsed element takes hundreds of bytes for its three
+    if body.count(b"<") > _MOST_TAGS or body.count(b"=") > _MOST_EQUALS_SIGNS:
         raise _unreadable(answer, "has far more elements than any real one")
-
-
-def _is_bomb(body: bytes) -> bool:
-    return body.count(b"<") > _MOST_TAGS or body.count(b"=") > _MOST_EQUALS_SIGNS
-
-
-def _start(body: bytes) -> bytes:
-    start = body[:200]
-    for mark in _BYTE_ORDER_MARKS:
-        start = start.removeprefix(mark)
-    return start.lstrip(b"\x00 \t\r\n").lower()
-
-
-def _said_to_be(answer: Answer) -> str:
-    kind = answer.content_type.partition(";")[0].strip()[:50]
-    return f" but {kind}" if kind and "xml" not in kind else ""
 
 
 def _unreadable(answer: Answer, what: str) -> MarketingCloudError:
@@ -212,10 +196,6 @@ def _anywhere(element: etree._Element | None, name: str) -> str:
     found = (node.text or "" for node in element.iter() if local(node) == name)
     return next(found, "").strip()
 
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 DEFINITION_PROPERTIES = (
     # Every one was seen working, all in one request of somebody's program.
@@ -288,7 +268,10 @@ class Kind(Generic[T]):
 
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
     """The definition in a row; None where it has neither key nor ObjectID."""
-    facts, destination = _facts(row)
+    facts, kind = _facts(row)
+    number = facts.get("DestinationObject.ID", "")
+    list_id = "" if number == "0" else number
+    guid = facts.get("DestinationObject.ObjectID", "")
     key, object_id = facts.get("CustomerKey", ""), _identity(facts.get("ObjectID"))
     if not key and object_id is None:
         logger.warning("Left out an import definition without CustomerKey and ObjectID")
@@ -300,7 +283,7 @@ def read_definition(row: etree._Element) -> DefinitionRecord | None:
         description=facts.get("Description", ""),
         file_spec=facts.get("FileSpec", ""),
         update_type=facts.get("UpdateType", ""),
-        destination=_destination(facts, destination),
+        destination=list_id or guid if kind == "List" else guid or list_id,
         facts=facts,
     )
 
@@ -402,13 +385,6 @@ def _part_facts(facts: dict[str, str], whole: etree._Element) -> str:
             if text or not is_nil(node):
                 facts[name] = text or ""
     return type_name(whole) if local(whole) == "DestinationObject" else ""
-
-
-def _destination(facts: dict[str, str], kind: str) -> str:
-    number = facts.get("DestinationObject.ID", "")
-    guid = facts.get("DestinationObject.ObjectID", "")
-    number = "" if number == "0" else number
-    return (number or guid) if kind == "List" else (guid or number)
 
 
 def _identity(text: str | None) -> str | None:

@@ -1,7 +1,7 @@
-"""Taking our own secrets out of what the other side says.
+"""Removes an account's secrets from Marketing Cloud's words before anybody reads them.
 
-A fault may echo the request, and so the password in it: as it was, or as XML, JSON
-and addresses write it, or cut short with the words around it.
+A fault may echo the request, and so the password in it: as it was, escaped as in
+XML, JSON or an address, or cut short together with the words around it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from os.path import commonprefix
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
@@ -20,16 +21,16 @@ _SHORTEST = 4
 _TELLING = 12
 
 
-def scrubbed(words: str, secrets: Iterable[str]) -> str:
+def redacted(words: str, secrets: Iterable[str]) -> str:
     """`words` without any of `secrets`, whole or cut short."""
     for secret in secrets:
         if len(secret) >= _SHORTEST:
-            words = _without(words, set(_writings(secret)))
+            words = _mask(words, set(_spellings(secret)))
     return words
 
 
-def _writings(secret: str) -> Iterator[str]:
-    """The secret as it is, and as the formats write it that we send or are sent."""
+def _spellings(secret: str) -> Iterator[str]:
+    """The secret as it is, and escaped as in the formats that we send or are sent."""
     for form in (secret, " ".join(secret.split())):
         as_xml = html.escape(form, quote=False)
         as_json = json.dumps(form)[1:-1]
@@ -41,20 +42,14 @@ def _writings(secret: str) -> Iterator[str]:
         yield base64.b64encode(form.encode()).decode()
 
 
-def _without(words: str, writings: set[str]) -> str:
-    """Masks any of `writings` wherever one begins, as far as the longest goes on."""
-    starts = {re.escape(written[:_TELLING]) for written in writings}
+def _mask(words: str, spellings: set[str]) -> str:
+    """Masks any of `spellings` wherever one begins, as far as the longest goes on."""
+    starts = {re.escape(spelling[:_TELLING]) for spelling in spellings}
     begin = re.compile("|".join(sorted(starts, key=len, reverse=True)))
-    told, at = "", 0
-    while found := begin.search(words, at):
-        longest = max(_in_common(words, found.start(), one) for one in writings)
-        told += words[at : found.start()] + MASK
-        at = found.start() + longest
-    return told + words[at:]
-
-
-def _in_common(words: str, at: int, written: str) -> int:
-    """How much of `written` stands in `words` at that place."""
-    length = min(len(words) - at, len(written))
-    same = (n for n in range(length) if words[at + n] != written[n])
-    return next(same, length)
+    safe, position = "", 0
+    while match := begin.search(words, position):
+        rest = words[match.start() :]
+        longest = max(len(commonprefix([rest, one])) for one in spellings)  # noqa: RUF071
+        safe += words[position : match.start()] + MASK
+        position = match.start() + longest
+    return safe + words[position:]

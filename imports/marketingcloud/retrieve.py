@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_VALUES_AT_ONCE = 200
+_MOST_VALUES = 200  # of one IN
 _MOST_PAGES = 400  # of 2,500 rows each: a million
 
 
@@ -95,11 +95,21 @@ class Retriever:
         Raises RequestRefusedError, OutcomeUnknownError or what sending raises.
         """
         while True:
-            asked = self._asked(kind)
+            properties = tuple(
+                name
+                for name in kind.properties
+                if name in kind.essential
+                or f"{kind.object_type}:{name}" not in self._refused
+            )
             try:
-                return self._pages(kind, asked, where, on_page or _tell_nobody)
+                return self._pages(kind, properties, where, on_page)
             except QuestionRefusedError as refusal:
-                self._drop(kind, asked, refusal)
+                named = named_properties(refusal.words, properties)
+                if not named or kind.essential.intersection(named):
+                    raise
+                names = ", ".join(named)
+                logger.info("%s cannot be retrieved: %s", kind.object_type, names)
+                self._refused.extend(f"{kind.object_type}:{name}" for name in named)
 
     def rows_by(self, kind: Kind[T], name: str, values: Iterable[str]) -> Rows[T]:
         """All rows whose property `name` has one of `values`.
@@ -108,16 +118,22 @@ class Retriever:
         `learned_in` tells afterwards, None where IN was not tried.
         """
         self.learned_in = None
-        wanted = list(dict.fromkeys(value for value in values if value))
-        return _joined(self._by_chunk(kind, name, chunk) for chunk in _chunks(wanted))
+        unique = list(dict.fromkeys(value for value in values if value))
+        return _joined(
+            self._rows_by_some(kind, name, tuple(unique[start : start + _MOST_VALUES]))
+            for start in range(0, len(unique), _MOST_VALUES)
+        )
 
-    def _by_chunk(self, kind: Kind[T], name: str, chunk: tuple[str, ...]) -> Rows[T]:
-        if len(chunk) == 1 or self._takes_in is False:
-            return self._one_by_one(kind, name, chunk)
+    def _rows_by_some(
+        self, kind: Kind[T], name: str, values: tuple[str, ...]
+    ) -> Rows[T]:
+        if len(values) == 1 or self._takes_in is False:
+            return self._one_by_one(kind, name, values)
         try:
-            rows = self.rows(kind, Where(name=name, values=chunk))
+            rows = self.rows(kind, Where(name=name, values=values))
         except QuestionRefusedError as refusal:
-            rows = self._one_by_one(kind, name, chunk)
+            # Only where each value alone is answered was it the operator's fault.
+            rows = self._one_by_one(kind, name, values)
             logger.info("This account does not take the operator IN: %s", refusal)
             self._takes_in = self.learned_in = False
         else:
@@ -129,29 +145,12 @@ class Retriever:
             self.rows(kind, Where(name=name, values=(value,))) for value in values
         )
 
-    def _asked(self, kind: Kind[T]) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name in kind.properties
-            if name in kind.essential
-            or f"{kind.object_type}:{name}" not in self._refused
-        )
-
-    def _drop(
-        self, kind: Kind[T], asked: tuple[str, ...], refusal: QuestionRefusedError
-    ) -> None:
-        named = named_properties(refusal.words, asked)
-        if not named or kind.essential.intersection(named):
-            raise refusal
-        logger.info("%s cannot be retrieved: %s", kind.object_type, ", ".join(named))
-        self._refused.extend(f"{kind.object_type}:{name}" for name in named)
-
     def _pages(
         self,
         kind: Kind[T],
-        asked: tuple[str, ...],
+        properties: tuple[str, ...],
         where: Where | None,
-        on_page: Callable[[int], None],
+        on_page: Callable[[int], None] | None,
     ) -> Rows[T]:
         rows: list[T] = []
         known: set[object] = set()
@@ -161,11 +160,12 @@ class Retriever:
         while True:
             message = self._ask(
                 object_type=kind.object_type,
-                properties=asked,
+                properties=properties,
                 where=where,
                 continue_request=page,
             )
-            new = list(_read(kind, message))
+            read = map(kind.read, children(message.element, "Results"))
+            new = [row for row in read if row is not None]
             of_page = {kind.identity(row) for row in new}
             # a page that repeats a row, or was announced and is empty: rows moved
             # while pages were turned, and some may have slipped through
@@ -174,7 +174,8 @@ class Retriever:
             known |= of_page
             page = _next_page(message)
             rows.extend(new)
-            on_page(len(seen))
+            if on_page is not None:
+                on_page(len(seen))
             if page is None:
                 return Rows(rows=rows, is_whole=is_whole)
             if page in seen or len(seen) > _MOST_PAGES:
@@ -185,23 +186,12 @@ class Retriever:
             seen.add(page)
 
 
-def _tell_nobody(_pages: int) -> None:
-    """Nobody wants to know how many pages were read."""
-
-
 def _joined(answers: Iterable[Rows[T]]) -> Rows[T]:
     parts = list(answers)
     return Rows(
         rows=[row for part in parts for row in part.rows],
         is_whole=all(part.is_whole for part in parts),
     )
-
-
-def _read(kind: Kind[T], message: Message) -> Iterator[T]:
-    for element in children(message.element, "Results"):
-        row = kind.read(element)
-        if row is not None:
-            yield row
 
 
 def _next_page(message: Message) -> str | None:
@@ -213,7 +203,8 @@ def _next_page(message: Message) -> str | None:
         words = text(message.element, "OverallStatusMessage")
         raise overall_error(status, words, request_id)
     if not 200 <= message.status < 300:
-        raise status_error(message.status, _odd_status(message.status))
+        odd = f"Marketing Cloud's answer says OK, but with HTTP {message.status}."
+        raise status_error(message.status, OutcomeUnknownError(odd))
     if known == "ok":
         return None
     if not request_id:
@@ -221,14 +212,3 @@ def _next_page(message: Message) -> str | None:
             "Marketing Cloud says that there is more, but not where it goes on."
         )
     return request_id
-
-
-def _odd_status(status: int) -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        f"Marketing Cloud's answer says OK, but with HTTP {status}."
-    )
-
-
-def _chunks(values: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(values), _VALUES_AT_ONCE):
-        yield tuple(values[start : start + _VALUES_AT_ONCE])

@@ -1,7 +1,7 @@
 """zeep's part: typed requests from our own WSDL, sent over our own wire.
 
 zeep builds the envelope and hands it to `Transport`; the answer comes back raw and
-is read by `answers.py`. zeep's own reading loses data (ADR 0002).
+is read by `parse.py`. zeep's own reading loses data (ADR 0002).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from zeep.wsdl import Document
 
 from imports.marketingcloud.auth import Signer
 from imports.marketingcloud.errors import RequestRefusedError, TokenExpiredError
-from imports.marketingcloud.http import Answer, Wire, read_patiently
+from imports.marketingcloud.http import Answer, Wire, retry_read
 from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
 from imports.marketingcloud.retrieve import Where
@@ -124,7 +123,13 @@ class SoapService:
             ClientIDs=[self._client()] if self._mid else None,
             ObjectType=object_type,
             Properties=list(properties),
-            Filter=self._filter(where) if where else None,
+            Filter=where
+            and self._types.SimpleFilterPart(
+                Property=where.name,
+                SimpleOperator="IN" if len(where.values) > 1 else "equals",
+                # a list: zeep would send a tuple as the text "('a', 'b')"
+                Value=list(where.values),
+            ),
             ContinueRequest=continue_request,
         )
         return self._call("Retrieve", "RetrieveResponseMsg", RetrieveRequest=request)
@@ -137,6 +142,15 @@ class SoapService:
         A kept connection may be dead without our knowing; a Perform lost in one
         would be a run whose outcome is unknown.
         """
+        if customer_key:  # the nil ObjectID beside it as in the vendor's sample
+            name = {"ObjectID": xsd.Nil, "CustomerKey": customer_key}
+        elif object_id:
+            name = {"ObjectID": object_id}
+        else:
+            raise RequestRefusedError(
+                "The import definition has neither a customer key nor an ObjectID,"
+                " so it cannot be started. Nothing was sent."
+            )
         options = (
             self._types.PerformOptions(Client=self._client()) if self._mid else None
         )
@@ -144,34 +158,15 @@ class SoapService:
             "Perform",
             "PerformResponseMsg",
             send_before=send_before,
-            fresh=True,
+            is_start=True,
             Options=options,
             Action="start",
-            Definitions={"Definition": [self._definition(customer_key, object_id)]},
+            Definitions={"Definition": [self._types.ImportDefinition(**name)]},
         )
 
     def system_status(self) -> Message:
         """GetSystemStatus's answer."""
         return self._call("GetSystemStatus", "SystemStatusResponseMsg")
-
-    def _definition(self, customer_key: str, object_id: str | None) -> Any:
-        if customer_key:  # the nil ObjectID beside it as in the vendor's sample
-            return self._types.ImportDefinition(
-                ObjectID=xsd.Nil, CustomerKey=customer_key
-            )
-        if object_id:
-            return self._types.ImportDefinition(ObjectID=object_id)
-        raise RequestRefusedError(
-            "The import definition has neither a customer key nor an ObjectID,"
-            " so it cannot be started. Nothing was sent."
-        )
-
-    def _filter(self, where: Where) -> Any:
-        return self._types.SimpleFilterPart(
-            Property=where.name,
-            SimpleOperator="IN" if len(where.values) > 1 else "equals",
-            Value=list(where.values),
-        )
 
     def _client(self) -> Any:
         if self._mid is None or not (self._mid.isascii() and self._mid.isdecimal()):
@@ -186,34 +181,28 @@ class SoapService:
         answers_with: str,
         *,
         send_before: float | None = None,
-        fresh: bool = False,
+        is_start: bool = False,
         **arguments: Any,
     ) -> Message:
-        self._transport.send_before, self._transport.fresh = send_before, fresh
+        self._transport.send_before, self._transport.fresh = send_before, is_start
         self._transport.operation = operation
-        sends = partial(self._send, self._operations[operation], arguments)
+
+        def send_and_read(header: etree._Element) -> Message:
+            def send() -> Answer:
+                with nullcontext() if is_start else self._gate():
+                    return self._operations[operation](
+                        _soapheaders=[header], **arguments
+                    )
+
+            # A Perform may have started an import: it is never tried again here.
+            answer = send() if is_start else retry_read(send, self._limits)
+            return read_message(answer, answers_with)
+
         header = self._signer.header()
         try:
-            return read_message(sends(header, is_read=not fresh), answers_with)
+            return send_and_read(header)
         except TokenExpiredError:
             # The one answer after which a Perform is sent again: it proves that
             # nothing was performed. A second one is an AuthenticationError.
             header = self._signer.renewed_header()
-        return read_message(sends(header, is_read=not fresh), answers_with)
-
-    def _send(
-        self,
-        operation: Callable[..., Answer],
-        arguments: dict[str, Any],
-        header: Any,
-        *,
-        is_read: bool,
-    ) -> Answer:
-        if not is_read:
-            return operation(_soapheaders=[header], **arguments)
-
-        def read() -> Answer:
-            with self._gate():
-                return operation(_soapheaders=[header], **arguments)
-
-        return read_patiently(read, self._limits)
+        return send_and_read(header)

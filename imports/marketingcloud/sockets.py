@@ -96,7 +96,7 @@ class Exchange:
     def _hold(self, sock: socket.socket | None) -> None:
         # A handle of our own: TLS takes the descriptor away from the socket that
         # connected, and urllib3 forgets its socket before the body is read.
-        handle = _second_handle(sock) if sock is not None else None
+        handle = socket.socket(fileno=socket.dup(sock.fileno())) if sock else None
         with self._lock:
             old, self._handle = self._handle, handle
             if self.expired:
@@ -110,10 +110,6 @@ class Exchange:
             _shut(self._handle)
 
 
-def _second_handle(sock: socket.socket) -> socket.socket:
-    return socket.socket(fileno=socket.dup(sock.fileno()))
-
-
 def _shut(handle: socket.socket | None) -> None:
     if handle is None:
         return
@@ -124,7 +120,7 @@ def _shut(handle: socket.socket | None) -> None:
 
 
 class Watch:
-    """The exchange that is under way, for connections which outlive it."""
+    """Holds the current exchange, since connections outlive exchanges."""
 
     exchange: Exchange
 
@@ -154,13 +150,15 @@ class _WatchedConnection(HTTPConnection):
 
 
 def _pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
-    kept = watch
+    # urllib3 makes its connections from classes, so each adapter has classes of its
+    # own that know its watch.
+    current = watch
 
     class PlainConnection(_WatchedConnection):
-        watch = kept
+        watch = current
 
     class TlsConnection(_WatchedConnection, HTTPSConnection):
-        watch = kept
+        watch = current
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = PlainConnection
@@ -190,9 +188,6 @@ class WatchedAdapter(HTTPAdapter):
         return manager
 
 
-# Which addresses a connection may have reached: those of the public Internet.
-
-
 _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_FOR_US_4 = (
@@ -214,8 +209,12 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
     nothing is asked here, the proxy looks names up.
     """
     peer = ip_address(address)
-    if allow_loopback and _is_loopback(peer):
+    mapped = peer.ipv4_mapped if isinstance(peer, IPv6Address) else None
+    if allow_loopback and (mapped or peer).is_loopback:
         return
+    # Without this check an account's address could make mcdash speak to services of
+    # the network it runs in. It looks at the connection that stands, not at a name,
+    # which may lead elsewhere a moment later.
     if not _is_public(peer):
         raise UnavailableError(
             f"The account's address leads to {peer}, which is not on the public"
@@ -223,25 +222,16 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
         )
 
 
-def _is_loopback(peer: IPv4Address | IPv6Address) -> bool:
-    mapped = peer.ipv4_mapped if isinstance(peer, IPv6Address) else None
-    return (mapped or peer).is_loopback
-
-
 def _is_public(peer: IPv4Address | IPv6Address) -> bool:
-    if isinstance(peer, IPv6Address):
-        inner = peer.ipv4_mapped or peer.sixtofour or _behind_nat64(peer)
-        return _is_public_6(peer) if inner is None else _is_public(inner)
-    return peer.is_global and not any(peer in network for network in _NOT_FOR_US_4)
-
-
-def _is_public_6(peer: IPv6Address) -> bool:
+    if isinstance(peer, IPv4Address):
+        return peer.is_global and not any(peer in network for network in _NOT_FOR_US_4)
+    inner = peer.ipv4_mapped or peer.sixtofour
+    if peer in _NAT64:
+        inner = IPv4Address(int(peer) & 0xFFFF_FFFF)
+    if inner is not None:
+        return _is_public(inner)
     return (
         peer in _GLOBAL_UNICAST
         and peer.is_global
         and not any(peer in network for network in _NOT_FOR_US_6)
     )
-
-
-def _behind_nat64(peer: IPv6Address) -> IPv4Address | None:
-    return IPv4Address(int(peer) & 0xFFFF_FFFF) if peer in _NAT64 else None

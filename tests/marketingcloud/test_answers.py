@@ -55,6 +55,6 @@ def test_a_4xx_whose_body_broke_off_is_a_refusal_all_the_same() -> None:
 def test_a_dtd_in_plain_sight_is_not_even_parsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("imports.marketingcloud.parse._parser", pytest.fail)
+    monkeypatch.setattr("imports.marketingcloud.parse.etree.fromstring", pytest.fail)
     with pytest.raises(OutcomeUnknownError, match="DTD"):
         read_message(_answer("<!DOCTYPE a><a/>"), NAME)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.marketingcloud.redact import scrubbed
+from imports.marketingcloud.redact import redacted
 
 SECRET = "p4&<'\"é\\ss w0rd +/%> of nordlicht"
 WRITINGS: dict[str, Callable[[str], str]] = {
@@ -35,7 +35,7 @@ EVERY = pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS)
 
 @EVERY
 def test_a_secret_is_masked_in_every_writing(write: Callable[[str], str]) -> None:
-    said = scrubbed(f"You sent {write(SECRET)} to us", [SECRET])
+    said = redacted(f"You sent {write(SECRET)} to us", [SECRET])
     assert "nordlicht" not in said
     assert "w0rd" not in said
     assert said.startswith("You sent ")
@@ -47,27 +47,27 @@ def test_a_secret_is_masked_in_every_writing(write: Callable[[str], str]) -> Non
 def test_of_one_that_is_cut_short_nothing_is_left(write: Callable[[str], str]) -> None:
     whole = write(SECRET).strip("'\"")
     for length in range(14, len(whole)):
-        said = scrubbed(f"You sent “{whole[:length]}…”", [SECRET])
+        said = redacted(f"You sent “{whole[:length]}…”", [SECRET])
         assert said == "You sent “•••…”"
 
 
 def test_every_occurrence_and_every_secret_is_masked() -> None:
-    said = scrubbed("one-secret, two-secret, one-secret", ["one-secret", "two-secret"])
+    said = redacted("one-secret, two-secret, one-secret", ["one-secret", "two-secret"])
     assert said == "•••, •••, •••"
 
 
 def test_words_that_only_begin_alike_stay() -> None:
-    assert scrubbed("client-secre", ["client-secret-of-nordlicht"]) == "•••"
-    assert scrubbed("client-secr and client", ["client-secret-of-nordlicht"]) == (
+    assert redacted("client-secre", ["client-secret-of-nordlicht"]) == "•••"
+    assert redacted("client-secr and client", ["client-secret-of-nordlicht"]) == (
         "client-secr and client"
     )
 
 
 def test_what_is_too_short_to_tell_from_words_is_left() -> None:
-    assert scrubbed("an apple", ["an"]) == "an apple"
+    assert redacted("an apple", ["an"]) == "an apple"
 
 
 @given(st.text(min_size=4), st.text(), st.text())
 def test_no_secret_survives(secret: str, before: str, after: str) -> None:
-    said = scrubbed(f"{before}{secret}{after}", [secret])
+    said = redacted(f"{before}{secret}{after}", [secret])
     assert secret not in said or secret in "•••"

@@ -68,7 +68,7 @@ def test_something_unforeseen_after_a_perform_was_sent_leaves_its_outcome_unknow
     assert len(stage.received) == 1
 
 
-@pytest.mark.parametrize("place", ["soap.read_message", "retrieve._read"])
+@pytest.mark.parametrize("place", ["soap.read_message", "retrieve.children"])
 def test_something_unforeseen_in_a_read_is_an_error_like_any_other(
     stage: Stage,
     client: MarketingCloudClient,
