@@ -43,8 +43,8 @@ def test_a_task_is_one_run_of_its_account() -> None:
 
 
 def test_two_accounts_may_have_the_same_task_id() -> None:
-    for run in ImportRunFactory.create_batch(2, running=True, task_id="7"):
-        assert run.pk
+    first, second = ImportRunFactory.create_batch(2, running=True, task_id="7")
+    assert first.account_id != second.account_id
 
 
 def test_runs_without_a_task_are_many() -> None:

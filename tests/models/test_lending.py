@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from imports import gateway as door
+from imports import gateway
 from imports.models import Account, lend_connection
 from imports.usecases import send
 from tests.factories import AccountFactory, ImportRunFactory
@@ -41,49 +42,29 @@ def test_a_connection_is_lent_where_others_could_use_it(
     assert bool(own.closed) == is_lent
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    told: list[str] = []
-    for module in (door, send):
-        monkeypatch.setattr(module, "lend_connection", lambda: told.append("lent"))
-    return told
+needs_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite's connection is a file of its own"
+)
 
 
-@pytest.mark.django_db
-def test_it_is_lent_between_the_place_and_the_call(told: list[str]) -> None:
+@needs_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_none_is_held_while_a_place_for_a_call_is(settings: Any) -> None:
     account: Account = AccountFactory.create()
-    with door.call_slot(account, door.READ_SLOTS):
-        assert told == ["lent"]
-    assert told == ["lent"]
+    with gateway.call_slot(account, gateway.READ_SLOTS):
+        assert connection.connection is None
 
 
-def test_it_is_lent_before_each_pause_for_a_place(
-    told: list[str], monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    settings.MCDASH_CALL_DEADLINE_SECONDS = 0.2
-    monkeypatch.setattr("imports.gateway.time.sleep", lambda _: told.append("paused"))
-    tries = door._tries()
-    for _ in range(3):
-        next(tries)
-    assert told == ["lent", "paused"] * 2
-
-
-@pytest.mark.django_db
-def test_it_is_lent_between_the_claim_and_the_start(
-    told: list[str], cloud: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
+@needs_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_none_is_held_while_marketing_cloud_answers_a_start(
+    cloud: FakeMarketingCloud,
 ) -> None:
     run = ImportRunFactory.create()
     cloud.add_definition(run.customer_key)
-    claim, perform = send._claim, send._perform
-
-    def noted(name: str, step: Any) -> Any:
-        def step_noted(*given: Any, **named: Any) -> Any:
-            told.append(name)
-            return step(*given, **named)
-
-        return step_noted
-
-    monkeypatch.setattr(send, "_claim", noted("claim", claim))
-    monkeypatch.setattr(send, "_perform", noted("perform", perform))
+    held: list[bool] = []
+    cloud.before["start_definition"] = lambda: held.append(
+        connection.connection is not None
+    )
     send.send_start(run=run, holder="me:1:1")
-    assert told[told.index("claim") :] == ["claim", "perform", "lent"]
+    assert held == [False]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from imports.models import Account, ImportRun, Revision, publish
 from tests.factories import AccountFactory, ImportRunFactory
@@ -66,10 +66,3 @@ def test_numbers_grow_without_doubles_over_threads() -> None:
         thread.join()
     assert sorted(taken) == list(range(taken[0], taken[0] + 40))
     assert Revision.objects.count() == 1
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="for SQLite alone")
-def test_the_test_database_is_a_file() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA database_list")
-        assert cursor.fetchone()[2].split("/")[-1].startswith("test")
