@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Now
 
-from imports import measures
+from imports import metrics
 from imports.fields import LostKeyError, Secret
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
@@ -87,7 +87,7 @@ def connect(account: Account) -> MarketingCloudClient:
         proxy=settings.MCDASH_PROXY_URL,
         check_peer=partial(check_peer, allow_loopback=settings.MCDASH_ALLOW_LOOPBACK),
         gate=lambda: call_slot(account, READ_SLOTS),
-        observe=measures.note_call,
+        observe=metrics.count_call,
     )
 
 

@@ -1,20 +1,35 @@
-"""What /metrics tells: the counts of all processes, and what the database says now.
+"""The metrics that /metrics shows: what happened so far, and the state of things now.
 
-Counts come from `measures`. All that can be asked of the database or the queue is asked
-when it is wanted, so that it is right whichever process answers.
+What happened (requests to Marketing Cloud, starts, a worker's work, page requests) is
+counted where it happens, in one small SQLite file of the data folder that all processes
+of a machine share. So every web process can tell the sum, and counts outlive the
+process that made them. Why not the library's own files: docs/adr/0009.
+
+The state of things is asked of the database and the queue for each scrape, so that it
+is right whichever process answers.
+
+No label names an account, a person or anything else that there may be many of.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import os
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q
 from huey.contrib.djhuey import HUEY
@@ -25,9 +40,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
-from imports import measures
 from imports.models import (
     ACTIVE,
     STORAGE,
@@ -46,6 +59,277 @@ log = logging.getLogger(__name__)
 WORKER_SILENT_AFTER_SECONDS = WORKER_SILENT_AFTER.total_seconds()
 QUEUE_ANSWERS_WITHIN_SECONDS = 1.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(CountsCollector())
+    registry.register(StateCollector())
+    return generate_latest(registry)
+
+
+# what happened
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CountedMetric:
+    """A counter or, with `buckets` (upper bounds in seconds), a histogram."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+CALLS = CountedMetric(
+    name="mcdash_calls_seconds",
+    documentation="Requests to Marketing Cloud, without the wait for a free slot. "
+    "answered: HTTP 200; error: another HTTP status, faults among them; refused: a "
+    "redirect; unavailable: nothing was sent; unknown: sent, but no readable answer.",
+    labels=("operation", "outcome"),
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0),
+)
+STARTS = CountedMetric(
+    name="mcdash_starts",
+    documentation="Starts that a worker took up, by the run's status afterwards.",
+    labels=("status",),
+)
+WORK = CountedMetric(
+    name="mcdash_work_seconds",
+    documentation="What a worker did for one account. done; busy: another process is "
+    "doing it; failed: Marketing Cloud did not answer or refused; unsaved: the "
+    "database did not take the result; broken: an unforeseen error.",
+    labels=("kind", "outcome"),
+    buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0),
+)
+REQUESTS = CountedMetric(
+    name="mcdash_requests_seconds",
+    documentation="Requests to the web side until the response begins. unresolved: "
+    "static files and addresses that lead nowhere.",
+    labels=("route", "method", "status"),
+    buckets=(0.025, 0.1, 0.25, 1.0, 5.0),
+)
+TOKENS = CountedMetric(
+    name="mcdash_tokens_fetched",
+    documentation="Answers of the token address with HTTP 200.",
+)
+COUNTED = {metric.name: metric for metric in (CALLS, STARTS, WORK, REQUESTS, TOKENS)}
+METHODS = frozenset({"GET", "HEAD", "POST"})
+
+# One row for each bucket of each set of labels; `total` is the sum of the seconds.
+CREATE_TABLE = """
+    CREATE TABLE IF NOT EXISTS counts (
+        metric TEXT, labels TEXT, bucket REAL, times INTEGER, total REAL,
+        PRIMARY KEY (metric, labels, bucket)
+    ) WITHOUT ROWID
+"""
+ADD = """
+    INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+    SET times = times + excluded.times, total = total + excluded.total
+"""
+READ = "SELECT metric, labels, bucket, times, total FROM counts ORDER BY 1, 2, 3"
+Row = tuple[str, str, float, int, float]
+
+
+def counts_file() -> Path:
+    """The SQLite file in which all processes of this data folder count."""
+    return Path(settings.DATA_DIR) / "metrics" / "counts.sqlite3"
+
+
+class Counts:
+    """What this process counts, added to the shared file as it happens.
+
+    What cannot be written, because the disk is full or another process holds the file
+    for long, stays in memory and is written together with a later count.
+    """
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection | None] = []
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """For a process that was just forked: what its parent counted is not its own.
+
+        The parent's connection is kept, since SQLite forbids a child even to close it.
+        """
+        self._inherited.append(self._connection)
+        self._connection = None
+        self._lock = threading.Lock()
+        self._unwritten: dict[tuple[str, str, float], tuple[int, float]] = {}
+        self._is_failing = False
+
+    def add(self, metric: CountedMetric, *labels: str, value: float) -> None:
+        """Count once; `value` is the seconds of a histogram."""
+        bucket = next((bound for bound in metric.buckets if value <= bound), math.inf)
+        key = (metric.name, json.dumps(labels), bucket)
+        with self._lock:
+            times, total = self._unwritten.get(key, (0, 0.0))
+            self._unwritten[key] = (times + 1, total + value)
+            self._write()
+
+    def are_written(self) -> bool:
+        """Whether all that this process counted is in the file, after another try."""
+        with self._lock:
+            self._write()
+            return not (self._unwritten or self._is_failing)
+
+    def read(self) -> list[Row]:
+        """What all processes have written; nothing where the file cannot be read."""
+        with self._lock:
+            try:
+                return list(self._connected().execute(READ))
+            except (OSError, sqlite3.Error) as error:
+                log.warning("The counts cannot be read: %s", error)
+                return []
+
+    def close(self) -> None:
+        """Close the file; the next count opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _write(self) -> None:
+        counted = [(*key, *value) for key, value in self._unwritten.items()]
+        try:
+            with self._connected() as transaction:
+                transaction.executemany(ADD, counted)
+        except (OSError, sqlite3.Error) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                return  # others write just now, so it is written with the next count
+            # No room leaves the connection usable. Anything but an operational error
+            # means a broken file, which is put aside when it is opened again.
+            if not isinstance(error, sqlite3.OperationalError):
+                self.close()
+            if not self._is_failing:
+                log.warning(
+                    "Counts cannot be written: %s. They are kept in memory and written "
+                    "once that is possible.",
+                    error,
+                )
+            self._is_failing = True
+            return
+        self._unwritten.clear()
+        if self._is_failing:
+            log.warning("Counts are written again")
+        self._is_failing = False
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            file = counts_file()
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self._connection = open_counts(file)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                log.warning("%s is broken (%s): counting begins anew", file, error)
+                file.replace(file.with_suffix(".broken"))
+                file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
+                self._connection = open_counts(file)
+        return self._connection
+
+
+def open_counts(file: Path) -> sqlite3.Connection:
+    """A connection to a file that was found whole; raises `sqlite3.DatabaseError`."""
+    connection = sqlite3.connect(
+        file,
+        # nobody waits long for a lock: what is counted matters more than the count
+        timeout=0.1,
+        isolation_level="IMMEDIATE",
+        check_same_thread=False,
+    )
+    try:
+        # Nothing is mapped into memory: where the disk has no room for a mapped page,
+        # the kernel ends the process. A write-ahead log has an index that is mapped.
+        connection.execute("PRAGMA mmap_size=0")
+        connection.execute("PRAGMA journal_mode=PERSIST")
+        # A count is not worth waiting for the disk. After a power cut the file may be
+        # broken, which is found here.
+        connection.execute("PRAGMA synchronous=OFF")
+        [finding] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if finding != "ok":
+            raise sqlite3.DatabaseError(finding)
+        connection.execute(CREATE_TABLE)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+COUNTS = Counts()
+os.register_at_fork(after_in_child=lambda: COUNTS.start_anew())
+
+
+def _count(metric: CountedMetric, *labels: str, value: float = 0.0) -> None:
+    try:
+        COUNTS.add(metric, *labels, value=value)
+    except Exception:  # counting must not fail what is counted: perhaps a Perform
+        log.exception("Something was not counted")
+
+
+def count_call(*, operation: str, outcome: str, seconds: float) -> None:
+    """One HTTP request to Marketing Cloud ended."""
+    _count(CALLS, operation, outcome, value=seconds)
+    if (operation, outcome) == ("token", "answered"):
+        _count(TOKENS)
+
+
+def count_start(status: str) -> None:
+    """A start was taken up and its run has `status` now."""
+    _count(STARTS, str(status))
+
+
+def count_work(*, kind: str, outcome: str, seconds: float) -> None:
+    """A worker's thread ended what it did for an account."""
+    _count(WORK, kind, outcome, value=seconds)
+
+
+def count_request(*, route: str, method: str, status: int, seconds: float) -> None:
+    """A request to the web side was answered."""
+    # anybody can make up methods, and each would be a label for ever
+    known_method = method if method in METHODS else "other"
+    _count(REQUESTS, route, known_method, str(status), value=seconds)
+
+
+class CountsCollector(Collector):
+    """The sum over all processes of this data folder, ended ones among them."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge(
+            "mcdash_counts_up",
+            "Whether the process that answers can write down what it counts.",
+            COUNTS.are_written(),
+        )
+        families: dict[str, CounterMetricFamily | HistogramMetricFamily] = {}
+        for metric in COUNTED.values():
+            kind = HistogramMetricFamily if metric.buckets else CounterMetricFamily
+            families[metric.name] = kind(
+                metric.name, metric.documentation, labels=metric.labels
+            )
+        for (name, text), grouped in groupby(COUNTS.read(), key=itemgetter(0, 1)):
+            labels, rows = json.loads(text), list(grouped)
+            family = families.get(name)
+            if family is None or len(labels) != len(COUNTED[name].labels):
+                continue  # counted by another version of mcdash
+            if isinstance(family, CounterMetricFamily):
+                family.add_metric(labels, sum(times for *_, times, _ in rows))
+                continue
+            # also right for rows from before a bound was added or removed
+            buckets = [
+                (
+                    "+Inf" if bound == math.inf else str(bound),
+                    sum(times for *_, bucket, times, _ in rows if bucket <= bound),
+                )
+                for bound in (*COUNTED[name].buckets, math.inf)
+            ]
+            total = sum(total for *_, total in rows)
+            family.add_metric(labels, buckets, sum_value=total)
+        yield from families.values()
+
+
+# the state of things
 
 # Of accounts `with_lost_keys`.
 _opened = Q(is_active=True, has_lost_key=False)
@@ -97,73 +381,38 @@ def _ask_queue(answers: SimpleQueue[int | Exception]) -> None:
         _asking_queue.release()
 
 
-def exposition() -> bytes:
-    """All measures in Prometheus's text format."""
-    registry = CollectorRegistry()
-    for collector in (Counts(), State()):
-        registry.register(collector)
-    return generate_latest(registry)
-
-
-class Counts(Collector):
-    """The sum over all processes, those that ended among them."""
-
-    def collect(self) -> Iterator[Metric]:
-        yield _gauge(
-            "mcdash_counts_up",
-            "Whether the process that answers can write down what it counts.",
-            measures.OWN.are_written(),
-        )
-        families = {name: _family(one) for name, one in measures.MEASURES.items()}
-        for (name, *labels), row in sorted(measures.totals().items()):
-            family = families[name]
-            if isinstance(family, HistogramMetricFamily):
-                bounds = [
-                    *map(floatToGoString, measures.MEASURES[name].buckets),
-                    "+Inf",
-                ]
-                buckets = list(zip(bounds, accumulate(row[1:]), strict=True))
-                family.add_metric(labels, buckets, sum_value=row[0])
-            else:
-                family.add_metric(labels, row[0])
-        yield from families.values()
-
-
-def _family(measure: measures.Measure) -> CounterMetricFamily | HistogramMetricFamily:
-    kind = HistogramMetricFamily if measure.buckets else CounterMetricFamily
-    return kind(measure.name, measure.words, labels=measure.labels)
-
-
-class State(Collector):
-    """The state of things, by a handful of queries that read no more than what is
-    under way and the accounts.
-    """
+class StateCollector(Collector):
+    """What database and queue say now: a few queries over active runs and accounts."""
 
     def collect(self) -> Iterator[Metric]:
         try:
-            found = [_runs(), _unfollowed(), *_waits(), *_accounts(), _workers()]
+            state = [
+                *(active_runs(), unfollowed_runs(), *waits()),
+                *(*account_states(), workers()),
+            ]
         except DatabaseError:
-            log.exception("The database could not be asked for measures")
-            found = []
+            log.exception("The database could not be asked for metrics")
+            state = []
         yield _gauge(
-            "mcdash_database_up", "Whether the database answered.", bool(found)
+            "mcdash_database_up", "Whether the database answered.", bool(state)
         )
         yield _gauge(
             "mcdash_database_writable",
-            "Whether the database took what was last to be saved.",
+            "Whether the last attempt to save something in the database worked.",
             STORAGE.unwritable_since is None,
         )
-        yield from found
+        yield from state
         yield from _queue()
 
 
-def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, words, value=float(value))
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=float(value))
 
 
-def _runs() -> Metric:
+def active_runs() -> Metric:
+    """Those that have not ended, also where there are none of a status."""
     family = GaugeMetricFamily(
-        "mcdash_active_runs", "Runs under way, by status.", labels=["status"]
+        "mcdash_active_runs", "Runs that have not ended, by status.", labels=["status"]
     )
     counted = ImportRun.objects.active().values_list("status").annotate(Count("pk"))
     counts = dict(counted.order_by())
@@ -172,23 +421,23 @@ def _runs() -> Metric:
     return family
 
 
-def _unfollowed() -> Metric:
-    """By the reasons that lie with accounts or a worker that does not get on; that no
-    worker lives at all `mcdash_workers` tells.
+def unfollowed_runs() -> Metric:
+    """By the reasons that lie with an account or with a worker that is late. Whether
+    there is a worker at all is in `mcdash_workers`.
     """
-    looked_at = ImportRun.objects.filter(
+    followed = ImportRun.objects.filter(
         status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN)
     )
-    counted = dict(looked_at.order_by().values_list("account").annotate(Count("pk")))
+    counted = dict(followed.order_by().values_list("account").annotate(Count("pk")))
     accounts = Account.objects.with_lost_keys().defer("secret")
-    accounts = accounts.filter(pk__in=looked_at.values("account"))
+    accounts = accounts.filter(pk__in=followed.values("account"))
     counts = Counter({NotFollowed.OVERDUE: ImportRun.objects.overdue().count()})
     for account in accounts:
         if unfollowed := account.why_not_followed:
             counts[unfollowed.why] += counted[account.pk]
     family = GaugeMetricFamily(
         "mcdash_unfollowed_runs",
-        "Running imports that nobody follows, by why.",
+        "Running imports that nobody follows, by reason.",
         labels=["reason"],
     )
     for why in NotFollowed:
@@ -197,12 +446,13 @@ def _unfollowed() -> Metric:
     return family
 
 
-def _waits() -> Iterator[Metric]:
+def waits() -> Iterator[Metric]:
+    """How late the worker is with following runs, and with starting them."""
     now = database_now()
     due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"]
     yield _gauge(
         "mcdash_refresh_lag_seconds",
-        "How long the running run that is most overdue has waited to be looked at.",
+        "How long the most overdue running import has waited for its next check.",
         _since(due, now),
     )
     queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
@@ -217,26 +467,30 @@ def _since(moment: datetime | None, now: datetime) -> float:
     return max(0.0, (now - moment).total_seconds()) if moment else 0.0
 
 
-def _accounts() -> Iterator[Metric]:
+def account_states() -> Iterator[Metric]:
+    """How many accounts are in each state, each account in one."""
     counts = Account.objects.with_lost_keys().aggregate(
         **{state: Count("pk", filter=is_so) for state, is_so in ACCOUNT_STATES.items()}
     )
     family = GaugeMetricFamily(
-        "mcdash_accounts", "Accounts, by how they fare.", labels=["state"]
+        "mcdash_accounts", "Accounts, by state.", labels=["state"]
     )
     for state in ACCOUNT_STATES:
         family.add_metric([state], counts[state])
     yield family
     yield _gauge(
         "mcdash_breakers_open",
-        "Accounts that failed so often that only a probe a minute is sent.",
+        "Accounts that failed so often that they only get one probe a minute.",
         counts["breaker_open"],
     )
 
 
-def _workers() -> Metric:
+def workers() -> Metric:
+    """Workers whose heartbeat is recent."""
     count = Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).count()
-    return _gauge("mcdash_workers", "Workers heard of in the last minute.", count)
+    return _gauge(
+        "mcdash_workers", "Workers that sent a heartbeat in the last minute.", count
+    )
 
 
 def _queue() -> Iterator[Metric]:

@@ -25,7 +25,7 @@ from django.urls import get_script_prefix, resolve, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
-from imports import forwarded, logs, measures
+from imports import forwarded, logs, metrics
 from imports.models.storage import STORAGE, brief_transaction, refusal_of
 from imports.views import system
 
@@ -90,7 +90,7 @@ class MeasureMiddleware:
         began = time.monotonic()
         response = self.get_response(request)
         match = request.resolver_match
-        measures.note_request(
+        metrics.count_request(
             route=(match and match.view_name) or "unresolved",
             method=request.method or "",
             status=response.status_code,

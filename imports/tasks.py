@@ -21,7 +21,7 @@ from django.db import close_old_connections, connections
 from django.db.models import Q
 from huey.contrib.djhuey import HUEY, db_task, on_shutdown, on_startup
 
-from imports import logs, measures
+from imports import logs, metrics
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
     STORAGE,
@@ -159,7 +159,7 @@ class Crew:
             connections.close_all()
             with self._lock:
                 del self._threads[key]
-            measures.note_work(
+            metrics.count_work(
                 kind=key[0], outcome=outcome, seconds=time.monotonic() - began
             )
 

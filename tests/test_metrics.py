@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import struct
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
@@ -21,7 +23,7 @@ from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from imports import measures, metrics
+from imports import metrics
 from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
 from imports.middleware import MeasureMiddleware
 from imports.models import ImportRun, note_lost_key
@@ -62,9 +64,9 @@ class Measures:
 
 
 def counts() -> Measures:
-    """The counts alone, straight from the files."""
+    """The counts alone, straight from the file."""
     registry = CollectorRegistry()
-    registry.register(metrics.Counts())
+    registry.register(metrics.CountsCollector())
     return Measures(generate_latest(registry).decode())
 
 
@@ -80,8 +82,8 @@ def grown() -> Callable[..., float]:
 
 def test_a_call_is_counted_with_its_duration(grown: Callable[..., float]) -> None:
     labels = {"operation": "Perform", "outcome": "answered"}
-    measures.note_call(operation="Perform", outcome="answered", seconds=0.3)
-    measures.note_call(operation="Perform", outcome="unknown", seconds=40)
+    metrics.count_call(operation="Perform", outcome="answered", seconds=0.3)
+    metrics.count_call(operation="Perform", outcome="unknown", seconds=40)
     assert grown("mcdash_calls_seconds_count", operation="Perform") == 2
     assert grown("mcdash_calls_seconds_count", **labels) == 1
     assert grown("mcdash_calls_seconds_sum", **labels) == pytest.approx(0.3)
@@ -95,7 +97,7 @@ def test_a_token_that_was_fetched_is_counted(grown: Callable[..., float]) -> Non
         ("token", "error"),
         ("Retrieve", "answered"),
     ):
-        measures.note_call(operation=operation, outcome=outcome, seconds=0.1)
+        metrics.count_call(operation=operation, outcome=outcome, seconds=0.1)
     assert grown("mcdash_tokens_fetched_total") == 1
 
 
@@ -188,33 +190,35 @@ def test_an_invented_method_makes_no_label_of_its_own(
 def test_counting_that_fails_fails_nothing_else(
     monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("a mistake of ours")
 
-    monkeypatch.setattr(measures.OWN, "add", broken)
-    measures.note_call(operation="Perform", outcome="answered", seconds=1)
-    measures.note_start("running")
-    measures.note_work(kind="sync", outcome="done", seconds=1)
-    measures.note_request(route="healthz", method="GET", status=200, seconds=1)
+    monkeypatch.setattr(metrics.COUNTS, "add", broken)
+    metrics.count_call(operation="Perform", outcome="answered", seconds=1)
+    metrics.count_start("running")
+    metrics.count_work(kind="sync", outcome="done", seconds=1)
+    metrics.count_request(route="healthz", method="GET", status=200, seconds=1)
     assert caplog_imports.text.count("Something was not counted") == 4
     assert "a mistake of ours" in caplog_imports.text
 
 
-# files
+# the file
 
-COUNTS = """
+PROCESS = """
 import os, sys
-from django.conf import settings
-settings.configure(DATA_DIR=sys.argv[2])
-from imports import measures
+import django
+django.setup()
+from imports import metrics
 for _ in range(int(sys.argv[1])):
-    measures.note_start("running")
+    metrics.count_start("running")
 if "fork" in sys.argv and not os.fork():
-    measures.note_start("unknown")
+    metrics.count_start("unknown")
     os._exit(0)
 if "fork" in sys.argv:
     os.wait()
-    measures.note_start("running")
+    metrics.count_start("running")
+while not metrics.COUNTS.are_written():
+    pass
 print("counted", flush=True)
 if "stay" in sys.argv:
     sys.stdin.readline()
@@ -222,198 +226,262 @@ if "stay" in sys.argv:
 
 
 class Processes:
-    """Processes that count in a folder of their own, and what that comes to."""
+    """Processes that count in a data folder of their own, and what that comes to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, data: Path) -> None:
+        self.data = data
         self.staying: list[subprocess.Popen[str]] = []
 
-    def count(self, times: int, *options: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-c", COUNTS),
-                *(str(times), str(self.folder.parent), *options),
-            ],
+    def begin(self, times: int, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(times), *options],
             cwd=ROOT,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "mcdash.settings",
+                "MCDASH_SECRET_KEY": "x" * 50,
+                "MCDASH_FIELD_KEYS": Fernet.generate_key().decode(),
+                "MCDASH_ALLOW_LOOPBACK": "1",
+                "MCDASH_DATA_DIR": str(self.data),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
+
+    def count(self, times: int, *options: str) -> str:
+        """What the process says on its log; nothing yet where it stays."""
+        process = self.begin(times, *options)
         assert process.stdout
         assert process.stdout.readline() == "counted\n"
         if "stay" in options:
             self.staying.append(process)
-        else:
-            process.communicate(timeout=30)
-        return process
+            return ""
+        return process.communicate(timeout=30)[1]
 
-    def end(self) -> None:
+    def kill(self) -> None:
         for process in self.staying:
             process.kill()
             process.communicate()
         self.staying = []
 
-    def starts(self) -> dict[str, float]:
-        return {status: count for (_, status), (count,) in measures.totals().items()}
 
-    def files(self) -> list[str]:
-        return sorted(file.name for file in self.folder.iterdir())
+@pytest.fixture
+def own_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
+) -> Iterator[Path]:
+    """This process counts in a data folder of its own."""
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(metrics, "COUNTS", metrics.Counts())
+    yield metrics.counts_file()
+    metrics.COUNTS.close()
 
 
 @pytest.fixture
-def processes(tmp_path: Path, settings: Settings) -> Iterator[Processes]:
-    settings.DATA_DIR = tmp_path
-    made = Processes(tmp_path / "metrics")
+def processes(tmp_path: Path, own_file: Path) -> Iterator[Processes]:
+    made = Processes(tmp_path)
     yield made
-    made.end()
+    made.kill()
+
+
+def count_requests(number: int) -> None:
+    """As many rows, which need several pages."""
+    for route in range(number):
+        metrics.count_request(route=f"r{route}", method="GET", status=200, seconds=1)
+
+
+def starts() -> dict[str, float]:
+    """All starts that are counted in the file, by status."""
+    found = counts()
+    return {
+        status: number
+        for status in ("running", "unknown")
+        if (number := found("mcdash_starts_total", status=status))
+    }
 
 
 def test_processes_that_run_side_by_side_add_up(processes: Processes) -> None:
     processes.count(2, "stay")
     processes.count(3, "stay")
-    assert processes.starts() == {"running": 5}
-    assert processes.files() == ["0.counts", "1.counts"]
+    assert starts() == {"running": 5}
 
 
-def test_a_count_outlives_its_process_and_the_next_one_goes_on_in_its_file(
+def test_processes_that_count_at_the_same_moment_lose_nothing(
     processes: Processes,
 ) -> None:
+    at_once = [processes.begin(500) for _ in range(4)]
+    for process in at_once:
+        assert process.communicate(timeout=60) == ("counted\n", "")
+    assert starts() == {"running": 2000}
+
+
+def test_a_count_outlives_a_killed_process(processes: Processes) -> None:
     processes.count(2, "stay")
-    processes.end()  # by SIGKILL
+    processes.kill()
     for _ in range(3):
         processes.count(1)
-    assert processes.starts() == {"running": 5}
-    assert processes.files() == ["0.counts"]
+    assert starts() == {"running": 5}
 
 
-def test_a_forked_process_counts_in_a_file_of_its_own(processes: Processes) -> None:
-    processes.count(1, "fork")
-    assert processes.starts() == {"running": 2, "unknown": 1}
-    assert processes.files() == ["0.counts", "1.counts"]
+def test_a_forked_process_does_not_count_its_parents_counts_again(
+    processes: Processes,
+) -> None:
+    assert processes.count(1, "fork") == ""
+    assert starts() == {"running": 2, "unknown": 1}
 
 
-ROW = measures.LENGTHS.pack(32, 1) + b'["mcdash_starts", "unknown"]    ' + b"\0" * 8
+@pytest.mark.parametrize("journal", [b"", b"\0" * 4096, b"\xff" * 4096])
+def test_a_journal_that_a_power_cut_broke_is_no_harm(
+    processes: Processes, own_file: Path, journal: bytes
+) -> None:
+    processes.count(2, "stay")
+    processes.kill()
+    own_file.with_name("counts.sqlite3-journal").write_bytes(journal)
+    assert processes.count(3) == ""
+    assert starts() == {"running": 5}
 
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"\xff" * 64,
-        b"\0" * 65536,  # what a power cut may leave of a file
-        measures.MAGIC + b"\xff" * 64,
-        measures.MAGIC + b"\0" * 4096,
-        measures.MAGIC + ROW[:-1],  # the disk became full in the middle of it
-        measures.MAGIC + ROW[:3],
-    ],
+    [b"\xff" * 64, b"\0" * 65536, b"SQLite format 3\0" + b"\xff" * 8192],
 )
-def test_what_is_broken_in_a_file_is_left_out_and_told_of(
-    processes: Processes, caplog_imports: pytest.LogCaptureFixture, content: bytes
+def test_a_broken_file_is_put_aside_and_counting_begins_anew(
+    processes: Processes, own_file: Path, content: bytes
 ) -> None:
-    processes.count(2, "stay")
-    (processes.folder / "9.counts").write_bytes(content)
-    assert processes.starts() == {"running": 2}
-    assert "9.counts cannot be read" in caplog_imports.text
+    own_file.parent.mkdir()
+    own_file.write_bytes(content)
+    assert f"{own_file} is broken" in processes.count(3)
+    assert starts() == {"running": 3}
+    assert own_file.with_suffix(".broken").read_bytes() == content
 
 
-@pytest.mark.parametrize("tail", [b"", ROW[:-1], b"\0" * 4096, b"\xff" * 64])
-def test_what_is_broken_at_the_end_of_a_file_is_overwritten_by_the_next_process(
-    processes: Processes, tail: bytes
+def test_a_file_whose_pages_were_mixed_up_is_found_broken_too(
+    processes: Processes, own_file: Path
 ) -> None:
-    processes.count(2)
-    file = processes.folder / "0.counts"
-    whole = file.read_bytes()
-    file.write_bytes(whole + tail)
-    processes.count(3)
-    assert processes.starts() == {"running": 5}
-    assert file.stat().st_size == len(whole)
+    count_requests(200)
+    metrics.COUNTS.close()
+    content = own_file.read_bytes()
+    assert len(content) > 3 * 4096
+    own_file.write_bytes(content[:8192] + content[4096:8192] + content[12288:])
+    assert "is broken" in processes.count(3)
+    assert counts()("mcdash_starts_total") == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 64])
-def test_a_broken_file_is_begun_anew_by_the_next_process(
-    processes: Processes, content: bytes
+def test_a_file_that_breaks_while_it_is_open_is_put_aside_with_the_next_count(
+    own_file: Path, caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    processes.count(2)
-    (processes.folder / "0.counts").write_bytes(content)
-    processes.count(3)
-    assert processes.starts() == {"running": 3}
+    metrics.count_start("running")
+    with closing(sqlite3.connect(own_file)) as other, other:
+        other.execute("PRAGMA writable_schema=ON")
+        other.execute("UPDATE sqlite_master SET rootpage = 4711")
+        other.execute("PRAGMA schema_version = 4711")
+    metrics.count_start("running")
+    metrics.count_start("running")
+    assert "is broken" in caplog_imports.text
+    assert starts() == {"running": 2}
 
 
 @pytest.mark.parametrize(
-    ("key", "row"),
+    ("metric", "labels"),
     [
-        ('["mcdash_gone", "x"]', [7.0]),
-        ('["mcdash_starts"]', [7.0]),
-        ('["mcdash_starts", "running", "x"]', [7.0]),
-        ('["mcdash_starts", "running"]', [7.0, 7.0]),
-        ("no JSON", [7.0]),
-        ("7", [7.0]),
-        ("{}", [7.0]),
-        ("[[]]", [7.0]),
-        ("[]", [7.0]),
-        ('["mcdash_starts", []]', [7.0]),
+        ("mcdash_gone", '["x"]'),
+        ("mcdash_starts", "[]"),
+        ("mcdash_starts", '["running", "x"]'),
     ],
 )
-def test_rows_of_a_version_that_measured_otherwise_are_left_alone(
-    processes: Processes, key: str, row: list[float]
+def test_counts_of_a_version_that_counted_otherwise_are_left_out(
+    own_file: Path, metric: str, labels: str
 ) -> None:
-    text = key.encode().ljust(40)
-    values = struct.pack(f"<{len(row)}d", *row)
-    record = measures.LENGTHS.pack(40, len(row)) + text + values
-    processes.folder.mkdir()
-    (processes.folder / "0.counts").write_bytes(measures.MAGIC + record)
-    processes.count(3)
-    assert processes.starts() == {"running": 3}
+    metrics.count_start("running")
+    with closing(sqlite3.connect(own_file)) as other, other:
+        other.execute("INSERT INTO counts VALUES (?, ?, 1, 7, 7)", [metric, labels])
+    assert starts() == {"running": 1}
+    assert len(counts().samples) == 2
 
 
-def test_where_nothing_was_counted_yet_nothing_is_shown(processes: Processes) -> None:
-    assert measures.totals() == {}
+def test_counts_from_before_a_bound_was_removed_are_in_the_next_one(
+    own_file: Path,
+) -> None:
+    metrics.count_call(operation="Perform", outcome="answered", seconds=0.2)
+    with closing(sqlite3.connect(own_file)) as other, other:
+        other.execute("UPDATE counts SET bucket = 0.2")
+    found = counts()
+    assert found("mcdash_calls_seconds_bucket", le="0.1") == 0
+    assert found("mcdash_calls_seconds_bucket", le="0.25") == 1
+    assert found("mcdash_calls_seconds_bucket", le="+Inf") == 1
+
+
+def test_where_nothing_was_counted_yet_nothing_is_shown(own_file: Path) -> None:
+    assert list(counts().samples) == [("mcdash_counts_up", frozenset({""}))]
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings) -> Path:
-    """This process counts in a folder of its own; gives its file."""
-    settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(measures, "OWN", measures.ProcessCounts())
-    return tmp_path / "metrics" / "0.counts"
+def connections(
+    own_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[sqlite3.Connection]:
+    """The connections by which this process counts."""
+    opened: list[sqlite3.Connection] = []
+    really_open = metrics.open_counts
+
+    def remember(file: Path) -> sqlite3.Connection:
+        opened.append(really_open(file))
+        return opened[-1]
+
+    monkeypatch.setattr(metrics, "open_counts", remember)
+    return opened
 
 
-def test_a_write_that_the_disk_takes_by_half_is_taken_back_and_made_up_for(
-    own: Path, monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
+def test_what_finds_no_room_is_kept_and_added_once_there_is_some(
+    connections: list[sqlite3.Connection], caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    measures.note_start("running")
-    whole, write = own.read_bytes(), os.pwrite
-
-    def half(file: int, data: bytes, at: int) -> int:
-        return write(file, data[: len(data) // 2], at)
-
-    with monkeypatch.context() as full:
-        full.setattr(os, "pwrite", half)
-        measures.note_start("unknown")
-        measures.note_start("unknown")
-        assert counts()("mcdash_counts_up") == 0
-    assert own.read_bytes() == whole
-    assert caplog_imports.text.count("Counts cannot be written down") == 1
-    measures.note_start("unknown")
-    assert measures.totals()["mcdash_starts", "unknown"] == [3]
+    metrics.count_start("running")
+    connections[0].execute("PRAGMA max_page_count = 4")
+    count_requests(200)
+    assert counts()("mcdash_counts_up") == 0
+    assert counts()("mcdash_requests_seconds_count") < 200
+    assert counts()("mcdash_starts_total") == 1  # what is written can be read
+    assert (
+        caplog_imports.text.count("Counts cannot be written: database or disk is") == 1
+    )
+    connections[0].execute("PRAGMA max_page_count = 1000")
+    metrics.count_start("running")
     assert counts()("mcdash_counts_up") == 1
-    assert caplog_imports.text.count("Counts are written down again") == 1
+    assert counts()("mcdash_requests_seconds_count") == 200
+    assert counts()("mcdash_requests_seconds_sum") == 200
+    assert counts()("mcdash_starts_total") == 2
+    assert caplog_imports.text.count("Counts are written again") == 1
+    assert len(connections) == 1
 
 
-def test_what_was_counted_while_no_file_could_be_made_is_added_to_what_is_in_it(
-    own: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_counted_while_no_file_could_be_made_is_added_later(
+    own_file: Path, caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    measures.note_start("running")
-    measures.OWN.begin_anew()
+    own_file.parent.write_text("in the way")
+    for _ in range(3):
+        metrics.count_start("running")
+    assert counts()("mcdash_counts_up") == 0
+    assert caplog_imports.text.count("Counts cannot be written") == 1
+    own_file.parent.unlink()
+    assert counts()("mcdash_counts_up") == 1
+    assert starts() == {"running": 3}
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as on:
-        on.setattr(os, "open", full)
-        measures.note_start("running")
-    assert measures.totals()["mcdash_starts", "running"] == [1]
-    measures.note_start("running")
-    assert measures.totals()["mcdash_starts", "running"] == [3]
+def test_a_process_that_holds_the_file_holds_up_nobody_for_long(
+    own_file: Path, caplog_imports: pytest.LogCaptureFixture
+) -> None:
+    metrics.count_start("running")
+    with closing(sqlite3.connect(own_file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        metrics.count_start("running")
+        assert time.monotonic() - began < 2
+        assert starts() == {"running": 1}
+        assert counts()("mcdash_counts_up") == 0
+        other.execute("ROLLBACK")
+    metrics.count_start("running")
+    assert starts() == {"running": 3}
+    assert caplog_imports.text == ""
 
 
 # what the database says
@@ -618,8 +686,6 @@ def test_two_web_processes_and_a_worker_add_up_whoever_is_asked(site: Site) -> N
     )
     assert now("mcdash_tokens_fetched_total") == site.calls("token")
     assert now("mcdash_workers") == 1
-    files = list((site.folder / "metrics").iterdir())
-    assert len(files) == 3, files
     worker.kill()
     again = Measures(fetch(f"{pages}/metrics"))
     assert again("mcdash_calls_seconds_count", operation="Perform") == 1

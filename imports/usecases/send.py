@@ -22,7 +22,7 @@ from django.db import (
     transaction,
 )
 
-from imports import gateway, logs, measures
+from imports import gateway, logs, metrics
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
     AuthenticationError,
@@ -91,7 +91,7 @@ def send_start(
         return run
     with logs.about(run=run.pk, account=run.account_id):
         _send(run, holder, is_stopping)
-    measures.note_start(run.status)
+    metrics.count_start(run.status)
     return run
 
 

@@ -4,17 +4,21 @@ sent twice, nothing that was recorded is lost, and all goes on once there is roo
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.disks.site import KEY, PERSON, DiskSite
 from tests.disks.small_disk import SmallDisk
 from tests.e2e.browsing import Browser
-from tests.e2e.site import Part, wait_until
+from tests.e2e.site import ROOT, Part, wait_until
 from tests.e2e.test_with_a_worker import end_of_run
 
 pytestmark = pytest.mark.slow
@@ -69,7 +73,7 @@ def test_a_full_data_folder_ends_no_process_and_no_start(
     """Counts and queue are in it, the database is elsewhere."""
     site = make_site(data=disk.path)
     site.set_up()
-    shutil.rmtree(disk.path / "metrics")  # else there might be room in its last block
+    shutil.rmtree(disk.path / "metrics")  # else there might be room in its file
     disk.fill()
     site.start_web()
     browser = site.browser()
@@ -196,3 +200,58 @@ def test_full_logs_end_no_request_and_no_start(
     assert look(browser, *PAGES, "/runs/999999999/") == [200] * len(PAGES) + [404]
     assert is_at_work(worker)
     assert (disk.path / "web.log").stat().st_size == 0
+
+
+COUNT_WITH_LITTLE_ROOM = """
+import os, shutil, sys
+from pathlib import Path
+import django
+django.setup()
+from imports import metrics
+disk = Path(sys.argv[1])
+for kilobytes in range(0, 160, 4):
+    shutil.rmtree(disk / "metrics", ignore_errors=True)
+    (disk / "room").write_bytes(os.urandom(kilobytes * 1024))
+    os.sync()  # where nothing was written yet, ext4 frees only what it had promised
+    with (disk / "ballast").open("ab", buffering=0) as ballast:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while ballast.write(bytes(size)):
+                    pass
+            except OSError:
+                pass
+    (disk / "room").unlink()
+    child = os.fork()
+    if not child:
+        for number in range(400):
+            metrics.count_start(f"status {number}")
+        os._exit(0 if metrics.COUNTS.are_written() else 7)
+    print(kilobytes, os.waitpid(child, 0)[1], flush=True)
+    (disk / "ballast").unlink()
+"""
+
+
+def test_however_little_room_is_left_counting_ends_no_process(disk: SmallDisk) -> None:
+    """With the library's own files, which it maps into memory, the first steps end by
+    SIGBUS.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_WITH_LITTLE_ROOM, str(disk.path)],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "mcdash.settings",
+            "MCDASH_SECRET_KEY": "x" * 50,
+            "MCDASH_FIELD_KEYS": Fernet.generate_key().decode(),
+            "MCDASH_ALLOW_LOOPBACK": "1",
+            "MCDASH_DATA_DIR": str(disk.path),
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    ends = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    assert len(ends) == 40
+    found_no_room, wrote_all = 7 << 8, 0
+    assert set(ends) == {found_no_room, wrote_all}

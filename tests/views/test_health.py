@@ -282,7 +282,7 @@ def test_the_measures_tell_when_the_database_is_gone(
     def fail() -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(metrics, "_runs", fail)
+    monkeypatch.setattr(metrics, "active_runs", fail)
     response = ask()
     assert response.status_code == 200
     assert b"\nmcdash_database_up 0.0\n" in response.content
