@@ -14,14 +14,13 @@ import math
 import re
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
-
-from pythonjsonlogger.json import JsonFormatter
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 REPEATED_AFTER_SECONDS = 30
@@ -69,13 +68,18 @@ def about(**ids: object) -> Iterator[None]:
 
 
 class AboutFilter(logging.Filter):
-    """Hangs the ids of `about` on each record. What Django and gunicorn tell of a
-    request once it is over knows its id by the request or the answer.
-    """
+    """Puts the ids of `about` on each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         ids = dict(_about.get())
-        if request_id := _id_of_request(record):
+        # Django and gunicorn log when the request is over and `about` with it: Django
+        # puts the request on the record, gunicorn the headers of the response.
+        if record.name == ACCESS_LOGGER and isinstance(record.args, Mapping):
+            request_id = record.args.get(REQUEST_ID_ATOM)
+        else:
+            request = getattr(record, "request", None)
+            request_id = getattr(request, "META", {}).get(REQUEST_ID_KEY)
+        if request_id:
             ids["request"] = request_id
         record.__dict__["about"] = ids
         return True
@@ -105,58 +109,54 @@ class RepetitionFilter(logging.Filter):
         return True
 
 
-def _id_of_request(record: logging.LogRecord) -> object:
-    if record.name == ACCESS_LOGGER and isinstance(record.args, Mapping):
-        return record.args.get(REQUEST_ID_ATOM)
-    request = getattr(record, "request", None)
-    return getattr(request, "META", {}).get(REQUEST_ID_KEY)
-
-
-class LineFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """A line for people: time, level, logger, ids, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in _ids(record).items())
-        start = f"{_time(record)} {record.levelname} {record.name}"
+        ids = " ".join(f"{name}={value}" for name, value in ids_of(record).items())
+        start = f"{time_of(record)} {record.levelname} {record.name}"
         message = hide_secrets(record.getMessage())
-        line = one_line(f"{start} [{ids}]: {message}" if ids else f"{start}: {message}")
-        return "\n".join([line, *(TRACEBACK_BAR + one for one in self._more(record))])
-
-    def _more(self, record: logging.LogRecord) -> list[str]:
-        texts = [
-            self.formatException(record.exc_info) if record.exc_info else "",
-            record.stack_info or "",
+        lines = [
+            one_line(f"{start} [{ids}]: {message}" if ids else f"{start}: {message}")
         ]
-        lines = [line for text in texts if text for line in text.split("\n")]
-        return [one_line(hide_secrets(line)) for line in lines]
+        for text in tracebacks_of(record).values():
+            lines += [
+                TRACEBACK_BAR + one_line(hide_secrets(line))
+                for line in text.split("\n")
+            ]
+        return "\n".join(lines)
 
 
-class RecordFormatter(JsonFormatter):
-    """A JSON object a line for programs: only fields that are named here."""
+class JsonFormatter(logging.Formatter):
+    """A JSON object a line for programs, with the fields that are named here alone:
+    Django hangs whole requests on its records.
+    """
 
-    def add_fields(
-        self,
-        log_data: dict[str, Any],
-        record: logging.LogRecord,
-        message_dict: dict[str, Any],
-    ) -> None:
-        log_data |= {
-            "time": _time(record),
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": time_of(record),
             "level": record.levelname,
             "logger": record.name,
             "message": hide_secrets(record.getMessage()),
-            **_ids(record),
+            **ids_of(record),
             "process": record.process,
             "thread": record.threadName,
         }
-        for name in ("exc_info", "stack_info"):
-            if text := message_dict.get(name):
-                log_data[name] = hide_secrets(str(text))
-
-    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        for name, text in tracebacks_of(record).items():
+            fields[name] = hide_secrets(text)
         # ASCII alone: no line separator and no turned direction can be in it
-        text = json.dumps(log_data, default=str, ensure_ascii=True)
-        return text.replace("\x7f", "\\u007f")
+        line = json.dumps(fields, default=str, ensure_ascii=True)
+        return line.replace("\x7f", "\\u007f")
+
+
+def tracebacks_of(record: logging.LogRecord) -> dict[str, str]:
+    """That of an exception, and of where the record was made if that was asked for."""
+    found = {}
+    if record.exc_info:
+        found["exc_info"] = "".join(traceback.format_exception(*record.exc_info))
+    if record.stack_info:
+        found["stack_info"] = record.stack_info
+    return {name: text.rstrip("\n") for name, text in found.items()}
 
 
 def one_line(text: str) -> str:
@@ -174,17 +174,19 @@ def hide_secrets(text: str) -> str:
     return _SECRET.sub(rf"\g<kept>{HIDDEN}", text)
 
 
-def _ids(record: logging.LogRecord) -> dict[str, object]:
+def ids_of(record: logging.LogRecord) -> dict[str, object]:
+    """What AboutFilter found for the record."""
     ids: dict[str, object] = getattr(record, "about", {})
     return ids
 
 
-def _time(record: logging.LogRecord) -> str:
+def time_of(record: logging.LogRecord) -> str:
+    """When it was logged, in UTC."""
     at = datetime.fromtimestamp(record.created, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-FORMATTERS = {"text": LineFormatter, "json": RecordFormatter}
+FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
 
 
 def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:

@@ -61,11 +61,11 @@ def failed(error: Exception) -> logging.LogRecord:
 
 
 def line(made: logging.LogRecord) -> str:
-    return logs.LineFormatter().format(made)
+    return logs.TextFormatter().format(made)
 
 
 def fields(made: logging.LogRecord) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(logs.RecordFormatter().format(made))
+    found: dict[str, Any] = json.loads(logs.JsonFormatter().format(made))
     return found
 
 
@@ -78,7 +78,7 @@ def test_a_message_stays_one_line_of_plain_characters(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_json_line_is_ascii_and_gives_the_text_back(text: str) -> None:
-    written = logs.RecordFormatter().format(record("Marketing Cloud said %s", text))
+    written = logs.JsonFormatter().format(record("Marketing Cloud said %s", text))
     assert SAFE.issuperset(written)
     assert json.loads(written)["message"] == f"Marketing Cloud said {text}"
 
@@ -95,8 +95,17 @@ def test_no_line_of_a_traceback_can_pass_for_a_record(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_traceback_in_json_is_a_field_of_the_same_line(text: str) -> None:
     made = failed(ValueError(text))
-    assert SAFE.issuperset(logs.RecordFormatter().format(made))
+    assert SAFE.issuperset(logs.JsonFormatter().format(made))
     assert fields(made)["exc_info"].endswith(f"ValueError: {text}")
+
+
+def test_where_a_record_was_made_follows_it_as_a_traceback_does() -> None:
+    made = record("It happened", stack_info="Stack (most recent call last):\n  here")
+    assert line(made).split("\n")[1:] == [
+        f"{logs.TRACEBACK_BAR}Stack (most recent call last):",
+        f"{logs.TRACEBACK_BAR}  here",
+    ]
+    assert fields(made)["stack_info"].endswith("\n  here")
 
 
 def test_plain_words_of_any_language_are_written_as_they_are() -> None:
@@ -120,7 +129,7 @@ def test_plain_words_of_any_language_are_written_as_they_are() -> None:
 def test_what_follows_the_name_of_a_secret_is_left_out(text: str) -> None:
     for made in (record("It said %s", text), failed(ValueError(text))):
         assert "KEEPOUT" not in line(made)
-        assert "KEEPOUT" not in logs.RecordFormatter().format(made)
+        assert "KEEPOUT" not in logs.JsonFormatter().format(made)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from imports.logs import LineFormatter, RecordFormatter
+from imports.logs import JsonFormatter, TextFormatter
 from imports.wording.formats import visible
 from tests.commands.running import run as run_command
 from tests.outside import NASTY, World
@@ -21,7 +21,7 @@ every_text = pytest.mark.parametrize("text", NASTY.values(), ids=list(NASTY))
 @every_text
 def test_a_log_record_of_it_is_one_line(text: str) -> None:
     world = World(text=text)
-    for formatter in (LineFormatter(), RecordFormatter()):
+    for formatter in (TextFormatter(), JsonFormatter()):
         out = io.StringIO()
         handler = logging.StreamHandler(out)
         handler.setFormatter(formatter)
