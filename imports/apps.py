@@ -17,7 +17,7 @@ class ImportsConfig(AppConfig):
 
     def ready(self) -> None:
         from imports import checks  # noqa: F401
-        from imports.middleware import begin_session
+        from imports.middleware.session import begin_session
         from imports.signin import note_failure, note_sign_in, note_sign_out
         from imports.tasks import prepare_queue
 

@@ -1,7 +1,7 @@
-"""What proxies say of a request in its headers: pure functions over their texts.
+"""What the headers of proxies say about a request: pure functions over texts.
 
 X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239), are lists: each proxy that
-passes a request on adds to the right what it saw itself. So the left end tells of the
+passes a request on adds to the right what it saw itself. So the left end is about the
 browser, if nobody lied; what a stranger sent along stands left of what the first of our
 own proxies added, and proves nothing (RFC 7239, sections 4 and 8.1).
 """
@@ -32,22 +32,22 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """What is believed of a request; None, or empty, where nothing was said. `unread`
-    is what a header said of the scheme and cannot be understood.
+class OriginalRequest:
+    """A request as it met the outermost trusted proxy; None, or empty, where no header
+    says so. `unknown_scheme` is one that is neither http nor https by any name.
     """
 
     client: str
     scheme: str | None
     host: str
     port: str
-    unread: str = ""
+    unknown_scheme: str = ""
 
 
 def read(
     headers: Mapping[str, str], *, peer: str, is_trusted: Callable[[str], bool]
-) -> Told:
-    """What the proxies between the client and `peer`, who is trusted, tell.
+) -> OriginalRequest:
+    """What the proxies between the client and `peer`, who is trusted, say.
 
     The client is the rightmost address that is not itself a trusted proxy. Where a
     list of schemes or hosts has an entry for each address, the one that stands beside
@@ -56,32 +56,37 @@ def read(
     on the left. A stranger can put a lie there, and nobody but themselves is deceived:
     they are not sent to https, or forever.
     """
-    forwarded = _forwarded(headers.get("Forwarded", ""))
-    addresses = _list(headers, "X-Forwarded-For") or forwarded.get("for", [])
-    if not addresses:
-        addresses = _list(headers, "X-Real-IP")
+    forwarded = _parameters(headers.get("Forwarded", ""))
+    addresses = (
+        _list(headers, "X-Forwarded-For")
+        or forwarded.get("for", [])
+        or _list(headers, "X-Real-IP")
+    )
     hops, client = _client(addresses, peer, is_trusted)
 
     def chosen(values: Sequence[str]) -> str:
         is_aligned = hops and len(values) == len(addresses)
         return values[-hops] if is_aligned else values[0] if values else ""
 
+    port = chosen(_list(headers, "X-Forwarded-Port"))
     lists = [_list(headers, name) for name in SCHEME_HEADERS]
     lists.insert(1, forwarded.get("proto", []))
-    said = [word.lower() for values in lists if (word := chosen(values))]
-    return Told(
+    schemes = [word.lower() for values in lists if (word := chosen(values))]
+    return OriginalRequest(
         client=client,
-        scheme=next((SCHEMES[word] for word in said if word in SCHEMES), None),
+        scheme=next((SCHEMES[word] for word in schemes if word in SCHEMES), None),
         host=chosen(_list(headers, "X-Forwarded-Host") or forwarded.get("host", [])),
-        port=_port(chosen(_list(headers, "X-Forwarded-Port"))),
-        unread=next((word for word in said if word not in SCHEMES), ""),
+        port=port if _PORT.fullmatch(port) and int(port) <= 65535 else "",
+        unknown_scheme=next((word for word in schemes if word not in SCHEMES), ""),
     )
 
 
 def _client(
     addresses: Sequence[str], peer: str, is_trusted: Callable[[str], bool]
 ) -> tuple[int, str]:
-    """How far from the right the client stands, 0 where none told, and its address."""
+    """How far from the right the client stands, 0 where no header has it, and its
+    address.
+    """
     hops, client = 0, peer
     for text in reversed(addresses):
         address = _address(text)
@@ -118,8 +123,10 @@ def _list(headers: Mapping[str, str], name: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _forwarded(text: str) -> dict[str, list[str]]:
-    """The values of each parameter, from the left; nothing where it is malformed."""
+def _parameters(text: str) -> dict[str, list[str]]:
+    """The values of each parameter of a `Forwarded` header, from the left; nothing
+    where it is malformed.
+    """
     found: dict[str, list[str]] = {}
     at = 0
     while at < len(text):
@@ -130,7 +137,3 @@ def _forwarded(text: str) -> dict[str, list[str]]:
         found.setdefault(pair[1].lower(), []).append(value)
         at = pair.end()
     return found
-
-
-def _port(text: str) -> str:
-    return text if _PORT.fullmatch(text) and int(text) <= 65535 else ""

@@ -333,22 +333,22 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "imports.middleware.RequestIdMiddleware",
-    "imports.middleware.MeasureMiddleware",
-    "imports.middleware.PathMiddleware",
-    "imports.middleware.TrustedProxyMiddleware",
+    "imports.middleware.request.RequestIdMiddleware",
+    "imports.middleware.request.MetricsMiddleware",
+    "imports.middleware.proxy.PathMiddleware",
+    "imports.middleware.proxy.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "imports.middleware.ForMachinesMiddleware",
+    "imports.middleware.request.ForMachinesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # masks the length of its answers, and CSRF tokens differ each time (BREACH)
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
-    "imports.middleware.AnswerHeadersMiddleware",
-    "imports.middleware.KnownHostMiddleware",
-    "imports.middleware.HttpsMiddleware",
-    "imports.middleware.SessionMiddleware",
-    "imports.middleware.UnwritableMiddleware",
-    "imports.middleware.SessionEndMiddleware",
+    "imports.middleware.request.AnswerHeadersMiddleware",
+    "imports.middleware.proxy.KnownHostMiddleware",
+    "imports.middleware.proxy.HttpsMiddleware",
+    "imports.middleware.session.SessionMiddleware",
+    "imports.middleware.request.UnwritableMiddleware",
+    "imports.middleware.session.SessionEndMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -356,7 +356,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "imports.middleware.ReaderZoneMiddleware",
+    "imports.middleware.request.ReaderZoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from django.http.request import HttpHeaders
 
-from imports.forwarded import Told, read
+from imports.forwarded import OriginalRequest, read
 
 CLIENT, EDGE, INNER = "203.0.113.9", "10.0.0.1", "10.0.0.2"
 
 
-def told(**headers: str) -> Told:
+def told(**headers: str) -> OriginalRequest:
     """What is read of a request that a trusted proxy passed on."""
     environ = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
     return read(
@@ -52,7 +52,7 @@ def test_of_several_schemes_the_browsers_own_counts(
 ) -> None:
     found = told(x_forwarded_proto=proto, x_forwarded_for=addresses)
     assert found.scheme == scheme
-    assert (found.unread != "") is (scheme is None and proto.strip(" ,") != "")
+    assert (found.unknown_scheme != "") is (scheme is None and proto.strip(" ,") != "")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_usual_header_wins_and_what_is_not_understood_says_nothing() -> None
     assert told(x_forwarded_proto="https", forwarded="proto=http").scheme == "https"
     assert told(x_forwarded_proto="https", x_forwarded_ssl="off").scheme == "https"
     found = told(x_forwarded_proto="quic", x_forwarded_ssl="on")
-    assert (found.scheme, found.unread) == ("https", "quic")
+    assert (found.scheme, found.unknown_scheme) == ("https", "quic")
 
 
 @pytest.mark.parametrize(

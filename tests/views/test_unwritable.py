@@ -16,9 +16,9 @@ from django.db import DatabaseError, OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from imports import middleware
 from imports.admin import accounts as accounts_admin
-from imports.middleware import SEEN_AT
+from imports.middleware import session as session_middleware
+from imports.middleware.session import SEEN_AT
 from imports.models import STORAGE, Account, AuditEntry, ImportRun, User
 from imports.usecases import start as starting
 from imports.usecases.accounts import save_account
@@ -101,7 +101,7 @@ def test_nobody_waits_again_and_again_for_a_database_that_just_refused(
         tries.append(1)
         raise OperationalError
 
-    monkeypatch.setattr(middleware, "brief_transaction", locked)
+    monkeypatch.setattr(session_middleware, "brief_transaction", locked)
     for client in clients:
         assert client.get(PAGE).status_code == 200
     assert len(tries) == 1
@@ -166,8 +166,8 @@ def test_a_session_that_was_deleted_elsewhere_is_signed_out(
 def test_how_many_uses_are_remembered_is_bounded(
     person: User, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "MOST_REMEMBERED", 2)
-    monkeypatch.setattr(middleware, "_unsaved_use", {})
+    monkeypatch.setattr(session_middleware, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(session_middleware, "_unsaved_use", {})
     clients = [client_of(person) for _ in range(4)]
     with unwritable():
         clock.shift(2 * MINUTE)
@@ -175,7 +175,7 @@ def test_how_many_uses_are_remembered_is_bounded(
             client.get(PAGE)
     name = settings.SESSION_COOKIE_NAME
     last = [client.cookies[name].value for client in clients[2:]]
-    assert list(middleware._unsaved_use) == last
+    assert list(session_middleware._unsaved_use) == last
 
 
 def test_a_sign_in_that_cannot_be_kept_is_none(
