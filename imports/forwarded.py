@@ -90,10 +90,10 @@ def _client(
     hops, client = 0, peer
     for text in reversed(addresses):
         address = _address(text)
-        if not address:
+        if not address:  # what stands left of it cannot be placed
             break
         hops, client = hops + 1, address
-        if not is_trusted(address):
+        if not is_trusted(address):  # the client; on its left is what it says itself
             break
     return hops, client
 
@@ -131,7 +131,7 @@ def _parameters(text: str) -> dict[str, list[str]]:
     at = 0
     while at < len(text):
         pair = _PAIR.match(text, at)
-        if pair is None:
+        if pair is None:  # half of it could be a lie about the other half
             return {}
         value = re.sub(r"\\(.)", r"\1", pair[2].strip('"'))
         found.setdefault(pair[1].lower(), []).append(value)

@@ -90,6 +90,7 @@ CALLS = CountedMetric(
     labels=("operation", "outcome"),
     buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0),
 )
+# prometheus-client adds _total to the names of counters.
 STARTS = CountedMetric(
     name="mcdash_starts",
     documentation="Starts that a worker took up, by the run's status afterwards.",

@@ -20,6 +20,8 @@ from imports.middleware import GetResponse, Middleware
 from imports.models.storage import STORAGE, refusal_of
 from imports.views import system
 
+# As nginx, load balancers and tracers make them: people search the log for it, so it
+# must be long enough to be the only one, and hold nothing that a log line could hide.
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 FOR_MACHINES = ("healthz", "healthz_worker", "metrics")
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"

@@ -22,6 +22,7 @@ from imports.views import system
 
 # Seconds since 1970, in the session of whoever is signed in.
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
+# Each time it is noted is a write, and a page is often several requests.
 SEEN_EVERY_SECONDS = 60
 SAFE_METHODS = ("GET", "HEAD")
 # When sessions were last used, by their keys, until that is saved; the oldest first.
@@ -48,8 +49,9 @@ class SessionMiddleware(sessions.SessionMiddleware):
         except (SessionInterrupted, DatabaseError) as error:
             if not STORAGE.note_refusal(error, has_waited=True):
                 raise
-        if not is_known:
+        if not is_known:  # somebody who signed in, and is not signed in
             return system.not_saved(request, is_certain=False)
+        # as Django does, after the step that failed
         patch_vary_headers(response, ("Cookie",))
         return response
 
