@@ -187,12 +187,12 @@ class SoapService:
         self._transport.send_before, self._transport.fresh = send_before, is_start
         self._transport.operation = operation
 
+        send_operation: Callable[..., Answer] = self._operations[operation]
+
         def send_and_read(header: etree._Element) -> Message:
             def send() -> Answer:
                 with nullcontext() if is_start else self._gate():
-                    return self._operations[operation](
-                        _soapheaders=[header], **arguments
-                    )
+                    return send_operation(_soapheaders=[header], **arguments)
 
             # A Perform may have started an import: it is never tried again here.
             answer = send() if is_start else retry_read(send, self._limits)
