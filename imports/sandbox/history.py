@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from imports.sandbox.catalogue import Behaviour, Definition
-from imports.sandbox.progress import Plan, Task, chance, plan_for
+from imports.sandbox.tasks import Plan, Task, chance, plan_for
 
 ID_BASE = 1_000_000_000
 ID_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from lxml import etree
 
 from imports.sandbox.catalogue import ENHANCED_FTP, Definition, made_id
-from imports.sandbox.progress import Summary
 from imports.sandbox.responses import NIL, TYPE, add, message
+from imports.sandbox.tasks import Summary
 
 VENDOR_ZONE = timezone(timedelta(hours=-6))
 """The system's clock: Central Standard Time without daylight saving."""

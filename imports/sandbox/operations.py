@@ -38,7 +38,7 @@ from imports.sandbox.responses import (
     token_answer,
     token_error,
 )
-from imports.sandbox.retrieving import PAGE_SIZE, Retriever
+from imports.sandbox.retrieve import PAGE_SIZE, Retriever
 from imports.sandbox.security import Caller, Doorkeeper
 from imports.sandbox.switches import Rule, Switches
 from imports.sandbox.world import World

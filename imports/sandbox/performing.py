@@ -7,7 +7,6 @@ from lxml import etree
 from imports.sandbox.calls import Call
 from imports.sandbox.catalogue import Behaviour, Definition
 from imports.sandbox.envelopes import Envelope, text_of, type_of
-from imports.sandbox.progress import Task
 from imports.sandbox.responses import (
     NIL,
     TYPE,
@@ -18,6 +17,7 @@ from imports.sandbox.responses import (
     tag,
 )
 from imports.sandbox.switches import Rule, Switches
+from imports.sandbox.tasks import Task
 from imports.sandbox.world import World
 
 NO_ACCESS, WRONG_TYPE = 4, 5

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from imports.sandbox.calls import Call, Calls
 from imports.sandbox.control import Control
+from imports.sandbox.exchange import CarryOut, Exchange, TooLongError, read_body, send
 from imports.sandbox.operations import Service, empty_answer
 from imports.sandbox.responses import (
     TOKEN_SECONDS,
@@ -25,10 +26,9 @@ from imports.sandbox.responses import (
     invalid_client,
     json_answer,
 )
-from imports.sandbox.retrieving import PAGE_SIZE
+from imports.sandbox.retrieve import PAGE_SIZE
 from imports.sandbox.security import Doorkeeper
 from imports.sandbox.switches import Rule, Switches
-from imports.sandbox.wire import CarryOut, Exchange, TooLongError, read_body, send
 from imports.sandbox.world import World
 from imports.sandbox.wsdl import Contract
 

@@ -11,7 +11,7 @@ from imports.sandbox.catalogue import Catalogue, Definition
 from imports.sandbox.history import first_task_id, tasks_of_day
 from imports.sandbox.journal import Journal
 from imports.sandbox.nordlicht import nordlicht
-from imports.sandbox.progress import Summary, Task, length_of, plan_for, summary_at
+from imports.sandbox.tasks import Summary, Task, length_of, plan_for, summary_at
 
 Clock = Callable[[], datetime]
 USUAL_ROW_DELAY_SHARE = 0.06

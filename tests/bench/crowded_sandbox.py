@@ -24,11 +24,11 @@ from imports.sandbox.envelopes import text_of, texts_of
 from imports.sandbox.journal import Journal
 from imports.sandbox.nordlicht import DE
 from imports.sandbox.operations import Service
-from imports.sandbox.progress import Task
 from imports.sandbox.responses import Answer
-from imports.sandbox.retrieving import Retriever
+from imports.sandbox.retrieve import Retriever
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.switches import Rule
+from imports.sandbox.tasks import Task
 from imports.sandbox.world import World, utc_now
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from imports.sandbox.catalogue import Behaviour
 from imports.sandbox.nordlicht import DE, SE, nordlicht
-from imports.sandbox.progress import Summary
+from imports.sandbox.tasks import Summary
 from imports.sandbox.world import World
 from tests.sandbox.conftest import NOON, TurnedClock
 

@@ -19,9 +19,9 @@ from imports.sandbox.objects import (
     result,
     summary_facts,
 )
-from imports.sandbox.progress import Task
 from imports.sandbox.responses import new_request_id, retrieve_message, tag
 from imports.sandbox.switches import Switches
+from imports.sandbox.tasks import Task
 from imports.sandbox.world import World
 
 PAGE_SIZE = 2500
