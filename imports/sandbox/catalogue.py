@@ -1,7 +1,7 @@
-"""What the sandbox's world is made of: accounts, definitions and their ways.
+"""The types the sandbox's data is made of: accounts, definitions, schedules.
 
-Everything here is plain data; the retailer's own list is in `nordlicht.py`. Ids are
-made from names (uuid5), so the same world has the same ids on every machine.
+The data itself, a retailer's, is in `nordlicht.py`. Ids are made from names (uuid5),
+so the same data has the same ids on every machine.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
-    """One ImportDefinition with what the world knows about its runs.
+    """One ImportDefinition, and how its imports usually go.
 
-    `number` is its place in the world (0 to 59 for those with a schedule): the
-    second of the minute in which its scheduled tasks start, which keeps their task
-    ids apart. `rows` is its usual number of rows.
+    `number` (0 to 59 for those with a schedule) is the second of the minute in which
+    its scheduled tasks start, which keeps their task ids apart. `rows` is its usual
+    number of rows.
     """
 
     mid: int
@@ -114,7 +114,7 @@ class Definition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalogue:
-    """A whole world's fixed part."""
+    """Everything that exists before anything is started."""
 
     accounts: tuple[Account, ...]
     users: tuple[ApiUser, ...]
@@ -122,14 +122,8 @@ class Catalogue:
 
     def account_named(self, text: str | int) -> Account | None:
         """The account with that name or MID."""
-        wanted = str(text)
-        return next(
-            (one for one in self.accounts if wanted in (one.name, str(one.mid))), None
-        )
-
-    def account_of(self, mid: int) -> Account | None:
-        """The account with that MID."""
-        return self.account_named(mid)
+        matching = (a for a in self.accounts if str(text) in (a.name, str(a.mid)))
+        return next(matching, None)
 
 
 def made_id(*parts: object) -> str:
@@ -142,11 +136,6 @@ def data_extension(mid: int, key: str) -> Destination:
     return Destination(
         kind="DataExtension", object_id=made_id(mid, "data extension", key), key=key
     )
-
-
-def subscriber_list(list_id: int) -> Destination:
-    """A subscriber list."""
-    return Destination(kind="List", list_id=list_id)
 
 
 def daily(hour: int, minute: int) -> Schedule:
@@ -166,20 +155,18 @@ def every_hours(step: int, minute: int) -> Schedule:
 
 def crowd(mid: int, count: int) -> tuple[Definition, ...]:
     """`count` plain definitions without a schedule, for tests of size."""
-    return tuple(_one_of_a_crowd(mid, place) for place in range(count))
-
-
-def _one_of_a_crowd(mid: int, place: int) -> Definition:
-    key = f"crowd-{place:05}"
-    return Definition(
-        mid=mid,
-        number=60,
-        object_id=made_id(mid, key),
-        customer_key=key,
-        name=f"Crowd {place:05}",
-        description=f"Definition {place} of a crowd",
-        file_spec=f"crowd_{place:05}_%%Year%%%%Month%%%%Day%%.csv",
-        update_type="AddAndUpdate",
-        destination=data_extension(mid, f"crowd_{place:05}"),
-        rows=1000 + place,
+    return tuple(
+        Definition(
+            mid=mid,
+            number=60,
+            object_id=made_id(mid, f"crowd-{place:05}"),
+            customer_key=f"crowd-{place:05}",
+            name=f"Crowd {place:05}",
+            description=f"Definition {place} of a crowd",
+            file_spec=f"crowd_{place:05}_%%Year%%%%Month%%%%Day%%.csv",
+            update_type="AddAndUpdate",
+            destination=data_extension(mid, f"crowd_{place:05}"),
+            rows=1000 + place,
+        )
+        for place in range(count)
     )

@@ -1,9 +1,9 @@
-"""The control route: switches by JSON, on loopback only.
+"""The control route: misbehaviour on demand, and what the sandbox was asked.
 
 `GET /control` shows rules, latency, counts and calls; `DELETE /control` resets
 them (not the world). `POST /control` takes one JSON object with any of
 
-    {"rule": {...}}  {"rules": [{...}, ...]}          see switches.py
+    {"rule": {...}}  {"rules": [{...}, ...]}
     {"latency_ms": 300}
     {"system_status": "InMaintenance"}
     {"expire_tokens": true}
@@ -11,45 +11,317 @@ them (not the world). `POST /control` takes one JSON object with any of
 
 and answers with what it did. `GET /journal` lists the Performs that were done;
 `GET /journal?origin=outside` those started outside, `?origin=all` both.
+
+A rule says what goes wrong, when and how often, for example
+
+    {"what": "reset", "when": "after", "operation": "Perform", "times": 1}
+
+`when` is `before` (the request is not read), `instead` (read, not carried out) or
+`after` (carried out, and then the answer is spoilt). What can go wrong:
+
+| what | meaning | parameters (default) |
+|---|---|---|
+| reset | TCP reset | |
+| close | closed without an answer | |
+| hang | no answer until `seconds` are over or rules are reset | seconds (3600) |
+| delay | the answer comes late, otherwise all is well | seconds (1) |
+| drip | the answer comes byte by byte | seconds between bytes (0.5) |
+| truncated | the answer stops short | share (0.6), framing `length`/`close` |
+| broken_xml | HTTP 200, XML that is not well-formed | |
+| empty | HTTP 200 with no body | |
+| html | a web page | status (503) |
+| throttled | HTTP 429 | retry_after (5) |
+| fault | a SOAP fault; on `token` HTTP 500 | kind (server), text |
+| refused | Result, OverallStatus or token refused | code (43060), text |
+| redirect | HTTP redirect | status (302), location (/elsewhere) |
+| raw | anything | status, headers, body or body_base64 |
+| no_task_id | Perform says OK and names no task | |
+| rows_late | a started task's row appears late | seconds (10) |
+| rows_never | a started task's row never appears | |
+| in_refused | filters with IN are refused | |
+| property_refused | a property cannot be retrieved | property |
+| not_listed | a definition exists, but no list without a filter has it | key |
+| rows_say | rows of results say something else, null leaves out | properties |
+
+Fault kinds are the keys of `responses.FAULTS`; `properties` is an object of names and
+texts. A rule matches by `operation` (`token`, `Perform`, `Retrieve`,
+`GetSystemStatus`), `account` (name or MID), `object_type` and `customer_key`; the
+first `skip` matches pass, then it works `times` times (null is always). `before`
+knows the operation only.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
-from imports.sandbox.calls import Calls
-from imports.sandbox.responses import Answer, json_answer
-from imports.sandbox.security import Doorkeeper
-from imports.sandbox.switches import RuleError, Switches
+from imports.sandbox.envelopes import Authenticator
+from imports.sandbox.responses import FAULTS, Answer, json_answer
 from imports.sandbox.world import UnknownDefinitionError, World
 
+CALLS_REMEMBERED = 5000
+WHENS = ("before", "instead", "after")
+WITHIN = "within"
+"""`when` of rules that change how a request is carried out."""
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "reset": {},
+    "close": {},
+    "hang": {"seconds": 3600},
+    "delay": {"seconds": 1},
+    "drip": {"seconds": 0.5},
+    "truncated": {"share": 0.6, "framing": "length"},
+    "broken_xml": {},
+    "empty": {},
+    "html": {"status": 503},
+    "throttled": {"retry_after": 5},
+    "fault": {"kind": "server", "text": None},
+    "refused": {"code": 43060, "text": "The import was refused."},
+    "redirect": {"status": 302, "location": "/elsewhere"},
+    "raw": {"status": 200, "headers": {}, "body": "", "body_base64": None},
+    "no_task_id": {},
+    "rows_late": {"seconds": 10},
+    "rows_never": {},
+    "in_refused": {},
+    "property_refused": {"property": ""},
+    "not_listed": {"key": ""},
+    "rows_say": {"properties": {}},
+}
+LASTING_KINDS = ("in_refused", "property_refused", "not_listed", "rows_say")
+WITHIN_KINDS = ("no_task_id", "rows_late", "rows_never", *LASTING_KINDS)
+SPOILING_KINDS = tuple(set(DEFAULTS) - {"delay", *WITHIN_KINDS})
+MATCHES = ("operation", "account", "object_type", "customer_key")
 SYSTEM_STATUSES = ("OK", "InMaintenance", "UnplannedOutage")
 ORDERS = (
-    "rule",
-    "rules",
-    "latency_ms",
-    "system_status",
-    "expire_tokens",
+    *("rule", "rules", "latency_ms", "system_status", "expire_tokens"),
     "start_outside",
 )
 
 
+class RuleError(Exception):
+    """A rule that cannot be understood; the text says why."""
+
+
 class OrderError(Exception):
-    """An order that cannot be obeyed; the text says why."""
+    """A request to the control route that makes no sense; the text says why."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Call:
+    """One request to the token endpoint or the service; None is not known (yet).
+
+    `operation` is `token` or the SOAP action. `answer` says what was answered in a
+    word or two, or what was done to the connection.
+    """
+
+    operation: str
+    connection: int
+    at: datetime
+    account: str | None = None
+    mid: int | None = None
+    object_type: str | None = None
+    customer_keys: list[str] = field(default_factory=list)
+    filter_operator: str | None = None
+    request_id: str | None = None
+    status: int | None = None
+    answer: str | None = None
+
+
+class Calls:
+    """The calls since the last reset: counts, most at once; safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._open: list[Call] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all counts; calls that are not answered yet stay open."""
+        with self._lock:
+            self._recent: deque[Call] = deque(maxlen=CALLS_REMEMBERED)
+            self._counts: Counter[str] = Counter()
+            self._most: Counter[str] = Counter()
+
+    def begin(self, call: Call) -> None:
+        """A request has come in."""
+        with self._lock:
+            self._open.append(call)
+            self._recent.append(call)
+            self._counts[call.operation] += 1
+            self._most["all"] = max(self._most["all"], len(self._open))
+
+    def identified(self, call: Call) -> None:
+        """The call's account is known now."""
+        if name := call.account:
+            with self._lock:
+                at_once = sum(each.account == name for each in self._open)
+                self._most[name] = max(self._most[name], at_once)
+
+    def end(self, call: Call) -> None:
+        """The call was answered, or its connection is gone."""
+        with self._lock:
+            self._open = [each for each in self._open if each is not call]
+
+    def count(self, operation: str, account: str | None = None) -> int:
+        """How many calls of that operation, of one account if given."""
+        with self._lock:
+            if account is None:
+                return self._counts[operation]
+            pairs = [(call.operation, call.account) for call in self._recent]
+            return pairs.count((operation, account))
+
+    def state(self) -> dict[str, Any]:
+        """Counts by operation, the most at once, and the calls themselves."""
+        with self._lock:
+            return {
+                "counts": dict(self._counts),
+                "under_way": len(self._open),
+                "most_at_once": dict(self._most),
+                "calls": [
+                    {**asdict(call), "at": call.at.isoformat()} for call in self._recent
+                ],
+            }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One thing that goes wrong; `times` None means always."""
+
+    what: str
+    when: str
+    times: int | None
+    skip: int = 0
+    operation: str | None = None
+    account: str | None = None
+    object_type: str | None = None
+    customer_key: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def fits(self, call: Call) -> bool:
+        """Is this call one of those that it is meant for?"""
+        return (
+            self.operation in (None, call.operation)
+            and self.account in (None, call.account, str(call.mid))
+            and self.object_type in (None, call.object_type)
+            and (self.customer_key is None or self.customer_key in call.customer_keys)
+        )
+
+
+def read_rule(given: Mapping[str, Any]) -> Rule:
+    """A rule from JSON; raises RuleError with a sentence."""
+    what, when = str(given.get("what")), given.get("when")
+    if what not in DEFAULTS:
+        raise RuleError(f"what: {what!r} is none of {', '.join(DEFAULTS)}.")
+    defaults = DEFAULTS[what]
+    unknown = set(given) - {"what", "when", "times", "skip", *MATCHES, *defaults}
+    if unknown:
+        raise RuleError(f"{what} knows no {', '.join(sorted(unknown))}.")
+    options = {name: given.get(name, default) for name, default in defaults.items()}
+    if what == "fault" and options["kind"] not in FAULTS:
+        raise RuleError(f"kind: {options['kind']!r} is none of {', '.join(FAULTS)}.")
+    if not isinstance(options.get("properties", {}), dict):
+        raise RuleError("properties: an object of names and texts is needed.")
+    matches = {n: str(given[n]) for n in MATCHES if given.get(n) is not None}
+    if what in WITHIN_KINDS:
+        when = WITHIN
+    elif when not in (None, *WHENS):
+        raise RuleError(f"when: {when!r} is none of {', '.join(WHENS)}.")
+    elif when == "before" and set(matches) - {"operation"}:
+        raise RuleError("before knows the operation only: nothing was read yet.")
+    return Rule(
+        what=what,
+        when=str(when or "instead"),
+        times=_number(given, "times", None if what in LASTING_KINDS else 1),
+        skip=_number(given, "skip", 0) or 0,
+        options=options,
+        **matches,
+    )
+
+
+def _number(given: Mapping[str, Any], name: str, default: int | None) -> int | None:
+    number = given.get(name, default)
+    if number is not None and (not isinstance(number, int) or number < 0):
+        raise RuleError(f"{name}: {number!r} is not a whole number.")
+    return number
+
+
+class Switches:
+    """The rules in force, the latency of all answers, the system's status."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """All is well again."""
+        with self._lock:
+            self._rules: list[Rule] = []
+            self.latency_seconds = 0.0
+            self.system_status = "OK"
+
+    def add(self, **given: Any) -> Rule:
+        """Put a rule in force; raises RuleError."""
+        rule = read_rule(given)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def take(self, when: str, call: Call, *kinds: str) -> Rule | None:
+        """The first rule for this call at this time, used up by one.
+
+        A rule that still skips this call leaves it to the next rule.
+        """
+        with self._lock:
+            for place, rule in enumerate(self._rules):
+                if rule.when != when or (kinds and rule.what not in kinds):
+                    continue
+                if not rule.fits(call):
+                    continue
+                if rule.skip:
+                    self._rules[place] = replace(rule, skip=rule.skip - 1)
+                elif rule.times is None:
+                    return rule
+                elif rule.times:
+                    self._rules[place] = replace(rule, times=rule.times - 1)
+                    return rule
+        return None
+
+    def options_of(self, what: str, call: Call) -> list[Mapping[str, Any]]:
+        """The options of all lasting rules of that kind for this call."""
+        with self._lock:
+            rules = [rule for rule in self._rules if rule.what == what]
+            return [rule.options for rule in rules if rule.fits(call)]
+
+    def state(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        with self._lock:
+            return {
+                "rules": [asdict(rule) for rule in self._rules],
+                "latency_ms": round(self.latency_seconds * 1000),
+                "system_status": self.system_status,
+            }
 
 
 class Control:
-    """Obeys the control route."""
+    """Answers the control route and the journal's."""
 
     def __init__(
-        self, world: World, switches: Switches, calls: Calls, doorkeeper: Doorkeeper
+        self,
+        world: World,
+        switches: Switches,
+        calls: Calls,
+        authenticator: Authenticator,
     ) -> None:
         self._world = world
         self._switches = switches
         self._calls = calls
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
 
     def state(self) -> Answer:
         """GET /control."""
@@ -66,37 +338,39 @@ class Control:
         self._calls.reset()
         return self.state()
 
-    def obey(self, body: bytes) -> Answer:
+    def post(self, body: bytes) -> Answer:
         """POST /control; HTTP 400 with a sentence where it makes no sense."""
         try:
-            return json_answer(self._obey(_orders(body)))
+            return json_answer(self._carry_out(_read_orders(body)))
         except (OrderError, RuleError, UnknownDefinitionError) as exc:
             return json_answer({"error": str(exc)}, 400, "refused")
 
-    def _obey(self, orders: dict[str, Any]) -> dict[str, Any]:
-        for rule in [*_rules(orders)]:
+    def _carry_out(self, orders: dict[str, Any]) -> dict[str, Any]:
+        for rule in orders.get("rules", []):
             self._switches.add(**rule)
         if "latency_ms" in orders:
-            self._switches.latency_seconds = _milliseconds(orders["latency_ms"]) / 1000
+            self._switches.latency_seconds = _seconds(orders["latency_ms"])
         if "system_status" in orders:
-            self._switches.system_status = _system_status(orders["system_status"])
+            status = orders["system_status"]
+            if status not in SYSTEM_STATUSES:
+                raise OrderError(
+                    f"system_status is one of {', '.join(SYSTEM_STATUSES)}."
+                )
+            self._switches.system_status = status
         if orders.get("expire_tokens"):
-            self._doorkeeper.expire_tokens()
+            self._authenticator.expire_tokens()
         done = self._switches.state()
         if "start_outside" in orders:
-            done["task_id"] = self._start_outside(orders["start_outside"])
+            start = orders["start_outside"]
+            if not isinstance(start, dict):
+                raise OrderError("start_outside needs an account and a customer_key.")
+            account, key = str(start.get("account")), str(start.get("customer_key"))
+            done["task_id"] = self._world.start_outside(account, key).task_id
         return done
 
-    def _start_outside(self, order: Any) -> int:
-        if not isinstance(order, dict):
-            raise OrderError("start_outside needs an account and a customer_key.")
-        task = self._world.start_outside(
-            str(order.get("account")), str(order.get("customer_key"))
-        )
-        return task.task_id
 
-
-def _orders(body: bytes) -> dict[str, Any]:
+def _read_orders(body: bytes) -> dict[str, Any]:
+    """The request's JSON object, with its `rule` among its `rules`."""
     try:
         orders = json.loads(body)
     except ValueError as exc:
@@ -106,26 +380,19 @@ def _orders(body: bytes) -> dict[str, Any]:
     unknown = set(orders) - set(ORDERS)
     if unknown:
         raise OrderError(f"Unknown: {', '.join(sorted(unknown))}.")
-    return orders
-
-
-def _rules(orders: dict[str, Any]) -> list[dict[str, Any]]:
     rules = orders.get("rules", [])
     if not isinstance(rules, list):
         raise OrderError("rules needs a list.")
     rules = [*rules, *([orders["rule"]] if "rule" in orders else [])]
     if not all(isinstance(rule, dict) for rule in rules):
         raise OrderError("A rule is a JSON object.")
-    return rules
+    return {**orders, "rules": rules}
 
 
-def _milliseconds(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise OrderError(f"latency_ms: {value!r} is not a number of milliseconds.")
-    return value
-
-
-def _system_status(value: Any) -> str:
-    if value not in SYSTEM_STATUSES:
-        raise OrderError(f"system_status is one of {', '.join(SYSTEM_STATUSES)}.")
-    return str(value)
+def _seconds(milliseconds: Any) -> float:
+    is_number = isinstance(milliseconds, int | float)
+    if not is_number or isinstance(milliseconds, bool) or milliseconds < 0:
+        raise OrderError(
+            f"latency_ms: {milliseconds!r} is not a number of milliseconds."
+        )
+    return float(milliseconds) / 1000

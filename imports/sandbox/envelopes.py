@@ -1,33 +1,86 @@
-"""Reading what a client sent: the envelope, its operation and what it asks for."""
+"""Reads what a client sent: its envelope, who it is, and what it asks for.
+
+Requests are judged as the real server does: XML without a DTD, a SOAP 1.1 envelope, a
+message that fits the WSDL, a token or password that is good, filters that it knows.
+"""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from uuid import uuid4
 
 from lxml import etree
 
+from imports.sandbox.catalogue import Catalogue
 from imports.sandbox.responses import (
     API,
     NIL,
     SOAP,
+    TOKEN_SECONDS,
     TYPE,
     WSA,
+    WSSE,
+    XSD,
     FaultError,
     named_fault,
     tag,
 )
 
+WSDL = "http://schemas.xmlsoap.org/wsdl/"
 MESSAGES: Mapping[str, str] = {
     "Retrieve": "RetrieveRequestMsg",
     "Perform": "PerformRequestMsg",
     "GetSystemStatus": "SystemStatusRequestMsg",
 }
-Values = Callable[[str], str | None]
+_SIGNING_KEY = b"a sandbox's tokens outlive its restarts"
 
 
 class NotXmlError(Exception):
     """The body cannot be parsed, or carries a DTD."""
+
+
+class WsdlError(Exception):
+    """The WSDL cannot be read or holds no usable schema."""
+
+
+class FilterError(Exception):
+    """A filter that the server refuses in OverallStatus."""
+
+
+class Contract:
+    """The WSDL as bytes and its types as a schema; safe for many threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the WSDL; raise WsdlError with a sentence where it is no good."""
+        self._lock = Lock()
+        try:
+            self.text = path.read_bytes()
+            root = etree.fromstring(self.text, etree.XMLParser(no_network=True))
+            schema = root.find(f"{{{WSDL}}}types/{{{XSD}}}schema")
+            if schema is None:
+                raise etree.LxmlError("it has no schema among its types")
+            # The vendor's only import names the types of a fault, to which nothing in
+            # the schema refers: leaving it out equals an empty schema of its namespace.
+            for outside in schema.findall(f"{{{XSD}}}import"):
+                schema.remove(outside)
+            self._schema = etree.XMLSchema(etree.fromstring(etree.tostring(schema)))
+        except (OSError, etree.LxmlError) as exc:
+            raise WsdlError(f"The WSDL {path} cannot be used: {exc}") from exc
+
+    def check(self, element: etree._Element) -> None:
+        """Raise a soap:Client fault where the message does not fit the schema."""
+        try:
+            with self._lock:  # a schema keeps its last errors
+                self._schema.assertValid(element)
+        except etree.DocumentInvalid as exc:
+            text = f"Invalid request: {exc}"
+            raise FaultError(named_fault("client", text)) from exc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,25 +98,36 @@ class Envelope:
         inner = self.message.find(tag("RetrieveRequest"))
         return self.message if inner is None else inner
 
+    @property
+    def definitions(self) -> list[etree._Element]:
+        """What a Perform is to start."""
+        return self.message.findall(f"{tag('Definitions')}/{tag('Definition')}")
+
+    @property
+    def named_mids(self) -> list[int]:
+        """The MIDs that the request names, in its operation's own place."""
+        clients = [
+            *self.request.findall(tag("ClientIDs")),
+            *self.request.findall(f"{tag('Options')}/{tag('Client')}"),
+        ]
+        texts = [text_of(c, "ID") or text_of(c, "ClientID") for c in clients]
+        return [int(text) for text in texts if text and text.isdecimal()]
+
+    def check_action(self) -> None:
+        """Raise FaultError unless action and message belong together."""
+        expected = MESSAGES.get(self.action)
+        if expected is None:
+            text = (
+                "Server did not recognize the value of HTTP Header SOAPAction: "
+                f"{self.action}."
+            )
+            raise FaultError(named_fault("client", text))
+        if self.message.tag != tag(expected):
+            raise FaultError(named_fault("client", f"{expected} was expected."))
+
 
 def read_envelope(body: bytes, soap_action: str) -> Envelope:
     """Parse; raises NotXmlError, or FaultError where it is no SOAP 1.1 envelope."""
-    root = _parse(body)
-    if root.tag != f"{{{SOAP}}}Envelope":
-        raise FaultError(named_fault("version_mismatch"))
-    content = root.find(f"{{{SOAP}}}Body")
-    if content is None or len(content) != 1:
-        raise FaultError(named_fault("client", "The Body must hold one message."))
-    header = root.find(f"{{{SOAP}}}Header")
-    return Envelope(
-        header=header,
-        message=content[0],
-        action=soap_action or _addressed(header, "Action"),
-        message_id=_addressed(header, "MessageID"),
-    )
-
-
-def _parse(body: bytes) -> etree._Element:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
     )
@@ -73,38 +137,78 @@ def _parse(body: bytes) -> etree._Element:
         raise NotXmlError(str(exc)) from exc
     if root.getroottree().docinfo.internalDTD is not None:
         raise NotXmlError("a DTD is not allowed")
-    return root
+    if root.tag != f"{{{SOAP}}}Envelope":
+        raise FaultError(named_fault("version_mismatch"))
+    content = root.find(f"{{{SOAP}}}Body")
+    if content is None or len(content) != 1:
+        raise FaultError(named_fault("client", "The Body must hold one message."))
+    addressing = f"{{{SOAP}}}Header/{{{WSA}}}"
+    return Envelope(
+        header=root.find(f"{{{SOAP}}}Header"),
+        message=content[0],
+        action=soap_action or root.findtext(f"{addressing}Action", "").strip(),
+        message_id=root.findtext(f"{addressing}MessageID", "").strip(),
+    )
 
 
-def _addressed(header: etree._Element | None, name: str) -> str:
-    found = None if header is None else header.findtext(f"{{{WSA}}}{name}")
-    return (found or "").strip()
+class Authenticator:
+    """Issues OAuth tokens and tells by a SOAP header which MIDs a caller reaches.
+
+    A token carries its own signature, so nothing is stored and a restart forgets none.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime],
+        token_seconds: int = TOKEN_SECONDS,
+    ) -> None:
+        self.catalogue = catalogue
+        self.clock = clock
+        self.token_seconds = token_seconds
+        self._void_until = 0.0
+
+    def issue(self, mid: int) -> str:
+        """A new token of that account."""
+        text = f"{mid}.{self.clock().timestamp():.6f}.{uuid4().hex}"
+        return f"{text}.{_signature(text)}"
+
+    def expire_tokens(self) -> None:
+        """From now on every token issued so far has expired."""
+        self._void_until = self.clock().timestamp()
+
+    def mids_of(self, header: etree._Element | None) -> tuple[int, ...]:
+        """The accounts within the caller's reach; the first is meant when a request
+        names none. Raises FaultError where the header doesn't say who is calling.
+        """
+        if header is None:
+            raise FaultError(named_fault("login_failed"))
+        # In any namespace: the real server is as lax.
+        token = header.findtext(".//{*}fueloauth")
+        if token is not None:
+            return (self._mid_of_token(token.strip()),)
+        login = f".//{{{WSSE}}}UsernameToken/{{{WSSE}}}"
+        username = header.findtext(f"{login}Username")
+        password = header.findtext(f"{login}Password")
+        for user in self.catalogue.users:
+            if (user.username, user.password) == (username, password):
+                return user.mids
+        raise FaultError(named_fault("login_failed"))
+
+    def _mid_of_token(self, token: str) -> int:
+        text, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), _signature(text).encode()):
+            raise FaultError(named_fault("login_failed"))
+        mid, seconds, fraction, _ = text.split(".")
+        issued = float(f"{seconds}.{fraction}")
+        age = self.clock().timestamp() - issued
+        if age >= self.token_seconds or issued <= self._void_until:
+            raise FaultError(named_fault("token_expired"))
+        return int(mid)
 
 
-def check_action(envelope: Envelope) -> None:
-    """Raise FaultError unless action and message belong together."""
-    expected = MESSAGES.get(envelope.action)
-    if expected is None:
-        raise FaultError(
-            named_fault(
-                "client",
-                "Server did not recognize the value of HTTP Header SOAPAction: "
-                f"{envelope.action}.",
-            )
-        )
-    if envelope.message.tag != tag(expected):
-        raise FaultError(named_fault("client", f"{expected} was expected."))
-
-
-def named_mids(envelope: Envelope) -> list[int]:
-    """The MIDs that the request names, in its operation's own place."""
-    places = ("ClientIDs", "Options/Client")
-    paths = ["/".join(map(tag, place.split("/"))) for place in places]
-    clients = [one for path in paths for one in envelope.request.findall(path)]
-    texts = [
-        one.findtext(tag("ID")) or one.findtext(tag("ClientID")) for one in clients
-    ]
-    return [int(text) for text in texts if text and text.strip().isdecimal()]
+def _signature(text: str) -> str:
+    return hmac.new(_SIGNING_KEY, text.encode(), sha256).hexdigest()[:32]
 
 
 def texts_of(parent: etree._Element, name: str) -> list[str]:
@@ -127,53 +231,37 @@ def type_of(element: etree._Element) -> str:
     return name if namespace == API else f"{prefix}{colon}{name}"
 
 
-class FilterError(Exception):
-    """A filter that the server refuses in OverallStatus."""
-
-
-def wants(
+def passes(
     part: etree._Element | None,
-    values: Values,
-    filterable: tuple[str, ...],
+    values: Mapping[str, str | None],
     refused: frozenset[str] = frozenset(),
 ) -> bool:
-    """Does a row with these values pass the filter? FilterError if not allowed."""
+    """Whether a row with these values passes the filter.
+
+    `values` holds what can be filtered by, `refused` operators that are not allowed.
+    Raises FilterError.
+    """
     if part is None:
         return True
-    if type_of(part) == "SimpleFilterPart":
-        return _simple(part, values, filterable, refused)
-    if type_of(part) == "ComplexFilterPart":
-        return _complex(part, values, filterable, refused)
-    raise FilterError("Error: The filter has no usable type.")
-
-
-def _simple(
-    part: etree._Element,
-    values: Values,
-    filterable: tuple[str, ...],
-    refused: frozenset[str],
-) -> bool:
+    kind = type_of(part)
+    if kind == "ComplexFilterPart":
+        operands = [
+            *part.findall(tag("LeftOperand")),
+            *part.findall(tag("RightOperand")),
+            *part.findall(f"{tag('AdditionalOperands')}/{tag('Operand')}"),
+        ]
+        # A list, so that an operand that is not allowed is refused in any place.
+        results = [passes(operand, values, refused) for operand in operands]
+        is_and = text_of(part, "LogicalOperator") == "AND"
+        return all(results) if is_and else any(results)
+    if kind != "SimpleFilterPart":
+        raise FilterError("Error: The filter has no usable type.")
     name, operator = text_of(part, "Property") or "", text_of(part, "SimpleOperator")
-    if name not in filterable:
+    if name not in values:
         raise FilterError(f"Error: Invalid column name '{name}'.")
     if operator not in ("equals", "IN") or operator in refused:
         raise FilterError(f"Error: The operator {operator} is not supported here.")
-    wanted = texts_of(part, "Value")
-    if not wanted or (operator == "equals" and len(wanted) != 1):
+    accepted = texts_of(part, "Value")
+    if not accepted or (operator == "equals" and len(accepted) != 1):
         raise FilterError(f"Error: The operator {operator} has a wrong value.")
-    return values(name) in wanted
-
-
-def _complex(
-    part: etree._Element,
-    values: Values,
-    filterable: tuple[str, ...],
-    refused: frozenset[str],
-) -> bool:
-    operands = [
-        *part.findall(tag("LeftOperand")),
-        *part.findall(tag("RightOperand")),
-        *part.findall(f"{tag('AdditionalOperands')}/{tag('Operand')}"),
-    ]
-    passed = [wants(one, values, filterable, refused) for one in operands]
-    return all(passed) if text_of(part, "LogicalOperator") == "AND" else any(passed)
+    return values[name] in accepted

@@ -1,4 +1,4 @@
-"""The wire itself: answers as bytes, and connections that misbehave."""
+"""One HTTP exchange: a call is read, carried out and answered, or spoilt by a rule."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import base64
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler
 from threading import Event
 from typing import Any
 
-from imports.sandbox.calls import Call
+from imports.sandbox.control import SPOILING_KINDS, Call, Rule, Switches
 from imports.sandbox.responses import (
     XML,
     Answer,
@@ -18,7 +19,6 @@ from imports.sandbox.responses import (
     html_answer,
     named_fault,
 )
-from imports.sandbox.switches import Rule, Switches
 from imports.sandbox.world import Clock
 
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
@@ -34,14 +34,10 @@ class TooLongError(Exception):
 
 def read_body(handler: BaseHTTPRequestHandler) -> bytes:
     """The request's body; raises TooLongError."""
-    return handler.rfile.read(_length(handler))
-
-
-def _length(handler: BaseHTTPRequestHandler) -> int:
     text = handler.headers.get("Content-Length") or ""
     if not text.isdecimal() or int(text) > MAX_REQUEST_BYTES:
         raise TooLongError(text)
-    return int(text)
+    return handler.rfile.read(int(text))
 
 
 def send(
@@ -61,187 +57,146 @@ def send(
     handler.wfile.write(answer.body)
 
 
-def spoiled(rule: Rule, now: Clock) -> Answer:
-    """The answer that the rule puts in the place of the right one."""
-    options = rule.options
-    if rule.what == "fault":
-        return fault_answer(named_fault(options["kind"], options["text"]), now=now())
-    if rule.what == "html":
-        return html_answer(int(options["status"]), f"Error {options['status']}")
-    if rule.what == "throttled":
-        return _throttled(str(options["retry_after"]))
-    if rule.what == "redirect":
-        headers = {"Location": str(options["location"])}
-        return Answer(status=int(options["status"]), headers=headers)
-    if rule.what == "broken_xml":
-        return Answer(body=b'<?xml version="1.0"?><soap:Envelope><a></b>')
-    if rule.what == "empty":
-        return Answer()
-    return _raw(options)
-
-
-def _throttled(retry_after: str) -> Answer:
-    return Answer(
-        status=429,
-        body=b'{"message":"Rate limit exceeded","errorcode":50100}',
-        content_type="application/json; charset=utf-8",
-        headers={"Retry-After": retry_after},
-    )
-
-
-def _raw(options: Any) -> Answer:
-    encoded = options["body_base64"]
-    body = base64.b64decode(encoded) if encoded else str(options["body"]).encode()
-    headers = {str(name): str(value) for name, value in options["headers"].items()}
-    content_type = headers.pop("Content-Type", XML)
-    return Answer(
-        status=int(options["status"]),
-        body=body,
-        content_type=content_type,
-        headers=headers,
-    )
-
-
+@dataclass(kw_only=True)
 class Exchange:
-    """One call: read, carried out and answered, or spoilt on the way by a rule."""
+    """One call, with the three times at which a rule may step in.
 
-    def __init__(
-        self,
-        *,
-        handler: BaseHTTPRequestHandler,
-        call: Call,
-        switches: Switches,
-        clock: Clock,
-        release: Event,
-        empty: Callable[[], Answer],
-    ) -> None:
-        self._handler = handler
-        self._call = call
-        self._switches = switches
-        self._clock = clock
-        self._release = release
-        self._empty = empty
+    `release` ends all waiting; `empty` builds an OK with nothing in it, to be spoilt
+    where nothing was carried out.
+    """
 
-    def run(self, note: Callable[[bytes], None], carry_out: CarryOut) -> None:
-        """Go through the three moments at which a rule may step in."""
+    handler: BaseHTTPRequestHandler
+    call: Call
+    switches: Switches
+    clock: Clock
+    release: Event
+    empty: Callable[[], Answer]
+
+    def run(self, identify: Callable[[bytes], None], carry_out: CarryOut) -> None:
+        """Read the request, carry it out and answer, as far as the rules let it."""
         rule = self._take("before")
         if rule:
-            self._handler.close_connection = True
-            self._spoil(rule, self._empty())
+            self.handler.close_connection = True
+            self._spoil(rule, self.empty())
             return
-        body = read_body(self._handler)
-        note(body)
+        body = read_body(self.handler)
+        identify(body)
         rule = self._take("instead")
         if rule:
-            self._spoil(rule, self._instead(rule, body, carry_out))
+            is_refusal = rule.what == "refused"
+            self._spoil(rule, carry_out(body, rule) if is_refusal else self.empty())
             return
         answer = carry_out(body, None)
         rule = self._take("after")
         if rule:
-            refused = rule.what == "refused"
-            self._spoil(rule, carry_out(body, rule) if refused else answer)
+            is_refusal = rule.what == "refused"
+            self._spoil(rule, carry_out(body, rule) if is_refusal else answer)
             return
-        self._release.wait(self._switches.latency_seconds)
+        self.release.wait(self.switches.latency_seconds)
         self._send(answer)
-
-    def _instead(self, rule: Rule, body: bytes, carry_out: CarryOut) -> Answer:
-        return carry_out(body, rule) if rule.what == "refused" else self._empty()
 
     def _take(self, when: str) -> Rule | None:
         """A rule that spoils the call; one that only delays it is waited out."""
-        rule = self._switches.take(when, self._call)
+        rule = self.switches.take(when, self.call)
         while rule and rule.what == "delay":
-            self._release.wait(float(rule.options["seconds"]))
-            rule = self._switches.take(when, self._call, *_SPOILING)
+            self.release.wait(float(rule.options["seconds"]))
+            rule = self.switches.take(when, self.call, *SPOILING_KINDS)
         return rule
 
     def _send(self, answer: Answer) -> None:
-        self._call.status, self._call.answer = answer.status, answer.summary
-        send(self._handler, answer)
+        self.call.status, self.call.answer = answer.status, answer.summary
+        send(self.handler, answer)
 
     def _spoil(self, rule: Rule, answer: Answer) -> None:
-        on_the_wire = {
-            "reset": self._reset,
-            "close": self._close,
-            "hang": self._hang,
-            "drip": self._drip,
-            "truncated": self._truncate,
-            "refused": self._say,
-        }
-        act = on_the_wire.get(rule.what)
-        if act:
-            act(rule, answer)
-        else:
-            self._say(rule, spoiled(rule, self._clock))
-        self._call.answer = f"{rule.what} ({rule.when})"
+        match rule.what:
+            case "reset":
+                self._reset()
+            case "close":
+                self._close()
+            case "hang":
+                self.release.wait(float(rule.options["seconds"]))
+                self._close()
+            case "drip":
+                self._drip(answer, float(rule.options["seconds"]))
+            case "truncated":
+                self._truncate(answer, **rule.options)
+            case "refused":
+                self._send(answer)
+            case _:
+                self._send(_spoiled(rule, self.clock))
+        self.call.answer = f"{rule.what} ({rule.when})"
         if rule.when == "before" and rule.what != "reset":
-            self._drain()
+            # Read what was not read, or the close becomes a reset.
+            try:
+                read_body(self.handler)
+            except TooLongError:
+                return
 
-    def _say(self, _rule: Rule, answer: Answer) -> None:
-        self._send(answer)
-
-    def _reset(self, _rule: Rule, _answer: Answer) -> None:
+    def _reset(self) -> None:
         """Close at once with RST; rfile holds the socket open until it is closed."""
-        handler = self._handler
-        handler.close_connection = True
-        handler.connection.setsockopt(
+        self.handler.close_connection = True
+        self.handler.connection.setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE
         )
-        handler.rfile.close()
-        handler.connection.close()
+        self.handler.rfile.close()
+        self.handler.connection.close()
 
-    def _close(self, _rule: Rule, _answer: Answer) -> None:
-        self._handler.close_connection = True
+    def _close(self) -> None:
+        self.handler.close_connection = True
         try:
-            self._handler.connection.shutdown(socket.SHUT_WR)
+            self.handler.connection.shutdown(socket.SHUT_WR)
         except OSError as exc:
             raise ConnectionAbortedError("closed by the client") from exc
 
-    def _hang(self, rule: Rule, answer: Answer) -> None:
-        self._release.wait(float(rule.options["seconds"]))
-        self._close(rule, answer)
-
-    def _drip(self, rule: Rule, answer: Answer) -> None:
-        self._handler.close_connection = True
-        self._call.status = answer.status
-        length, body = len(answer.body), answer.body
-        send(self._handler, _without_body(answer), content_length=length)
-        for place in range(length):
-            self._handler.wfile.write(body[place : place + 1])
-            if self._release.wait(float(rule.options["seconds"])):
+    def _drip(self, answer: Answer, seconds: float) -> None:
+        self.handler.close_connection = True
+        self.call.status = answer.status
+        headers_only = replace(answer, body=b"")
+        send(self.handler, headers_only, content_length=len(answer.body))
+        for place in range(len(answer.body)):
+            self.handler.wfile.write(answer.body[place : place + 1])
+            if self.release.wait(seconds):
                 return
 
-    def _truncate(self, rule: Rule, answer: Answer) -> None:
-        self._handler.close_connection = True
-        self._call.status = answer.status
-        whole = len(answer.body)
-        part = answer.body[: int(whole * float(rule.options["share"]))]
-        length = None if rule.options["framing"] == "close" else whole
-        send(self._handler, _with_body(answer, part), content_length=length)
-
-    def _drain(self) -> None:
-        """Read what was not read, lest the close becomes a reset."""
-        try:
-            read_body(self._handler)
-        except TooLongError:
-            return
+    def _truncate(self, answer: Answer, share: float, framing: str) -> None:
+        self.handler.close_connection = True
+        self.call.status = answer.status
+        length = len(answer.body)
+        part = replace(answer, body=answer.body[: int(length * float(share))])
+        send(self.handler, part, content_length=None if framing == "close" else length)
 
 
-_SPOILING = (
-    *("reset", "close", "hang", "drip", "truncated", "broken_xml", "empty"),
-    *("html", "throttled", "fault", "refused", "redirect", "raw"),
-)
+def _spoiled(rule: Rule, clock: Clock) -> Answer:
+    """The answer that the rule puts in the place of the right one."""
+    options = rule.options
+    match rule.what:
+        case "fault":
+            fault = named_fault(options["kind"], options["text"])
+            return fault_answer(fault, now=clock())
+        case "html":
+            return html_answer(int(options["status"]), f"Error {options['status']}")
+        case "throttled":
+            return Answer(
+                status=429,
+                body=b'{"message":"Rate limit exceeded","errorcode":50100}',
+                content_type="application/json; charset=utf-8",
+                headers={"Retry-After": str(options["retry_after"])},
+            )
+        case "redirect":
+            headers = {"Location": str(options["location"])}
+            return Answer(status=int(options["status"]), headers=headers)
+        case "broken_xml":
+            return Answer(body=b'<?xml version="1.0"?><soap:Envelope><a></b>')
+        case "empty":
+            return Answer()
+    return _raw(**options)
 
 
-def _with_body(answer: Answer, body: bytes) -> Answer:
+def _raw(status: Any, headers: Any, body: Any, body_base64: Any) -> Answer:
+    texts = {str(name): str(value) for name, value in headers.items()}
     return Answer(
-        status=answer.status,
-        body=body,
-        content_type=answer.content_type,
-        headers=answer.headers,
-        summary=answer.summary,
+        status=int(status),
+        content_type=texts.pop("Content-Type", XML),
+        headers=texts,
+        body=base64.b64decode(body_base64) if body_base64 else str(body).encode(),
     )
-
-
-def _without_body(answer: Answer) -> Answer:
-    return _with_body(answer, b"")

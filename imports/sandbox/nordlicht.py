@@ -1,4 +1,4 @@
-"""The believable world: Nordlicht, a retailer with two business units.
+"""The sandbox's accounts and definitions: Nordlicht, a retailer with two units.
 
 Credentials:
 
@@ -36,7 +36,6 @@ All others complete; now and then one of them failed or had errors in the past.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from imports.sandbox.catalogue import (
@@ -46,12 +45,12 @@ from imports.sandbox.catalogue import (
     Behaviour,
     Catalogue,
     Definition,
+    Destination,
     Schedule,
     daily,
     data_extension,
     every_hours,
     made_id,
-    subscriber_list,
     weekly,
 )
 
@@ -89,7 +88,7 @@ Row = tuple[str | None, str, str, str, str, int, Schedule, dict[str, Any]]
 
 def _list(list_id: int) -> dict[str, Any]:
     return {
-        "destination": subscriber_list(list_id),
+        "destination": Destination(kind="List", list_id=list_id),
         "import_type": "Subscriber List",
     }
 
@@ -197,18 +196,16 @@ SE_ROWS: tuple[Row, ...] = (
 
 
 def nordlicht() -> Catalogue:
-    """The whole world: both accounts, their user, 41 definitions."""
-    german = _definitions(DE, DE_ROWS, first=0)
-    swedish = _definitions(SE, SE_ROWS, first=len(german))
+    """Both accounts, the API user that reaches them, and 41 definitions."""
+    rows = [(DE, row) for row in DE_ROWS] + [(SE, row) for row in SE_ROWS]
     return Catalogue(
-        accounts=(DE, SE), users=(API_USER,), definitions=(*german, *swedish)
+        accounts=(DE, SE),
+        users=(API_USER,),
+        definitions=tuple(
+            _definition(account, number, row)
+            for number, (account, row) in enumerate(rows)
+        ),
     )
-
-
-def _definitions(
-    account: Account, rows: tuple[Row, ...], *, first: int
-) -> list[Definition]:
-    return [_definition(account, first + n, row) for n, row in enumerate(rows)]
 
 
 def _definition(account: Account, number: int, row: Row) -> Definition:
@@ -218,8 +215,7 @@ def _definition(account: Account, number: int, row: Row) -> Definition:
         "description": f"{name} of {account.name}",
         **rest,
     }
-    build: Callable[..., Definition] = Definition
-    return build(
+    return Definition(
         mid=account.mid,
         number=number,
         object_id=made_id(account.mid, key or name),

@@ -1,4 +1,4 @@
-"""What each operation does: token, Retrieve, Perform, GetSystemStatus."""
+"""Carries out what the sandbox can do: token, Retrieve, Perform, GetSystemStatus."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from typing import Any
 
 from lxml import etree
 
-from imports.sandbox.calls import Call
-from imports.sandbox.catalogue import Account
+from imports.sandbox.catalogue import Account, Behaviour, Definition
+from imports.sandbox.control import Call, Rule, Switches
 from imports.sandbox.envelopes import (
+    Authenticator,
+    Contract,
     Envelope,
     NotXmlError,
-    check_action,
-    named_mids,
     read_envelope,
     text_of,
     texts_of,
     type_of,
 )
-from imports.sandbox.performing import Performer
 from imports.sandbox.responses import (
+    NIL,
+    TYPE,
     Answer,
     FaultError,
     add,
+    add_all,
     bad_request,
     fault_answer,
     invalid_client,
+    message,
     new_request_id,
     not_authorized,
+    perform_message,
     retrieve_message,
     soap_answer,
     system_status_message,
@@ -39,23 +43,32 @@ from imports.sandbox.responses import (
     token_error,
 )
 from imports.sandbox.retrieve import PAGE_SIZE, Retriever
-from imports.sandbox.security import Caller, Doorkeeper
-from imports.sandbox.switches import Rule, Switches
 from imports.sandbox.world import World
-from imports.sandbox.wsdl import Contract
+
+NO_ACCESS, WRONG_TYPE = 4, 5
+NO_KEY, NOT_FOUND, NOT_VALID = 43000, 43010, 43060
+KEY_FILTERS = ("CustomerKey", "ImportDefinitionCustomerKey")
+
+
+class RefusedError(Exception):
+    """One definition is not started: the vendor's ErrorCode and words."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """Who asks, and for which accounts; `strange` MIDs are out of their reach."""
+    """The accounts that a request is about; `foreign` ones are out of reach."""
 
-    caller: Caller
     mids: tuple[int, ...]
-    strange: tuple[int, ...] = ()
+    foreign: tuple[int, ...] = ()
 
 
 class Service:
-    """The other side of the wire, without the wire."""
+    """The token endpoint and the SOAP service, without HTTP."""
 
     def __init__(
         self,
@@ -63,48 +76,44 @@ class Service:
         world: World,
         contract: Contract,
         switches: Switches,
-        doorkeeper: Doorkeeper,
+        authenticator: Authenticator,
         page_size: int = PAGE_SIZE,
     ) -> None:
         self.world = world
         self.contract = contract
         self.switches = switches
-        self.doorkeeper = doorkeeper
+        self.authenticator = authenticator
         self._retriever = Retriever(world, switches, page_size)
-        self._performer = Performer(world, switches)
 
-    def token(self, call: Call, body: bytes, base_url: str) -> Answer:
+    def token(self, body: bytes, base_url: str) -> Answer:
         """Answer POST /v2/token."""
-        asked = _json_object(body)
-        if asked is None:
+        request = _json_object(body)
+        if request is None:
             return token_error("invalid_request", "The body is not a JSON object.")
-        if asked.get("grant_type") != "client_credentials":
+        if request.get("grant_type") != "client_credentials":
             return token_error("unsupported_grant_type", "Use client_credentials.")
-        account = self._client(asked)
-        if account is None:
+        account = self._account_of_client(request)
+        if not account or account.client_secret != request.get("client_secret"):
             return invalid_client()
-        if str(asked.get("account_id") or account.mid) != str(account.mid):
+        if str(request.get("account_id") or account.mid) != str(account.mid):
             return not_authorized()
-        _name(call, account)
-        token = self.doorkeeper.issue(account.mid)
-        return token_answer(token, self.doorkeeper.token_seconds, base_url)
+        token = self.authenticator.issue(account.mid)
+        return token_answer(token, self.authenticator.token_seconds, base_url)
 
     def note_token(self, call: Call, body: bytes) -> None:
-        """Tell the call's account as well as it can be known."""
-        asked = _json_object(body) or {}
-        for account in self.world.catalogue.accounts:
-            if account.client_id == asked.get("client_id"):
-                _name(call, account)
+        """Enter the call's account as far as it can be known."""
+        account = self._account_of_client(_json_object(body) or {})
+        if account:
+            call.account, call.mid = account.name, account.mid
 
-    def _client(self, asked: Mapping[str, Any]) -> Account | None:
-        given = (asked.get("client_id"), asked.get("client_secret"))
+    def _account_of_client(self, request: Mapping[str, Any]) -> Account | None:
         for account in self.world.catalogue.accounts:
-            if (account.client_id, account.client_secret) == given:
+            if account.client_id == request.get("client_id"):
                 return account
         return None
 
     def note_soap(self, call: Call, body: bytes, soap_action: str) -> None:
-        """Tell the call's operation, account and object as well as they are known."""
+        """Enter the call's operation, account and object as far as they are known."""
         try:
             envelope = read_envelope(body, soap_action)
             call.operation = envelope.action or call.operation
@@ -112,9 +121,9 @@ class Service:
             scope = self._scope(envelope)
         except (NotXmlError, FaultError):
             return  # carrying it out will say what is wrong
-        account = self.world.catalogue.account_of(scope.mids[0])
+        account = self.world.catalogue.account_named(scope.mids[0])
         if account:
-            _name(call, account)
+            call.account, call.mid = account.name, account.mid
 
     def soap(
         self, call: Call, body: bytes, soap_action: str, refusal: Rule | None = None
@@ -140,76 +149,167 @@ class Service:
     def _carry_out(
         self, call: Call, envelope: Envelope, refusal: Rule | None
     ) -> etree._Element:
-        check_action(envelope)
+        envelope.check_action()
         self.contract.check(envelope.message)
         scope = self._scope(envelope)
-        call.request_id = new_request_id()
-        if envelope.action == "Retrieve":
-            return self._retrieve(call, envelope, scope, refusal)
+        call.request_id = request_id = new_request_id()
+        if envelope.action == "GetSystemStatus":
+            return system_status_message(self.switches.system_status, request_id)
         if envelope.action == "Perform":
-            return self._performer.answer(
-                call, envelope, scope.mids[0], bool(scope.strange), refusal
-            )
-        return system_status_message(self.switches.system_status, call.request_id)
-
-    def _retrieve(
-        self, call: Call, envelope: Envelope, scope: Scope, refusal: Rule | None
-    ) -> etree._Element:
-        request_id = call.request_id or new_request_id()
+            return self._perform(call, envelope, scope, refusal)
         if refusal:
             return retrieve_message(f"Error: {refusal.options['text']}", request_id)
-        if scope.strange:
-            return retrieve_message(
-                f"Error: API Permission Failed. MID {scope.strange[0]} is not within "
-                "reach of this user.",
-                request_id,
+        if scope.foreign:
+            text = (
+                f"Error: API Permission Failed. MID {scope.foreign[0]} is not within "
+                "reach of this user."
             )
-        return self._retriever.answer(call, envelope.request, scope.mids)
+            return retrieve_message(text, request_id)
+        return self._retriever.answer(request_id, call, envelope.request, scope.mids)
 
     def _scope(self, envelope: Envelope) -> Scope:
-        caller = self.doorkeeper.caller(envelope.header)
-        named = named_mids(envelope)
+        reach = self.authenticator.mids_of(envelope.header)
         if text_of(envelope.request, "QueryAllAccounts") in ("true", "1"):
-            return Scope(caller=caller, mids=caller.mids)
-        strange = tuple(mid for mid in named if mid not in caller.mids)
-        return Scope(
-            caller=caller, mids=tuple(named) or (caller.home,), strange=strange
+            return Scope(mids=reach)
+        named = tuple(envelope.named_mids)
+        foreign = tuple(mid for mid in named if mid not in reach)
+        return Scope(mids=named or reach[:1], foreign=foreign)
+
+    def _perform(
+        self, call: Call, envelope: Envelope, scope: Scope, refusal: Rule | None
+    ) -> etree._Element:
+        """PerformResponseMsg; each definition is started, or refused in words."""
+        action, mid = text_of(envelope.message, "Action") or "", scope.mids[0]
+        results = []
+        for element in envelope.definitions:
+            try:
+                if scope.foreign:
+                    raise RefusedError(NO_ACCESS, f"No access to account {mid}.")
+                if refusal:
+                    raise RefusedError(refusal.options["code"], refusal.options["text"])
+                task_id = self._start(call, element, action, mid)
+            except RefusedError as exc:
+                results.append(_refused(element, exc))
+            else:
+                without_id = self.switches.take("within", call, "no_task_id")
+                results.append(_started(element, None if without_id else task_id))
+        codes = {result.findtext(tag("StatusCode")) for result in results}
+        status = "Has Errors" if "OK" in codes else "Error"
+        if codes == {"OK"}:
+            status = "OK"
+        words = "" if results else "No definitions were given."
+        return perform_message(status, call.request_id or "", results, words)
+
+    def _start(self, call: Call, element: etree._Element, action: str, mid: int) -> int:
+        """Start one definition; the id of its task. Raises RefusedError."""
+        definition = self._definition(element, action, mid)
+        row_delay_seconds: float | None = self.world.row_delay_seconds
+        rule = self.switches.take("within", call, "rows_late", "rows_never")
+        if rule:
+            late = rule.what == "rows_late"
+            row_delay_seconds = float(rule.options["seconds"]) if late else None
+        by_key = text_of(element, "CustomerKey") is not None
+        task = self.world.perform(
+            definition,
+            row_delay_seconds=row_delay_seconds,
+            identified_by="CustomerKey" if by_key else "ObjectID",
+            connection=call.connection,
+            request_id=call.request_id,
         )
+        return task.task_id
 
+    def _definition(self, element: etree._Element, action: str, mid: int) -> Definition:
+        kind = type_of(element)
+        if kind != "ImportDefinition" or action.lower() != "start":
+            text = f"Cannot perform {action} on objects of type {kind}."
+            raise RefusedError(WRONG_TYPE, text)
+        key, object_id = text_of(element, "CustomerKey"), text_of(element, "ObjectID")
+        if not key and not object_id:
+            raise RefusedError(NO_KEY, "ImportDefinition CustomerKey not specified.")
+        definition = self.world.find(mid, customer_key=key, object_id=object_id)
+        if definition is None:
+            text = f"ImportDefinition not found: {key or object_id}."
+            raise RefusedError(NOT_FOUND, text)
+        if definition.behaviour is Behaviour.REFUSED:
+            text = (
+                "ImportDefinition validation error: the file location "
+                '"Outlet SFTP" is no longer active.'
+            )
+            raise RefusedError(NOT_VALID, text)
+        return definition
 
-def _name(call: Call, account: Account) -> None:
-    call.account, call.mid = account.name, account.mid
-
-
-def _note_object(call: Call, envelope: Envelope) -> None:
-    definitions = envelope.message.findall(f"{tag('Definitions')}/{tag('Definition')}")
-    call.object_type = text_of(envelope.request, "ObjectType") or (
-        type_of(definitions[0]) if definitions else None
-    )
-    keys = [text_of(one, "CustomerKey") for one in definitions]
-    part = envelope.request.find(tag("Filter"))
-    if part is not None and text_of(part, "Property") in _KEY_FILTERS:
-        keys += texts_of(part, "Value")
-    call.customer_keys = [key for key in keys if key]
-    call.filter_operator = None if part is None else text_of(part, "SimpleOperator")
-
-
-_KEY_FILTERS = ("CustomerKey", "ImportDefinitionCustomerKey")
+    def empty_answer(self, operation: str) -> Answer:
+        """An OK with nothing in it, to be spoilt when nothing was done."""
+        if operation == "token":
+            return token_answer("nothing", 0, "http://127.0.0.1")
+        content = retrieve_message("OK", new_request_id())
+        content.tag = tag(f"{operation}ResponseMsg")
+        add(content, "OverallStatusMessage")
+        return soap_answer(content, operation=operation, now=self.world.clock())
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
-def empty_answer(operation: str, service: Service) -> Answer:
-    """An OK with nothing in it, for spoiling answers when nothing was done."""
-    if operation == "token":
-        return token_answer("nothing", 0, "http://127.0.0.1")
-    content = retrieve_message("OK", new_request_id())
-    content.tag = tag(f"{operation}ResponseMsg")
-    add(content, "OverallStatusMessage")
-    return soap_answer(content, operation=operation, now=service.world.clock())
+def _note_object(call: Call, envelope: Envelope) -> None:
+    definitions = envelope.definitions
+    call.object_type = text_of(envelope.request, "ObjectType") or (
+        type_of(definitions[0]) if definitions else None
+    )
+    keys = [text_of(definition, "CustomerKey") for definition in definitions]
+    part = envelope.request.find(tag("Filter"))
+    if part is not None:
+        call.filter_operator = text_of(part, "SimpleOperator")
+        if text_of(part, "Property") in KEY_FILTERS:
+            keys += texts_of(part, "Value")
+    call.customer_keys = [key for key in keys if key]
+
+
+def _started(element: etree._Element, task_id: int | None) -> etree._Element:
+    """The Result of a start; without a task id where a rule keeps it back."""
+    result, words = message("Result"), "ImportDefinition performed"
+    if task_id:
+        words = f"{words} AsyncID:{task_id}"
+    add_all(result, StatusCode="OK", StatusMessage=words)
+    _add_object(result, element)
+    if task_id:
+        add_all(
+            add(result, "Task"),
+            StatusCode="OK",
+            StatusMessage="OK",
+            ID=task_id,
+            InteractionObjectID=new_request_id(),
+        )
+    return result
+
+
+def _refused(element: etree._Element, error: RefusedError) -> etree._Element:
+    result = message("Result")
+    texts: dict[str, object] = {
+        "StatusCode": "Error",
+        "StatusMessage": error.text,
+        "ErrorCode": error.code,
+    }
+    add_all(result, **texts)
+    _add_object(result, element)
+    add_all(add(result, "Task"), **texts)
+    return result
+
+
+def _add_object(result: etree._Element, element: etree._Element) -> None:
+    """The definition as it was asked for, with the nil keys of real answers."""
+    node = add(result, "Object")
+    node.set(TYPE, type_of(element))
+    key, object_id = text_of(element, "CustomerKey"), text_of(element, "ObjectID")
+    add(node, "PartnerKey").set(NIL, "true")
+    place = add(node, "ObjectID", object_id)
+    if object_id is None:
+        place.set(NIL, "true")
+    if key is not None:
+        add(node, "CustomerKey", key)
+    add(node, "IsPlatformObject", False)

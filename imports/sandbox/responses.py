@@ -1,9 +1,9 @@
-"""What the sandbox says: SOAP envelopes, faults, token JSON, other HTTP answers."""
+"""Builds the answers: SOAP envelopes, faults, token JSON and other HTTP answers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -38,7 +38,7 @@ ANONYMOUS = f"{WSA}/role/anonymous"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One HTTP answer; `summary` is what the log and the list of calls say of it."""
+    """One HTTP answer; `summary` stands for it in the log and the list of calls."""
 
     status: int = 200
     body: bytes = b""
@@ -113,11 +113,10 @@ def add(parent: etree._Element, name: str, text: object = None) -> etree._Elemen
     return child
 
 
-def _default(
-    namespace: str, prefixes: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """A prefix map with that default namespace; lxml-stubs know no None prefix."""
-    return cast("dict[str, str]", {None: namespace, **(prefixes or {})})
+def add_all(parent: etree._Element, **texts: object) -> None:
+    """Append an element for each name and text, in that order."""
+    for name, text in texts.items():
+        add(parent, name, text)
 
 
 def message(name: str) -> etree._Element:
@@ -125,13 +124,19 @@ def message(name: str) -> etree._Element:
     return etree.Element(tag(name), nsmap=_default(API, ENVELOPE_PREFIXES))
 
 
+def _default(
+    namespace: str, prefixes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A prefix map with that default namespace; lxml-stubs know no None prefix."""
+    return cast("dict[str, str]", {None: namespace, **(prefixes or {})})
+
+
 def retrieve_message(
     overall_status: str, request_id: str, results: Iterable[etree._Element] = ()
 ) -> etree._Element:
     """RetrieveResponseMsg; no Results element at all where there are no rows."""
     response = message("RetrieveResponseMsg")
-    add(response, "OverallStatus", overall_status)
-    add(response, "RequestID", request_id)
+    add_all(response, OverallStatus=overall_status, RequestID=request_id)
     response.extend(list(results))
     return response
 
@@ -139,30 +144,34 @@ def retrieve_message(
 def perform_message(
     overall_status: str,
     request_id: str,
-    results: Iterable[etree._Element] = (),
+    results: Sequence[etree._Element] = (),
     overall_message: str = "",
 ) -> etree._Element:
     """PerformResponseMsg; OverallStatusMessage is there even when it is empty."""
     response = message("PerformResponseMsg")
-    found = list(results)
-    if found:
-        add(response, "Results").extend(found)
-    add(response, "OverallStatus", overall_status)
-    add(response, "OverallStatusMessage", overall_message)
-    add(response, "RequestID", request_id)
+    if results:
+        add(response, "Results").extend(results)
+    add_all(
+        response,
+        OverallStatus=overall_status,
+        OverallStatusMessage=overall_message,
+        RequestID=request_id,
+    )
     return response
 
 
 def system_status_message(system_status: str, request_id: str) -> etree._Element:
     """SystemStatusResponseMsg for OK, InMaintenance or UnplannedOutage."""
     response = message("SystemStatusResponseMsg")
-    result = add(add(response, "Results"), "Result")
-    add(result, "StatusCode", "OK")
-    add(result, "StatusMessage", "System Status Retrieved")
-    add(result, "SystemStatus", system_status)
-    add(response, "OverallStatus", "OK")
-    add(response, "OverallStatusMessage")
-    add(response, "RequestID", request_id)
+    add_all(
+        add(add(response, "Results"), "Result"),
+        StatusCode="OK",
+        StatusMessage="System Status Retrieved",
+        SystemStatus=system_status,
+    )
+    add_all(
+        response, OverallStatus="OK", OverallStatusMessage=None, RequestID=request_id
+    )
     return response
 
 
@@ -172,31 +181,23 @@ def enveloped(
     """The envelope with addressing and a timestamp in its header, as recorded."""
     envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap=dict(ENVELOPE_PREFIXES))
     header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
-    _addressing(header, action, relates_to)
-    _timestamp(header, now)
-    etree.SubElement(envelope, f"{{{SOAP}}}Body").append(content)
-    return XML_DECLARATION + etree.tostring(envelope, encoding="utf-8")
-
-
-def _addressing(header: etree._Element, action: str, relates_to: str) -> None:
-    texts = {
+    addressing = {
         "Action": action,
         "MessageID": f"urn:uuid:{uuid4()}",
         "RelatesTo": relates_to or f"urn:uuid:{uuid4()}",
         "To": ANONYMOUS,
     }
-    for name, text in texts.items():
+    for name, text in addressing.items():
         etree.SubElement(header, f"{{{WSA}}}{name}").text = text
-
-
-def _timestamp(header: etree._Element, now: datetime) -> None:
     security = etree.SubElement(header, f"{{{WSSE}}}Security")
     stamp = etree.SubElement(security, f"{{{WSU}}}Timestamp")
     stamp.set(f"{{{WSU}}}Id", f"Timestamp-{uuid4()}")
-    moments = {"Created": now, "Expires": now + timedelta(minutes=5)}
-    for name, moment in moments.items():
-        text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    times = {"Created": now, "Expires": now + timedelta(minutes=5)}
+    for name, time in times.items():
+        text = time.strftime("%Y-%m-%dT%H:%M:%SZ")
         etree.SubElement(stamp, f"{{{WSU}}}{name}").text = text
+    etree.SubElement(envelope, f"{{{SOAP}}}Body").append(content)
+    return XML_DECLARATION + etree.tostring(envelope, encoding="utf-8")
 
 
 def soap_answer(
@@ -217,16 +218,12 @@ def fault_answer(fault: Fault, *, now: datetime, relates_to: str = "") -> Answer
     etree.SubElement(content, "faultcode", nsmap=nsmap).text = fault.code
     etree.SubElement(content, "faultstring").text = fault.text
     if fault.api_code is not None:
-        _api_fault(content, fault)
+        detail = etree.SubElement(content, "detail")
+        api = etree.SubElement(detail, f"{{{FAULT}}}apifault", nsmap=_default(FAULT))
+        etree.SubElement(api, f"{{{FAULT}}}Code").text = str(fault.api_code)
+        etree.SubElement(api, f"{{{FAULT}}}Message").text = fault.text
     body = enveloped(content, action=f"{WSA}/fault", now=now, relates_to=relates_to)
     return Answer(status=500, body=body, summary=f"fault: {fault.text}")
-
-
-def _api_fault(content: etree._Element, fault: Fault) -> None:
-    detail = etree.SubElement(content, "detail")
-    api = etree.SubElement(detail, f"{{{FAULT}}}apifault", nsmap=_default(FAULT))
-    etree.SubElement(api, f"{{{FAULT}}}Code").text = str(fault.api_code)
-    etree.SubElement(api, f"{{{FAULT}}}Message").text = fault.text
 
 
 def named_fault(kind: str, text: str | None = None) -> Fault:
@@ -246,7 +243,7 @@ def bad_request() -> Answer:
 
 
 def html_answer(status: int, title: str) -> Answer:
-    """A gateway's page instead of SOAP."""
+    """A web page, such as a gateway sends in place of SOAP."""
     page = (
         f"<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
         f"<body><h1>{title}</h1><p>The service is not available.</body></html>"
@@ -265,7 +262,7 @@ def json_answer(
     summary: str = "OK",
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """JSON, as the token endpoint and the control route speak it."""
+    """JSON, as the token endpoint and the control route send it."""
     return Answer(
         status=status,
         body=json.dumps(content, ensure_ascii=False, indent=1).encode(),

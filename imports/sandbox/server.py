@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
-from types import TracebackType
 from typing import Any, Self
 
-from imports.sandbox.calls import Call, Calls
-from imports.sandbox.control import Control
+from imports.sandbox.control import Call, Calls, Control, Rule, Switches
+from imports.sandbox.envelopes import Authenticator, Contract
 from imports.sandbox.exchange import CarryOut, Exchange, TooLongError, read_body, send
-from imports.sandbox.operations import Service, empty_answer
+from imports.sandbox.operations import Service
 from imports.sandbox.responses import (
     TOKEN_SECONDS,
     Answer,
@@ -27,10 +27,7 @@ from imports.sandbox.responses import (
     json_answer,
 )
 from imports.sandbox.retrieve import PAGE_SIZE
-from imports.sandbox.security import Doorkeeper
-from imports.sandbox.switches import Rule, Switches
 from imports.sandbox.world import World
-from imports.sandbox.wsdl import Contract
 
 HOST = "127.0.0.1"
 logger = logging.getLogger("imports.sandbox")
@@ -61,17 +58,24 @@ class SandboxServer:
         self.switches = Switches()
         self.calls = Calls()
         self.contract = Contract(wsdl)
-        doorkeeper = Doorkeeper(self.world.catalogue, self.world.clock, token_seconds)
+        authenticator = Authenticator(
+            self.world.catalogue, self.world.clock, token_seconds
+        )
         self.service = Service(
             world=self.world,
             contract=self.contract,
             switches=self.switches,
-            doorkeeper=doorkeeper,
+            authenticator=authenticator,
             page_size=page_size,
         )
-        self.control = Control(self.world, self.switches, self.calls, doorkeeper)
+        self.control = Control(self.world, self.switches, self.calls, authenticator)
         self.release = Event()
-        self._http = _listen(self, port)
+        try:
+            self._http = _Http(self, port)
+        except OSError as exc:
+            raise PortTakenError(
+                f"Port {port} of {HOST} cannot be used: {exc.strerror}."
+            ) from exc
         self._thread = Thread(target=self._http.serve_forever, args=(0.02,))
 
     @property
@@ -99,11 +103,11 @@ class SandboxServer:
         self._http.server_close()
 
     def misbehave(self, what: str, **given: Any) -> Rule:
-        """Put a rule of switches.py in force; raises RuleError."""
+        """Put a rule of control.py in force; raises RuleError."""
         return self.switches.add(what=what, **given)
 
     def reset(self) -> Answer:
-        """All is well again, counts are zero, whoever hangs is let go."""
+        """All is well again, counts are zero, calls that hang are let go."""
         answer = self.control.reset()
         hanging, self.release = self.release, Event()
         hanging.set()
@@ -112,12 +116,7 @@ class SandboxServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -172,6 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.number = self.server.opened(self.connection)
+        self.sandbox = self.server.sandbox
 
     def finish(self) -> None:
         self.server.closed(self.number)
@@ -184,88 +184,89 @@ class _Handler(BaseHTTPRequestHandler):
             logger.info("connection %d: the client went away (%s)", self.number, exc)
 
     def do_GET(self) -> None:
-        sandbox, (route, _, query) = self.server.sandbox, self.path.partition("?")
+        route, _, query = self.path.partition("?")
         if route.lower() == "/etframework.wsdl":
-            send(self, Answer(body=sandbox.contract.text))
+            send(self, Answer(body=self.sandbox.contract.text))
         elif route == "/control":
-            send(self, sandbox.control.state())
+            send(self, self.sandbox.control.state())
         elif route == "/journal":
-            send(self, sandbox.control.journal(query))
+            send(self, self.sandbox.control.journal(query))
         elif route.lower() == "/service.asmx":
             send(self, html_answer(200, "PartnerAPI"))
         else:
             send(self, html_answer(404, "Not found"))
 
     def do_DELETE(self) -> None:
-        found = self.path == "/control"
-        reset = self.server.sandbox.reset
-        send(self, reset() if found else html_answer(404, "Not found"))
+        is_control = self.path == "/control"
+        send(
+            self, self.sandbox.reset() if is_control else html_answer(404, "Not found")
+        )
 
     def do_POST(self) -> None:
+        route = self.path.partition("?")[0]
         try:
-            self._post(self.path.partition("?")[0])
+            if route.lower() == "/v2/token":
+                self._token()
+            elif route.lower() == "/service.asmx":
+                self._soap()
+            elif route == "/control":
+                self._control(read_body(self))
+            else:
+                read_body(self)
+                send(self, html_answer(404, "Not found"))
         except TooLongError:
             self.close_connection = True
             send(self, html_answer(411, "Length required"))
 
-    def _post(self, route: str) -> None:
-        sandbox = self.server.sandbox
-        if route.lower() == "/v2/token":
-            self._token()
-        elif route.lower() == "/service.asmx":
-            self._soap()
-        elif route == "/control":
-            body = read_body(self)
-            send(self, sandbox.control.obey(body) if self._is_json() else _not_json())
-        else:
-            read_body(self)
-            send(self, html_answer(404, "Not found"))
-
-    def _is_json(self) -> bool:
-        """A page in a browser cannot send this without being asked first."""
+    def _control(self, body: bytes) -> None:
+        # A page in a browser cannot send JSON without being asked first (CORS).
         content_type: str = self.headers.get("Content-Type") or ""
-        return content_type.startswith("application/json")
+        if content_type.startswith("application/json"):
+            send(self, self.sandbox.control.post(body))
+        else:
+            error = {"error": "Send JSON with Content-Type application/json."}
+            send(self, json_answer(error, 415, "refused"))
 
     def _token(self) -> None:
-        sandbox, call = self.server.sandbox, self._call("token")
+        service, call = self.sandbox.service, self._call("token")
 
         def carry_out(body: bytes, refusal: Rule | None) -> Answer:
             if refusal:
                 return invalid_client()
-            return sandbox.service.token(call, body, sandbox.url)
+            return service.token(body, self.sandbox.url)
 
-        self._exchange(call, sandbox.service.note_token, carry_out)
+        self._exchange(call, lambda body: service.note_token(call, body), carry_out)
 
     def _soap(self) -> None:
-        sandbox = self.server.sandbox
+        service = self.sandbox.service
         action: str = (self.headers.get("SOAPAction") or "").strip().strip('"')
         call = self._call(action or "unknown")
-
-        def note(call: Call, body: bytes) -> None:
-            sandbox.service.note_soap(call, body, action)
-
-        def carry_out(body: bytes, refusal: Rule | None) -> Answer:
-            return sandbox.service.soap(call, body, action, refusal)
-
-        self._exchange(call, note, carry_out)
+        self._exchange(
+            call,
+            lambda body: service.note_soap(call, body, action),
+            lambda body, refusal: service.soap(call, body, action, refusal),
+        )
 
     def _call(self, operation: str) -> Call:
-        at = self.server.sandbox.world.clock()
-        return Call(operation=operation, connection=self.number, at=at)
+        now = self.sandbox.world.clock()
+        return Call(operation=operation, connection=self.number, at=now)
 
-    def _exchange(self, call: Call, note: Any, carry_out: CarryOut) -> None:
-        sandbox = self.server.sandbox
+    def _exchange(
+        self, call: Call, note: Callable[[bytes], None], carry_out: CarryOut
+    ) -> None:
+        """Read, carry out and answer the call, counted and with a line in the log."""
+        sandbox = self.sandbox
         exchange = Exchange(
             handler=self,
             call=call,
             switches=sandbox.switches,
             clock=sandbox.world.clock,
             release=sandbox.release,
-            empty=lambda: empty_answer(call.operation, sandbox.service),
+            empty=lambda: sandbox.service.empty_answer(call.operation),
         )
 
         def identify(body: bytes) -> None:
-            note(call, body)
+            note(body)
             sandbox.calls.identified(call)
 
         sandbox.calls.begin(call)
@@ -273,33 +274,14 @@ class _Handler(BaseHTTPRequestHandler):
             exchange.run(identify, carry_out)
         finally:
             sandbox.calls.end(call)
-            _log(call)
+            logger.info(
+                "connection %d: %s %s %s -> %s",
+                call.connection,
+                call.operation,
+                call.account or "-",
+                " ".join(filter(None, [call.object_type, *call.customer_keys])),
+                call.answer,
+            )
 
     def log_message(self, *args: Any) -> None:
-        """One line a call is written by `_log` instead."""
-
-
-def _listen(sandbox: SandboxServer, port: int) -> _Http:
-    try:
-        return _Http(sandbox, port)
-    except OSError as exc:
-        raise PortTakenError(
-            f"Port {port} of {HOST} cannot be used: {exc.strerror}."
-        ) from exc
-
-
-def _not_json() -> Answer:
-    error = {"error": "Send JSON with Content-Type application/json."}
-    return json_answer(error, 415, "refused")
-
-
-def _log(call: Call) -> None:
-    about = " ".join(filter(None, [call.object_type, *call.customer_keys]))
-    logger.info(
-        "connection %d: %s %s %s -> %s",
-        call.connection,
-        call.operation,
-        call.account or "-",
-        about,
-        call.answer,
-    )
+        """Nothing: `_exchange` writes one line a call."""

@@ -1,21 +1,31 @@
-"""The sandbox's state: who may do what, what was started, how far it has got."""
+"""The sandbox's state: what was started, how far it has got, and the journal of it."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from threading import RLock
+from pathlib import Path
+from threading import Lock, RLock
 from typing import Any
 
-from imports.sandbox.catalogue import Catalogue, Definition
-from imports.sandbox.history import first_task_id, tasks_of_day
-from imports.sandbox.journal import Journal
+from imports.sandbox.catalogue import Behaviour, Catalogue, Definition
 from imports.sandbox.nordlicht import nordlicht
-from imports.sandbox.tasks import Summary, Task, length_of, plan_for, summary_at
+from imports.sandbox.tasks import (
+    Summary,
+    Task,
+    first_task_id,
+    plan_for,
+    scheduled_tasks,
+    summary_at,
+)
 
 Clock = Callable[[], datetime]
+SLOW_FACTOR = 10
 USUAL_ROW_DELAY_SHARE = 0.06
 """Of the pace: 0.7 s at the usual 12 s; the row is then seen as New."""
+LINE_START = b'{"task_id"'
 
 
 def utc_now() -> datetime:
@@ -27,8 +37,55 @@ class UnknownDefinitionError(Exception):
     """No such definition in that account."""
 
 
+class JournalError(Exception):
+    """The journal's file cannot be read or written."""
+
+
+class Journal:
+    """One JSON line for each task started while the sandbox was running.
+
+    Lines are kept in memory and, given a path, in a file. They are written before the
+    answer leaves and read again at the next start, so that a restarted sandbox still
+    knows its tasks and a test can ask what was performed.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Read what the file holds; raise JournalError where it is no journal."""
+        self._path = path
+        self._lock = Lock()
+        self._entries: list[dict[str, Any]] = []
+        if path is None or not path.exists():
+            return
+        complete, _, torn = path.read_bytes().rpartition(b"\n")
+        if torn and not torn.startswith(LINE_START):
+            raise JournalError(f"{path} is not a journal: it ends in a strange line.")
+        if torn:  # the sandbox was killed while writing it: it was never answered
+            os.truncate(path, len(complete) + 1 if complete else 0)
+        try:
+            lines = [line for line in complete.splitlines() if line.strip()]
+            self._entries = [json.loads(line) for line in lines]
+        except ValueError as exc:
+            raise JournalError(f"{path} is not a journal: {exc}") from exc
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """A copy of all lines, oldest first."""
+        with self._lock:
+            return list(self._entries)
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write the line through to the disk, then remember it."""
+        with self._lock:
+            if self._path:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._entries.append(entry)
+
+
 class World:
-    """Definitions and tasks of all accounts, seen by an injected clock (UTC).
+    """Definitions and tasks of all accounts, at the time an injected clock (UTC) tells.
 
     `pace_seconds` is the length of an ordinary import. The past covers
     `history_days` and holds what had ended when the world began, so that nothing
@@ -49,21 +106,30 @@ class World:
         self.catalogue = catalogue or nordlicht()
         self.clock = clock
         self.pace_seconds = pace_seconds
-        self.row_delay_seconds = _row_delay(row_delay_seconds, pace_seconds)
+        self.row_delay_seconds = (
+            pace_seconds * USUAL_ROW_DELAY_SHARE
+            if row_delay_seconds is None
+            else row_delay_seconds
+        )
         self.history_days = history_days
         self.alive = alive
         self.journal = journal or Journal()
         self.began_at = clock()
         self._lock = RLock()
         self._days: dict[date, list[Task]] = {}
-        self._tasks = self._remembered()
+        by_id = {each.object_id: each for each in self.catalogue.definitions}
+        self._tasks = [
+            _task_of(line, by_id[line["object_id"]])
+            for line in self.journal.entries
+            if line["object_id"] in by_id
+        ]
         self._last_task_id = max((task.task_id for task in self._tasks), default=0)
 
     def definitions(self, mids: Iterable[int]) -> list[Definition]:
-        """The definitions of those accounts, in no telling order."""
-        wanted = set(mids)
-        found = [one for one in self.catalogue.definitions if one.mid in wanted]
-        return sorted(found, key=lambda one: one.object_id)
+        """The definitions of those accounts, in no meaningful order."""
+        within = set(mids)
+        matching = [d for d in self.catalogue.definitions if d.mid in within]
+        return sorted(matching, key=lambda definition: definition.object_id)
 
     def find(
         self,
@@ -73,49 +139,48 @@ class World:
         object_id: str | None = None,
     ) -> Definition | None:
         """The account's definition by key, else by ObjectID; None if unknown."""
-        for one in self.catalogue.definitions:
-            if one.mid != mid:
-                continue
-            if customer_key and one.customer_key == customer_key:
-                return one
-            if not customer_key and object_id and one.object_id == object_id.lower():
-                return one
-        return None
+        definitions = [d for d in self.catalogue.definitions if d.mid == mid]
+        if customer_key:
+            matching = (d for d in definitions if d.customer_key == customer_key)
+        else:
+            lowered = (object_id or "").lower()
+            matching = (d for d in definitions if d.object_id == lowered)
+        return next(matching, None)
 
     def perform(
         self,
         definition: Definition,
         *,
         row_delay_seconds: float | None,
-        **how: Any,
+        **details: Any,
     ) -> Task:
         """Start the definition for the API and write it into the journal.
 
-        `how` goes into the journal's line: how it was identified, by which
+        `details` go into the journal's line: how it was identified, by which
         connection and request.
         """
-        return self._start(definition, "perform", row_delay_seconds, how)
+        return self._start(definition, "perform", row_delay_seconds, details)
 
-    def start_outside(self, account: str | int, customer_key: str, **how: Any) -> Task:
+    def start_outside(self, account: str | int, customer_key: str) -> Task:
         """Start a definition as if Automation Studio did it.
 
         Raises UnknownDefinitionError.
         """
-        found = self.catalogue.account_named(account)
-        definition = found and self.find(found.mid, customer_key=customer_key)
+        owner = self.catalogue.account_named(account)
+        definition = owner and self.find(owner.mid, customer_key=customer_key)
         if not definition:
             raise UnknownDefinitionError(
                 f"No definition {customer_key!r} in account {account!r}."
             )
-        return self._start(definition, "outside", self.row_delay_seconds, how)
+        return self._start(definition, "outside", self.row_delay_seconds, {})
 
     def tasks(self, mids: Iterable[int]) -> list[Task]:
-        """Every task of those accounts that has started, in no telling order."""
-        wanted = set(mids)
+        """Every task of those accounts that has started, in no meaningful order."""
+        within = set(mids)
         with self._lock:
-            everything = [*self._past(), *self._tasks]
-        found = [task for task in everything if task.definition.mid in wanted]
-        return sorted(found, key=lambda task: str(task.task_id)[::-1])
+            tasks = [*self._past(), *self._tasks]
+        matching = [task for task in tasks if task.definition.mid in within]
+        return sorted(matching, key=lambda task: str(task.task_id)[::-1])
 
     def summary(self, task: Task) -> Summary | None:
         """The task's row now; None while there is none."""
@@ -131,90 +196,62 @@ class World:
         definition: Definition,
         origin: str,
         row_delay_seconds: float | None,
-        how: dict[str, Any],
+        details: dict[str, Any],
     ) -> Task:
+        account = self.catalogue.account_named(definition.mid)
+        is_slow = definition.behaviour is Behaviour.SLOW
         with self._lock:
             now = self.clock()
-            length = length_of(definition, self.pace_seconds)
-            task = Task(
-                task_id=self._next_task_id(now),
-                definition=definition,
-                started_at=now,
-                plan=plan_for(definition, now, length),
-                origin=origin,
-                row_delay_seconds=row_delay_seconds,
-            )
-            self.journal.append({**self._line(task), **how})
+            line = {
+                "task_id": self._next_task_id(now),
+                "origin": origin,
+                "account": account.name if account else None,
+                "mid": definition.mid,
+                "customer_key": definition.customer_key,
+                "object_id": definition.object_id,
+                "at": now.isoformat(),
+                "length_seconds": self.pace_seconds * (SLOW_FACTOR if is_slow else 1),
+                "row_delay_seconds": row_delay_seconds,
+            }
+            self.journal.append({**line, **details})
+            task = _task_of(line, definition)
             self._tasks.append(task)
             self._last_task_id = task.task_id
             return task
 
-    def _line(self, task: Task) -> dict[str, Any]:
-        account = self.catalogue.account_of(task.definition.mid)
-        return {
-            "task_id": task.task_id,
-            "origin": task.origin,
-            "account": account.name if account else None,
-            "mid": task.definition.mid,
-            "customer_key": task.definition.customer_key,
-            "object_id": task.definition.object_id,
-            "at": task.started_at.isoformat(),
-            "length_seconds": task.plan.length_seconds,
-            "row_delay_seconds": task.row_delay_seconds,
-        }
-
-    def _remembered(self) -> list[Task]:
-        by_id = {one.object_id: one for one in self.catalogue.definitions}
-        return [
-            _task_of(line, by_id[line["object_id"]])
-            for line in self.journal.entries
-            if line["object_id"] in by_id
-        ]
-
     def _next_task_id(self, now: datetime) -> int:
         """Above all others, and none that a schedule will use."""
-        taken = {task.task_id for day in _around(now) for task in self._of_day(day)}
+        days = (now.date(), (now + timedelta(days=1)).date())
+        scheduled = {task.task_id for day in days for task in self._of_day(day)}
         task_id = max(self._last_task_id + 1, first_task_id(now))
-        while task_id in taken:
+        while task_id in scheduled:
             task_id += 1
         return task_id
 
     def _past(self) -> list[Task]:
+        if not self.history_days:
+            return []
         now = self.clock()
-        today = now.date()
-        days = [today - timedelta(days=n) for n in range(self.history_days + 1)]
         oldest = now - timedelta(days=self.history_days)
+        days = [now.date() - timedelta(days=n) for n in range(self.history_days + 1)]
+        tasks = [task for day in days for task in self._of_day(day)]
+        if self.alive:
+            return [task for task in tasks if oldest <= task.started_at <= now]
         return [
             task
-            for day in days
-            if self.history_days
-            for task in self._of_day(day)
-            if task.started_at >= oldest and self._has_been(task, now)
+            for task in tasks
+            if oldest <= task.started_at and task.ends_at <= self.began_at
         ]
-
-    def _has_been(self, task: Task, now: datetime) -> bool:
-        if self.alive:
-            return task.started_at <= now
-        return task.ends_at <= self.began_at
 
     def _of_day(self, day: date) -> list[Task]:
         with self._lock:
             if day not in self._days:
-                self._days[day] = tasks_of_day(self.catalogue.definitions, day)
+                self._days[day] = scheduled_tasks(self.catalogue.definitions, day)
             return self._days[day]
 
 
-def _row_delay(wanted: float | None, pace_seconds: float) -> float:
-    if wanted is not None:
-        return wanted
-    return pace_seconds * USUAL_ROW_DELAY_SHARE
-
-
-def _around(now: datetime) -> tuple[date, date]:
-    return now.date(), (now + timedelta(days=1)).date()
-
-
 def _task_of(line: dict[str, Any], definition: Definition) -> Task:
+    """The task that a line of the journal tells of."""
     started_at = datetime.fromisoformat(line["at"])
     return Task(
         task_id=line["task_id"],

@@ -18,18 +18,16 @@ from typing import Any
 from lxml import etree
 
 from imports.management.commands.run_sandbox import WSDL
-from imports.sandbox.calls import Call
 from imports.sandbox.catalogue import Account, Catalogue, crowd
+from imports.sandbox.control import Call, Rule
 from imports.sandbox.envelopes import text_of, texts_of
-from imports.sandbox.journal import Journal
 from imports.sandbox.nordlicht import DE
 from imports.sandbox.operations import Service
 from imports.sandbox.responses import Answer
 from imports.sandbox.retrieve import Retriever
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.switches import Rule
 from imports.sandbox.tasks import Task
-from imports.sandbox.world import World, utc_now
+from imports.sandbox.world import Journal, World, utc_now
 
 
 def account(number: int) -> Account:
@@ -117,7 +115,7 @@ def serve(options: argparse.Namespace) -> None:
         world=server.world,
         contract=server.contract,
         switches=server.switches,
-        doorkeeper=server.service.doorkeeper,
+        authenticator=server.service.authenticator,
     )
     with server:
         sys.stdout.write(f"{server.url}\n")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from imports.sandbox.calls import Call
+from imports.sandbox.control import Call, Rule
 from imports.sandbox.responses import Answer, fault_answer, json_answer, named_fault
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.switches import Rule
 
 
 @dataclass
@@ -22,9 +21,11 @@ class Echo:
     kind: str = ""
 
     def __post_init__(self) -> None:
-        service, keeper = self.server.service, self.server.service.doorkeeper
-        self.issue, self.soap, self.token = keeper.issue, service.soap, service.token
-        vars(keeper)["issue"] = self._issue
+        service = self.server.service
+        authenticator = service.authenticator
+        self.issue = authenticator.issue
+        self.soap, self.token = service.soap, service.token
+        vars(authenticator)["issue"] = self._issue
         vars(service)["soap"] = self._soap
         vars(service)["token"] = self._token
 
@@ -41,9 +42,9 @@ class Echo:
         fault = replace(fault, text=f"{fault.text}: you sent {body.decode()}")
         return fault_answer(fault, now=self.server.world.clock(), relates_to="")
 
-    def _token(self, call: Call, body: bytes, base_url: str) -> Answer:
+    def _token(self, body: bytes, base_url: str) -> Answer:
         if self.kind != "token":
-            return self.token(call, body, base_url)
+            return self.token(body, base_url)
         said = f"You sent {body.decode()}"
         content = {"error": "invalid_client", "error_description": said}
         return json_answer(content, 401, "echoed")

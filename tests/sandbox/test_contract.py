@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from imports.sandbox.objects import DEFINITION_PROPERTIES, SUMMARY_PROPERTIES
+from imports.sandbox.envelopes import Contract, WsdlError
+from imports.sandbox.retrieve import DEFINITION_PROPERTIES, SUMMARY_PROPERTIES
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.world import World
-from imports.sandbox.wsdl import Contract, WsdlError
 from tests.sandbox.conftest import (
     API,
     OUR_WSDL,

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from imports.sandbox.journal import Journal, JournalError
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.world import World
+from imports.sandbox.world import Journal, JournalError, World
 from tests.sandbox.conftest import OUR_WSDL, Caller, TurnedClock
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imports.sandbox.catalogue import Catalogue, crowd
 from imports.sandbox.nordlicht import API_USER, DE
-from imports.sandbox.objects import DEFINITION_PROPERTIES
+from imports.sandbox.retrieve import DEFINITION_PROPERTIES
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.world import World
 from tests.sandbox.conftest import API, OUR_WSDL, SUMMARY, XSI, Caller, TurnedClock

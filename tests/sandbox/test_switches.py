@@ -11,9 +11,9 @@ import pytest
 import requests
 from lxml import etree
 
+from imports.sandbox.control import DEFAULTS, RuleError, Switches, read_rule
 from imports.sandbox.responses import FAULTS
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.switches import DEFAULTS, RuleError, Switches, read_rule
 from tests.sandbox.conftest import SUMMARY, Caller, Reply, TurnedClock
 
 WHENS = ("before", "instead", "after")

@@ -15,10 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 import imports
 from imports.sandbox.catalogue import Catalogue
-from imports.sandbox.journal import Journal, JournalError
+from imports.sandbox.envelopes import WsdlError
 from imports.sandbox.server import PortTakenError, SandboxServer
-from imports.sandbox.world import World
-from imports.sandbox.wsdl import WsdlError
+from imports.sandbox.world import Journal, JournalError, World
 
 PORT = 8801
 WSDL = Path(imports.__file__).parent / "marketingcloud" / "marketingcloud.wsdl"
