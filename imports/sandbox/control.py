@@ -17,37 +17,11 @@ A rule says what goes wrong, when and how often, for example
     {"what": "reset", "when": "after", "operation": "Perform", "times": 1}
 
 `when` is `before` (the request is not read), `instead` (read, not carried out) or
-`after` (carried out, and then the answer is spoilt). What can go wrong:
-
-| what | meaning | parameters (default) |
-|---|---|---|
-| reset | TCP reset | |
-| close | closed without an answer | |
-| hang | no answer until `seconds` are over or rules are reset | seconds (3600) |
-| delay | the answer comes late, otherwise all is well | seconds (1) |
-| drip | the answer comes byte by byte | seconds between bytes (0.5) |
-| truncated | the answer stops short | share (0.6), framing `length`/`close` |
-| broken_xml | HTTP 200, XML that is not well-formed | |
-| empty | HTTP 200 with no body | |
-| html | a web page | status (503) |
-| throttled | HTTP 429 | retry_after (5) |
-| fault | a SOAP fault; on `token` HTTP 500 | kind (server), text |
-| refused | Result, OverallStatus or token refused | code (43060), text |
-| redirect | HTTP redirect | status (302), location (/elsewhere) |
-| raw | anything | status, headers, body or body_base64 |
-| no_task_id | Perform says OK and names no task | |
-| rows_late | a started task's row appears late | seconds (10) |
-| rows_never | a started task's row never appears | |
-| in_refused | filters with IN are refused | |
-| property_refused | a property cannot be retrieved | property |
-| not_listed | a definition exists, but no list without a filter has it | key |
-| rows_say | rows of results say something else, null leaves out | properties |
-
-Fault kinds are the keys of `responses.FAULTS`; `properties` is an object of names and
-texts. A rule matches by `operation` (`token`, `Perform`, `Retrieve`,
-`GetSystemStatus`), `account` (name or MID), `object_type` and `customer_key`; the
-first `skip` matches pass, then it works `times` times (null is always). `before`
-knows the operation only.
+`after` (carried out, and then the answer is spoilt). What can go wrong, and with which
+parameters, is in `DEFAULTS`. A rule matches by `operation` (`token`, `Perform`,
+`Retrieve`, `GetSystemStatus`), `account` (name or MID), `object_type` and
+`customer_key`; the first `skip` matches pass, then it works `times` times (null is
+always). `before` knows the operation only.
 """
 
 from __future__ import annotations
@@ -71,27 +45,28 @@ WITHIN = "within"
 """`when` of rules that change how a request is carried out."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "reset": {},
-    "close": {},
-    "hang": {"seconds": 3600},
-    "delay": {"seconds": 1},
-    "drip": {"seconds": 0.5},
-    "truncated": {"share": 0.6, "framing": "length"},
-    "broken_xml": {},
-    "empty": {},
-    "html": {"status": 503},
-    "throttled": {"retry_after": 5},
-    "fault": {"kind": "server", "text": None},
+    "reset": {},  # TCP reset
+    "close": {},  # closed without an answer
+    "hang": {"seconds": 3600},  # no answer until they are over or rules are reset
+    "delay": {"seconds": 1},  # the answer comes late, otherwise all is well
+    "drip": {"seconds": 0.5},  # the answer comes byte by byte, so far apart
+    "truncated": {"share": 0.6, "framing": "length"},  # stops short; or "close"
+    "broken_xml": {},  # HTTP 200, XML that is not well-formed
+    "empty": {},  # HTTP 200 with no body
+    "html": {"status": 503},  # a web page
+    "throttled": {"retry_after": 5},  # HTTP 429
+    "fault": {"kind": "server", "text": None},  # a key of FAULTS, with HTTP 500
+    # Result, OverallStatus or token refused:
     "refused": {"code": 43060, "text": "The import was refused."},
     "redirect": {"status": 302, "location": "/elsewhere"},
-    "raw": {"status": 200, "headers": {}, "body": "", "body_base64": None},
-    "no_task_id": {},
-    "rows_late": {"seconds": 10},
-    "rows_never": {},
-    "in_refused": {},
-    "property_refused": {"property": ""},
-    "not_listed": {"key": ""},
-    "rows_say": {"properties": {}},
+    "raw": {"status": 200, "headers": {}, "body": "", "body_base64": None},  # anything
+    "no_task_id": {},  # Perform says OK and names no task
+    "rows_late": {"seconds": 10},  # a started task's row appears late
+    "rows_never": {},  # a started task's row never appears
+    "in_refused": {},  # filters with IN are refused
+    "property_refused": {"property": ""},  # a property cannot be retrieved
+    "not_listed": {"key": ""},  # a definition exists, but in no list without a filter
+    "rows_say": {"properties": {}},  # rows of results say else; null leaves out
 }
 LASTING_KINDS = ("in_refused", "property_refused", "not_listed", "rows_say")
 WITHIN_KINDS = ("no_task_id", "rows_late", "rows_never", *LASTING_KINDS)
@@ -308,34 +283,28 @@ class Switches:
             }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """Answers the control route and the journal's."""
 
-    def __init__(
-        self,
-        world: World,
-        switches: Switches,
-        calls: Calls,
-        authenticator: Authenticator,
-    ) -> None:
-        self._world = world
-        self._switches = switches
-        self._calls = calls
-        self._authenticator = authenticator
+    world: World
+    switches: Switches
+    calls: Calls
+    authenticator: Authenticator
 
     def state(self) -> Answer:
         """GET /control."""
-        return json_answer({**self._switches.state(), **self._calls.state()})
+        return json_answer({**self.switches.state(), **self.calls.state()})
 
     def journal(self, query: str) -> Answer:
         """GET /journal."""
         origin = parse_qs(query).get("origin", ["perform"])[0]
-        return json_answer(self._world.performed(None if origin == "all" else origin))
+        return json_answer(self.world.performed(None if origin == "all" else origin))
 
     def reset(self) -> Answer:
         """DELETE /control."""
-        self._switches.reset()
-        self._calls.reset()
+        self.switches.reset()
+        self.calls.reset()
         return self.state()
 
     def post(self, body: bytes) -> Answer:
@@ -347,25 +316,25 @@ class Control:
 
     def _carry_out(self, orders: dict[str, Any]) -> dict[str, Any]:
         for rule in orders.get("rules", []):
-            self._switches.add(**rule)
+            self.switches.add(**rule)
         if "latency_ms" in orders:
-            self._switches.latency_seconds = _seconds(orders["latency_ms"])
+            self.switches.latency_seconds = _seconds(orders["latency_ms"])
         if "system_status" in orders:
             status = orders["system_status"]
             if status not in SYSTEM_STATUSES:
                 raise OrderError(
                     f"system_status is one of {', '.join(SYSTEM_STATUSES)}."
                 )
-            self._switches.system_status = status
+            self.switches.system_status = status
         if orders.get("expire_tokens"):
-            self._authenticator.expire_tokens()
-        done = self._switches.state()
+            self.authenticator.expire_tokens()
+        done = self.switches.state()
         if "start_outside" in orders:
             start = orders["start_outside"]
             if not isinstance(start, dict):
                 raise OrderError("start_outside needs an account and a customer_key.")
             account, key = str(start.get("account")), str(start.get("customer_key"))
-            done["task_id"] = self._world.start_outside(account, key).task_id
+            done["task_id"] = self.world.start_outside(account, key).task_id
         return done
 
 

@@ -151,22 +151,17 @@ def read_envelope(body: bytes, soap_action: str) -> Envelope:
     )
 
 
+@dataclass(kw_only=True)
 class Authenticator:
     """Issues OAuth tokens and tells by a SOAP header which MIDs a caller reaches.
 
     A token carries its own signature, so nothing is stored and a restart forgets none.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        clock: Callable[[], datetime],
-        token_seconds: int = TOKEN_SECONDS,
-    ) -> None:
-        self.catalogue = catalogue
-        self.clock = clock
-        self.token_seconds = token_seconds
-        self._void_until = 0.0
+    catalogue: Catalogue
+    clock: Callable[[], datetime]
+    token_seconds: int = TOKEN_SECONDS
+    void_until: float = 0.0
 
     def issue(self, mid: int) -> str:
         """A new token of that account."""
@@ -175,7 +170,7 @@ class Authenticator:
 
     def expire_tokens(self) -> None:
         """From now on every token issued so far has expired."""
-        self._void_until = self.clock().timestamp()
+        self.void_until = self.clock().timestamp()
 
     def mids_of(self, header: etree._Element | None) -> tuple[int, ...]:
         """The accounts within the caller's reach; the first is meant when a request
@@ -202,7 +197,7 @@ class Authenticator:
         mid, seconds, fraction, _ = text.split(".")
         issued = float(f"{seconds}.{fraction}")
         age = self.clock().timestamp() - issued
-        if age >= self.token_seconds or issued <= self._void_until:
+        if age >= self.token_seconds or issued <= self.void_until:
             raise FaultError(named_fault("token_expired"))
         return int(mid)
 

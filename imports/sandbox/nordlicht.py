@@ -1,14 +1,6 @@
 """The sandbox's accounts and definitions: Nordlicht, a retailer with two units.
 
-Credentials:
-
-| account | MID | client id | client secret |
-|---|---|---|---|
-| Nordlicht DE | 510001 | nordlicht-de | sandbox-secret-de |
-| Nordlicht SE | 510002 | nordlicht-se | sandbox-secret-se |
-
-The API user `nordlicht-api` / `sandbox-password` reaches both; without a MID it
-means Nordlicht DE.
+The API user reaches both; without a MID it means Nordlicht DE.
 
 Definitions that tests and the README may name (a key that both accounts have
 behaves alike in both):

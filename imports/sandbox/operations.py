@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from lxml import etree
 
@@ -28,16 +29,14 @@ from imports.sandbox.responses import (
     FaultError,
     add,
     add_all,
+    add_overall,
     bad_request,
     fault_answer,
     invalid_client,
     message,
-    new_request_id,
     not_authorized,
-    perform_message,
     retrieve_message,
     soap_answer,
-    system_status_message,
     tag,
     token_answer,
     token_error,
@@ -56,34 +55,20 @@ class RefusedError(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
-        self.text = text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scope:
-    """The accounts that a request is about; `foreign` ones are out of reach."""
-
-    mids: tuple[int, ...]
-    foreign: tuple[int, ...] = ()
-
-
+@dataclass(kw_only=True)
 class Service:
     """The token endpoint and the SOAP service, without HTTP."""
 
-    def __init__(
-        self,
-        *,
-        world: World,
-        contract: Contract,
-        switches: Switches,
-        authenticator: Authenticator,
-        page_size: int = PAGE_SIZE,
-    ) -> None:
-        self.world = world
-        self.contract = contract
-        self.switches = switches
-        self.authenticator = authenticator
-        self._retriever = Retriever(world, switches, page_size)
+    world: World
+    contract: Contract
+    switches: Switches
+    authenticator: Authenticator
+    page_size: int = PAGE_SIZE
+
+    def __post_init__(self) -> None:
+        self._retriever = Retriever(self.world, self.switches, self.page_size)
 
     def token(self, body: bytes, base_url: str) -> Answer:
         """Answer POST /v2/token."""
@@ -118,10 +103,10 @@ class Service:
             envelope = read_envelope(body, soap_action)
             call.operation = envelope.action or call.operation
             _note_object(call, envelope)
-            scope = self._scope(envelope)
+            mids, _ = self._scope(envelope)
         except (NotXmlError, FaultError):
             return  # carrying it out will say what is wrong
-        account = self.world.catalogue.account_named(scope.mids[0])
+        account = self.world.catalogue.account_named(mids[0])
         if account:
             call.account, call.mid = account.name, account.mid
 
@@ -151,42 +136,60 @@ class Service:
     ) -> etree._Element:
         envelope.check_action()
         self.contract.check(envelope.message)
-        scope = self._scope(envelope)
-        call.request_id = request_id = new_request_id()
+        mids, foreign = self._scope(envelope)
+        call.request_id = request_id = str(uuid4())
         if envelope.action == "GetSystemStatus":
-            return system_status_message(self.switches.system_status, request_id)
+            return self._system_status(request_id)
         if envelope.action == "Perform":
-            return self._perform(call, envelope, scope, refusal)
+            if foreign:
+                text = f"No access to account {mids[0]}."
+                return self._perform(call, envelope, mids[0], (NO_ACCESS, text))
+            options = refusal.options if refusal else {}
+            refused = (options["code"], options["text"]) if refusal else None
+            return self._perform(call, envelope, mids[0], refused)
         if refusal:
             return retrieve_message(f"Error: {refusal.options['text']}", request_id)
-        if scope.foreign:
+        if foreign:
             text = (
-                f"Error: API Permission Failed. MID {scope.foreign[0]} is not within "
+                f"Error: API Permission Failed. MID {foreign[0]} is not within "
                 "reach of this user."
             )
             return retrieve_message(text, request_id)
-        return self._retriever.answer(request_id, call, envelope.request, scope.mids)
+        return self._retriever.answer(request_id, call, envelope.request, mids)
 
-    def _scope(self, envelope: Envelope) -> Scope:
+    def _scope(self, envelope: Envelope) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The accounts that a request is about, and those of them out of reach."""
         reach = self.authenticator.mids_of(envelope.header)
         if text_of(envelope.request, "QueryAllAccounts") in ("true", "1"):
-            return Scope(mids=reach)
+            return reach, ()
         named = tuple(envelope.named_mids)
-        foreign = tuple(mid for mid in named if mid not in reach)
-        return Scope(mids=named or reach[:1], foreign=foreign)
+        return named or reach[:1], tuple(mid for mid in named if mid not in reach)
+
+    def _system_status(self, request_id: str) -> etree._Element:
+        response = message("SystemStatusResponseMsg")
+        add_all(
+            add(add(response, "Results"), "Result"),
+            StatusCode="OK",
+            StatusMessage="System Status Retrieved",
+            SystemStatus=self.switches.system_status,
+        )
+        add_overall(response, "OK", None, request_id)
+        return response
 
     def _perform(
-        self, call: Call, envelope: Envelope, scope: Scope, refusal: Rule | None
+        self,
+        call: Call,
+        envelope: Envelope,
+        mid: int,
+        refused: tuple[int, str] | None,
     ) -> etree._Element:
         """PerformResponseMsg; each definition is started, or refused in words."""
-        action, mid = text_of(envelope.message, "Action") or "", scope.mids[0]
+        action = text_of(envelope.message, "Action") or ""
         results = []
         for element in envelope.definitions:
             try:
-                if scope.foreign:
-                    raise RefusedError(NO_ACCESS, f"No access to account {mid}.")
-                if refusal:
-                    raise RefusedError(refusal.options["code"], refusal.options["text"])
+                if refused:
+                    raise RefusedError(*refused)
                 task_id = self._start(call, element, action, mid)
             except RefusedError as exc:
                 results.append(_refused(element, exc))
@@ -197,8 +200,12 @@ class Service:
         status = "Has Errors" if "OK" in codes else "Error"
         if codes == {"OK"}:
             status = "OK"
+        response = message("PerformResponseMsg")
+        if results:
+            add(response, "Results").extend(results)
         words = "" if results else "No definitions were given."
-        return perform_message(status, call.request_id or "", results, words)
+        add_overall(response, status, words, call.request_id or "")
+        return response
 
     def _start(self, call: Call, element: etree._Element, action: str, mid: int) -> int:
         """Start one definition; the id of its task. Raises RefusedError."""
@@ -209,9 +216,10 @@ class Service:
             late = rule.what == "rows_late"
             row_delay_seconds = float(rule.options["seconds"]) if late else None
         by_key = text_of(element, "CustomerKey") is not None
-        task = self.world.perform(
+        task = self.world.start(
             definition,
-            row_delay_seconds=row_delay_seconds,
+            "perform",
+            row_delay_seconds,
             identified_by="CustomerKey" if by_key else "ObjectID",
             connection=call.connection,
             request_id=call.request_id,
@@ -242,7 +250,7 @@ class Service:
         """An OK with nothing in it, to be spoilt when nothing was done."""
         if operation == "token":
             return token_answer("nothing", 0, "http://127.0.0.1")
-        content = retrieve_message("OK", new_request_id())
+        content = retrieve_message("OK", str(uuid4()))
         content.tag = tag(f"{operation}ResponseMsg")
         add(content, "OverallStatusMessage")
         return soap_answer(content, operation=operation, now=self.world.clock())
@@ -283,7 +291,7 @@ def _started(element: etree._Element, task_id: int | None) -> etree._Element:
             StatusCode="OK",
             StatusMessage="OK",
             ID=task_id,
-            InteractionObjectID=new_request_id(),
+            InteractionObjectID=str(uuid4()),
         )
     return result
 
@@ -292,7 +300,7 @@ def _refused(element: etree._Element, error: RefusedError) -> etree._Element:
     result = message("Result")
     texts: dict[str, object] = {
         "StatusCode": "Error",
-        "StatusMessage": error.text,
+        "StatusMessage": str(error),
         "ErrorCode": error.code,
     }
     add_all(result, **texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -47,7 +47,7 @@ class Answer:
     summary: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A SOAP fault; `api_code` fills the vendor's apifault detail."""
 
@@ -65,39 +65,28 @@ class FaultError(Exception):
 
 
 FAULTS: Mapping[str, Fault] = {
-    "client": Fault(code="soap:Client", text="The request could not be read."),
+    "client": Fault("soap:Client", "The request could not be read."),
     "server": Fault(
-        code="soap:Server",
-        text="Exception occurred during [Perform] ErrorID: 1830471622",
-        api_code=2,
+        "soap:Server", "Exception occurred during [Perform] ErrorID: 1830471622", 2
     ),
-    "maintenance": Fault(
-        code="soap:Server", text="The member is in maintenance.", api_code=9
-    ),
+    "maintenance": Fault("soap:Server", "The member is in maintenance.", 9),
     "database": Fault(
-        code="soap:Client",
-        text="Synchronous request cannot be completed at this time due to database "
+        "soap:Client",
+        "Synchronous request cannot be completed at this time due to database "
         "problems. This request was not processed.",
-        api_code=1,
+        1,
     ),
-    "login_failed": Fault(code="q0:Security", text="Login failed"),
-    "token_expired": Fault(code="q0:Security", text="Token Expired"),
-    "not_authorized": Fault(code="soap:Client", text="User not authorized."),
-    "throttled": Fault(
-        code="soap:Server", text="The limit of concurrent requests was exceeded."
-    ),
+    "login_failed": Fault("q0:Security", "Login failed"),
+    "token_expired": Fault("q0:Security", "Token Expired"),
+    "not_authorized": Fault("soap:Client", "User not authorized."),
+    "throttled": Fault("soap:Server", "The limit of concurrent requests was exceeded."),
     "must_understand": Fault(
-        code="soap:MustUnderstand", text="A SOAP header was not understood."
+        "soap:MustUnderstand", "A SOAP header was not understood."
     ),
     "version_mismatch": Fault(
-        code="soap:VersionMismatch", text="Only SOAP 1.1 envelopes are understood."
+        "soap:VersionMismatch", "Only SOAP 1.1 envelopes are understood."
     ),
 }
-
-
-def new_request_id() -> str:
-    """A RequestID as the vendor makes them: a GUID, new for each answer."""
-    return str(uuid4())
 
 
 def tag(name: str) -> str:
@@ -141,38 +130,16 @@ def retrieve_message(
     return response
 
 
-def perform_message(
-    overall_status: str,
-    request_id: str,
-    results: Sequence[etree._Element] = (),
-    overall_message: str = "",
-) -> etree._Element:
-    """PerformResponseMsg; OverallStatusMessage is there even when it is empty."""
-    response = message("PerformResponseMsg")
-    if results:
-        add(response, "Results").extend(results)
+def add_overall(
+    response: etree._Element, status: str, words: str | None, request_id: str
+) -> None:
+    """The end of every response but Retrieve's; the message is there even if empty."""
     add_all(
         response,
-        OverallStatus=overall_status,
-        OverallStatusMessage=overall_message,
+        OverallStatus=status,
+        OverallStatusMessage=words,
         RequestID=request_id,
     )
-    return response
-
-
-def system_status_message(system_status: str, request_id: str) -> etree._Element:
-    """SystemStatusResponseMsg for OK, InMaintenance or UnplannedOutage."""
-    response = message("SystemStatusResponseMsg")
-    add_all(
-        add(add(response, "Results"), "Result"),
-        StatusCode="OK",
-        StatusMessage="System Status Retrieved",
-        SystemStatus=system_status,
-    )
-    add_all(
-        response, OverallStatus="OK", OverallStatusMessage=None, RequestID=request_id
-    )
-    return response
 
 
 def enveloped(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from threading import Lock
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -24,55 +25,26 @@ VENDOR_ZONE = timezone(timedelta(hours=-6))
 
 Facts = Mapping[str, str | int | bool | None]
 
+# fmt: off
 DEFINITION_PROPERTIES = (
-    "Client.ID",
-    "Client.ClientID1",
-    "PartnerKey",
-    "ObjectID",
-    "CustomerKey",
-    "Name",
-    "Description",
-    "AllowErrors",
-    "DestinationObject.ID",
-    "DestinationObject.ObjectID",
-    "FieldMappingType",
-    "FileSpec",
-    "FileType",
-    "Notification.ResponseType",
-    "Notification.ResponseAddress",
-    "RetrieveFileTransferLocation.ObjectID",
-    "RetrieveFileTransferLocation.CustomerKey",
-    "UpdateType",
-    "MaxFileAge",
-    "MaxFileAgeScheduleOffset",
-    "MaxImportFrequency",
-    "Delimiter",
-    "HeaderLines",
-    "EndOfLineRepresentation",
-    "NullRepresentation",
-    "StandardQuotedStrings",
+    "Client.ID", "Client.ClientID1", "PartnerKey", "ObjectID", "CustomerKey", "Name",
+    "Description", "AllowErrors", "DestinationObject.ID", "DestinationObject.ObjectID",
+    "FieldMappingType", "FileSpec", "FileType", "Notification.ResponseType",
+    "Notification.ResponseAddress", "RetrieveFileTransferLocation.ObjectID",
+    "RetrieveFileTransferLocation.CustomerKey", "UpdateType", "MaxFileAge",
+    "MaxFileAgeScheduleOffset", "MaxImportFrequency", "Delimiter", "HeaderLines",
+    "EndOfLineRepresentation", "NullRepresentation", "StandardQuotedStrings",
     "DateFormattingLocale.LocaleCode",
 )
 """What ImportDefinition gives, in the schema's order."""
 
 SUMMARY_PROPERTIES = (
-    "Client.ID",
-    "PartnerKey",
-    "ID",
-    "ObjectID",
-    "ImportDefinitionCustomerKey",
-    "StartDate",
-    "EndDate",
-    "DestinationID",
-    "NumberSuccessful",
-    "NumberDuplicated",
-    "NumberErrors",
-    "TotalRows",
-    "ImportType",
-    "ImportStatus",
-    "TaskResultID",
+    "Client.ID", "PartnerKey", "ID", "ObjectID", "ImportDefinitionCustomerKey",
+    "StartDate", "EndDate", "DestinationID", "NumberSuccessful", "NumberDuplicated",
+    "NumberErrors", "TotalRows", "ImportType", "ImportStatus", "TaskResultID",
 )
 """What ImportResultsSummary gives, in the schema's order."""
+# fmt: on
 
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "ImportDefinition": DEFINITION_PROPERTIES,
@@ -95,6 +67,15 @@ class Rest:
     object_type: str
     properties: tuple[str, ...]
     rows: tuple[Facts, ...]
+
+
+class Query(NamedTuple):
+    """What is asked for: `part` is the filter, `refused` what it may not use."""
+
+    call: Call
+    part: etree._Element | None
+    mids: tuple[int, ...]
+    refused: frozenset[str]
 
 
 class Retriever:
@@ -145,10 +126,13 @@ class Retriever:
         properties = texts_of(request, "Properties")
         self._check_properties(call, object_type, properties)
         part = request.find(tag("Filter"))
-        if object_type == "ImportDefinition":
-            rows = self._definition_rows(call, part, mids)
-        else:
-            rows = self._summary_rows(call, part, mids)
+        refused = frozenset[str]()
+        has_in = part is not None and text_of(part, "SimpleOperator") == "IN"
+        if has_in and self._switches.take("within", call, "in_refused"):
+            refused = frozenset({"IN"})
+        is_definition = object_type == "ImportDefinition"
+        rows_of = self._definition_rows if is_definition else self._summary_rows
+        rows = tuple(rows_of(Query(call, part, mids, refused)))
         return Rest(object_type=object_type, properties=tuple(properties), rows=rows)
 
     def _check_properties(
@@ -170,72 +154,44 @@ class Retriever:
                 f"the fields of {object_type} retrieve"
             )
 
-    def _definition_rows(
-        self, call: Call, part: etree._Element | None, mids: tuple[int, ...]
-    ) -> tuple[Facts, ...]:
-        refused = self._refused_operators(call, part)
-        rules = self._switches.options_of("not_listed", call) if part is None else []
-        unlisted = {options["key"] for options in rules}
-        return tuple(
-            definition_facts(definition)
-            for definition in self._world.definitions(mids)
-            if passes(part, _definition_values(definition), refused)
-            and definition.customer_key not in unlisted
-        )
+    def _definition_rows(self, query: Query) -> Iterator[Facts]:
+        unlisted = set()
+        if query.part is None:
+            rules = self._switches.options_of("not_listed", query.call)
+            unlisted = {options["key"] for options in rules}
+        for definition in self._world.definitions(query.mids):
+            values = {
+                "CustomerKey": definition.customer_key,
+                "ObjectID": definition.object_id,
+                "Name": definition.name,
+            }
+            is_listed = definition.customer_key not in unlisted
+            if passes(query.part, values, query.refused) and is_listed:
+                yield definition_facts(definition)
 
-    def _summary_rows(
-        self, call: Call, part: etree._Element | None, mids: tuple[int, ...]
-    ) -> tuple[Facts, ...]:
-        rows = []
-        for task in self._tasks(mids, part, self._refused_operators(call, part)):
+    def _summary_rows(self, query: Query) -> Iterator[Facts]:
+        for task in self._tasks(query):
             summary = self._world.summary(task)
             if summary is None:
                 continue
             facts = summary_facts(summary)
             # A rule matches the row's definition, whichever was asked about.
             key = task.definition.customer_key
-            about = replace(call, customer_keys=[key] if key else [])
+            about = replace(query.call, customer_keys=[key] if key else [])
             for options in self._switches.options_of("rows_say", about):
                 facts = {**facts, **options["properties"]}
-            rows.append(facts)
-        return tuple(rows)
+            yield facts
 
-    def _tasks(
-        self,
-        mids: tuple[int, ...],
-        part: etree._Element | None,
-        refused: frozenset[str],
-    ) -> list[Task]:
-        return [
-            task
-            for task in self._world.tasks(mids)
-            if passes(part, _task_values(task), refused)
-        ]
-
-    def _refused_operators(
-        self, call: Call, part: etree._Element | None
-    ) -> frozenset[str]:
-        if part is None or text_of(part, "SimpleOperator") != "IN":
-            return frozenset()
-        rule = self._switches.take("within", call, "in_refused")
-        return frozenset({"IN"} if rule else ())
-
-
-def _definition_values(definition: Definition) -> dict[str, str | None]:
-    """What definitions can be filtered by."""
-    return {
-        "CustomerKey": definition.customer_key,
-        "ObjectID": definition.object_id,
-        "Name": definition.name,
-    }
-
-
-def _task_values(task: Task) -> dict[str, str | None]:
-    """What summaries can be filtered by."""
-    return {
-        "TaskResultID": str(task.task_id),
-        "ImportDefinitionCustomerKey": task.definition.customer_key,
-    }
+    def _tasks(self, query: Query) -> list[Task]:
+        tasks = []
+        for task in self._world.tasks(query.mids):
+            values = {
+                "TaskResultID": str(task.task_id),
+                "ImportDefinitionCustomerKey": task.definition.customer_key,
+            }
+            if passes(query.part, values, query.refused):
+                tasks.append(task)
+        return tasks
 
 
 def definition_facts(definition: Definition) -> Facts:

@@ -7,30 +7,51 @@ regard to case, as the real server does.
 
 from __future__ import annotations
 
+import base64
 import logging
 import socket
+import struct
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
 
-from imports.sandbox.control import Call, Calls, Control, Rule, Switches
+from imports.sandbox.control import (
+    SPOILING_KINDS,
+    Call,
+    Calls,
+    Control,
+    Rule,
+    Switches,
+)
 from imports.sandbox.envelopes import Authenticator, Contract
-from imports.sandbox.exchange import CarryOut, Exchange, TooLongError, read_body, send
 from imports.sandbox.operations import Service
 from imports.sandbox.responses import (
     TOKEN_SECONDS,
+    XML,
     Answer,
+    fault_answer,
     html_answer,
     invalid_client,
     json_answer,
+    named_fault,
 )
 from imports.sandbox.retrieve import PAGE_SIZE
 from imports.sandbox.world import World
 
 HOST = "127.0.0.1"
+MAX_REQUEST_BYTES = 8 * 1024 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 logger = logging.getLogger("imports.sandbox")
+
+CarryOut = Callable[[bytes, Rule | None], Answer]
+"""Carries the request out; with a rule it refuses, and nothing is done."""
+
+
+class TooLongError(Exception):
+    """The request's body has no length, or a silly one."""
 
 
 class PortTakenError(Exception):
@@ -59,7 +80,9 @@ class SandboxServer:
         self.calls = Calls()
         self.contract = Contract(wsdl)
         authenticator = Authenticator(
-            self.world.catalogue, self.world.clock, token_seconds
+            catalogue=self.world.catalogue,
+            clock=self.world.clock,
+            token_seconds=token_seconds,
         )
         self.service = Service(
             world=self.world,
@@ -68,7 +91,12 @@ class SandboxServer:
             authenticator=authenticator,
             page_size=page_size,
         )
-        self.control = Control(self.world, self.switches, self.calls, authenticator)
+        self.control = Control(
+            world=self.world,
+            switches=self.switches,
+            calls=self.calls,
+            authenticator=authenticator,
+        )
         self.release = Event()
         try:
             self._http = _Http(self, port)
@@ -134,14 +162,13 @@ class _Http(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
 
     def opened(self, connection: socket.socket) -> int:
-        """Number a new connection."""
+        """The number of a new connection."""
         with self._lock:
             self._connections += 1
             self._open[self._connections] = connection
             return self._connections
 
     def closed(self, number: int) -> None:
-        """A connection has ended."""
         with self._lock:
             self._open.pop(number, None)
 
@@ -161,7 +188,7 @@ class _Http(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """One connection: each call is read, carried out and answered, or spoilt."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Sandbox"
@@ -183,24 +210,26 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError as exc:
             logger.info("connection %d: the client went away (%s)", self.number, exc)
 
+    def log_message(self, *args: Any) -> None:
+        """Nothing: `_exchange` writes one line a call."""
+
     def do_GET(self) -> None:
         route, _, query = self.path.partition("?")
         if route.lower() == "/etframework.wsdl":
-            send(self, Answer(body=self.sandbox.contract.text))
+            self._send(Answer(body=self.sandbox.contract.text))
         elif route == "/control":
-            send(self, self.sandbox.control.state())
+            self._send(self.sandbox.control.state())
         elif route == "/journal":
-            send(self, self.sandbox.control.journal(query))
+            self._send(self.sandbox.control.journal(query))
         elif route.lower() == "/service.asmx":
-            send(self, html_answer(200, "PartnerAPI"))
+            self._send(html_answer(200, "PartnerAPI"))
         else:
-            send(self, html_answer(404, "Not found"))
+            self._send(html_answer(404, "Not found"))
 
     def do_DELETE(self) -> None:
         is_control = self.path == "/control"
-        send(
-            self, self.sandbox.reset() if is_control else html_answer(404, "Not found")
-        )
+        answer = self.sandbox.reset() if is_control else html_answer(404, "Not found")
+        self._send(answer)
 
     def do_POST(self) -> None:
         route = self.path.partition("?")[0]
@@ -210,22 +239,22 @@ class _Handler(BaseHTTPRequestHandler):
             elif route.lower() == "/service.asmx":
                 self._soap()
             elif route == "/control":
-                self._control(read_body(self))
+                self._control(self._body())
             else:
-                read_body(self)
-                send(self, html_answer(404, "Not found"))
+                self._body()
+                self._send(html_answer(404, "Not found"))
         except TooLongError:
             self.close_connection = True
-            send(self, html_answer(411, "Length required"))
+            self._send(html_answer(411, "Length required"))
 
     def _control(self, body: bytes) -> None:
         # A page in a browser cannot send JSON without being asked first (CORS).
         content_type: str = self.headers.get("Content-Type") or ""
         if content_type.startswith("application/json"):
-            send(self, self.sandbox.control.post(body))
+            self._send(self.sandbox.control.post(body))
         else:
             error = {"error": "Send JSON with Content-Type application/json."}
-            send(self, json_answer(error, 415, "refused"))
+            self._send(json_answer(error, 415, "refused"))
 
     def _token(self) -> None:
         service, call = self.sandbox.service, self._call("token")
@@ -254,26 +283,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _exchange(
         self, call: Call, note: Callable[[bytes], None], carry_out: CarryOut
     ) -> None:
-        """Read, carry out and answer the call, counted and with a line in the log."""
-        sandbox = self.sandbox
-        exchange = Exchange(
-            handler=self,
-            call=call,
-            switches=sandbox.switches,
-            clock=sandbox.world.clock,
-            release=sandbox.release,
-            empty=lambda: sandbox.service.empty_answer(call.operation),
-        )
-
-        def identify(body: bytes) -> None:
-            note(body)
-            sandbox.calls.identified(call)
-
-        sandbox.calls.begin(call)
+        """Serve the call, counted and with a line in the log."""
+        self.call, self.release = call, self.sandbox.release
+        self.sandbox.calls.begin(call)
         try:
-            exchange.run(identify, carry_out)
+            self._serve(note, carry_out)
         finally:
-            sandbox.calls.end(call)
+            self.sandbox.calls.end(call)
             logger.info(
                 "connection %d: %s %s %s -> %s",
                 call.connection,
@@ -283,5 +299,153 @@ class _Handler(BaseHTTPRequestHandler):
                 call.answer,
             )
 
-    def log_message(self, *args: Any) -> None:
-        """Nothing: `_exchange` writes one line a call."""
+    def _serve(self, note: Callable[[bytes], None], carry_out: CarryOut) -> None:
+        """Read, carry out and answer, as far as the rules of the three times let it."""
+        rule = self._take("before")
+        if rule:
+            self.close_connection = True
+            self._spoil(rule, self._empty())
+            return
+        body = self._body()
+        note(body)
+        self.sandbox.calls.identified(self.call)
+        rule = self._take("instead")
+        if rule:
+            is_refusal = rule.what == "refused"
+            self._spoil(rule, carry_out(body, rule) if is_refusal else self._empty())
+            return
+        answer = carry_out(body, None)
+        rule = self._take("after")
+        if rule:
+            is_refusal = rule.what == "refused"
+            self._spoil(rule, carry_out(body, rule) if is_refusal else answer)
+            return
+        self.release.wait(self.sandbox.switches.latency_seconds)
+        self._answer(answer)
+
+    def _take(self, when: str) -> Rule | None:
+        """A rule that spoils the call; one that only delays it is waited out."""
+        rule = self.sandbox.switches.take(when, self.call)
+        while rule and rule.what == "delay":
+            self.release.wait(float(rule.options["seconds"]))
+            rule = self.sandbox.switches.take(when, self.call, *SPOILING_KINDS)
+        return rule
+
+    def _empty(self) -> Answer:
+        """What is spoilt where nothing was carried out."""
+        return self.sandbox.service.empty_answer(self.call.operation)
+
+    def _body(self) -> bytes:
+        """The request's body; raises TooLongError."""
+        text = self.headers.get("Content-Length") or ""
+        if not text.isdecimal() or int(text) > MAX_REQUEST_BYTES:
+            raise TooLongError(text)
+        return self.rfile.read(int(text))
+
+    def _answer(self, answer: Answer) -> None:
+        self.call.status, self.call.answer = answer.status, answer.summary
+        self._send(answer)
+
+    def _send(self, answer: Answer, *, content_length: int | None = -1) -> None:
+        """Send it whole; `content_length` overrides the header, None leaves it out."""
+        length = len(answer.body) if content_length == -1 else content_length
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        if self.close_connection or length is None:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def _spoil(self, rule: Rule, answer: Answer) -> None:
+        """Do to the connection or the answer what the rule says."""
+        match rule.what:
+            case "reset":
+                self._reset()
+            case "close":
+                self._close()
+            case "hang":
+                self.release.wait(float(rule.options["seconds"]))
+                self._close()
+            case "drip":
+                self._drip(answer, float(rule.options["seconds"]))
+            case "truncated":
+                self._truncate(answer, **rule.options)
+            case "refused":
+                self._answer(answer)
+            case _:
+                self._answer(_wrong_answer(rule, self.sandbox.world))
+        self.call.answer = f"{rule.what} ({rule.when})"
+        if rule.when == "before" and rule.what != "reset":
+            # Read what was not read, or the close becomes a reset.
+            try:
+                self._body()
+            except TooLongError:
+                return
+
+    def _reset(self) -> None:
+        """Close at once with RST; rfile holds the socket open until it is closed."""
+        self.close_connection = True
+        linger = (socket.SOL_SOCKET, socket.SO_LINGER)
+        self.connection.setsockopt(*linger, RESET_ON_CLOSE)
+        self.rfile.close()
+        self.connection.close()
+
+    def _close(self) -> None:
+        self.close_connection = True
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            raise ConnectionAbortedError("closed by the client") from exc
+
+    def _drip(self, answer: Answer, seconds: float) -> None:
+        self.close_connection = True
+        self.call.status = answer.status
+        self._send(replace(answer, body=b""), content_length=len(answer.body))
+        for place in range(len(answer.body)):
+            self.wfile.write(answer.body[place : place + 1])
+            if self.release.wait(seconds):
+                return
+
+    def _truncate(self, answer: Answer, share: float, framing: str) -> None:
+        self.close_connection = True
+        self.call.status = answer.status
+        length = len(answer.body)
+        part = replace(answer, body=answer.body[: int(length * float(share))])
+        self._send(part, content_length=None if framing == "close" else length)
+
+
+def _wrong_answer(rule: Rule, world: World) -> Answer:
+    """The answer that the rule puts in the place of the right one."""
+    options = rule.options
+    match rule.what:
+        case "fault":
+            fault = named_fault(options["kind"], options["text"])
+            return fault_answer(fault, now=world.clock())
+        case "html":
+            return html_answer(int(options["status"]), f"Error {options['status']}")
+        case "throttled":
+            return Answer(
+                status=429,
+                body=b'{"message":"Rate limit exceeded","errorcode":50100}',
+                content_type="application/json; charset=utf-8",
+                headers={"Retry-After": str(options["retry_after"])},
+            )
+        case "redirect":
+            headers = {"Location": str(options["location"])}
+            return Answer(status=int(options["status"]), headers=headers)
+        case "broken_xml":
+            return Answer(body=b'<?xml version="1.0"?><soap:Envelope><a></b>')
+        case "empty":
+            return Answer()
+    encoded = options["body_base64"]  # raw
+    headers = {str(name): str(value) for name, value in options["headers"].items()}
+    return Answer(
+        status=int(options["status"]),
+        content_type=headers.pop("Content-Type", XML),
+        headers=headers,
+        body=base64.b64decode(encoded) if encoded else str(options["body"]).encode(),
+    )

@@ -147,57 +147,18 @@ class World:
             matching = (d for d in definitions if d.object_id == lowered)
         return next(matching, None)
 
-    def perform(
-        self,
-        definition: Definition,
-        *,
-        row_delay_seconds: float | None,
-        **details: Any,
-    ) -> Task:
-        """Start the definition for the API and write it into the journal.
-
-        `details` go into the journal's line: how it was identified, by which
-        connection and request.
-        """
-        return self._start(definition, "perform", row_delay_seconds, details)
-
-    def start_outside(self, account: str | int, customer_key: str) -> Task:
-        """Start a definition as if Automation Studio did it.
-
-        Raises UnknownDefinitionError.
-        """
-        owner = self.catalogue.account_named(account)
-        definition = owner and self.find(owner.mid, customer_key=customer_key)
-        if not definition:
-            raise UnknownDefinitionError(
-                f"No definition {customer_key!r} in account {account!r}."
-            )
-        return self._start(definition, "outside", self.row_delay_seconds, {})
-
-    def tasks(self, mids: Iterable[int]) -> list[Task]:
-        """Every task of those accounts that has started, in no meaningful order."""
-        within = set(mids)
-        with self._lock:
-            tasks = [*self._past(), *self._tasks]
-        matching = [task for task in tasks if task.definition.mid in within]
-        return sorted(matching, key=lambda task: str(task.task_id)[::-1])
-
-    def summary(self, task: Task) -> Summary | None:
-        """The task's row now; None while there is none."""
-        return summary_at(task, self.clock())
-
-    def performed(self, origin: str | None = "perform") -> list[dict[str, Any]]:
-        """The journal's lines of that origin; None means all."""
-        lines = self.journal.entries
-        return [line for line in lines if origin in (None, line["origin"])]
-
-    def _start(
+    def start(
         self,
         definition: Definition,
         origin: str,
         row_delay_seconds: float | None,
-        details: dict[str, Any],
+        **details: Any,
     ) -> Task:
+        """Start the definition and write it into the journal.
+
+        `details` go into the journal's line: how a Perform identified it, by which
+        connection and request.
+        """
         account = self.catalogue.account_named(definition.mid)
         is_slow = definition.behaviour is Behaviour.SLOW
         with self._lock:
@@ -218,6 +179,36 @@ class World:
             self._tasks.append(task)
             self._last_task_id = task.task_id
             return task
+
+    def start_outside(self, account: str | int, customer_key: str) -> Task:
+        """Start a definition as if Automation Studio did it.
+
+        Raises UnknownDefinitionError.
+        """
+        owner = self.catalogue.account_named(account)
+        definition = owner and self.find(owner.mid, customer_key=customer_key)
+        if not definition:
+            raise UnknownDefinitionError(
+                f"No definition {customer_key!r} in account {account!r}."
+            )
+        return self.start(definition, "outside", self.row_delay_seconds)
+
+    def tasks(self, mids: Iterable[int]) -> list[Task]:
+        """Every task of those accounts that has started, in no meaningful order."""
+        within = set(mids)
+        with self._lock:
+            tasks = [*self._past(), *self._tasks]
+        matching = [task for task in tasks if task.definition.mid in within]
+        return sorted(matching, key=lambda task: str(task.task_id)[::-1])
+
+    def summary(self, task: Task) -> Summary | None:
+        """The task's row now; None while there is none."""
+        return summary_at(task, self.clock())
+
+    def performed(self, origin: str | None = "perform") -> list[dict[str, Any]]:
+        """The journal's lines of that origin; None means all."""
+        lines = self.journal.entries
+        return [line for line in lines if origin in (None, line["origin"])]
 
     def _next_task_id(self, now: datetime) -> int:
         """Above all others, and none that a schedule will use."""

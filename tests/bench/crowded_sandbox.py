@@ -15,8 +15,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from lxml import etree
-
 from imports.management.commands.run_sandbox import WSDL
 from imports.sandbox.catalogue import Account, Catalogue, crowd
 from imports.sandbox.control import Call, Rule
@@ -24,7 +22,7 @@ from imports.sandbox.envelopes import text_of, texts_of
 from imports.sandbox.nordlicht import DE
 from imports.sandbox.operations import Service
 from imports.sandbox.responses import Answer
-from imports.sandbox.retrieve import Retriever
+from imports.sandbox.retrieve import Query, Retriever
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.tasks import Task
 from imports.sandbox.world import Journal, World, utc_now
@@ -47,19 +45,15 @@ class IndexedRetriever(Retriever):
         super().__init__(world, switches, page_size)
         self._by_id: dict[str, Task] = {}
 
-    def _tasks(
-        self,
-        mids: tuple[int, ...],
-        part: etree._Element | None,
-        refused: frozenset[str],
-    ) -> list[Task]:
+    def _tasks(self, query: Query) -> list[Task]:
+        part = query.part
         if part is None or text_of(part, "Property") != "TaskResultID":
-            return super()._tasks(mids, part, refused)
+            return super()._tasks(query)
         tasks = self._world._tasks
         if len(tasks) != len(self._by_id):
             self._by_id = {str(task.task_id): task for task in tasks}
         found = (self._by_id.get(value) for value in texts_of(part, "Value"))
-        return [task for task in found if task and task.definition.mid in mids]
+        return [task for task in found if task and task.definition.mid in query.mids]
 
 
 class RememberingService(Service):
@@ -103,7 +97,7 @@ def world(options: argparse.Namespace) -> World:
     for each in accounts:
         of_account = [one for one in definitions if one.mid == each.mid]
         for one in of_account[: options.running]:
-            made._start(one, "outside", 0.0, {})
+            made.start(one, "outside", 0.0)
     made.clock = utc_now
     return made
 

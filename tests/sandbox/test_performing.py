@@ -186,7 +186,7 @@ def test_task_ids_stay_apart_when_starts_outnumber_the_seconds() -> None:
     world = World(clock=TurnedClock())
     definition = world.find(510001, customer_key="customers-daily")
     assert definition
-    ids = {world.perform(definition, row_delay_seconds=0).task_id for _ in range(2000)}
+    ids = {world.start(definition, "perform", 0).task_id for _ in range(2000)}
     scheduled = {task.task_id for task in world.tasks([510001, 510002])} - ids
     assert len(ids) == 2000
     assert len(scheduled) > 1000
