@@ -33,7 +33,7 @@ def main() -> None:
 
 def prepare(port: int) -> None:
     """Both accounts as a worker would know them after its first minute."""
-    from imports.management.sandbox_accounts import ensure_sandbox_accounts
+    from imports.management.commands.add_sandbox_accounts import ensure_sandbox_accounts
     from imports.models import Account
     from imports.usecases.adopt import adopt_runs
     from imports.usecases.sync import sync_definitions

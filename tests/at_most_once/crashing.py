@@ -214,6 +214,6 @@ def _judge_one(run: Ended, line: dict[str, Any] | None) -> None:
 
 _WORLD = nordlicht()
 BEHAVIOURS = {
-    (_WORLD.account_of(one.mid).name, one.customer_key): one.behaviour  # type: ignore[union-attr]
+    (_WORLD.account_named(one.mid).name, one.customer_key): one.behaviour  # type: ignore[union-attr]
     for one in _WORLD.definitions
 }

@@ -17,7 +17,7 @@ def main(sandbox_url: str, key_to_start: str) -> None:
     django.setup()
     from django.core.management import call_command
 
-    from imports.management.sandbox_accounts import ensure_sandbox_accounts
+    from imports.management.commands.add_sandbox_accounts import ensure_sandbox_accounts
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)

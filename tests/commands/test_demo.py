@@ -22,9 +22,9 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from imports.management.commands import demo
-from imports.management.demo_people import ensure_demo_people
+from imports.management.commands.add_sandbox_accounts import ensure_sandbox_accounts
+from imports.management.commands.demo import ensure_demo_people
 from imports.management.processes import free_port
-from imports.management.sandbox_accounts import ensure_sandbox_accounts
 from imports.models import Account, AccountToken, User, database_now
 from tests.e2e.site import Part, Site, wait_until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imports.management.sandbox_accounts import (
+from imports.management.commands.add_sandbox_accounts import (
     SANDBOX_PORT,
     ensure_sandbox_accounts,
     sandbox_accounts,

@@ -1,4 +1,4 @@
-"""What mcdash's commands share: sentences on stderr, one JSON document on stdout."""
+"""The base of mcdash's commands: errors as sentences, `--json`, texts and arguments."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, InternalError, OperationalError, ProgrammingError
+from django.db import InternalError, OperationalError, ProgrammingError
+from django.db.models import QuerySet
 
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import Account, ImportRun, Unfollowed, refusal_of
+from imports.models import Account, ImportRun, Unfollowed, new_holder, refusal_of
 from imports.usecases.errors import UseCaseError
 from imports.wording.formats import visible
 
@@ -47,12 +49,21 @@ class McdashCommand(BaseCommand):
             self.stderr.write("Interrupted.")
             sys.exit(INTERRUPTED)
         except (InternalError, OperationalError, ProgrammingError) as error:
-            self._refuse(CommandError(_why_not_served(error)), options)
+            refusal = refusal_of(error)
+            if refusal and refusal.is_certain:
+                text = f"The database cannot be written: {refusal.value} ({error})."
+            else:
+                text = (
+                    f"The database can’t be used: {error}. Is it reachable, and was "
+                    "“manage.py migrate” run?"
+                )
+            self._fail(CommandError(text), options)
         except CommandError as error:
-            self._refuse(error, options)
+            self._fail(error, options)
         return None
 
-    def _refuse(self, error: CommandError, options: dict[str, Any]) -> None:
+    def _fail(self, error: CommandError, options: dict[str, Any]) -> None:
+        # Whoever called it by `call_command` gets the exception itself.
         if not getattr(self, "_called_from_command_line", False):
             raise error
         if options.get("json"):
@@ -62,7 +73,8 @@ class McdashCommand(BaseCommand):
 
     def print_json(self, document: Any) -> None:
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        self.stdout.write(_NOT_SHOWN.sub(_json_escape, text))
+        text = _NOT_SHOWN.sub(lambda match: json.dumps(match[0])[1:-1], text)
+        self.stdout.write(text)
 
 
 def record_of(run: ImportRun, unfollowed: Unfollowed | None) -> dict[str, Any]:
@@ -72,16 +84,6 @@ def record_of(run: ImportRun, unfollowed: Unfollowed | None) -> dict[str, Any]:
         "not_followed": unfollowed.why.value if unfollowed else None,
         "not_followed_since": since and since.isoformat(),
     }
-
-
-def _why_not_served(error: DatabaseError) -> str:
-    refusal = refusal_of(error)
-    if refusal is None or not refusal.is_certain:
-        return (
-            f"The database can’t be used: {error}. Is it reachable, and was "
-            "“manage.py migrate” run?"
-        )
-    return f"The database cannot be written: {refusal.value} ({error})."
 
 
 def account_named(name: str) -> Account:
@@ -119,19 +121,22 @@ def positive_number(text: str) -> int:
 
 
 def printable(text: str, *, width: int | None = None) -> str:
-    """Text from outside for a terminal: one line, cut, and what would command the
-    terminal is seen instead.
+    """Text from outside for a terminal: one line, cut to `width`, and characters that
+    a terminal would obey are shown as codes.
     """
-    shown = visible(text)
-    return shown if width is None or len(shown) <= width else shown[: width - 1] + "…"
-
-
-def _json_escape(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1]
+    text = visible(text)
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
 
 
 class AccountsCommand(McdashCommand):
-    """One pass over the named accounts, or over all that are active."""
+    """Runs a use case once for each named account, or for all that are active.
+
+    `use_case` returns a dataclass of figures; `sentence` says them, by its fields'
+    names.
+    """
+
+    use_case: Callable[..., Any]
+    sentence: str
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -140,8 +145,8 @@ class AccountsCommand(McdashCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        accounts = self._accounts(options["names"])
-        reports = [self._try(account) for account in accounts]
+        accounts = [account_named(name) for name in options["names"]]
+        reports = [self._report(a) for a in accounts or self.default_accounts()]
         if options["json"]:
             self.print_json(reports)
         else:
@@ -149,17 +154,19 @@ class AccountsCommand(McdashCommand):
         if any(report["error"] for report in reports):
             sys.exit(1)
 
-    def _accounts(self, names: Iterable[str]) -> list[Account]:
-        if names:
-            return [account_named(name) for name in names]
-        return list(Account.objects.filter(is_active=True))
+    def default_accounts(self) -> QuerySet[Account]:
+        return Account.objects.filter(is_active=True)
 
-    def _try(self, account: Account) -> dict[str, Any]:
-        """One account's report; one that fails does not keep the others waiting."""
+    def _report(self, account: Account) -> dict[str, Any]:
+        """One account's figures; one that fails doesn't stop the others."""
         try:
-            return {"account": account.name, "error": None, **self.pass_over(account)}
+            figures = self.figures(account)
         except (MarketingCloudError, UseCaseError) as error:
             return {"account": account.name, "error": str(error)}
+        return {"account": account.name, "error": None, **figures}
+
+    def figures(self, account: Account) -> dict[str, Any]:
+        return asdict(self.use_case(account=account, holder=new_holder()))
 
     def _print(self, reports: list[dict[str, Any]]) -> None:
         if not reports:
@@ -169,10 +176,7 @@ class AccountsCommand(McdashCommand):
             if report["error"]:
                 self.stderr.write(f"{name}: {printable(report['error'])}")
             else:
-                self.stdout.write(f"{name}: {printable(self.sentence(report))}")
+                self.stdout.write(f"{name}: {printable(self.text_of(report))}")
 
-    def pass_over(self, account: Account) -> dict[str, Any]:
-        """Do the pass for one account; its figures by name."""
-        raise NotImplementedError
-
-    sentence: Callable[[dict[str, Any]], str]
+    def text_of(self, report: dict[str, Any]) -> str:
+        return self.sentence.format(**report)

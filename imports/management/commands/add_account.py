@@ -10,18 +10,17 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError, CommandParser
 
+from imports.management.commands._base import McdashCommand, login_name, printable
 from imports.models import Account, AuthKind
 from imports.usecases.accounts import save_account
 from imports.usecases.audit import AuditAction
 from imports.usecases.errors import UseCaseError
 
-from ._base import McdashCommand, login_name, printable
-
-SECRET_VARIABLES = {
-    AuthKind.OAUTH: "MCDASH_CLIENT_SECRET",
-    AuthKind.USERNAME_TOKEN: "MCDASH_PASSWORD",
+# The variable of each kind of secret, and what is asked where it is not set.
+SECRETS = {
+    AuthKind.OAUTH: ("MCDASH_CLIENT_SECRET", "Client secret: "),
+    AuthKind.USERNAME_TOKEN: ("MCDASH_PASSWORD", "Password: "),
 }
-PROMPTS = {"MCDASH_CLIENT_SECRET": "Client secret: ", "MCDASH_PASSWORD": "Password: "}
 
 
 class Command(McdashCommand):
@@ -47,31 +46,6 @@ class Command(McdashCommand):
         who.add_argument("--username", metavar="U", default="")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        self._check_usage(options)
-        account = Account(
-            name=options["name"].strip(),
-            auth_kind=_kind(options),
-            client_id=options["client_id"],
-            username=options["username"],
-            subdomain=options["subdomain"],
-            auth_url=options["auth_url"],
-            soap_url=options["soap_url"],
-            mid=options["mid"],
-        )
-        _validate(account)
-        account.secret = _secret(options)
-        try:
-            save_account(
-                account=account,
-                fields=(),
-                action=AuditAction.ACCOUNT_ADDED,
-                by=login_name(),
-            )
-        except UseCaseError as error:  # somebody else was first, while we asked
-            raise CommandError(str(error)) from error
-        self._report(account, as_json=options["json"])
-
-    def _check_usage(self, options: dict[str, Any]) -> None:
         by_url = options["soap_url"] and (options["auth_url"] or options["username"])
         any_url = options["soap_url"] or options["auth_url"]
         if any_url if options["subdomain"] else not by_url:
@@ -79,53 +53,61 @@ class Command(McdashCommand):
                 "give either --subdomain, or --soap-url and (with --client-id) "
                 "--auth-url"
             )
-
-    def _report(self, account: Account, *, as_json: bool) -> None:
-        if as_json:
-            self.print_json({"id": account.pk, "name": account.name})
-            return
-        self.stdout.write(
-            f"Account “{printable(account.name)}” was added. Try it with: "
-            f"check_account {account.name!r}"
+        names = ("client_id", "username", "subdomain", "auth_url", "soap_url", "mid")
+        account = Account(
+            name=options["name"].strip(),
+            auth_kind=AuthKind.USERNAME_TOKEN
+            if options["username"]
+            else AuthKind.OAUTH,
+            **{name: options[name] for name in names},
         )
+        check_fields(account)  # before the secret: nobody is to type one in vain
+        account.secret = _secret(account.auth_kind)
+        save_new(account)
+        if options["json"]:
+            self.print_json({"id": account.pk, "name": account.name})
+        else:
+            self.stdout.write(
+                f"Account “{printable(account.name)}” was added. Try it with: "
+                f"check_account {account.name!r}"
+            )
 
 
-def _kind(options: dict[str, Any]) -> AuthKind:
-    return AuthKind.USERNAME_TOKEN if options["username"] else AuthKind.OAUTH
-
-
-def _validate(account: Account) -> None:
-    """Everything but the secret, so that nobody types one in vain."""
+def check_fields(account: Account) -> None:
+    """Everything but the secret. Raises `CommandError`."""
     try:
         account.full_clean(exclude=["secret"])
     except ValidationError as error:
-        raise CommandError(" ".join(_sentences(error))) from error
+        sentences = [
+            message if field == NON_FIELD_ERRORS else f"{field}: {message}"
+            for field, messages in error.message_dict.items()
+            for message in messages
+        ]
+        raise CommandError(" ".join(sentences)) from error
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    """Each message with the field it is about, where it is about one."""
-    return [
-        message if field == NON_FIELD_ERRORS else f"{field}: {message}"
-        for field, messages in error.message_dict.items()
-        for message in messages
-    ]
+def save_new(account: Account) -> None:
+    """Add the account. Raises `CommandError` where somebody else was first."""
+    added, by = AuditAction.ACCOUNT_ADDED, login_name()
+    try:
+        save_account(account=account, fields=(), action=added, by=by)
+    except UseCaseError as error:
+        raise CommandError(str(error)) from error
 
 
-def _secret(options: dict[str, Any]) -> str:
-    name = SECRET_VARIABLES[_kind(options)]
-    secret = os.environ.get(name) or _ask(name)
-    if not secret:
-        raise CommandError("No secret was given; the account was not added.")
-    return secret
-
-
-def _ask(name: str) -> str:
-    if not sys.stdin.isatty():
+def _secret(kind: str) -> str:
+    """The secret from the environment, or asked for at the terminal."""
+    name, prompt = SECRETS[AuthKind(kind)]
+    secret = os.environ.get(name)
+    if not secret and not sys.stdin.isatty():
         raise CommandError(
             f"{name} is not set and there is no terminal to ask at; the account was "
             "not added."
         )
     try:
-        return getpass.getpass(PROMPTS[name])
+        secret = secret or getpass.getpass(prompt)
     except EOFError:
-        return ""
+        secret = ""
+    if not secret:
+        raise CommandError("No secret was given; the account was not added.")
+    return secret

@@ -6,8 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q, QuerySet
 
-from imports.management.sandbox_accounts import SANDBOX_PORT, ensure_sandbox_accounts
+from imports.management.commands.add_account import check_fields, save_new
+from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
+from imports.models import Account, AccountToken
+from imports.sandbox.nordlicht import DE, SE
+
+SANDBOX_ACCOUNTS = (DE, SE)
 
 
 class Command(BaseCommand):
@@ -27,3 +33,42 @@ class Command(BaseCommand):
             )
         for name in ensure_sandbox_accounts(options["port"]):
             self.stdout.write(f"Added the sandbox's account “{name}”.")
+
+
+def sandbox_accounts() -> QuerySet[Account]:
+    """Those of the sandbox's accounts that exist: by MID and client, since somebody
+    may have given them other names.
+    """
+    return Account.objects.filter(
+        unit__in=[str(account.mid) for account in SANDBOX_ACCOUNTS],
+        client_id__in=[account.client_id for account in SANDBOX_ACCOUNTS],
+    )
+
+
+def ensure_sandbox_accounts(port: int) -> list[str]:
+    """Add those that are missing, point all of them at `port`; the names added."""
+    auth_url = f"http://127.0.0.1:{port}"
+    soap_url = f"{auth_url}/Service.asmx"
+    added = []
+    for theirs in SANDBOX_ACCOUNTS:
+        same = Q(name=theirs.name) | Q(unit=str(theirs.mid))
+        if Account.objects.filter(same).exists():
+            continue
+        account = Account(
+            name=theirs.name,
+            mid=str(theirs.mid),
+            client_id=theirs.client_id,
+            secret=theirs.client_secret,
+            auth_url=auth_url,
+            soap_url=soap_url,
+        )
+        check_fields(account)
+        save_new(account)
+        added.append(account.name)
+    # By update and not by save: `Account.clean` freezes the endpoints of an account
+    # with definitions, since another address would be another business unit. Here it
+    # is the same sandbox, whose port was taken. Its process forgets the tokens it gave.
+    moved = sandbox_accounts().exclude(auth_url=auth_url, soap_url=soap_url)
+    AccountToken.objects.filter(account__in=moved).delete()
+    moved.update(auth_url=auth_url, soap_url=soap_url)
+    return added

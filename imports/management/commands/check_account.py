@@ -8,9 +8,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from imports.management.commands._base import (
+    McdashCommand,
+    account_named,
+    login_name,
+    printable,
+)
 from imports.usecases.accounts import check_account
-
-from ._base import McdashCommand, account_named, login_name, printable
 
 
 class Command(McdashCommand):

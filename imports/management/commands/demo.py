@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import secrets
 import socket
 import sys
 import time
@@ -11,20 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from threading import Event
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.core.management.base import (
-    BaseCommand,
-    CommandError,
-    CommandParser,
-    OutputWrapper,
-)
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
-from imports.management.demo_people import ensure_demo_people
+from imports.management.commands.add_sandbox_accounts import (
+    SANDBOX_PORT,
+    ensure_sandbox_accounts,
+    sandbox_accounts,
+)
 from imports.management.processes import (
     LOOPBACK,
     Children,
@@ -33,12 +35,10 @@ from imports.management.processes import (
     asked_to_end,
     free_port,
 )
-from imports.management.sandbox_accounts import (
-    SANDBOX_PORT,
-    ensure_sandbox_accounts,
-    sandbox_accounts,
-)
+from imports.models import AccessLevel, AccountAccess, User
 
+GROUP = "Demo marketers"
+MARKETER, ADMIN = "marketer", "admin"
 WEB_PORT = 8000
 ANSWERS_WITHIN_SECONDS = 60
 LOOK_EVERY_SECONDS = 0.1
@@ -70,97 +70,61 @@ class Command(BaseCommand):
                 "passwords it prints. Set MCDASH_ALLOW_LOOPBACK=1 if this is meant."
             )
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.parent = options["parent"]
+        self.terminal = Terminal()
+        self.children = Children(logs=settings.DATA_DIR / "logs")
         try:
-            self.run_demo(
-                options["port"], options["sandbox_port"], parent=options["parent"]
-            )
+            with the_only_demo(), asked_to_end() as self.asked, self.children:
+                self.run_demo(options["port"], options["sandbox_port"])
         except NoFreePortError as error:
             raise CommandError(str(error)) from error
         except AskedToEnd:
             with suppress(OSError):  # where the terminal is closed nobody reads it
-                self.stdout.write(
-                    "The demo has ended. `make demo` goes on with the same data."
-                )
-                self.stdout.flush()
+                self.say("The demo has ended. `make demo` goes on with the same data.")
 
-    def run_demo(
-        self, port: int, sandbox_port: int, *, parent: int | None = None
-    ) -> None:
-        children = Children(logs=settings.DATA_DIR / "logs")
-        with the_only_demo(), asked_to_end() as asked, children:
-            demo = Demo(
-                children=children, asked=asked, output=self.stdout, parent=parent
-            )
-            demo.run(port=port, sandbox_port=sandbox_port)
-
-
-class Demo:
-    """One demo from its first process to its end."""
-
-    def __init__(
-        self,
-        *,
-        children: Children,
-        asked: Event,
-        output: OutputWrapper,
-        parent: int | None = None,
-    ) -> None:
-        self.children = children
-        self.asked = asked
-        self.output = output
-        self.parent = parent
-        self.terminal = Terminal()
-        self.web_port = self.sandbox_port = 0
-
-    def run(self, *, port: int, sandbox_port: int) -> NoReturn:
+    def run_demo(self, first_port: int, first_sandbox_port: int) -> NoReturn:
         """Raises `CommandError` when a part ends by itself, `AskedToEnd` when asked."""
         self.say(f"Preparing {settings.DATA_DIR} ...")
-        self.start_sandbox(sandbox_port)
-        self.prepare()
+        sandbox_port = self.start_sandbox(first_sandbox_port)
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
         self.require_going_on()
-        self.start_pages(port)
-        self.fill_history()
+        web_port = self.start_pages(first_port, promised=sandbox_port)
+        self.fill_history(sandbox_port)
         passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
         self.start_command("worker", "run_huey")
-        self.wait_until(lambda: answers(self.web_port), "The sign-in page")
-        self.tell(passwords)
+        self.wait_until(lambda: is_signing_in(web_port), "The sign-in page")
+        for name, password in passwords.items():
+            self.say(f"  sign in as {name:<8}  password {password}")
+        self.say(f"  sandbox at http://{LOOPBACK}:{sandbox_port}")
+        self.say(f"  logs in {self.children.logs}")
+        self.say("Ctrl-C ends everything; what was done is kept. Open in a browser:")
+        # The address is the last line, where it is easily seen and clicked.
+        self.say(f"http://{LOOPBACK}:{web_port}/")
         while True:
             self.require_going_on()
             self.asked.wait(LOOK_EVERY_SECONDS)
 
-    def start_sandbox(self, first_port: int) -> None:
-        self.sandbox_port = free_port(first_port)
+    def start_sandbox(self, first_port: int) -> int:
+        port = free_port(first_port)
         journal = settings.DATA_DIR / "sandbox-journal.jsonl"
         self.start_command(
             "sandbox",
-            *("run_sandbox", "--port", str(self.sandbox_port)),
+            *("run_sandbox", "--port", str(port)),
             *("--journal", str(journal), "--alive"),
         )
+        return port
 
-    def prepare(self) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
-        call_command("collectstatic", verbosity=0, interactive=False)
-
-    def fill_history(self) -> None:
-        """The accounts follow the sandbox's port; at the first start its 30 days of
-        results enter the history. Later the worker reads what is new.
-        """
-        self.wait_until(lambda: is_listening(self.sandbox_port), "The sandbox")
-        ensure_sandbox_accounts(self.sandbox_port)
-        names = [account.name for account in sandbox_accounts().filter(NEW)]
-        for command in ("sync_definitions", "adopt_runs") if names else ():
-            call_command(command, *names, stdout=self.output)
-            self.require_going_on()
-
-    def start_pages(self, first_port: int) -> None:
-        self.web_port = free_port(first_port, promised=[self.sandbox_port])
+    def start_pages(self, first_port: int, *, promised: int) -> int:
+        port = free_port(first_port, promised=[promised])
         self.start_python(
             "pages",
             *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
             "--no-control-socket",
-            *("--bind", f"{LOOPBACK}:{self.web_port}"),
+            *("--bind", f"{LOOPBACK}:{port}"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
         )
+        return port
 
     def start_command(self, name: str, *arguments: str) -> None:
         self.start_python(name, str(settings.BASE_DIR / "manage.py"), *arguments)
@@ -171,9 +135,20 @@ class Demo:
             name, [sys.executable, *arguments], env=env, folder=settings.BASE_DIR
         )
 
+    def fill_history(self, sandbox_port: int) -> None:
+        """The accounts follow the sandbox's port; at the first start its 30 days of
+        results enter the history. Later the worker reads what is new.
+        """
+        self.wait_until(lambda: is_listening(sandbox_port), "The sandbox")
+        ensure_sandbox_accounts(sandbox_port)
+        names = [account.name for account in sandbox_accounts().filter(NEW)]
+        for command in ("sync_definitions", "adopt_runs") if names else ():
+            call_command(command, *names, stdout=self.stdout)
+            self.require_going_on()
+
     def say(self, text: str) -> None:
-        self.output.write(text)
-        self.output.flush()
+        self.stdout.write(text)
+        self.stdout.flush()
 
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + ANSWERS_WITHIN_SECONDS
@@ -198,14 +173,36 @@ class Demo:
                 f"so the demo ends. Its last lines:\n{ended.last_lines()}"
             )
 
-    def tell(self, passwords: dict[str, str]) -> None:
-        """The address is the last line, to be found and clicked."""
-        for name, password in passwords.items():
-            self.say(f"  sign in as {name:<8}  password {password}")
-        self.say(f"  sandbox at http://{LOOPBACK}:{self.sandbox_port}")
-        self.say(f"  logs in {self.children.logs}")
-        self.say("Ctrl-C ends everything; what was done is kept. Open in a browser:")
-        self.say(f"http://{LOOPBACK}:{self.web_port}/")
+
+def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
+    """A marketer and an administrator who can start in every account of the sandbox;
+    their passwords by user name.
+
+    Passwords are made once and kept in `passwords_file`, readable by its owner only.
+    """
+    if passwords_file.exists():
+        passwords: dict[str, str] = json.loads(passwords_file.read_text())
+    else:
+        passwords = {name: secrets.token_urlsafe(9) for name in (MARKETER, ADMIN)}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(passwords_file, flags, 0o600), "w") as file:
+            json.dump(passwords, file)
+    group, _ = Group.objects.get_or_create(name=GROUP)
+    for account in sandbox_accounts():
+        AccountAccess.objects.get_or_create(
+            account=account, group=group, defaults={"level": AccessLevel.START}
+        )
+    for name, password in passwords.items():
+        is_admin = name == ADMIN
+        user, _ = User.objects.get_or_create(
+            username=name,
+            defaults={"is_staff": is_admin, "is_superuser": is_admin},
+        )
+        if not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        user.groups.add(group)
+    return passwords
 
 
 def is_listening(port: int) -> bool:
@@ -216,7 +213,7 @@ def is_listening(port: int) -> bool:
         return False
 
 
-def answers(port: int) -> bool:
+def is_signing_in(port: int) -> bool:
     """Whether the sign-in page is served."""
     connection = HTTPConnection(LOOPBACK, port, timeout=5)
     try:

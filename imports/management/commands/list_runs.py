@@ -6,18 +6,18 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from imports.models import ImportRun, Origin, RunStatus, WorkerState, workers_now
-from imports.wording.following import clock_in_utc, fact
-
-from ._base import (
+from imports.management.commands._base import (
     McdashCommand,
     account_named,
     positive_number,
     printable,
     record_of,
 )
+from imports.models import ImportRun, Origin, RunStatus, workers_now
+from imports.wording.following import clock_in_utc, fact
 
 COLUMNS = "{:>7}  {:<23} {:<28} {:<22} {:>10} {:>8}  {}"
+HEADS = ("RUN", "STATUS", "DEFINITION", "ACCOUNT", "ROWS", "ERRORS", "AT")
 
 
 class Command(McdashCommand):
@@ -31,55 +31,38 @@ class Command(McdashCommand):
         parser.add_argument("--limit", metavar="N", type=positive_number, default=50)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        runs, workers = self._runs(options), workers_now()
-        if options["json"]:
-            self.print_json(
-                [record_of(run, run.why_not_followed(workers)) for run in runs]
-            )
-            return
-        if not runs:
-            self.stdout.write("No run matches.")
-            return
-        self.stdout.write(
-            COLUMNS.format(
-                "RUN", "STATUS", "DEFINITION", "ACCOUNT", "ROWS", "ERRORS", "AT"
-            )
-        )
-        for run in runs:
-            self.stdout.write(_line(run))
-        for sentence in _nobody_looks(runs, workers):
-            self.stdout.write(sentence)
-
-    def _runs(self, options: dict[str, Any]) -> list[ImportRun]:
-        runs = ImportRun.objects.select_related("account", "definition")
+        runs = ImportRun.objects.select_related("account", "definition").latest_first()
         if options["account"]:
             runs = runs.filter(account=account_named(options["account"]))
         for name in ("status", "origin"):
             if options[name]:
                 runs = runs.filter(**{name: options[name]})
-        return list(runs.latest_first()[: options["limit"]])
-
-
-def _nobody_looks(runs: list[ImportRun], workers: WorkerState) -> list[str]:
-    """A sentence for each run that stands as it was last seen, and why."""
-    return [
-        f"Run {run.pk}: {fact(run, unfollowed, clock_in_utc)}"
-        for run in runs
-        if (unfollowed := run.why_not_followed(workers))
-    ]
+        workers = workers_now()
+        listed = [
+            (run, run.why_not_followed(workers)) for run in runs[: options["limit"]]
+        ]
+        if options["json"]:
+            self.print_json([record_of(run, unfollowed) for run, unfollowed in listed])
+            return
+        if not listed:
+            self.stdout.write("No run matches.")
+            return
+        self.stdout.write(COLUMNS.format(*HEADS))
+        for run, _ in listed:
+            self.stdout.write(_line(run))
+        for run, unfollowed in listed:
+            if unfollowed:
+                text = fact(run, unfollowed, clock_in_utc)
+                self.stdout.write(f"Run {run.pk}: {text}")
 
 
 def _line(run: ImportRun) -> str:
+    counts = (run.total_rows, run.errors)
     return COLUMNS.format(
         run.pk,
         run.get_status_display(),
         printable(run.customer_key or "–", width=28),
         printable(run.account.shown_name, width=22),
-        _count(run.total_rows),
-        _count(run.errors),
+        *("–" if count is None else f"{count:,}" for count in counts),
         f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",
     )
-
-
-def _count(number: int | None) -> str:
-    return "–" if number is None else f"{number:,}"

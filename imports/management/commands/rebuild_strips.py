@@ -1,18 +1,17 @@
-"""`rebuild_strips [NAME…] [--check]`: draw strips anew, or prove them right."""
+"""`rebuild_strips [NAME…] [--check]`: rebuild each definition's recent runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db.models import QuerySet
 
+from imports.management.commands._base import AccountsCommand, printable
 from imports.models import Account
 from imports.usecases.upkeep import rebuild_strips
-
-from ._base import AccountsCommand, printable
 
 
 class Command(AccountsCommand):
@@ -31,27 +30,28 @@ class Command(AccountsCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.is_check = bool(options["check"])
-        self.found_wrong = False
+        self.has_wrong = False
         super().handle(*args, **options)
-        if self.is_check and self.found_wrong:
+        if self.is_check and self.has_wrong:
             sys.exit(1)
 
-    def _accounts(self, names: Iterable[str]) -> list[Account]:
-        return super()._accounts(names) if names else list(Account.objects.all())
+    def default_accounts(self) -> QuerySet[Account]:
+        return Account.objects.all()
 
-    def pass_over(self, account: Account) -> dict[str, Any]:
+    def figures(self, account: Account) -> dict[str, Any]:
         report = rebuild_strips(account=account, check=self.is_check)
-        self.found_wrong = self.found_wrong or bool(report.wrong)
+        self.has_wrong = self.has_wrong or bool(report.wrong)
         return {"is_check": self.is_check, **asdict(report)}
 
-    def sentence(self, report: dict[str, Any]) -> str:
+    def text_of(self, report: dict[str, Any]) -> str:
         wrong = report["wrong"]
         if not wrong:
             return f"{report['checked']} strips, all of them right."
         done = "would be rebuilt" if self.is_check else "were rebuilt"
-        told = "; ".join(
-            f"{printable(one['name'], width=60)} ({one['definition']}): {one['what']}"
-            for one in wrong[:20]
+        details = "; ".join(
+            f"{printable(strip['name'], width=60)} ({strip['definition']}): "
+            f"{strip['what']}"
+            for strip in wrong[:20]
         )
         more = "; and more" if len(wrong) > 20 else ""
-        return f"{report['checked']} strips, {len(wrong)} {done}: {told}{more}."
+        return f"{report['checked']} strips, {len(wrong)} {done}: {details}{more}."

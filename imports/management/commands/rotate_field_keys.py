@@ -8,9 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from imports.usecases.upkeep import KeyUse, field_key_use, rotate_field_keys
-
-from ._base import McdashCommand, login_name, printable
+from imports.management.commands._base import McdashCommand, login_name, printable
+from imports.usecases.upkeep import (
+    KeyUse,
+    field_key_use,
+    rotate_field_keys,
+)
 
 
 class Command(McdashCommand):
@@ -28,45 +31,34 @@ class Command(McdashCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        use = (
-            field_key_use() if options["check"] else rotate_field_keys(by=login_name())
-        )
+        is_check = options["check"]
+        use = field_key_use() if is_check else rotate_field_keys(by=login_name())
+        numbers = range(1, len(settings.MCDASH_FIELD_KEYS) + 1)
+        secrets = {number: use.positions[number] for number in numbers}
         if options["json"]:
-            self.print_json(_document(use))
+            keys = [{"key": key, "secrets": count} for key, count in secrets.items()]
+            self.print_json(
+                {"rotated": use.rotated, "keys": keys, "unreadable": use.unreadable}
+            )
         else:
-            self._tell(use, is_check=options["check"])
+            if not is_check:
+                self.stdout.write(f"Put under the newest key: {use.rotated}.")
+            self._print(use, secrets)
         if use.needs_old_keys or use.unreadable:
             sys.exit(1)
 
-    def _tell(self, use: KeyUse, *, is_check: bool) -> None:
-        if not is_check:
-            self.stdout.write(f"Put under the newest key: {use.rotated}.")
-        for position, _ in enumerate(settings.MCDASH_FIELD_KEYS, start=1):
-            self.stdout.write(f"Key {position}: {_secrets(use.positions[position])}")
-        if not use.needs_old_keys and len(settings.MCDASH_FIELD_KEYS) > 1:
-            self.stdout.write(_droppable(use))
+    def _print(self, use: KeyUse, secrets: dict[int, int]) -> None:
+        for key, count in secrets.items():
+            text = f"{count} stored secret{'' if count == 1 else 's'}."
+            self.stdout.write(
+                f"Key {key}: {text if count else 'opens no stored secret.'}"
+            )
+        if not use.needs_old_keys and len(secrets) > 1:
+            text = "All keys but the first can be removed from MCDASH_FIELD_KEYS."
+            more = " None opens what follows." if use.unreadable else ""
+            self.stdout.write(text + more)
         for label in use.unreadable:
             self.stderr.write(
                 f"{printable(label)}: no key of MCDASH_FIELD_KEYS opens its secret. "
                 "Put the key back, or enter the secret again."
             )
-
-
-def _secrets(number: int) -> str:
-    if not number:
-        return "opens no stored secret."
-    return f"{number} stored secret{'' if number == 1 else 's'}."
-
-
-def _droppable(use: KeyUse) -> str:
-    words = "All keys but the first can be removed from MCDASH_FIELD_KEYS."
-    return words if not use.unreadable else f"{words} None opens what follows."
-
-
-def _document(use: KeyUse) -> dict[str, Any]:
-    numbers = range(1, len(settings.MCDASH_FIELD_KEYS) + 1)
-    return {
-        "rotated": use.rotated,
-        "keys": [{"key": n, "secrets": use.positions[n]} for n in numbers],
-        "unreadable": use.unreadable,
-    }

@@ -6,15 +6,12 @@ import logging
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 import imports
-from imports.sandbox.catalogue import Catalogue
 from imports.sandbox.envelopes import WsdlError
 from imports.sandbox.server import PortTakenError, SandboxServer
 from imports.sandbox.world import Journal, JournalError, World
@@ -53,55 +50,37 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Serve; exit 1 with a sentence where that is impossible."""
-        _log_to_stderr(logging.WARNING if options["quiet"] else logging.INFO)
-        with _ending_signals_wait():
-            try:
-                server = _server(options)
-            except (WsdlError, PortTakenError, JournalError, OSError) as exc:
-                raise CommandError(str(exc)) from exc
-            with server:
-                self.stdout.write(_hint(server))
-                self.stdout.flush()
-                signal.sigwait(ENDING)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger = logging.getLogger("imports.sandbox")
+        logger.addHandler(handler)
+        logger.setLevel(logging.WARNING if options["quiet"] else logging.INFO)
+        logger.propagate = False
+        # Blocked before any thread starts, so that `sigwait` gets them, not a thread.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            self._serve(options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-
-def _server(options: dict[str, Any]) -> SandboxServer:
-    world = World(
-        pace_seconds=options["pace"],
-        history_days=options["history_days"],
-        alive=options["alive"],
-        journal=Journal(options["journal"]),
-    )
-    return SandboxServer(options["wsdl"], world=world, port=options["port"])
-
-
-@contextmanager
-def _ending_signals_wait() -> Iterator[None]:
-    """Hold the signals that end us back for `sigwait`, in every thread."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _log_to_stderr(level: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("imports.sandbox")
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    logger.propagate = False
-
-
-def _hint(server: SandboxServer) -> str:
-    return f"Sandbox at {server.url}: {_credentials(server.world.catalogue)}"
-
-
-def _credentials(catalogue: Catalogue) -> str:
-    accounts = [
-        f"{one.name} (MID {one.mid}) client {one.client_id} / {one.client_secret}"
-        for one in catalogue.accounts
-    ]
-    users = [f"API user {one.username} / {one.password}" for one in catalogue.users]
-    return "; ".join(accounts + users)
+    def _serve(self, options: dict[str, Any]) -> None:
+        try:
+            world = World(
+                pace_seconds=options["pace"],
+                history_days=options["history_days"],
+                alive=options["alive"],
+                journal=Journal(options["journal"]),
+            )
+            server = SandboxServer(options["wsdl"], world=world, port=options["port"])
+        except (WsdlError, PortTakenError, JournalError, OSError) as exc:
+            raise CommandError(str(exc)) from exc
+        logins = [
+            f"{a.name} (MID {a.mid}) client {a.client_id} / {a.client_secret}"
+            for a in world.catalogue.accounts
+        ]
+        for user in world.catalogue.users:
+            logins.append(f"API user {user.username} / {user.password}")
+        with server:
+            self.stdout.write(f"Sandbox at {server.url}: {'; '.join(logins)}")
+            self.stdout.flush()
+            signal.sigwait(ENDING)

@@ -10,7 +10,18 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import InternalError, OperationalError
+from django.utils import timezone
 
+from imports.management.commands._base import (
+    INTERRUPTED,
+    McdashCommand,
+    account_named,
+    login_name,
+    positive_number,
+    printable,
+    record_of,
+    visible_text,
+)
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import (
     Account,
@@ -35,20 +46,8 @@ from imports.usecases.resolve import reconcile_runs
 from imports.usecases.send import send_start
 from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
-from imports.wording.following import clock_in_utc, fact
-from imports.wording.formats import clock_text
-
-from ._base import (
-    INTERRUPTED,
-    McdashCommand,
-    account_named,
-    login_name,
-    positive_number,
-    printable,
-    record_of,
-    visible_text,
-)
-from ._progress import Progress
+from imports.wording.following import clock_in_utc, fact, meaning
+from imports.wording.formats import clock_text, problem_text
 
 # A person is watching: every second at first, then as the worker would.
 LOOK_EVERY_SECONDS, WHILE_YOUNG_SECONDS, THEN_EVERY_SECONDS = 1, 60, 5
@@ -109,7 +108,11 @@ class Command(McdashCommand):
             )
         account = account_named(options["name"])
         definition = self._definition(account, key, object_id)
-        person = _person(options["username"])
+        person, username = None, options["username"]
+        if username is not None:
+            person = User.objects.filter(username=username).first()
+            if person is None:
+                raise CommandError(f"There is no user “{username}”.")
         try:
             run = start_import(
                 definition=definition,
@@ -131,24 +134,35 @@ class Command(McdashCommand):
         """The one definition that is meant; the account is synced once where none of
         these is listed. Says on stderr what one should know before it is started.
         """
+        names = [f"the customer key “{key}”"] if key else []
+        names += [f"the ObjectID “{object_id}”"] if object_id else []
+        name = " and ".join(names)
         named = _named(account, key, object_id)
-        if not any(one.unlisted_since is None for one in named):
-            problem = _synced(account)
+        if not any(each.unlisted_since is None for each in named):
+            problem = _sync(account)
             named = _named(account, key, object_id)
+            if not named and problem:
+                raise CommandError(
+                    f"No definition with {name} is known yet in “{account}”, and its "
+                    f"definitions could not be fetched: {problem}"
+                )
             if not named:
-                name = _name(key, object_id)
-                raise CommandError(_not_there(account, name, problem))
-        likely = _likeliest(named)
+                raise CommandError(f"“{account}” has no definition with {name}.")
+        # Those that are listed; where none is, those that may be; else those gone.
+        listed = [each for each in named if each.unlisted_since is None]
+        waiting = [each for each in named if each.not_seen_since is None]
+        likely = listed or waiting or named
         if len(likely) > 1:
-            name = _name(key, object_id)
-            raise CommandError(
-                _ambiguous(account, name, likely), returncode=USAGE_ERROR
-            )
+            lines = [
+                f"“{account}” has {len(likely)} definitions with {name}:",
+                *(f"  {_described(each)}" for each in likely),
+                "Nothing was started. Say which one is meant with --object-id.",
+            ]
+            raise CommandError("\n".join(lines), returncode=USAGE_ERROR)
         definition = likely[0]
-        others = [one for one in named if one.not_seen_since is None]
-        if len(others) > 1:
+        if len(waiting) > 1:
             self._warn(
-                f"{len(others)} definitions have this customer key. Taking "
+                f"{len(waiting)} definitions have this customer key. Taking "
                 f"{_described(definition)}, the one that Marketing Cloud lists."
             )
         if since := definition.unlisted_since:
@@ -193,30 +207,64 @@ class Command(McdashCommand):
         """Ctrl-C: what was not sent is taken back, what was sent goes on."""
         run.refresh_from_db()
         if run.status == RunStatus.QUEUED:
-            _cancel(run)
+            try:
+                cancel_run(run=run, by=run.started_by, by_name=run.started_by_name)
+            except NotCancellableError:  # a worker took it at this moment
+                run.refresh_from_db()
         if options["json"]:
             self.print_json(run.as_record())
-        self.stderr.write(_last_words(run))
+        if run.status == RunStatus.CANCELLED:
+            self.stderr.write("Cancelled: nothing was sent.")
+        elif run.status == RunStatus.STARTING:
+            self.stderr.write(
+                f"Interrupted while run {run.pk} was being sent: the import may be "
+                "running. It is never sent again by itself. Look at the run later."
+            )
+        else:
+            self.stderr.write(f"No longer waiting; run {run.pk} goes on.")
         sys.exit(INTERRUPTED)
 
 
-def _cancel(run: ImportRun) -> None:
-    """Take `run` back, unless a worker took it this moment."""
-    try:
-        cancel_run(run=run, by=run.started_by, by_name=run.started_by_name)
-    except NotCancellableError:
-        run.refresh_from_db()
+class Progress:
+    """Prints to `out` a line for each thing that changed; nothing where it is None."""
 
+    def __init__(self, out: Any) -> None:
+        self.out = out
+        self._last = ""
 
-def _last_words(run: ImportRun) -> str:
-    if run.status == RunStatus.CANCELLED:
-        return "Cancelled: nothing was sent."
-    if run.status == RunStatus.STARTING:
-        return (
-            f"Interrupted while run {run.pk} was being sent: the import may be "
-            "running. It is never sent again by itself. Look at the run later."
-        )
-    return f"No longer waiting; run {run.pk} goes on."
+    def show(self, run: ImportRun) -> None:
+        words = [f"Run {run.pk}", str(run.get_status_display())]
+        if run.phase:
+            words.append(printable(run.phase))
+        if run.task_id:
+            words.append(f"task {printable(run.task_id)}")
+        counts = {
+            "rows": run.total_rows,
+            "loaded": run.successful,
+            "duplicates": run.duplicated,
+            "errors": run.errors,
+            "unaccounted for": run.unaccounted_rows or None,
+        }
+        words += [f"{n:,} {name}" for name, n in counts.items() if n is not None]
+        self.say("  ".join(words))
+
+    def end(self, run: ImportRun) -> None:
+        """Why it ended so, which counts are open, and where nothing is known, that."""
+        if run.message:
+            self.say(printable(run.message))
+        if run.are_counts_open:
+            self.say(f"Not clean: {problem_text(run.counts)}.")
+        if run.status == RunStatus.UNKNOWN:
+            self.say("It is never sent again by itself. Look at the run later.")
+        elif not run.has_ended:
+            self.say(f"Run {run.pk} is still under way; no longer waiting.")
+
+    def say(self, text: str) -> None:
+        if self.out is None or text == self._last:
+            return
+        self._last = text
+        self.out.write(f"{timezone.now():%H:%M:%S}  {text}")
+        self.out.flush()
 
 
 def _named(
@@ -231,70 +279,25 @@ def _named(
     return list(definitions.select_related("account"))
 
 
-def _likeliest(named: list[ImportDefinition]) -> list[ImportDefinition]:
-    """Those that are listed; where none is, those that may be; else those gone."""
-    listed = [one for one in named if one.unlisted_since is None]
-    waiting = [one for one in named if one.not_seen_since is None]
-    return listed or waiting or named
-
-
-def _name(key: str | None, object_id: str | None) -> str:
-    names = [f"the customer key “{key}”"] if key else []
-    if object_id:
-        names.append(f"the ObjectID “{object_id}”")
-    return " and ".join(names)
-
-
-def _ambiguous(account: Account, name: str, likely: list[ImportDefinition]) -> str:
-    lines = [
-        f"“{account}” has {len(likely)} definitions with {name}:",
-        *(f"  {_described(one)}" for one in likely),
-        "Nothing was started. Say which one is meant with --object-id.",
-    ]
-    return "\n".join(lines)
-
-
 def _described(definition: ImportDefinition) -> str:
     return f"“{printable(str(definition))}”, ObjectID {definition.object_id or '–'}"
 
 
-def _not_there(account: Account, name: str, problem: str) -> str:
-    if problem:
-        return (
-            f"No definition with {name} is known yet in “{account}”, and its "
-            f"definitions could not be fetched: {problem}"
-        )
-    return f"“{account}” has no definition with {name}."
+def _sync(account: Account) -> str:
+    """Why the account could not be synced now; empty if it was.
 
-
-def _synced(account: Account) -> str:
-    """Why the account could not be synced now; empty if it was."""
-    try:
-        _sync(account)
-    except (MarketingCloudError, UseCaseError) as error:
-        return str(error)
-    return ""
-
-
-def _sync(account: Account) -> None:
-    """Sync now; where the worker is at it, wait for it and look at what it found."""
+    Where the worker is at it, wait for it and look at what it fetched.
+    """
     for _ in range(SYNC_TRIES):
         try:
             sync_definitions(account=account, holder=new_holder())
         except AccountBusyError:
             time.sleep(1)
+        except (MarketingCloudError, UseCaseError) as error:
+            return str(error)
         else:
-            return
-    raise AccountBusyError("another process has been syncing it for a while.")
-
-
-def _person(username: str | None) -> User | None:
-    if username is None:
-        return None
-    person = User.objects.filter(username=username).first()
-    if person is None:
-        raise CommandError(f"There is no user “{username}”.")
-    return person
+            return ""
+    return "another process has been syncing it for a while."
 
 
 def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
@@ -308,9 +311,11 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
         if run.has_ended or time.monotonic() >= give_up:
             return
         if unfollowed := _why_nobody_looks(run):
-            progress.nobody_looks(run, unfollowed)
+            progress.say(f"{fact(run, unfollowed, clock_in_utc)} {meaning(run)}")
             return
-        time.sleep(min(_pause(began), max(0.0, give_up - time.monotonic())))
+        is_young = time.monotonic() - began < WHILE_YOUNG_SECONDS
+        pause = LOOK_EVERY_SECONDS if is_young else THEN_EVERY_SECONDS
+        time.sleep(min(pause, max(0.0, give_up - time.monotonic())))
         _look(run, progress)
 
 
@@ -321,11 +326,6 @@ def _why_nobody_looks(run: ImportRun) -> Unfollowed | None:
     run.account.refresh_from_db()
     unfollowed = run.why_not_followed(WorkerState())
     return unfollowed if unfollowed and unfollowed.why.needs_person else None
-
-
-def _pause(began: float) -> float:
-    is_young = time.monotonic() - began < WHILE_YOUNG_SECONDS
-    return LOOK_EVERY_SECONDS if is_young else THEN_EVERY_SECONDS
 
 
 def _look(run: ImportRun, progress: Progress) -> None:
@@ -340,6 +340,6 @@ def _look(run: ImportRun, progress: Progress) -> None:
         else:
             refresh_runs(account=run.account, holder=new_holder())
     except AccountBusyError:
-        return  # the worker is at it; its findings are read from the database
+        return  # the worker is at it; what it reads is in the database
     except MarketingCloudError as error:
-        progress.trouble(error.message)
+        progress.say(f"Not answering: {printable(error.message)}")

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from imports.models import Account, new_holder
+from imports.management.commands._base import AccountsCommand
 from imports.usecases.sync import sync_definitions
-
-from ._base import AccountsCommand
 
 
 class Command(AccountsCommand):
     help = "Fetch the definitions of the named accounts (default: all active ones)."
+    use_case = staticmethod(sync_definitions)
+    sentence = (
+        "{seen} definitions, {created} new, {changed} changed, {missing} not listed, "
+        "{gone} believed gone."
+    )
 
-    def pass_over(self, account: Account) -> dict[str, Any]:
-        return asdict(sync_definitions(account=account, holder=new_holder()))
-
-    def sentence(self, report: dict[str, Any]) -> str:
-        refused = ", ".join(report["refused_properties"])
-        return (
-            f"{report['seen']} definitions, {report['created']} new, "
-            f"{report['changed']} changed, {report['missing']} not listed, "
-            f"{report['gone']} believed gone."
-            + (" The list may be incomplete." if report["is_doubted"] else "")
-            + (f" Not readable here: {refused}." if refused else "")
-        )
+    def text_of(self, report: dict[str, Any]) -> str:
+        text = super().text_of(report)
+        if report["is_doubted"]:
+            text += " The list may be incomplete."
+        if refused := ", ".join(report["refused_properties"]):
+            text += f" Not readable here: {refused}."
+        return text
