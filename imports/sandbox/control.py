@@ -310,7 +310,7 @@ class Control:
     def post(self, body: bytes) -> Answer:
         """POST /control; HTTP 400 with a sentence where it makes no sense."""
         try:
-            return json_answer(self._carry_out(_read_orders(body)))
+            return json_answer(self._carry_out(read_orders(body)))
         except (OrderError, RuleError, UnknownDefinitionError) as exc:
             return json_answer({"error": str(exc)}, 400, "refused")
 
@@ -318,7 +318,12 @@ class Control:
         for rule in orders.get("rules", []):
             self.switches.add(**rule)
         if "latency_ms" in orders:
-            self.switches.latency_seconds = _seconds(orders["latency_ms"])
+            latency = orders["latency_ms"]
+            is_number = isinstance(latency, int | float)
+            if not is_number or isinstance(latency, bool) or latency < 0:
+                text = f"latency_ms: {latency!r} is not a number of milliseconds."
+                raise OrderError(text)
+            self.switches.latency_seconds = latency / 1000
         if "system_status" in orders:
             status = orders["system_status"]
             if status not in SYSTEM_STATUSES:
@@ -338,8 +343,8 @@ class Control:
         return done
 
 
-def _read_orders(body: bytes) -> dict[str, Any]:
-    """The request's JSON object, with its `rule` among its `rules`."""
+def read_orders(body: bytes) -> dict[str, Any]:
+    """The request's JSON object, `rule` among its `rules`; raises OrderError."""
     try:
         orders = json.loads(body)
     except ValueError as exc:
@@ -356,12 +361,3 @@ def _read_orders(body: bytes) -> dict[str, Any]:
     if not all(isinstance(rule, dict) for rule in rules):
         raise OrderError("A rule is a JSON object.")
     return {**orders, "rules": rules}
-
-
-def _seconds(milliseconds: Any) -> float:
-    is_number = isinstance(milliseconds, int | float)
-    if not is_number or isinstance(milliseconds, bool) or milliseconds < 0:
-        raise OrderError(
-            f"latency_ms: {milliseconds!r} is not a number of milliseconds."
-        )
-    return float(milliseconds) / 1000

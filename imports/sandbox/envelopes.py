@@ -181,7 +181,15 @@ class Authenticator:
         # In any namespace: the real server is as lax.
         token = header.findtext(".//{*}fueloauth")
         if token is not None:
-            return (self._mid_of_token(token.strip()),)
+            text, _, signature = token.strip().rpartition(".")
+            if not hmac.compare_digest(signature.encode(), _signature(text).encode()):
+                raise FaultError(named_fault("login_failed"))
+            mid, seconds, fraction, _ = text.split(".")
+            issued = float(f"{seconds}.{fraction}")
+            age = self.clock().timestamp() - issued
+            if age >= self.token_seconds or issued <= self.void_until:
+                raise FaultError(named_fault("token_expired"))
+            return (int(mid),)
         login = f".//{{{WSSE}}}UsernameToken/{{{WSSE}}}"
         username = header.findtext(f"{login}Username")
         password = header.findtext(f"{login}Password")
@@ -189,17 +197,6 @@ class Authenticator:
             if (user.username, user.password) == (username, password):
                 return user.mids
         raise FaultError(named_fault("login_failed"))
-
-    def _mid_of_token(self, token: str) -> int:
-        text, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), _signature(text).encode()):
-            raise FaultError(named_fault("login_failed"))
-        mid, seconds, fraction, _ = text.split(".")
-        issued = float(f"{seconds}.{fraction}")
-        age = self.clock().timestamp() - issued
-        if age >= self.token_seconds or issued <= self.void_until:
-            raise FaultError(named_fault("token_expired"))
-        return int(mid)
 
 
 def _signature(text: str) -> str:

@@ -190,32 +190,27 @@ SE_ROWS: tuple[Row, ...] = (
 def nordlicht() -> Catalogue:
     """Both accounts, the API user that reaches them, and 41 definitions."""
     rows = [(DE, row) for row in DE_ROWS] + [(SE, row) for row in SE_ROWS]
+    definitions = []
+    for number, (account, row) in enumerate(rows):
+        key, name, spec, update_type, target, count, schedule, rest = row
+        facts: dict[str, Any] = {
+            "destination": data_extension(account.mid, target),
+            "description": f"{name} of {account.name}",
+            **rest,
+        }
+        definition = Definition(
+            mid=account.mid,
+            number=number,
+            object_id=made_id(account.mid, key or name),
+            customer_key=key,
+            name=name,
+            file_spec=spec,
+            update_type=update_type,
+            rows=count,
+            schedule=schedule,
+            **facts,
+        )
+        definitions.append(definition)
     return Catalogue(
-        accounts=(DE, SE),
-        users=(API_USER,),
-        definitions=tuple(
-            _definition(account, number, row)
-            for number, (account, row) in enumerate(rows)
-        ),
-    )
-
-
-def _definition(account: Account, number: int, row: Row) -> Definition:
-    key, name, spec, update_type, target, count, schedule, rest = row
-    facts: dict[str, Any] = {
-        "destination": data_extension(account.mid, target),
-        "description": f"{name} of {account.name}",
-        **rest,
-    }
-    return Definition(
-        mid=account.mid,
-        number=number,
-        object_id=made_id(account.mid, key or name),
-        customer_key=key,
-        name=name,
-        file_spec=spec,
-        update_type=update_type,
-        rows=count,
-        schedule=schedule,
-        **facts,
+        accounts=(DE, SE), users=(API_USER,), definitions=tuple(definitions)
     )

@@ -102,7 +102,16 @@ class Service:
         try:
             envelope = read_envelope(body, soap_action)
             call.operation = envelope.action or call.operation
-            _note_object(call, envelope)
+            kinds = [type_of(definition) for definition in envelope.definitions]
+            kind = text_of(envelope.request, "ObjectType")
+            call.object_type = kind or (kinds[0] if kinds else None)
+            keys = [text_of(each, "CustomerKey") for each in envelope.definitions]
+            part = envelope.request.find(tag("Filter"))
+            if part is not None:
+                call.filter_operator = text_of(part, "SimpleOperator")
+                if text_of(part, "Property") in KEY_FILTERS:
+                    keys += texts_of(part, "Value")
+            call.customer_keys = [key for key in keys if key]
             mids, _ = self._scope(envelope)
         except (NotXmlError, FaultError):
             return  # carrying it out will say what is wrong
@@ -139,7 +148,15 @@ class Service:
         mids, foreign = self._scope(envelope)
         call.request_id = request_id = str(uuid4())
         if envelope.action == "GetSystemStatus":
-            return self._system_status(request_id)
+            response = message("SystemStatusResponseMsg")
+            add_all(
+                add(add(response, "Results"), "Result"),
+                StatusCode="OK",
+                StatusMessage="System Status Retrieved",
+                SystemStatus=self.switches.system_status,
+            )
+            add_overall(response, "OK", None, request_id)
+            return response
         if envelope.action == "Perform":
             if foreign:
                 text = f"No access to account {mids[0]}."
@@ -165,17 +182,6 @@ class Service:
         named = tuple(envelope.named_mids)
         return named or reach[:1], tuple(mid for mid in named if mid not in reach)
 
-    def _system_status(self, request_id: str) -> etree._Element:
-        response = message("SystemStatusResponseMsg")
-        add_all(
-            add(add(response, "Results"), "Result"),
-            StatusCode="OK",
-            StatusMessage="System Status Retrieved",
-            SystemStatus=self.switches.system_status,
-        )
-        add_overall(response, "OK", None, request_id)
-        return response
-
     def _perform(
         self,
         call: Call,
@@ -190,12 +196,14 @@ class Service:
             try:
                 if refused:
                     raise RefusedError(*refused)
-                task_id = self._start(call, element, action, mid)
+                results.append(self._start(call, element, action, mid))
             except RefusedError as exc:
-                results.append(_refused(element, exc))
-            else:
-                without_id = self.switches.take("within", call, "no_task_id")
-                results.append(_started(element, None if without_id else task_id))
+                texts = {
+                    "StatusCode": "Error",
+                    "StatusMessage": str(exc),
+                    "ErrorCode": exc.code,
+                }
+                results.append(_result(element, texts, texts))
         codes = {result.findtext(tag("StatusCode")) for result in results}
         status = "Has Errors" if "OK" in codes else "Error"
         if codes == {"OK"}:
@@ -207,8 +215,10 @@ class Service:
         add_overall(response, status, words, call.request_id or "")
         return response
 
-    def _start(self, call: Call, element: etree._Element, action: str, mid: int) -> int:
-        """Start one definition; the id of its task. Raises RefusedError."""
+    def _start(
+        self, call: Call, element: etree._Element, action: str, mid: int
+    ) -> etree._Element:
+        """Start one definition; its Result. Raises RefusedError."""
         definition = self._definition(element, action, mid)
         row_delay_seconds: float | None = self.world.row_delay_seconds
         rule = self.switches.take("within", call, "rows_late", "rows_never")
@@ -224,7 +234,17 @@ class Service:
             connection=call.connection,
             request_id=call.request_id,
         )
-        return task.task_id
+        texts = {"StatusCode": "OK", "StatusMessage": "ImportDefinition performed"}
+        if self.switches.take("within", call, "no_task_id"):
+            return _result(element, texts, None)
+        texts["StatusMessage"] += f" AsyncID:{task.task_id}"
+        task_texts = {
+            "StatusCode": "OK",
+            "StatusMessage": "OK",
+            "ID": task.task_id,
+            "InteractionObjectID": str(uuid4()),
+        }
+        return _result(element, texts, task_texts)
 
     def _definition(self, element: etree._Element, action: str, mid: int) -> Definition:
         kind = type_of(element)
@@ -264,53 +284,14 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _note_object(call: Call, envelope: Envelope) -> None:
-    definitions = envelope.definitions
-    call.object_type = text_of(envelope.request, "ObjectType") or (
-        type_of(definitions[0]) if definitions else None
-    )
-    keys = [text_of(definition, "CustomerKey") for definition in definitions]
-    part = envelope.request.find(tag("Filter"))
-    if part is not None:
-        call.filter_operator = text_of(part, "SimpleOperator")
-        if text_of(part, "Property") in KEY_FILTERS:
-            keys += texts_of(part, "Value")
-    call.customer_keys = [key for key in keys if key]
-
-
-def _started(element: etree._Element, task_id: int | None) -> etree._Element:
-    """The Result of a start; without a task id where a rule keeps it back."""
-    result, words = message("Result"), "ImportDefinition performed"
-    if task_id:
-        words = f"{words} AsyncID:{task_id}"
-    add_all(result, StatusCode="OK", StatusMessage=words)
-    _add_object(result, element)
-    if task_id:
-        add_all(
-            add(result, "Task"),
-            StatusCode="OK",
-            StatusMessage="OK",
-            ID=task_id,
-            InteractionObjectID=str(uuid4()),
-        )
-    return result
-
-
-def _refused(element: etree._Element, error: RefusedError) -> etree._Element:
+def _result(
+    element: etree._Element,
+    texts: Mapping[str, object],
+    task_texts: Mapping[str, object] | None,
+) -> etree._Element:
+    """What became of one definition, with the nil keys of real answers."""
     result = message("Result")
-    texts: dict[str, object] = {
-        "StatusCode": "Error",
-        "StatusMessage": str(error),
-        "ErrorCode": error.code,
-    }
     add_all(result, **texts)
-    _add_object(result, element)
-    add_all(add(result, "Task"), **texts)
-    return result
-
-
-def _add_object(result: etree._Element, element: etree._Element) -> None:
-    """The definition as it was asked for, with the nil keys of real answers."""
     node = add(result, "Object")
     node.set(TYPE, type_of(element))
     key, object_id = text_of(element, "CustomerKey"), text_of(element, "ObjectID")
@@ -321,3 +302,6 @@ def _add_object(result: etree._Element, element: etree._Element) -> None:
     if key is not None:
         add(node, "CustomerKey", key)
     add(node, "IsPlatformObject", False)
+    if task_texts:
+        add_all(add(result, "Task"), **task_texts)
+    return result

@@ -239,22 +239,20 @@ class _Handler(BaseHTTPRequestHandler):
             elif route.lower() == "/service.asmx":
                 self._soap()
             elif route == "/control":
-                self._control(self._body())
+                body = self._body()
+                # A page in a browser cannot send JSON without being asked first (CORS).
+                content_type = self.headers.get("Content-Type") or ""
+                if content_type.startswith("application/json"):
+                    self._send(self.sandbox.control.post(body))
+                else:
+                    error = {"error": "Send JSON with Content-Type application/json."}
+                    self._send(json_answer(error, 415, "refused"))
             else:
                 self._body()
                 self._send(html_answer(404, "Not found"))
         except TooLongError:
             self.close_connection = True
             self._send(html_answer(411, "Length required"))
-
-    def _control(self, body: bytes) -> None:
-        # A page in a browser cannot send JSON without being asked first (CORS).
-        content_type: str = self.headers.get("Content-Type") or ""
-        if content_type.startswith("application/json"):
-            self._send(self.sandbox.control.post(body))
-        else:
-            error = {"error": "Send JSON with Content-Type application/json."}
-            self._send(json_answer(error, 415, "refused"))
 
     def _token(self) -> None:
         service, call = self.sandbox.service, self._call("token")
@@ -364,7 +362,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Do to the connection or the answer what the rule says."""
         match rule.what:
             case "reset":
-                self._reset()
+                self.close_connection = True
+                linger = (socket.SOL_SOCKET, socket.SO_LINGER)
+                self.connection.setsockopt(*linger, RESET_ON_CLOSE)
+                self.rfile.close()  # it holds the socket open until it is closed
+                self.connection.close()
             case "close":
                 self._close()
             case "hang":
@@ -373,7 +375,13 @@ class _Handler(BaseHTTPRequestHandler):
             case "drip":
                 self._drip(answer, float(rule.options["seconds"]))
             case "truncated":
-                self._truncate(answer, **rule.options)
+                self.close_connection = True
+                self.call.status = answer.status
+                length = len(answer.body)
+                end = int(length * float(rule.options["share"]))
+                is_open = rule.options["framing"] == "close"
+                part = replace(answer, body=answer.body[:end])
+                self._send(part, content_length=None if is_open else length)
             case "refused":
                 self._answer(answer)
             case _:
@@ -385,14 +393,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._body()
             except TooLongError:
                 return
-
-    def _reset(self) -> None:
-        """Close at once with RST; rfile holds the socket open until it is closed."""
-        self.close_connection = True
-        linger = (socket.SOL_SOCKET, socket.SO_LINGER)
-        self.connection.setsockopt(*linger, RESET_ON_CLOSE)
-        self.rfile.close()
-        self.connection.close()
 
     def _close(self) -> None:
         self.close_connection = True
@@ -409,13 +409,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[place : place + 1])
             if self.release.wait(seconds):
                 return
-
-    def _truncate(self, answer: Answer, share: float, framing: str) -> None:
-        self.close_connection = True
-        self.call.status = answer.status
-        length = len(answer.body)
-        part = replace(answer, body=answer.body[: int(length * float(share))])
-        self._send(part, content_length=None if framing == "close" else length)
 
 
 def _wrong_answer(rule: Rule, world: World) -> Answer:

@@ -195,9 +195,17 @@ class World:
 
     def tasks(self, mids: Iterable[int]) -> list[Task]:
         """Every task of those accounts that has started, in no meaningful order."""
-        within = set(mids)
+        within, now = set(mids), self.clock()
+        oldest = now - timedelta(days=self.history_days)
+        days = [now.date() - timedelta(days=n) for n in range(self.history_days + 1)]
         with self._lock:
-            tasks = [*self._past(), *self._tasks]
+            tasks = list(self._tasks)
+            for day in days if self.history_days else ():
+                for task in self._of_day(day):
+                    has_ended = task.ends_at <= self.began_at
+                    is_past = task.started_at <= now if self.alive else has_ended
+                    if is_past and task.started_at >= oldest:
+                        tasks.append(task)
         matching = [task for task in tasks if task.definition.mid in within]
         return sorted(matching, key=lambda task: str(task.task_id)[::-1])
 
@@ -218,21 +226,6 @@ class World:
         while task_id in scheduled:
             task_id += 1
         return task_id
-
-    def _past(self) -> list[Task]:
-        if not self.history_days:
-            return []
-        now = self.clock()
-        oldest = now - timedelta(days=self.history_days)
-        days = [now.date() - timedelta(days=n) for n in range(self.history_days + 1)]
-        tasks = [task for day in days for task in self._of_day(day)]
-        if self.alive:
-            return [task for task in tasks if oldest <= task.started_at <= now]
-        return [
-            task
-            for task in tasks
-            if oldest <= task.started_at and task.ends_at <= self.began_at
-        ]
 
     def _of_day(self, day: date) -> list[Task]:
         with self._lock:

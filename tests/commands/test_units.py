@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from imports.management.commands.add_sandbox_accounts import (
-    SANDBOX_PORT,
     ensure_sandbox_accounts,
     sandbox_accounts,
 )
+from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
 from imports.models import Account
 from imports.sandbox.nordlicht import DE
 from tests.factories import AccountFactory

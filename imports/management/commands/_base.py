@@ -146,9 +146,17 @@ class AccountsCommand(McdashCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         accounts = [account_named(name) for name in options["names"]]
-        reports = [self._report(a) for a in accounts or self.default_accounts()]
+        reports = []
+        for account in accounts or self.default_accounts():
+            try:
+                figures = {"error": None, **self.figures(account)}
+            except (MarketingCloudError, UseCaseError) as error:
+                figures = {"error": str(error)}  # it doesn't stop the other accounts
+            reports.append({"account": account.name, **figures})
         if options["json"]:
             self.print_json(reports)
+        elif not reports:
+            self.stdout.write("There is no active account. Add one with add_account.")
         else:
             self._print(reports)
         if any(report["error"] for report in reports):
@@ -157,20 +165,10 @@ class AccountsCommand(McdashCommand):
     def default_accounts(self) -> QuerySet[Account]:
         return Account.objects.filter(is_active=True)
 
-    def _report(self, account: Account) -> dict[str, Any]:
-        """One account's figures; one that fails doesn't stop the others."""
-        try:
-            figures = self.figures(account)
-        except (MarketingCloudError, UseCaseError) as error:
-            return {"account": account.name, "error": str(error)}
-        return {"account": account.name, "error": None, **figures}
-
     def figures(self, account: Account) -> dict[str, Any]:
         return asdict(self.use_case(account=account, holder=new_holder()))
 
     def _print(self, reports: list[dict[str, Any]]) -> None:
-        if not reports:
-            self.stdout.write("There is no active account. Add one with add_account.")
         for report in reports:
             name = printable(report["account"])
             if report["error"]:

@@ -23,10 +23,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from imports.management.commands.add_sandbox_accounts import (
-    SANDBOX_PORT,
     ensure_sandbox_accounts,
     sandbox_accounts,
 )
+from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
 from imports.management.processes import (
     LOOPBACK,
     Children,

@@ -49,20 +49,17 @@ class Command(McdashCommand):
             return
         self.stdout.write(COLUMNS.format(*HEADS))
         for run, _ in listed:
-            self.stdout.write(_line(run))
+            counts = (run.total_rows, run.errors)
+            line = COLUMNS.format(
+                run.pk,
+                run.get_status_display(),
+                printable(run.customer_key or "–", width=28),
+                printable(run.account.shown_name, width=22),
+                *("–" if count is None else f"{count:,}" for count in counts),
+                f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",
+            )
+            self.stdout.write(line)
         for run, unfollowed in listed:
             if unfollowed:
                 text = fact(run, unfollowed, clock_in_utc)
                 self.stdout.write(f"Run {run.pk}: {text}")
-
-
-def _line(run: ImportRun) -> str:
-    counts = (run.total_rows, run.errors)
-    return COLUMNS.format(
-        run.pk,
-        run.get_status_display(),
-        printable(run.customer_key or "–", width=28),
-        printable(run.account.shown_name, width=22),
-        *("–" if count is None else f"{count:,}" for count in counts),
-        f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",
-    )
