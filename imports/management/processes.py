@@ -33,25 +33,19 @@ class NoFreePortError(Exception):
 def free_port(first: int, *, promised: Collection[int] = ()) -> int:
     """The first free loopback port from `first` on; raises `NoFreePortError`.
 
-    Those `promised` to a process that has not taken its port yet are passed over.
+    Ports `promised` to a process that has not opened its own yet are skipped.
     """
     for port in range(first, first + PORTS_TRIED):
-        if port not in promised and _is_free(port):
+        if port in promised:
+            continue
+        with socket.socket() as attempt, suppress(OSError):
+            # as servers do it: a port that only waits for late packets counts as free
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind((LOOPBACK, port))
             return port
     raise NoFreePortError(
         f"No free port on {LOOPBACK} from {first} to {first + PORTS_TRIED - 1}."
     )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as attempt:
-        # as servers do it: a port that only waits for late packets counts as free
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager
@@ -100,7 +94,7 @@ class Terminal:
 
 
 def end_with_parent() -> None:
-    """Where `Children` started this process: TERM it once they are gone."""
+    """Where `Children` started this process, TERM it once its parent is gone."""
     if pipe := os.environ.pop(PARENT_PIPE, ""):
         threading.Thread(
             target=_end_when_closed, args=(int(pipe),), name="parent", daemon=True
@@ -108,7 +102,7 @@ def end_with_parent() -> None:
 
 
 def _end_when_closed(pipe: int) -> None:
-    # whoever waits for signals in the main thread is to get them
+    # the main thread may wait for signals: this one must not take them
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     os.read(pipe, 1)  # nobody writes: it returns when the other end is closed
     os.kill(os.getpid(), signal.SIGTERM)
@@ -166,7 +160,7 @@ class Children:
         env: Mapping[str, str],
         folder: Path,
     ) -> None:
-        """Start `command` in a session of its own, deaf to the terminal's Ctrl-C."""
+        """Start `command` in its own session, out of reach of the terminal's Ctrl-C."""
         log = self.logs / f"{name}.log"
         reading, writing = os.pipe()
         with log.open("wb") as output:

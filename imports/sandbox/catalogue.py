@@ -151,22 +151,3 @@ def weekly(weekday: int, hour: int, minute: int) -> Schedule:
 def every_hours(step: int, minute: int) -> Schedule:
     """Every `step` hours from midnight UTC."""
     return Schedule(tuple(range(0, 24, step)), minute)
-
-
-def crowd(mid: int, count: int) -> tuple[Definition, ...]:
-    """`count` plain definitions without a schedule, for tests of size."""
-    return tuple(
-        Definition(
-            mid=mid,
-            number=60,
-            object_id=made_id(mid, f"crowd-{place:05}"),
-            customer_key=f"crowd-{place:05}",
-            name=f"Crowd {place:05}",
-            description=f"Definition {place} of a crowd",
-            file_spec=f"crowd_{place:05}_%%Year%%%%Month%%%%Day%%.csv",
-            update_type="AddAndUpdate",
-            destination=data_extension(mid, f"crowd_{place:05}"),
-            rows=1000 + place,
-        )
-        for place in range(count)
-    )

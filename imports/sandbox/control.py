@@ -179,7 +179,7 @@ class Rule:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def fits(self, call: Call) -> bool:
-        """Is this call one of those that it is meant for?"""
+        """Whether the rule applies to this call."""
         return (
             self.operation in (None, call.operation)
             and self.account in (None, call.account, str(call.mid))
@@ -234,7 +234,7 @@ class Switches:
         self.reset()
 
     def reset(self) -> None:
-        """All is well again."""
+        """Remove all rules and the latency; the system's status is OK again."""
         with self._lock:
             self._rules: list[Rule] = []
             self.latency_seconds = 0.0
@@ -274,7 +274,7 @@ class Switches:
             return [rule.options for rule in rules if rule.fits(call)]
 
     def state(self) -> dict[str, Any]:
-        """All of it as JSON."""
+        """Everything that is set, as JSON."""
         with self._lock:
             return {
                 "rules": [asdict(rule) for rule in self._rules],

@@ -135,7 +135,7 @@ class SandboxServer:
         return self.switches.add(what=what, **given)
 
     def reset(self) -> Answer:
-        """All is well again, counts are zero, calls that hang are let go."""
+        """Remove all rules, set counts to zero and release calls that hang."""
         answer = self.control.reset()
         hanging, self.release = self.release, Event()
         hanging.set()
@@ -308,15 +308,12 @@ class _Handler(BaseHTTPRequestHandler):
         note(body)
         self.sandbox.calls.identified(self.call)
         rule = self._take("instead")
+        answer = self._empty() if rule else carry_out(body, None)
+        rule = rule or self._take("after")
         if rule:
-            is_refusal = rule.what == "refused"
-            self._spoil(rule, carry_out(body, rule) if is_refusal else self._empty())
-            return
-        answer = carry_out(body, None)
-        rule = self._take("after")
-        if rule:
-            is_refusal = rule.what == "refused"
-            self._spoil(rule, carry_out(body, rule) if is_refusal else answer)
+            if rule.what == "refused":
+                answer = carry_out(body, rule)
+            self._spoil(rule, answer)
             return
         self.release.wait(self.sandbox.switches.latency_seconds)
         self._answer(answer)

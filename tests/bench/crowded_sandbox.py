@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 
 from imports.management.commands.run_sandbox import WSDL
-from imports.sandbox.catalogue import Account, Catalogue, crowd
+from imports.sandbox.catalogue import Account, Catalogue
 from imports.sandbox.control import Call, Rule
 from imports.sandbox.envelopes import text_of, texts_of
 from imports.sandbox.nordlicht import DE
@@ -26,6 +26,7 @@ from imports.sandbox.retrieve import Query, Retriever
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.tasks import Task
 from imports.sandbox.world import Journal, World, utc_now
+from tests.sandbox.crowd import crowd
 
 
 def account(number: int) -> Account:

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from imports.management.commands import add_account
 from imports.models import Account, AuditEntry, AuthKind, Revision
 from tests.commands.running import Ran, run
+from tests.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -273,3 +274,29 @@ def test_a_refusal_with_json_is_one_document_too(secrets: None) -> None:
     assert ran.code == 1
     assert ran.document == {"error": "mid: A MID is a number."}
     assert not Account.objects.exists()
+
+
+def test_a_unit_is_not_added_twice(secrets: None) -> None:
+    AccountFactory.create(name="Shop DE", mid="510001")
+    arguments = ("--subdomain", "mc1", "--mid", "00510001", "--client-id", "abc")
+    ran = run("add_account", "Shop again", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(
+        "mid: The account “Shop DE” is this business unit already (MID 510001)."
+    )
+    assert Account.objects.count() == 1
+
+
+def test_the_vendors_addresses_are_taken_as_they_are_shown(secrets: None) -> None:
+    base = f"https://{TENANT[1]}.%s.marketingcloudapis.com/"
+    where = ("--auth-url", base % "auth", "--soap-url", base % "soap")
+    assert run("add_account", "Shop DE", *where, "--client-id", "abc").code == 0
+    account = Account.objects.get()
+    assert account.token_address == (base % "auth").rstrip("/")
+    assert account.service_address == f"{base % 'soap'}Service.asmx"
+
+
+def test_a_whole_address_is_a_subdomain_too(secrets: None) -> None:
+    where = ("--subdomain", f"https://{TENANT[1]}.auth.marketingcloudapis.com/v2/token")
+    assert run("add_account", "Shop DE", *where, "--client-id", "abc").code == 0
+    assert Account.objects.get().subdomain == TENANT[1]

@@ -25,58 +25,10 @@ from imports.management.commands import demo
 from imports.management.commands.add_sandbox_accounts import ensure_sandbox_accounts
 from imports.management.commands.demo import ensure_demo_people
 from imports.management.processes import free_port
-from imports.models import Account, AccountToken, User, database_now
+from imports.models import Account, User
 from tests.e2e.site import Part, Site, wait_until
 
-# --- accounts and people ---------------------------------------------------------
-
-
-@pytest.mark.django_db
-def test_the_sandboxes_accounts_are_added_once() -> None:
-    assert ensure_sandbox_accounts(8801) == ["Nordlicht DE", "Nordlicht SE"]
-    assert ensure_sandbox_accounts(8801) == []
-    account = Account.objects.get(name="Nordlicht DE")
-    assert account.token_address == "http://127.0.0.1:8801"
-    assert account.service_address == "http://127.0.0.1:8801/Service.asmx"
-    assert (account.mid, account.client_id) == ("510001", "nordlicht-de")
-    assert account.secret.reveal() == "sandbox-secret-de"
-
-
-@pytest.mark.django_db
-def test_the_accounts_follow_the_sandbox_to_another_port() -> None:
-    ensure_sandbox_accounts(8801)
-    account = Account.objects.get(name="Nordlicht SE")
-    AccountToken.objects.create(
-        account=account, token="of the old port", expires_at=database_now()
-    )
-    ensure_sandbox_accounts(8907)
-    account.refresh_from_db()
-    assert account.token_address == "http://127.0.0.1:8907"
-    assert account.service_address == "http://127.0.0.1:8907/Service.asmx"
-    assert not AccountToken.objects.filter(account=account).exists()
-
-
-@pytest.mark.django_db
-def test_a_real_account_of_the_same_name_keeps_its_address() -> None:
-    real = Account.objects.create(
-        name="Nordlicht DE", client_id="real", secret="s", subdomain="mc1"
-    )
-    ensure_sandbox_accounts(8801)
-    real.refresh_from_db()
-    assert (real.auth_url, real.soap_url) == ("", "")
-
-
-@pytest.mark.django_db
-def test_the_environment_keeps_its_own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MCDASH_CLIENT_SECRET", "mine")
-    ensure_sandbox_accounts(8801)
-    assert os.environ["MCDASH_CLIENT_SECRET"] == "mine"
-
-
-def test_the_sandboxes_accounts_need_loopback(settings: Settings) -> None:
-    settings.MCDASH_ALLOW_LOOPBACK = False
-    with pytest.raises(CommandError, match="MCDASH_ALLOW_LOOPBACK=1"):
-        call_command("add_sandbox_accounts")
+# --- people ---------------------------------------------------------
 
 
 @pytest.mark.django_db

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from imports.sandbox.catalogue import Catalogue, crowd
+from imports.sandbox.catalogue import Catalogue
 from imports.sandbox.nordlicht import API_USER, DE
 from imports.sandbox.retrieve import DEFINITION_PROPERTIES
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.world import World
 from tests.sandbox.conftest import API, OUR_WSDL, SUMMARY, XSI, Caller, TurnedClock
+from tests.sandbox.crowd import crowd
 
 
 @pytest.fixture
