@@ -98,15 +98,15 @@ CLIENT = "imports.marketingcloud.client.MarketingCloudClient"
 USE_CASES = "imports.usecases"
 # What is wrapped, by which way, and what happens then.
 POINTS: dict[str, tuple[str, str, Way, Callable[[], None]]] = {
-    "before the claim": (f"{USE_CASES}.send_start", "_claim", before, kill),
-    "after the claim": (f"{USE_CASES}.send_start", "_claim", after, kill),
+    "before the claim": (f"{USE_CASES}.send", "_claim", before, kill),
+    "after the claim": (f"{USE_CASES}.send", "_claim", after, kill),
     "on the wire": (CLIENT, "start_definition", during, kill),
-    "before the record": (f"{USE_CASES}.send_start", "record_start", before, kill),
+    "before the record": (f"{USE_CASES}.send", "record_start", before, kill),
     # while settling: in the transaction, or with the rows in hand
-    "giving up a claim": (f"{USE_CASES}.settle_overdue", "_give_up_claim", after, kill),
-    "rows in hand": (f"{USE_CASES}.reconcile_runs", "settle_with", before, kill),
-    "row written": (f"{USE_CASES}.reconcile_runs", "record_result", after, kill),
-    "frozen after the claim": (f"{USE_CASES}.send_start", "_claim", after, freeze),
+    "giving up a claim": (f"{USE_CASES}.follow", "_give_up_claim", after, kill),
+    "rows in hand": (f"{USE_CASES}.resolve", "settle_with", before, kill),
+    "row written": (f"{USE_CASES}.resolve", "record_result", after, kill),
+    "frozen after the claim": (f"{USE_CASES}.send", "_claim", after, freeze),
     "frozen on the wire": (CLIENT, "start_definition", during, freeze),
 }
 
