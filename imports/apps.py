@@ -8,7 +8,6 @@ from django.contrib.auth.signals import (
     user_logged_out,
     user_login_failed,
 )
-from django.db.models.signals import post_migrate
 
 
 class ImportsConfig(AppConfig):
@@ -19,9 +18,7 @@ class ImportsConfig(AppConfig):
         from imports import checks  # noqa: F401
         from imports.middleware.session import begin_session
         from imports.signin import note_failure, note_sign_in, note_sign_out
-        from imports.tasks import prepare_queue
 
-        post_migrate.connect(prepare_queue, sender=self)
         user_logged_in.connect(begin_session)
         user_logged_in.connect(note_sign_in)
         user_login_failed.connect(note_failure)

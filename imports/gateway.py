@@ -138,7 +138,7 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
 
 def _first_free(names: list[str], holder: str, seconds: float) -> str:
     for _ in _tries():
-        held = _held(*names)
+        held = Lease.objects.held(names)
         for name in names:
             if name not in held and Lease.objects.acquire(
                 name, holder=holder, seconds=seconds
@@ -157,12 +157,6 @@ def _tries() -> Iterator[None]:
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
         yield
-
-
-def _held(*names: str) -> set[str]:
-    """Those of the leases that somebody holds: looking locks nothing, trying does."""
-    held = Lease.objects.filter(name__in=names, expires_at__gt=Now())
-    return set(held.values_list("name", flat=True))
 
 
 def forget_token(account: Account) -> None:
@@ -207,7 +201,7 @@ class DatabaseTokenStore:
         name = f"token:{self.account.pk}"
         seconds = settings.MCDASH_CALL_DEADLINE_SECONDS + 30
         for _ in _tries():
-            if name not in _held(name) and Lease.objects.acquire(
+            if not Lease.objects.held([name]) and Lease.objects.acquire(
                 name, holder=self.holder, seconds=seconds
             ):
                 try:
@@ -221,7 +215,7 @@ class DatabaseTokenStore:
         credentials need no pause, nothing is asked with them at all.
         """
         pause = _pause_name(self.account)
-        if _held(pause):
+        if Lease.objects.held([pause]):
             raise NotAskedError(
                 "Marketing Cloud gave no access token just now; it is asked again "
                 "after a minute. Nothing was sent."

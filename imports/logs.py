@@ -32,7 +32,7 @@ REQUEST_ID_ATOM = "{x-request-id}o"
 HIDDEN = "•••"
 # What anybody who can send a request makes them say, as often as they like.
 ABOUT_STRANGERS = ("imports.middleware", "imports.views.system")
-SELDOM = {"huey", *ABOUT_STRANGERS}
+SELDOM = {*ABOUT_STRANGERS}
 
 _SECRET = re.compile(
     r"""
@@ -87,8 +87,7 @@ class AboutFilter(logging.Filter):
 
 class RepetitionFilter(logging.Filter):
     """Lets the same complaint through once in a while, and says how many were left
-    out: Huey's threads give a traceback ten times a second each while the queue is
-    down, and a scanner asks for as many hosts; either would fill a disk in an hour.
+    out: a scanner that asks for ten hosts a second would fill a disk in an hour.
     """
 
     def __init__(self) -> None:
@@ -195,10 +194,9 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
     """
     levels = {
         "imports": level,
-        # at DEBUG Django prints SQL with its values, Huey every look at the queue
+        # at DEBUG Django prints SQL with its values
         "django": _at_least("WARNING", level),
         "axes": _at_least("WARNING", level),
-        "huey": _at_least("WARNING", level),
         **dict.fromkeys(ABOUT_STRANGERS, level),
         # zeep prints whole envelopes, secrets included, at DEBUG
         "zeep": _at_least("INFO", level),

@@ -5,8 +5,8 @@ counted where it happens, in one small SQLite file of the data folder that all p
 of a machine share. So every web process can tell the sum, and counts outlive the
 process that made them. Why not the library's own files: docs/adr/0009.
 
-The state of things is asked of the database and the queue for each scrape, so that it
-is right whichever process answers.
+The state of things is asked of the database for each scrape, so that it is right
+whichever process answers.
 
 No label names an account, a person or anything else that there may be many of.
 """
@@ -26,13 +26,10 @@ from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q
-from huey.contrib.djhuey import HUEY
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -57,7 +54,6 @@ from imports.models.worker import WORKER_SILENT_AFTER
 log = logging.getLogger(__name__)
 
 WORKER_SILENT_AFTER_SECONDS = WORKER_SILENT_AFTER.total_seconds()
-QUEUE_ANSWERS_WITHIN_SECONDS = 1.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -98,7 +94,7 @@ STARTS = CountedMetric(
 )
 WORK = CountedMetric(
     name="mcdash_work_seconds",
-    documentation="What a worker did for one account. done; busy: another process is "
+    documentation="What a worker did. done; busy: another process is "
     "doing it; failed: Marketing Cloud did not answer or refused; unsaved: the "
     "database did not take the result; broken: an unforeseen error.",
     labels=("kind", "outcome"),
@@ -347,43 +343,8 @@ ACCOUNT_STATES: Mapping[str, Q] = {
 }
 
 
-class QueueDownError(Exception):
-    """The queue could not be asked, or not in time."""
-
-
-_asking_queue = threading.Lock()
-
-
-def queue_depth() -> int:
-    """How many messages wait in the queue; raises `QueueDownError`.
-
-    Asked in a thread: an engine may keep its caller waiting for minutes.
-    """
-    answers: SimpleQueue[int | Exception] = SimpleQueue()
-    if not _asking_queue.acquire(timeout=QUEUE_ANSWERS_WITHIN_SECONDS):
-        raise QueueDownError("The queue has not answered an earlier question yet.")
-    threading.Thread(target=_ask_queue, args=(answers,), daemon=True).start()
-    try:
-        answer = answers.get(timeout=QUEUE_ANSWERS_WITHIN_SECONDS)
-    except Empty:
-        raise QueueDownError("The queue does not answer in time.") from None
-    if isinstance(answer, Exception):
-        raise QueueDownError(f"The queue does not answer: {answer!r}") from answer
-    return answer
-
-
-def _ask_queue(answers: SimpleQueue[int | Exception]) -> None:
-    try:
-        queue: Any = HUEY
-        answers.put(int(queue.pending_count()))
-    except Exception as error:  # noqa: BLE001 - whatever the queue's engine raises
-        answers.put(error)
-    finally:
-        _asking_queue.release()
-
-
 class StateCollector(Collector):
-    """What database and queue say now: a few queries over active runs and accounts."""
+    """What the database says now: a few queries over active runs and accounts."""
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -403,7 +364,6 @@ class StateCollector(Collector):
             STORAGE.unwritable_since is None,
         )
         yield from state
-        yield from _queue()
 
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
@@ -492,16 +452,3 @@ def workers() -> Metric:
     return _gauge(
         "mcdash_workers", "Workers that sent a heartbeat in the last minute.", count
     )
-
-
-def _queue() -> Iterator[Metric]:
-    depth = None
-    try:
-        depth = queue_depth()
-    except QueueDownError as error:
-        log.warning("%s", error)
-    yield _gauge(
-        "mcdash_queue_up", "Whether the queue could be asked.", depth is not None
-    )
-    if depth is not None:
-        yield _gauge("mcdash_queue_depth", "Messages waiting in the queue.", depth)

@@ -15,19 +15,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, unquote
+from urllib.parse import unquote
 
 import environ
 import psycopg
-import redis
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from huey.serializer import SignedSerializer
 
 from imports import logs
 from mcdash.environment import (
     DAY,
-    ENCODED,
     HOUR,
     LOOPBACK_HOSTS,
     address,
@@ -51,10 +48,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 read_file(BASE_DIR / ".env")
 
 POSTGRES_SCHEMES = {"postgresql", "postgres"}
-REDIS_SCHEMES = {"redis", "rediss"}
 # Options of a connection that are Django's own, not PostgreSQL's.
 DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
-_REDIS_PATH = re.compile(r"/?[0-9]*")
 FIELD_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 
 
@@ -105,7 +100,7 @@ def _database() -> dict[str, Any]:
     if url.lower().startswith("sqlite:"):
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": _file("DATABASE_URL", "mcdash.sqlite3"),
+            "NAME": _sqlite_file(url),
             "CONN_MAX_AGE": 60,
             "OPTIONS": SQLITE_OPTIONS,
             # a file: Django's shared in-memory test database loses threaded writes
@@ -143,12 +138,11 @@ def _require_postgres_options(options: Mapping[str, Any]) -> None:
         ) from None
 
 
-def _file(name: str, default: str) -> str:
-    """Of SQLite; the default is no address, in which # and ? would mean something."""
-    url = value_of(name)
-    if name not in os.environ:
-        return str(DATA_DIR / default)
-    return sqlite_file(name, url, folder=BASE_DIR)
+def _sqlite_file(url: str) -> str:
+    """The default is no address, in which # and ? would mean something."""
+    if "DATABASE_URL" not in os.environ:
+        return str(DATA_DIR / "mcdash.sqlite3")
+    return sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
 
 
 def _postgres_options() -> dict[str, Any]:
@@ -178,64 +172,6 @@ SQLITE_OPTIONS: dict[str, Any] = {
         "PRAGMA mmap_size=1073741824;"
     ),
 }
-
-
-def _queue_address(url: str) -> SplitResult:
-    """Read once by whatever will connect to it; nothing is connected here."""
-    parts = address(
-        "MCDASH_QUEUE_URL",
-        url,
-        schemes=POSTGRES_SCHEMES | REDIS_SCHEMES,
-        hint="sqlite:///, postgresql:// or redis://",
-    )
-    is_right = parts.scheme in POSTGRES_SCHEMES or bool(
-        _REDIS_PATH.fullmatch(parts.path)
-    )
-    try:
-        if parts.scheme in POSTGRES_SCHEMES:
-            psycopg.conninfo.conninfo_to_dict(parts.geturl())
-        else:
-            redis.ConnectionPool.from_url(parts.geturl()).make_connection()
-    except (psycopg.ProgrammingError, ValueError, TypeError):
-        is_right = False  # their words may repeat a password
-    if not is_right:
-        raise ImproperlyConfigured(
-            "MCDASH_QUEUE_URL has a part or an option that nothing understands; "
-            f"write it as in redis://:password@host:6379/0. {ENCODED}"
-        )
-    return parts
-
-
-def _huey() -> dict[str, Any]:
-    url = value_of("MCDASH_QUEUE_URL", "sqlite:///")
-    if url.lower().startswith("sqlite:"):
-        storage = {
-            "huey_class": "huey.SqliteHuey",
-            "filename": _file("MCDASH_QUEUE_URL", "queue.sqlite3"),
-            "create_tables": False,
-        }
-    elif (parts := _queue_address(url)).scheme in REDIS_SCHEMES:
-        storage = {"huey_class": "huey.PriorityRedisHuey", "url": parts.geturl()}
-    else:
-        storage = {
-            "huey_class": "huey.PostgresHuey",
-            "dsn": parts.geturl(),
-            "create_tables": False,
-        }
-    return storage | {
-        "name": "mcdash",
-        "immediate": False,
-        "results": False,
-        "serializer": SignedSerializer(secret=SECRET_KEY, salt="mcdash.queue"),
-        "consumer": {
-            "workers": 8,
-            "worker_type": "thread",
-            "initial_delay": 0.05,
-            "max_delay": 0.1,
-            "graceful_signal": "TERM",
-            "shutdown_timeout": MCDASH_CALL_DEADLINE_SECONDS + 20,
-        },
-    }
 
 
 def _metrics_token() -> str:
@@ -329,7 +265,6 @@ INSTALLED_APPS = [
     "heroicons",
     "csp",
     "axes",
-    "huey.contrib.djhuey",
 ]
 
 MIDDLEWARE = [
@@ -381,7 +316,6 @@ TEMPLATES = [
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-HUEY = _huey()
 
 AUTH_USER_MODEL = "imports.User"
 AUTHENTICATION_BACKENDS = [

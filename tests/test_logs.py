@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from imports import logs
 from imports.middleware.request import RequestIdMiddleware
-from imports.tasks import Crew
+from imports.worker import ThreadPool
 
 FORGED = "2026-01-01T00:00:00.000Z ERROR imports: forged"
 HOSTILE = {
@@ -175,11 +175,13 @@ def test_ids_end_with_an_exception_too() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_crews_lines_name_the_account_and_what_was_done_for_it() -> None:
+def test_the_lines_of_a_pools_threads_name_the_account_and_what_was_done_for_it() -> (
+    None
+):
     made: list[logging.LogRecord] = []
-    crew = Crew(most=1)
-    crew.submit(("sync", 42), lambda: made.append(record("x")))
-    assert crew.join(10)
+    pool = ThreadPool(at_once=1, per_account=1)
+    pool.submit(("sync", 42), lambda: made.append(record("x")))
+    assert pool.join(10)
     assert {"account": 42, "job": "sync"}.items() <= fields(made[0]).items()
 
 
@@ -278,9 +280,7 @@ def test_debug_is_for_our_own_lines_alone() -> None:
     found = levels("DEBUG")
     assert found["imports"] == "DEBUG"
     # SQL with its values, envelopes with their secrets
-    assert (found["django"], found["zeep"], found["huey"]) == (
-        *("WARNING", "INFO", "WARNING"),
-    )
+    assert (found["django"], found["zeep"]) == ("WARNING", "INFO")
 
 
 def test_requests_are_logged_only_where_that_is_asked_for() -> None:
@@ -293,7 +293,7 @@ import logging, logging.config
 from imports import logs
 logging.config.dictConfig(logs.configuration(form={form!r}, level="INFO", access=True))
 with logs.about(run=7):
-    for name in ("imports.tasks", "huey.consumer", "django.request", "gunicorn.error",
+    for name in ("imports.worker", "psycopg.pool", "django.request", "gunicorn.error",
                  "gunicorn.access", "urllib3", "axes"):
         logging.getLogger(name).warning("of %s\\n%s", name, "x")
 """

@@ -28,9 +28,9 @@ from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
 from imports.middleware.request import MetricsMiddleware
 from imports.models import ImportRun, note_lost_key
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
-from imports.tasks import Crew
 from imports.usecases.errors import AccountBusyError
 from imports.usecases.send import send_start
+from imports.worker import ThreadPool
 from tests.e2e.site import PYTHON, ROOT, Part, Site, wait_until
 from tests.factories import (
     AccountFactory,
@@ -154,9 +154,9 @@ def test_a_workers_work_is_counted_by_kind_and_outcome(
         if error:
             raise error
 
-    crew = Crew(most=1)
-    crew.submit(("sync", 7), work)
-    assert crew.join(10)
+    pool = ThreadPool(at_once=1)
+    pool.submit(("sync", 7), work)
+    assert pool.join(10)
     name = "mcdash_work_seconds_count"
     wait_until(lambda: grown(name), "the count")
     assert grown(name, kind="sync", outcome=outcome) == grown(name) == 1
@@ -490,17 +490,11 @@ def test_a_process_that_holds_the_file_holds_up_nobody_for_long(
 # what the database says
 
 
-@pytest.fixture
-def _queue_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "queue_depth", lambda: 3)
-
-
 def shown() -> Measures:
     return Measures(metrics.exposition().decode())
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("_queue_of_three")
 class TestTheStateOfThings:
     def test_runs_under_way_are_shown_by_status(self) -> None:
         for traits in ("queued", "running", "running", "unknown", "completed", "lost"):
@@ -565,21 +559,6 @@ class TestTheStateOfThings:
             WorkerFactory.create(seen_at=at)
         assert shown()("mcdash_workers") == 2
 
-    def test_the_queues_depth_is_shown(self) -> None:
-        assert shown()("mcdash_queue_depth") == 3
-        assert shown()("mcdash_queue_up") == 1
-
-    def test_a_queue_that_is_down_shows_no_depth(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def down() -> int:
-            raise metrics.QueueDownError("It is down.")
-
-        monkeypatch.setattr(metrics, "queue_depth", down)
-        now = shown()
-        assert "mcdash_queue_up 0.0" in now.text
-        assert "mcdash_queue_depth" not in now.text
-
     def test_nobody_is_named(self) -> None:
         run = ImportRunFactory.create(running=True, started_by_name="Ana Ruiz")
         text = shown().text
@@ -617,10 +596,6 @@ class TestTheStateOfThings:
             *("secret_unreadable", "overdue"),
         ):
             assert found("mcdash_unfollowed_runs", reason=why) == 1, why
-
-
-def test_the_queue_is_asked_itself() -> None:
-    assert metrics.queue_depth() == 0
 
 
 # real processes

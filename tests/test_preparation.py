@@ -65,7 +65,7 @@ def test_pages_start_once_tables_and_static_files_are_there(site: Site) -> None:
 
 @pytest.mark.slow
 def test_the_worker_does_not_start_without_tables(site: Site) -> None:
-    ended = site.manage("run_huey")
+    ended = site.manage("run_worker")
     assert ended.returncode == 1
     assert ended.stderr.strip().endswith("Run: manage.py migrate")
     assert "Traceback" not in ended.stderr

@@ -77,12 +77,6 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_PROXY_URL", "foo", "must name a host and a port"),
         ("MCDASH_METRICS_TOKEN", "sixteen letters é", "without a blank"),
         ("MCDASH_FIELD_KEYS", "{key};{key}", "Key 1 of MCDASH_FIELD_KEYS"),
-        ("MCDASH_QUEUE_URL", "redis://host:6379/zero", "that nothing understands"),
-        ("MCDASH_QUEUE_URL", "redis://host/0?socket_timeout=x", "nothing understands"),
-        ("MCDASH_QUEUE_URL", "redis://host/0?foo=1", "nothing understands"),
-        ("MCDASH_QUEUE_URL", "amqp://host", "postgresql:// or redis://"),
-        ("MCDASH_QUEUE_URL", "redis://[bad", "is not an address"),
-        ("MCDASH_QUEUE_URL", "sqlite:///{folder}/nowhere/q", "there is no folder"),
         ("MCDASH_TRUSTED_PROXIES", "127.0.0.1,proxy", "'proxy' is no address"),
         ("MCDASH_HOSTS", "a;b", "'a;b' is no name of a host"),
         ("MCDASH_HOSTS", "*", "'*' is no name of a host"),
@@ -133,8 +127,6 @@ def test_no_sentence_repeats_a_secret(tmp_path: Path) -> None:
     for name, value in (
         ("DATABASE_URL", "postgresql://user:my-secret@host:port/db"),
         ("DATABASE_URL", "postgresql://user:my-secret#@host:5432/db"),
-        ("MCDASH_QUEUE_URL", "redis://:my-secret/x@host:6379/0"),
-        ("MCDASH_QUEUE_URL", "postgresql://u:p@host/db?foo=my-secret"),
         ("MCDASH_HOSTS", "https://user:my-secret@dash.example.com"),
         ("MCDASH_ENDPOINT_HOSTS", "user:my-secret@soap.example.org"),
         ("MCDASH_PATH", "https://user:my-secret@dash.example.com/mcdash"),
@@ -175,13 +167,6 @@ def test_the_databases_address_is_understood_as_people_write_it(
     assert {name: database[name] for name in told} == told
 
 
-def test_the_queues_address_reaches_its_driver_with_an_at_sign_in_the_password(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MCDASH_QUEUE_URL", "postgresql://u:p@ss@host/db")
-    assert settings._huey()["dsn"] == "postgresql://u:p%40ss@host/db"
-
-
 ODD = """
 import importlib, os, sys
 from django.core.exceptions import ImproperlyConfigured
@@ -209,7 +194,7 @@ def test_no_setting_however_odd_ends_in_a_traceback(tmp_path: Path) -> None:
     passwords = [
         f"{scheme}://u:my-secret{sign}x@h:1/0?a=b"
         for sign in "#/?%:@[]\\ "
-        for scheme in ("postgresql", "redis", "http", "sqlite")
+        for scheme in ("postgresql", "http", "sqlite")
     ]
     shapes = [
         *("", " ", "'", '""', ",", ";", "\n", "\N{NO-BREAK SPACE}", "\ufeff", "#", "%"),
@@ -221,7 +206,6 @@ def test_no_setting_however_odd_ends_in_a_traceback(tmp_path: Path) -> None:
             "http://",
             "http://[",
             "postgresql://",
-            "redis://[",
         ),
         *passwords,
     ]

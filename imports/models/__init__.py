@@ -59,6 +59,7 @@ from imports.models.units import (
     unit_of,
 )
 from imports.models.user import Theme, User
+from imports.models.wakeups import listen, wake_workers
 from imports.models.worker import (
     Lease,
     NotFollowed,
@@ -119,6 +120,7 @@ __all__ = [
     "is_due",
     "key_digest",
     "lend_connection",
+    "listen",
     "new_holder",
     "note_doubles",
     "note_lost_key",
@@ -130,6 +132,7 @@ __all__ = [
     "unit_of",
     "validate_endpoint",
     "violated_constraint",
+    "wake_workers",
     "workers_now",
     "workers_of",
     "workers_word",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -46,6 +47,11 @@ class LeaseManager(models.Manager["Lease"]):
         """Give the lease back, if it is still ours."""
         self.filter(name=name, holder=holder).update(expires_at=Now())
 
+    def held(self, names: Iterable[str]) -> set[str]:
+        """Those of `names` that somebody holds: looking locks nothing, trying does."""
+        held = self.filter(name__in=names, expires_at__gt=Now())
+        return set(held.values_list("name", flat=True))
+
     def release_all_of(self, process: str) -> int:
         """Give back every lease that a process held which is known to be gone."""
         held = self.filter(holder__startswith=f"{process}:", expires_at__gt=Now())
@@ -53,7 +59,7 @@ class LeaseManager(models.Manager["Lease"]):
 
 
 class Lease(models.Model):
-    """The right of one holder to do `name` (`tick`, `refresh:7`, `token:7`,
+    """The right of one holder to do `name` (`refresh:7`, `send:7:1`, `token:7`,
     `call:7:1`) until `expires_at` on the database's clock.
     """
 
@@ -68,23 +74,30 @@ class Lease(models.Model):
 
 
 class WorkerManager(models.Manager["Worker"]):
-    def beat(self, holder: str, *, host: str, version: str) -> None:
+    def heartbeat(self, holder: str, *, host: str, version: str) -> None:
         """Say that the worker `holder` is alive."""
-        now = database_now()
-        known = {"host": host, "version": version, "seen_at": now}
-        self.update_or_create(
-            holder=holder, defaults=known, create_defaults=known | {"started_at": now}
-        )
+        known = {"host": host, "version": version, "seen_at": Now()}
+        # one statement: it comes once a second from every worker
+        if not self.filter(holder=holder).update(**known):
+            self.create(holder=holder, started_at=Now(), **known)
 
-    def fell_silent(self, *, after_seconds: float, within_seconds: float) -> list[str]:
-        """Workers last heard of longer ago than `after_seconds`, but not too long."""
-        now = database_now()
-        return list(
-            self.filter(
-                seen_at__lt=now - timedelta(seconds=after_seconds),
-                seen_at__gt=now - timedelta(seconds=within_seconds),
-            ).values_list("holder", flat=True)
+    def silent_with_leases(
+        self, *, after_seconds: float, within_seconds: float
+    ) -> list[str]:
+        """Workers last heard of longer ago than `after_seconds`, but not too long, that
+        still hold a lease.
+        """
+        held = Lease.objects.filter(
+            expires_at__gt=Now(),
+            holder__startswith=Concat(models.OuterRef("holder"), models.Value(":")),
         )
+        now = database_now()
+        silent = self.filter(
+            models.Exists(held),
+            seen_at__lt=now - timedelta(seconds=after_seconds),
+            seen_at__gt=now - timedelta(seconds=within_seconds),
+        )
+        return list(silent.values_list("holder", flat=True))
 
     def heard_of(self, seconds: float) -> models.QuerySet[Worker]:
         """Workers that were heard of in the last `seconds`."""

@@ -28,6 +28,7 @@ from imports.models import (
     ImportRun,
     InvalidTransitionError,
     Lease,
+    RunQuerySet,
     RunStatus,
     StaleRunError,
     User,
@@ -406,16 +407,25 @@ def settle_overdue() -> list[ImportRun]:
     becomes `not_started`.
     """
     now = database_now()
-    expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
-    runs = ImportRun.objects.select_related("definition")
+    settled = []
+    for run in out_of_time(now).select_related("definition"):
+        move = _expire if run.status == RunStatus.QUEUED else _give_up_claim
+        if _settle(run, move, now):
+            settled.append(run)
+    return settled
+
+
+def out_of_time(now: datetime) -> RunQuerySet:
+    """Claims whose lease is over, and starts that waited too long in the queue."""
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
     is_over = Q(claim_expires_at__lt=now)
     # made by a clock that ran ahead: nobody holds it for so long
     is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
-    claims = runs.filter(is_over, status=RunStatus.STARTING)
-    waiting = runs.filter(status=RunStatus.QUEUED, queued_at__lt=expired)
-    settled = [run for run in claims if _settle(run, _give_up_claim, now)]
-    return settled + [run for run in waiting if _settle(run, _expire, now)]
+    expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
+    return ImportRun.objects.filter(
+        Q(is_over, status=RunStatus.STARTING)
+        | Q(status=RunStatus.QUEUED, queued_at__lt=expired)
+    )
 
 
 def _settle(run: ImportRun, move: _Move, now: datetime) -> bool:

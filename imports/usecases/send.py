@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -395,7 +395,11 @@ SENDERS = 2
 
 
 def send_queued(
-    *, account: Account, holder: str, is_stopping: Callable[[], bool] = never
+    *,
+    account: Account,
+    holder: str,
+    is_stopping: Callable[[], bool] = never,
+    senders: Iterable[int] = range(1, SENDERS + 1),
 ) -> list[ImportRun]:
     """Send the queued starts of `account`, oldest first; returns those sent.
 
@@ -404,22 +408,16 @@ def send_queued(
 
     At most two senders work for an account, over all processes; a third one
     leaves its starts to them, so that one slow account cannot occupy a worker.
+    `senders` are those of the two that this call may be.
     """
-    name = _free_sender(account, holder)
+    names = [f"send:{account.pk}:{number}" for number in senders]
+    name = next((name for name in names if _hold(name, holder)), None)
     if name is None:
         return []
     try:
         return _send_all(account, name, holder, is_stopping)
     finally:
         Lease.objects.release(name, holder=holder)
-
-
-def _free_sender(account: Account, holder: str) -> str | None:
-    for number in range(1, SENDERS + 1):
-        name = f"send:{account.pk}:{number}"
-        if _hold(name, holder):
-            return name
-    return None
 
 
 def _hold(name: str, holder: str) -> bool:

@@ -29,6 +29,7 @@ from imports.models import (
     publish,
     refusal_of,
     violated_constraint,
+    wake_workers,
 )
 from imports.models.run import LOST_AFTER
 from imports.usecases.audit import AuditAction, record_run_deed
@@ -111,6 +112,7 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             details=_details(run, login),
         )
         run.revision = publish(runs=[run])
+        wake_workers()
     return run
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from secrets import token_hex
 
 from django.apps import apps
+from django.contrib.sessions.models import Session
 from django.db import models, transaction
 
 from imports.fields import EncryptedField, Secret
-from imports.models import Account, ImportDefinition, publish
+from imports.models import (
+    Account,
+    ImportDefinition,
+    Lease,
+    Worker,
+    database_now,
+    publish,
+)
 from imports.models.definition import Drawn
 from imports.usecases.audit import AuditAction, record_audit
 
 # Draw the definitions' strips anew from the history, or prove them right.
 
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 
@@ -196,3 +209,35 @@ def _rotate(model: Model, name: str, secrets: dict[int, Secret]) -> int:
 def _label(model: Model, pk: int) -> str:
     row = model._base_manager.filter(pk=pk).first()
     return f"{model._meta.verbose_name} “{row}”"
+
+
+ONCE_IN_SECONDS = 3600
+GONE_AFTER = timedelta(days=7)
+# Others can write between two batches, however many sessions have expired.
+CLEAN_UP_BATCH = 1000
+
+
+def clean_up() -> int:
+    """Remove expired sessions and workers that are long gone, once an hour at most over
+    all processes; returns how many rows.
+    """
+    # never given back: whoever comes within the hour finds it taken
+    if not Lease.objects.acquire(
+        "clean_up", holder=token_hex(8), seconds=ONCE_IN_SECONDS
+    ):
+        return 0
+    now = database_now()
+    sessions = _remove_expired_sessions(now)
+    workers, _ = Worker.objects.filter(seen_at__lt=now - GONE_AFTER).delete()
+    if sessions or workers:
+        log.info("Removed %s expired sessions, %s workers", sessions, workers)
+    return sessions + workers
+
+
+def _remove_expired_sessions(now: datetime) -> int:
+    removed = 0
+    expired = Session.objects.filter(expire_date__lt=now)
+    while keys := list(expired.values_list("pk", flat=True)[:CLEAN_UP_BATCH]):
+        # again by its date: a session may have been used since
+        removed += expired.filter(pk__in=keys).delete()[0]
+    return removed

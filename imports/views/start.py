@@ -27,7 +27,6 @@ from imports.models import (
 )
 from imports.models.names import has_ink
 from imports.signin import address_of
-from imports.tasks import wake_worker
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start import (
     MOST_AT_ONCE,
@@ -116,7 +115,6 @@ def _start(
         return _dialog(request, definition, status=409, active=error.run)
     except UseCaseError as error:
         return _dialog(request, definition, status=409, problem=str(error))
-    wake_worker(run)
     return _started(request, run)
 
 
@@ -368,8 +366,6 @@ def _start_several(
         ip=address_of(request),
     )
     runs = [outcome.run for outcome in outcomes if outcome.run]
-    for run in {run.account_id: run for run in runs}.values():
-        wake_worker(run)
     return _tell(request, outcomes, len(runs))
 
 

@@ -37,9 +37,7 @@ from django_htmx.http import reswap, retarget
 from imports.metrics import (
     CONTENT_TYPE,
     WORKER_SILENT_AFTER_SECONDS,
-    QueueDownError,
     exposition,
-    queue_depth,
 )
 from imports.models import (
     STORAGE,
@@ -80,7 +78,7 @@ def healthz(_: HttpRequest) -> HttpResponse:
     try:
         parts = {
             "worker": _workers_get_on(),
-            "queue": not _starts_wait() and _queue_answers(),
+            "queue": not _starts_wait(),
             "accounts": not _an_account_fails(),
         }
     except DatabaseError:
@@ -153,15 +151,6 @@ def _an_account_fails() -> bool:
     lost, doubled = Q(has_lost_key=True), Q(is_doubled=True)
     accounts = Account.objects.with_lost_keys().filter(is_active=True)
     return accounts.filter(fails | refused | lost | doubled).exists()
-
-
-def _queue_answers() -> bool:
-    try:
-        queue_depth()
-    except QueueDownError as error:
-        log.warning("%s", error)
-        return False
-    return True
 
 
 def _knows_token(request: HttpRequest) -> bool:

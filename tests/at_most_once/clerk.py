@@ -4,9 +4,8 @@
 
 First it adds the accounts of the sandbox at PORT, with definitions and history. Then
 each line is a number and the beginning of accounts' names: so many runs shall wait in
-their queue. Starts are recorded by
-the use case, and the worker is woken as by a page. The answer is a line of JSON: the
-ids of the runs that were queued.
+their queue. Starts are recorded by the use case, as by a page. The answer is a line of
+JSON: the ids of the runs that were queued.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ def prepare(port: int) -> None:
 
 def top_up(wanted: int, names: str) -> list[int]:
     """Start definitions at rest, in turns over the accounts, until `wanted` wait."""
+
     from imports.models import ImportRun, Origin, RunStatus
-    from imports.tasks import wake_worker
     from imports.usecases.start import start_import
 
     waiting = ImportRun.objects.filter(
@@ -61,7 +60,6 @@ def top_up(wanted: int, names: str) -> list[int]:
             started_by_name="clerk",
             origin=Origin.COMMAND,
         )
-        wake_worker(run)
         begun.append(run.pk)
     return begun
 

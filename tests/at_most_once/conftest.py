@@ -46,7 +46,7 @@ def definition(sandbox: SandboxServer, account: Account) -> ImportDefinition:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an empty database and an empty queue."""
+    """A folder with an empty database."""
     with Site(folder=tmp_path_factory.mktemp("migrated")) as site:
         site.must("migrate", "--verbosity", "0")
     return site.folder

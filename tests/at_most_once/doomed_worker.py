@@ -3,7 +3,7 @@
     python -m tests.at_most_once.doomed_worker [POINT NTH [SECONDS]]
     python -m tests.at_most_once.doomed_worker --nursery
 
-It is `run_huey` with one function wrapped from outside: at the NTH time that the
+It is `run_worker` with one function wrapped from outside: at the NTH time that the
 worker comes to POINT (SECONDS later, for points on the wire) it is over. With
 --nursery it makes such workers, as lines on stdin ask for them. Waiting
 times between workers, which only cost a test patience, are shortened.
@@ -120,10 +120,9 @@ def doom(point: str, nth: int, seconds: float = 0) -> None:
 
 def hasten() -> None:
     """Let a new worker take over from a dead one soon."""
-    from imports import tasks
+    from imports import worker
 
-    tasks.SILENT_AFTER_SECONDS = 3
-    tasks.TICK_LEASE_SECONDS = 2
+    worker.SILENT_AFTER_SECONDS = 3
 
 
 def nursery() -> None:
@@ -151,7 +150,7 @@ def live(log: str, doomed_to: list[Any]) -> NoReturn:
     os.dup2(output, 2)
     random.seed()
     doom(*doomed_to)
-    call_command("run_huey")
+    call_command("run_worker")
     os._exit(0)
 
 
@@ -182,7 +181,7 @@ def main() -> None:
     if sys.argv[1:]:
         point, nth, *seconds = sys.argv[1:]
         doom(point, int(nth), float(seconds[0]) if seconds else 0)
-    call_command("run_huey")
+    call_command("run_worker")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What else befalls a site: a lost queue, a locked database, workers that freeze."""
+"""What else befalls a site: a locked database, workers that freeze or are stopped."""
 
 from __future__ import annotations
 
@@ -17,20 +17,6 @@ pytestmark = pytest.mark.slow
 
 LATENCY_MS = 300
 LOCKED_SECONDS = 5
-
-
-def test_a_queue_file_deleted_under_the_workers_hands_loses_nothing(
-    site: CrashSite,
-) -> None:
-    site.start_doomed()
-    site.top_up(2)
-    wait_until(site.performed, "a Perform")
-    for file in site.folder.glob("queue.sqlite3*"):
-        file.unlink()
-    begun = site.top_up(6)
-    site.settle()
-    assert len(begun) >= 4
-    judge(site.ended(), site.performed())
 
 
 def test_a_database_locked_for_5_seconds_loses_no_answer(site: CrashSite) -> None:
@@ -95,8 +81,9 @@ def test_two_workers_send_each_of_many_starts_once(site: CrashSite) -> None:
     assert len(site.ended()) == 30
 
 
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_asked_to_stop_finishes_what_is_on_the_wire(
-    site: CrashSite,
+    site: CrashSite, asked: signal.Signals
 ) -> None:
     """The account has two calls at a time: the third start waits."""
     delay = {"what": "delay", "when": "after", "operation": "Perform", "seconds": 1.5}
@@ -104,7 +91,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_is_on_the_wire(
     worker = site.start_doomed()
     site.top_up(3, "Nordlicht DE")
     wait_until(lambda: len(site.performed()) == 2, "two Performs on the wire")
-    worker.process.send_signal(signal.SIGTERM)
+    worker.process.send_signal(asked)
     assert worker.wait(2 * DEADLINE_SECONDS + 30) == 0
     assert sorted(site.statuses()) == ["queued", "running", "running"]
     site.settle()

@@ -79,9 +79,6 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         metavar="URL",
         help="measure on PostgreSQL: postgresql://… of a user who may create databases",
     )
-    parser.add_argument(
-        "--queue", default="", metavar="URL", help="redis://… or postgresql://…"
-    )
     return parser.parse_args(arguments)
 
 
@@ -91,7 +88,7 @@ def measure(name: str, options: argparse.Namespace) -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="mcdash-bench-") as folder,
         _database(options.database) as database,
     ):
-        prepare(Path(folder), database=database, queue=options.queue)
+        prepare(Path(folder), database=database)
         return SCENARIOS[name](Path(folder), quick=options.quick)
 
 
@@ -104,7 +101,7 @@ def _database(url: str) -> Iterator[str]:
 def measured_apart(name: str, options: argparse.Namespace) -> list[Figure]:
     """As `measure`, without what other scenarios left behind in this process."""
     how = ["--quick"] if options.quick else []
-    how += [f"--database={options.database}", f"--queue={options.queue}"]
+    how += [f"--database={options.database}"]
     sys.stderr.write(f"{name} ...\n")
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench", "--json", "--only", name, *how],

@@ -17,17 +17,15 @@ from urllib.parse import urlsplit, urlunsplit
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parents[2]
-FOREIGN = ("DATABASE_URL", "MCDASH_QUEUE_URL", "MCDASH_PROXY_URL")
+FOREIGN = ("DATABASE_URL", "MCDASH_PROXY_URL")
 
 
-def prepare(folder: Path, *, database: str = "", queue: str = "") -> None:
+def prepare(folder: Path, *, database: str = "") -> None:
     """Load Django on a new database in `folder`, or on the empty one at `database`."""
     for name in FOREIGN:
         os.environ.pop(name, None)
     if database:
         os.environ["DATABASE_URL"] = database
-    if queue:
-        os.environ["MCDASH_QUEUE_URL"] = queue
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "tests.bench.site_settings",
         "MCDASH_DATA_DIR": str(folder),

@@ -79,19 +79,18 @@ def _definitions(count: int) -> list[ImportDefinition]:
 
 
 def _wait(site: Site, definition: ImportDefinition) -> float:
+
     from imports.models import Origin
-    from imports.tasks import wake_worker
     from imports.usecases.start import start_import
 
     before = len(site.performed())
-    run = start_import(
+    start_import(
         definition=definition,
         started_by=None,
         started_by_name="benchmark",
         origin=Origin.COMMAND,
     )
     committed = datetime.now(UTC)
-    wake_worker(run)
     wait_until(lambda: len(site.performed()) > before, "the Perform")
     line = site.performed()[-1]
     if line["customer_key"] != definition.customer_key:

@@ -29,7 +29,7 @@ def add_people() -> None:
     from imports.models import Account, Worker, database_now
 
     now = database_now()
-    Worker.objects.beat("benchmark", host="here", version="benchmark")
+    Worker.objects.heartbeat("benchmark", host="here", version="benchmark")
     Account.objects.update(last_contact_at=now, last_synced_at=now)
     _add_readers()
 

@@ -56,21 +56,17 @@ def _sync() -> None:
 
 def _start_all() -> None:
     """As the page does when a person starts several."""
+
     from imports.models import ImportDefinition, Origin
-    from imports.tasks import wake_worker
     from imports.usecases.start import start_import
 
-    runs = [
+    for definition in ImportDefinition.objects.order_by("pk"):
         start_import(
             definition=definition,
             started_by=None,
             started_by_name="benchmark",
             origin=Origin.COMMAND,
         )
-        for definition in ImportDefinition.objects.order_by("pk")
-    ]
-    for run in runs:
-        wake_worker(run)
 
 
 def _performed(sandbox: Sandbox) -> bool:

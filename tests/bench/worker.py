@@ -15,7 +15,7 @@ from tests.e2e.site import Part, Site, wait_until
 def worker(folder: Path) -> Iterator[Part]:
     """A worker, once it was heard of."""
     with Site(folder=folder, extra=settings_given()) as site:
-        part = site.start("run_huey")
+        part = site.start("run_worker")
         wait_until(lambda: _is_heard(part), "the worker's heartbeat", seconds=60)
         time.sleep(1)
         yield part

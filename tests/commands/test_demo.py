@@ -201,7 +201,7 @@ def test_the_demo_serves_pages_and_ends_without_a_process_left(site: Site) -> No
         assert get(address, "/login/")[0] == 200
         for name, password in running.passwords().items():
             assert re.search(rf"{name}\s+password {password}\n", running.said())
-        assert {"run_sandbox", "run_huey", "mcdash.wsgi"} <= {
+        assert {"run_sandbox", "run_worker", "mcdash.wsgi"} <= {
             word for line in running.processes().values() for word in line.split()
         }
         assert running.end(signal.SIGTERM) == 0
@@ -236,7 +236,7 @@ def test_a_part_that_dies_is_named_and_ends_the_rest(site: Site) -> None:
     with running_demo(site, unused_port()) as running:
         running.address()
         (worker,) = (
-            pid for pid, line in running.processes().items() if "run_huey" in line
+            pid for pid, line in running.processes().items() if "run_worker" in line
         )
         os.kill(worker, signal.SIGKILL)
         assert running.process.wait(timeout=60) == 1

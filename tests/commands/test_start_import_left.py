@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,14 +12,12 @@ from django.db import connection
 from imports.management.commands import start_import
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Account, ImportRun, RunStatus
-from imports.tasks import send_starts
 from imports.usecases.start import cancel_run
 from tests.commands.running import run
 from tests.factories import AccountFactory, ImportDefinitionFactory, WorkerFactory
 from tests.fakes import FakeMarketingCloud
 
 NOON = datetime(2026, 3, 18, 12, tzinfo=UTC)
-QUEUE = send_starts.huey
 COMMAND = ("start_import", "Nordlicht DE", "customers-daily")
 
 
@@ -35,13 +32,6 @@ def fake(cloud: FakeMarketingCloud, db: None) -> FakeMarketingCloud:
     return cloud
 
 
-@pytest.fixture
-def queue() -> Iterator[None]:
-    QUEUE.flush()
-    yield
-    QUEUE.flush()
-
-
 def fall_silent() -> None:
     raise UnavailableError("No answer came.")
 
@@ -54,15 +44,15 @@ def interrupt() -> None:
 
 
 def test_without_wait_and_without_a_worker_it_says_that_nobody_takes_it(
-    fake: FakeMarketingCloud, queue: None
+    fake: FakeMarketingCloud,
 ) -> None:
     ran = run(*COMMAND)
     assert ran.code == 0
     assert ran.err == "This start isn’t being sent: no worker has ever responded.\n"
 
 
-def test_without_wait_the_run_is_queued_and_the_worker_is_told(
-    fake: FakeMarketingCloud, queue: None
+def test_without_wait_the_run_is_queued_for_the_worker(
+    fake: FakeMarketingCloud,
 ) -> None:
     WorkerFactory.create()
     ran = run(*COMMAND)
@@ -70,39 +60,21 @@ def test_without_wait_the_run_is_queued_and_the_worker_is_told(
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"Run {one.pk} is queued; the worker sends it.\n"
     assert one.status == RunStatus.QUEUED
-    (task,) = QUEUE.pending()
-    assert task.args == (one.account_id,)
     assert fake.performed == []
 
 
-def test_without_wait_json_is_the_queued_run(
-    fake: FakeMarketingCloud, queue: None
-) -> None:
+def test_without_wait_json_is_the_queued_run(fake: FakeMarketingCloud) -> None:
     ran = run(*COMMAND, "--json")
     assert ran.document == ImportRun.objects.ours().get().as_record()
     assert ran.document["status"] == "queued"
 
 
-def test_a_queue_that_does_not_answer_loses_no_run(
-    fake: FakeMarketingCloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError("the queue's disk is full")
-
-    monkeypatch.setattr(QUEUE.storage, "enqueue", fail)
-    ran = run(*COMMAND, "--json")
-    assert ran.code == 0
-    assert ran.document["status"] == "queued"
-    assert ImportRun.objects.ours().get().status == RunStatus.QUEUED
-
-
-def test_with_wait_no_worker_and_no_queue_are_needed(
-    fake: FakeMarketingCloud, queue: None, looks_often: None
+def test_with_wait_no_worker_is_needed(
+    fake: FakeMarketingCloud, looks_often: None
 ) -> None:
     fake.before["results_of_tasks"] = fake.finish
     assert run(*COMMAND, "--wait").code == 0
     assert fake.performed == ["customers-daily"]
-    assert QUEUE.pending() == []
 
 
 # --- to somebody else --------------------------------------------------------------

@@ -40,7 +40,6 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., DiskSite]]:
                 tmp_path / "site",
                 data=data or elsewhere,
                 database=database or elsewhere,
-                MCDASH_QUEUE_URL=f"sqlite:///{data or elsewhere}/queue.sqlite3",
                 **extra,
             )
             return stack.enter_context(site)

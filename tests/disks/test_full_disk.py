@@ -70,7 +70,7 @@ def judge(site: DiskSite) -> dict[str, Any]:
 def test_a_full_data_folder_ends_no_process_and_no_start(
     disk: SmallDisk, make_site: MakeSite
 ) -> None:
-    """Counts and queue are in it, the database is elsewhere."""
+    """Counts are in it, the database is elsewhere."""
     site = make_site(data=disk.path)
     site.set_up()
     shutil.rmtree(disk.path / "metrics")  # else there might be room in its file
@@ -128,7 +128,7 @@ def test_a_start_on_a_full_disk_is_refused_in_words_and_nothing_is_sent(
     site.must(*START)  # queued before, while no worker ran
     disk.fill()
     site.start_web()
-    worker = site.start("run_huey")
+    worker = site.start("run_worker")
     browser = Browser(base=site.web_url)
     said = browser.post("/login/", {"username": PERSON, "password": site.password})
     assert browser.status == 503
@@ -193,7 +193,7 @@ def test_full_logs_end_no_request_and_no_start(
     (disk.path / "worker.log").touch()
     disk.fill()
     site.start_web(log=disk.path / "web.log")
-    worker = site.start_program(disk.path / "worker.log", "manage.py", "run_huey")
+    worker = site.start_program(disk.path / "worker.log", "manage.py", "run_worker")
     browser = site.browser()
     press_start(site, browser)
     judge(site)

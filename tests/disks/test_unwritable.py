@@ -41,7 +41,7 @@ def wait_it_out(
     site.start_web()
     browser = site.browser()
     begin()
-    worker = site.start("run_huey")
+    worker = site.start("run_worker")
     wait_for_health(site, "cannot be written")
     assert look(browser, *PAGES) == [200] * len(PAGES)
     assert "been able to save anything since" in browser.get("/")

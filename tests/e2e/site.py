@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 DATABASE = "mcdash.sqlite3"
 # What would lead a process of ours to somebody else's data.
-FOREIGN = ("DATABASE_URL", "MCDASH_QUEUE_URL", "MCDASH_PROXY_URL")
+FOREIGN = ("DATABASE_URL", "MCDASH_PROXY_URL")
 
 
 class TooLateError(AssertionError):
@@ -215,18 +215,18 @@ class Site:
 
     def start_worker(self) -> Part:
         """A worker, once it has given its first sign of life."""
-        before = self.beats()
-        part = self.start("run_huey")
+        before = self.workers_heard()
+        part = self.start("run_worker")
 
         def is_alive() -> bool:
             if part.process.poll() is not None:
                 raise AssertionError(part.said)
-            return self.beats() > before
+            return self.workers_heard() > before
 
         wait_until(is_alive, "the worker's heartbeat")
         return part
 
-    def beats(self) -> int:
+    def workers_heard(self) -> int:
         """How many workers were ever heard of."""
         count: int = self.ask("SELECT count(*) FROM imports_worker")[0][0]
         return count

@@ -28,8 +28,8 @@ def wait_for_status(site: Site, status: str) -> None:
     wait_until(lambda: site.statuses() == [status], f"a run that is {status}")
 
 
-def test_killed_after_it_took_the_message_and_before_the_claim(site: Site) -> None:
-    """The queue has forgotten the run then; only the database knows of it."""
+def test_killed_after_it_took_a_start_up_and_before_the_claim(site: Site) -> None:
+    """Its lease on the sending is left behind; the run is another worker's to send."""
     ready(site, "1")
     # the token comes before the claim: while it hangs, the run is queued
     site.change("DELETE FROM imports_accounttoken")
@@ -61,10 +61,11 @@ def test_killed_on_the_wire_the_outcome_is_unknown_and_never_sent_again(
     wait_until(lambda: "unanswered" in site.events(), "the end of the lease")
     assert site.events().count("claimed") == 1
     assert "starting" not in site.statuses()
-    # two beats of the new worker's pulse: time enough to send it again
+    # two heartbeats of the new worker: time enough to send it again
     second = site.ask("SELECT max(seen_at) FROM imports_worker")
     wait_until(
-        lambda: site.ask("SELECT max(seen_at) FROM imports_worker") > second, "a beat"
+        lambda: site.ask("SELECT max(seen_at) FROM imports_worker") > second,
+        "a heartbeat",
     )
     assert len(site.performed()) == 1
 

@@ -38,7 +38,8 @@ def test_a_worker_without_the_key_stays_up_and_sends_nothing(
 
     seen = site.ask("SELECT max(seen_at) FROM imports_worker")
     wait_until(
-        lambda: site.ask("SELECT max(seen_at) FROM imports_worker") > seen, "a beat"
+        lambda: site.ask("SELECT max(seen_at) FROM imports_worker") > seen,
+        "a heartbeat",
     )
     assert worker.process.poll() is None
     assert "InvalidToken" not in worker.said

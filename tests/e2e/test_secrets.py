@@ -37,7 +37,7 @@ ROOT, MARKETER = "root", "maria"
 ENDED = "('completed', 'completed_with_errors', 'failed', 'not_started', 'unknown')"
 # The sandbox is the other side, and prints its credentials; the demo prints its
 # passwords, which it made for that; the worker is one of the processes.
-TOLD_BY_DESIGN = {"run_sandbox", "demo", "run_huey", "add_sandbox_accounts"}
+TOLD_BY_DESIGN = {"run_sandbox", "demo", "run_worker", "add_sandbox_accounts"}
 
 
 def marked() -> str:
@@ -344,7 +344,7 @@ def judge(site: Journey, echo: Echo, browsers: tuple[Browser, ...]) -> None:
     assert len(echo.tokens) >= 5
     assert len(evidence.texts) > 150
     assert any(b"you sent" in text for _, text in evidence.texts), "nothing echoed"
-    for log in ("web.log", "run_huey.log"):
+    for log in ("web.log", "run_worker.log"):
         (said,) = [text for where, text in evidence.texts if where.endswith(log)]
         assert b" DEBUG " in said, log
     tokens = {f"token {number}": token for number, token in enumerate(echo.tokens)}

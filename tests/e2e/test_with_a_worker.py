@@ -49,18 +49,6 @@ def test_a_start_that_was_queued_while_no_worker_ran_is_sent_later(site: Site) -
 
 
 @pytest.mark.slow
-def test_a_start_whose_queue_file_is_gone_is_sent_too(site: Site) -> None:
-    site.start_sandbox("--pace", "1")
-    site.prepare()
-    site.must("start_import", "Nordlicht DE", "customers-daily")
-    for file in site.folder.glob("queue.sqlite3*"):
-        file.unlink()
-    site.start_worker()
-    assert end_of_run(site)["status"] == "completed"
-    assert len(site.performed()) == 1
-
-
-@pytest.mark.slow
 def test_the_worker_syncs_and_adopts_a_new_account_by_itself(site: Site) -> None:
     site.start_sandbox()
     site.prepare()

@@ -1,1 +1,1 @@
-"""Several workers on the engines of a fleet: PostgreSQL, and Redis for the queue."""
+"""Several workers on one PostgreSQL database."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL database of the test's own, both kinds of queue, a fleet on them."""
+"""A PostgreSQL database of the test's own, and a fleet on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-import redis
 
 from tests.engines.fleet import Fleet
 
 POSTGRES = os.environ.get("MCDASH_TEST_POSTGRES_URL", "")
-REDIS = os.environ.get("MCDASH_TEST_REDIS_URL", "")
 
 
 @pytest.fixture
@@ -30,25 +28,10 @@ def database() -> Iterator[str]:
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
-@pytest.fixture(params=["postgresql", "redis"])
-def queue(request: pytest.FixtureRequest, database: str) -> Iterator[str]:
-    """A queue in that database, or a Redis that is emptied before and after."""
-    if request.param == "postgresql":
-        yield database
-        return
-    if not REDIS:
-        pytest.skip("MCDASH_TEST_REDIS_URL is not set")
-    server = redis.Redis.from_url(REDIS)
-    server.flushdb()
-    yield REDIS
-    server.flushdb()
-    server.close()
-
-
 @pytest.fixture
-def fleet(database: str, queue: str, tmp_path: Path) -> Iterator[Fleet]:
-    """Both accounts of the sandbox on these engines; no worker yet."""
-    with Fleet.on(database=database, queue=queue, folder=tmp_path / "var") as fleet:
+def fleet(database: str, tmp_path: Path) -> Iterator[Fleet]:
+    """Both accounts of the sandbox on that database; no worker yet."""
+    with Fleet.on(database=database, folder=tmp_path / "var") as fleet:
         fleet.must("migrate", "--verbosity", "0")
         fleet.prepare_all()
         yield fleet

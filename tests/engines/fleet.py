@@ -15,34 +15,34 @@ class Fleet(CrashSite):
     """A site whose workers run side by side."""
 
     @classmethod
-    def on(cls, *, database: str, queue: str, folder: Path) -> Self:
-        engines = {"DATABASE_URL": database, "MCDASH_QUEUE_URL": queue}
-        return cls(folder=folder, extra=SHORT | engines)
+    def on(cls, *, database: str, folder: Path) -> Self:
+        return cls(folder=folder, extra=SHORT | {"DATABASE_URL": database})
 
     def hire(self, *doom: object, ahead_seconds: int = 0, newer: bool = False) -> Part:
         """A worker that has given a sign of life; its clock is wrong by
         `ahead_seconds`; `newer`: of a later release, which knows a column more.
         """
-        before = self.beats()
+        before = self.workers_heard()
         options = [f"--ahead={ahead_seconds}", *(["--newer"] if newer else [])]
         part = self.start_module(WORKER, *options, *doom)
 
         def is_alive() -> bool:
             if part.process.poll() is not None:
                 raise AssertionError(part.said)
-            return self.beats() > before
+            return self.workers_heard() > before
 
         wait_until(is_alive, "the worker's heartbeat", seconds=60)
         return part
 
-    def holder_of(self, lease: str) -> int | None:
-        """The process id of the worker that holds `lease` now."""
+    def held(self, names: str) -> dict[str, int]:
+        """The leases whose names are like that, with the process ids of the workers
+        that hold them now.
+        """
         sql = (
-            f"SELECT holder FROM imports_lease WHERE name = '{lease}'"
+            f"SELECT name, holder FROM imports_lease WHERE name LIKE '{names}'"
             " AND expires_at > now()"
         )
-        rows = self.ask(sql)
-        return int(rows[0][0].split(":")[1]) if rows else None
+        return {name: int(holder.split(":")[1]) for name, holder in self.ask(sql)}
 
     def wait_for_rest(self, seconds: float = 120) -> None:
         """Until no run of ours is active."""

@@ -1,4 +1,4 @@
-"""The worker's journey on the engines of a fleet: PostgreSQL and Redis."""
+"""The worker's journey on PostgreSQL, which tells it of starts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from tests.e2e.site import Site, wait_until
 pytestmark = pytest.mark.services
 
 
-def test_the_worker_runs_an_import_on(
-    database: str, queue: str, tmp_path: Path
-) -> None:
-    engines = {"DATABASE_URL": database, "MCDASH_QUEUE_URL": queue}
-    with Site(folder=tmp_path, extra=engines) as site:
+def test_the_worker_runs_an_import(database: str, tmp_path: Path) -> None:
+    with Site(folder=tmp_path, extra={"DATABASE_URL": database}) as site:
         site.start_sandbox("--pace", "1")
         site.prepare()
         site.must("sync_definitions")
-        worker = site.start("run_huey")
+        worker = site.start("run_worker")
         site.must("start_import", "Nordlicht DE", "customers-daily")
         run = wait_until(lambda: ended_run(site), worker.log.name, seconds=60)
     assert run["status"] == "completed"

@@ -1,6 +1,8 @@
-"""Four worker processes on PostgreSQL, with either queue, and what befalls them."""
+"""Four worker processes on PostgreSQL, and what befalls them."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 
@@ -13,6 +15,8 @@ pytestmark = pytest.mark.services
 FIVE_MINUTES = 300
 # Young runs are looked at every five seconds.
 WATCHED_SECONDS, MOST_LOOKS = 16, 4
+# Sooner than a worker whose connection broke listens again.
+RECONNECTS = 4
 
 
 def test_each_start_is_sent_once_though_one_worker_dies_and_one_freezes(
@@ -43,18 +47,46 @@ def befell(fleet: Fleet, killed: Part, frozen: Part) -> bool:
 
 def test_another_worker_takes_over_from_one_that_dies(fleet: Fleet) -> None:
     workers = [fleet.hire(ahead_seconds=ahead) for ahead in (0, 90, -90, 0)]
-    first = wait_until(lambda: fleet.holder_of("tick"), "a holder of the tick")
+    fleet.top_up(4)
+    wait_until(lambda: "running" in fleet.statuses(), "a run to look at")
+    fleet.order(rule={"what": "hang", "operation": "Retrieve"})
+    name, first = wait_until(lambda: hanging_read(fleet), "a read that hangs")
     next(one for one in workers if one.process.pid == first).kill()
 
     def successor() -> int | None:
-        found = fleet.holder_of("tick")
-        return found if found != first else None
+        holder = fleet.held(name).get(name)
+        return holder if holder != first else None
 
-    heir = wait_until(successor, "the tick's next holder")
+    heir = wait_until(successor, "the lease's next holder")
     assert heir in {one.process.pid for one in workers}
-    fleet.top_up(4)
     fleet.wait_for_rest()
     assert judge(fleet.ended(), fleet.performed())["completed"]
+
+
+def hanging_read(fleet: Fleet) -> tuple[str, int] | None:
+    """A lease that is held for longer than an answer takes, and who holds it."""
+    before = fleet.held("refresh:%").items()
+    time.sleep(0.5)
+    return next(iter(before & fleet.held("refresh:%").items()), None)
+
+
+def test_starts_are_sent_though_no_worker_is_told_of_them(fleet: Fleet) -> None:
+    """As behind PgBouncer in transaction mode, or after the connections broke."""
+    workers = [fleet.hire() for _ in range(2)]
+    sql = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'LISTEN %'"
+    )
+    assert len(fleet.ask(sql)) == 2
+    begun = fleet.top_up(6)
+    wait_until(
+        lambda: "queued" not in fleet.statuses(), "all starts", seconds=RECONNECTS
+    )
+    fleet.wait_for_rest()
+    judge(fleet.ended(), fleet.performed())
+    assert len(begun) == 6
+    for one in workers:
+        assert one.said.count("Starts are found by looking alone") == 1
 
 
 def test_four_workers_ask_no_more_often_than_one(fleet: Fleet) -> None:

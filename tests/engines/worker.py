@@ -45,7 +45,7 @@ def be_one(*, newer: bool, doomed_to: list[str]) -> None:
     if doomed_to:
         point, nth, *seconds = doomed_to
         doom(point, int(nth), float(seconds[0]) if seconds else 0)
-    call_command("run_huey")
+    call_command("run_worker")
 
 
 def know_more() -> None:

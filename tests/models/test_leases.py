@@ -111,9 +111,9 @@ def test_a_holder_is_never_the_same_twice_and_names_its_process() -> None:
     assert one.startswith(f"{process_name()}:")
 
 
-def test_a_beat_is_one_row_per_worker_with_the_time_it_was_seen() -> None:
+def test_heartbeats_are_one_row_per_worker_with_the_time_it_was_seen() -> None:
     for version in ("1", "2"):
-        Worker.objects.beat("app1:7:aa", host="app1", version=version)
+        Worker.objects.heartbeat("app1:7:aa", host="app1", version=version)
     worker = Worker.objects.get()
     assert worker.version == "2"
     assert database_now() - worker.seen_at < timedelta(seconds=10)
@@ -124,8 +124,20 @@ def test_a_silent_worker_is_told_from_one_alive_and_one_long_forgotten() -> None
     WorkerFactory.create(holder="alive", seen_at=now)
     WorkerFactory.create(holder="silent", seen_at=now - timedelta(seconds=60))
     WorkerFactory.create(holder="forgotten", seen_at=now - timedelta(days=1))
-    silent = Worker.objects.fell_silent(after_seconds=15, within_seconds=3600)
+    WorkerFactory.create(holder="idle", seen_at=now - timedelta(seconds=60))
+    WorkerFactory.create(holder="freed", seen_at=now - timedelta(seconds=60))
+    for holder in ("alive", "silent", "forgotten", "idler", "freed"):
+        LeaseFactory.create(name=holder, holder=f"{holder}:01")
+    Lease.objects.release_all_of("freed")
+    silent = Worker.objects.silent_with_leases(after_seconds=15, within_seconds=3600)
     assert silent == ["silent"]
+
+
+def test_leases_that_somebody_holds_are_told_from_those_that_are_free() -> None:
+    for name in ("held", "over", "not asked for"):
+        LeaseFactory.create(name=name, holder="a:1:a")
+    Lease.objects.release("over", holder="a:1:a")
+    assert Lease.objects.held(["held", "over", "unknown"]) == {"held"}
 
 
 @pytest.mark.parametrize(("silent_seconds", "heard"), [(1, True), (60, False)])

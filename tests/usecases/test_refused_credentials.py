@@ -9,7 +9,6 @@ import pytest
 
 from imports.marketingcloud.errors import AuthenticationError, UnavailableError
 from imports.models import Account, ImportDefinition, ImportRun, Lease, database_now
-from imports.tasks import tick
 from imports.usecases.accounts import (
     ask_account,
     check_account,
@@ -21,6 +20,7 @@ from imports.usecases.follow import refresh_runs
 from imports.usecases.resolve import reconcile_runs
 from imports.usecases.send import send_start
 from imports.usecases.sync import sync_definitions
+from imports.worker import Loop
 from tests.factories import ImportRunFactory
 from tests.fakes import FakeMarketingCloud
 
@@ -82,7 +82,9 @@ def test_the_worker_leaves_the_account_alone(
     ImportRunFactory.create(
         definition=definition, running=True, next_check_at=database_now()
     )
-    tick()
+    loop = Loop()
+    loop.turn()
+    assert all(pool.join(30) for pool in loop.pools.values())
     assert not cloud.calls
 
 

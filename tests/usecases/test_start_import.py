@@ -6,7 +6,7 @@ import threading
 from uuid import uuid4
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from imports.models import ImportDefinition, ImportRun, Origin, RunStatus
 from imports.usecases.errors import AlreadyRunningError, NotStartableError
@@ -36,6 +36,24 @@ def test_a_start_is_recorded_as_queued_and_nothing_is_sent(
     assert (run.started_by, run.started_by_name) == (person, "Ada Berg")
     assert run.queued_at == run.occurred_at
     assert not cloud.calls
+
+
+def test_every_start_wakes_the_workers_when_it_is_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However it was asked for: the use case does it, in the same transaction."""
+    woken: list[bool] = []
+    monkeypatch.setattr(
+        "imports.usecases.start.wake_workers",
+        lambda: woken.append(connection.in_atomic_block),
+    )
+    token = uuid4()
+    definition = ImportDefinitionFactory.create()
+    for _ in range(2):
+        start_import(definition=definition, started_by=None, request_token=token)
+    with pytest.raises(AlreadyRunningError):
+        start_import(definition=definition, started_by=None)
+    assert woken == [True]
 
 
 def test_a_start_leaves_an_event_and_shows_on_its_pages() -> None:

@@ -43,17 +43,6 @@ def account() -> Account:
     return made
 
 
-@pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The accounts whose worker was woken."""
-    accounts: list[int] = []
-    monkeypatch.setattr(
-        "imports.views.start.wake_worker",
-        lambda run: accounts.append(run.account_id),
-    )
-    return accounts
-
-
 def define(account: Account, name: str, **facts: Any) -> ImportDefinition:
     made: ImportDefinition = ImportDefinitionFactory.create(
         account=account, name=name, **{"update_type": "AddAndUpdate"} | facts
@@ -125,9 +114,7 @@ def test_with_a_script_the_question_is_a_dialog_with_cancel_in_focus(
     assert "data-once" in page
 
 
-def test_each_is_queued_once_in_one_batch_and_each_account_is_woken_once(
-    account: Account, woken: list[int]
-) -> None:
+def test_each_is_queued_once_in_one_batch(account: Account) -> None:
     other = AccountFactory.create()
     chosen = [define(account, "A"), define(account, "B"), define(other, "C")]
     client = reader(account, other)
@@ -138,7 +125,6 @@ def test_each_is_queued_once_in_one_batch_and_each_account_is_woken_once(
     assert {run.status for run in runs} == {RunStatus.QUEUED}
     assert len({run.batch for run in runs}) == 1
     assert {run.started_by_name for run in runs} == {"Ana Ruiz"}
-    assert sorted(woken) == sorted([account.pk, other.pk])
 
 
 def test_where_all_went_well_a_toast_says_so_and_the_selection_is_cleared(
@@ -206,9 +192,7 @@ def test_with_a_script_mixed_outcomes_stay_in_the_dialog(account: Account) -> No
     assert "mcdash:several-started" in triggers(answer)
 
 
-def test_where_nothing_could_be_started_it_says_so_with_a_409(
-    account: Account, woken: list[int]
-) -> None:
+def test_where_nothing_could_be_started_it_says_so_with_a_409(account: Account) -> None:
     client = reader(account)
     question = ask(client, define(account, "A"))
     Account.objects.update(starts_paused=True)
@@ -216,7 +200,6 @@ def test_where_nothing_could_be_started_it_says_so_with_a_409(
     assert answer.status_code == 409
     assert "Nothing was started" in words(answer)
     assert "Starts are paused" in words(answer)
-    assert woken == []
 
 
 def test_what_changed_since_it_was_seen_is_asked_again_and_nothing_started(

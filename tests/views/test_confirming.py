@@ -29,9 +29,8 @@ SEVERAL = "/definitions/start/"
 
 
 @pytest.fixture(autouse=True)
-def shut_queue(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def usual_limit(settings: Settings) -> None:
     settings.MCDASH_TYPE_NAME_ROWS = 100_000
-    monkeypatch.setattr("imports.views.start.wake_worker", lambda _run: None)
 
 
 @pytest.fixture

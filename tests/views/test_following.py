@@ -10,10 +10,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from imports import tasks
 from imports.models import AccessLevel, Account, ImportRun, RunStatus
 from imports.usecases.accounts import save_account
 from imports.wording.formats import clock_text
+from imports.worker import Loop
 from tests.factories import (
     AccountFactory,
     FavouriteFactory,
@@ -264,5 +264,6 @@ def test_once_the_account_is_enabled_again_everything_goes_on_by_itself(
 
 def look() -> None:
     """As the worker does once a second, until the looks are through."""
-    tasks.tick()
-    assert tasks.READERS.join(20)
+    loop = Loop()
+    loop.turn()
+    assert loop.pools["reads"].join(20)

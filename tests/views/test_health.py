@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +22,6 @@ TOKEN = "a-token-of-the-scraper"
 NEVER_CACHED = {"no-store", "no-cache", "private"}
 
 
-@pytest.fixture
-def _queue_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imports.views.system.queue_depth", lambda: 0)
-
-
 def ago(seconds: float) -> Any:
     return timezone.now() - timedelta(seconds=seconds)
 
@@ -41,7 +35,6 @@ def is_never_cached(response: Any) -> bool:
     return set(response["Cache-Control"].split(", ")) >= NEVER_CACHED
 
 
-@pytest.mark.usefixtures("_queue_answers")
 class TestHealthz:
     def test_all_is_well(self, client: Client) -> None:
         WorkerFactory.create()
@@ -174,26 +167,6 @@ def test_without_its_database_nothing_is_well(
     assert is_never_cached(response)
 
 
-def test_the_queue_that_does_not_answer_is_degraded_within_a_second_or_two(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    let_go = threading.Event()
-
-    class Stuck:
-        def pending_count(self) -> int:
-            let_go.wait(10)
-            return 0
-
-    monkeypatch.setattr(metrics, "QUEUE_ANSWERS_WITHIN_SECONDS", 0.01)
-    monkeypatch.setattr(metrics, "HUEY", Stuck())
-    response = client.get("/healthz")
-    assert response.status_code == 200
-    assert parts(response)["queue"] == "degraded"
-    with pytest.raises(metrics.QueueDownError, match="an earlier question"):
-        metrics.queue_depth()
-    let_go.set()
-
-
 @pytest.mark.parametrize(("seconds", "status"), [(59, 200), (61, 503)])
 def test_a_worker_counts_as_gone_after_a_minute(
     client: Client, seconds: float, status: int
@@ -218,7 +191,6 @@ def ask(*, remote: str = "127.0.0.1", **headers: str) -> Any:
     return Client(headers=given).get("/metrics", REMOTE_ADDR=remote)
 
 
-@pytest.mark.usefixtures("_queue_answers")
 class TestWhoMayReadTheMeasures:
     @pytest.mark.parametrize("remote", ["127.0.0.1", "127.8.8.8", "::1"])
     @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000"])
@@ -275,7 +247,6 @@ class TestWhoMayReadTheMeasures:
         assert is_never_cached(ask())
 
 
-@pytest.mark.usefixtures("_queue_answers")
 def test_the_measures_tell_when_the_database_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

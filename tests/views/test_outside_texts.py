@@ -134,9 +134,8 @@ def start(world: World, headers: dict[str, str]) -> Any:
 
 @every_text
 def test_toasts_and_announcements_say_it_in_ascii_headers(
-    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[World, World],
 ) -> None:
-    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     world, plain = pair
     page = world.client.get("/runs/")
     ImportRun.objects.filter(pk=world.runs["running"].pk).update(
@@ -158,9 +157,8 @@ def test_toasts_and_announcements_say_it_in_ascii_headers(
 
 @every_text
 def test_without_a_script_the_toast_comes_with_the_next_page(
-    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[World, World],
 ) -> None:
-    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     pages = []
     for world in pair:
         answer = start(world, {})

@@ -33,16 +33,6 @@ from .reading import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The runs for which the worker was woken; the queue itself stays shut."""
-    woken: list[int] = []
-    monkeypatch.setattr(
-        "imports.views.start.wake_worker", lambda run: woken.append(run.pk)
-    )
-    return woken
-
-
 @pytest.fixture
 def account() -> Account:
     a_worker_beats()

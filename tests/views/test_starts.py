@@ -32,16 +32,6 @@ from .reading import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def woken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The runs for which the worker was woken; the queue itself stays shut."""
-    woken: list[int] = []
-    monkeypatch.setattr(
-        "imports.views.start.wake_worker", lambda run: woken.append(run.pk)
-    )
-    return woken
-
-
 @pytest.fixture
 def account() -> Account:
     a_worker_beats()
@@ -191,14 +181,11 @@ def test_names_with_html_are_text(client: Client, account: Account) -> None:
 # The press
 
 
-def test_a_press_queues_one_run_and_wakes_the_worker(
-    client: Client, definition: ImportDefinition, woken: list[int]
-) -> None:
+def test_a_press_queues_one_run(client: Client, definition: ImportDefinition) -> None:
     answer = press(client, definition)
     run = definition.runs.get()
     assert run.status == RunStatus.QUEUED
     assert run.started_by_name == "Ana Ruiz"
-    assert woken == [run.pk]
     assert answer.status_code == 200
     assert 'hx-swap-oob="beforeend:#toasts"' in content(answer)
     assert f'href="/runs/{run.pk}/"' in content(answer)
@@ -226,7 +213,7 @@ def test_the_started_run_appears_on_the_open_dashboard_by_the_next_poll(
 
 
 def test_the_same_press_again_gives_the_first_ones_run(
-    client: Client, definition: ImportDefinition, woken: list[int]
+    client: Client, definition: ImportDefinition
 ) -> None:
     token = str(uuid.uuid4())
     first = press(client, definition, request_token=token)
@@ -235,7 +222,6 @@ def test_the_same_press_again_gives_the_first_ones_run(
     for answer in (first, second):
         assert answer.status_code == 200
         assert f'href="/runs/{run.pk}/"' in content(answer)
-    assert woken == [run.pk]
 
 
 def test_the_same_press_gives_its_run_even_when_all_has_changed_since(

@@ -202,7 +202,6 @@ def test_a_deed_that_was_done_is_told_of_though_its_toast_cannot_be_kept(
     account = AccountFactory.create()
     client = reader(account)
     definition = ImportDefinitionFactory.create(account=account)
-    monkeypatch.setattr("imports.views.start.wake_worker", lambda _: None)
     real = SessionMiddleware.process_response
 
     def full(*args: Any) -> Any:

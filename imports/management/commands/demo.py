@@ -92,7 +92,7 @@ class Command(BaseCommand):
         web_port = self.start_pages(first_port, promised=sandbox_port)
         self.fill_history(sandbox_port)
         passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
-        self.start_command("worker", "run_huey")
+        self.start_command("worker", "run_worker")
         self.wait_until(lambda: is_signing_in(web_port), "The sign-in page")
         for name, password in passwords.items():
             self.say(f"  sign in as {name:<8}  password {password}")

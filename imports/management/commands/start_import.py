@@ -35,7 +35,6 @@ from imports.models import (
     new_holder,
     workers_now,
 )
-from imports.tasks import wake_worker
 from imports.usecases.errors import (
     AccountBusyError,
     NotCancellableError,
@@ -177,7 +176,6 @@ class Command(McdashCommand):
         self.stderr.write(printable(sentence))
 
     def _leave_to_worker(self, run: ImportRun, options: dict[str, Any]) -> None:
-        wake_worker(run)
         if options["json"]:
             self.print_json(run.as_record())
         else:
