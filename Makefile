@@ -9,15 +9,13 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 DATA := $(or $(MCDASH_DATA_DIR),var)
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
-# Where test-services finds its engines; the user must be allowed to make databases.
+# Where test-services finds PostgreSQL; the user must be allowed to make databases.
 export MCDASH_TEST_POSTGRES_URL ?= postgresql://mcdash_test:mcdash_test@127.0.0.1:5432/mcdash_test
-export MCDASH_TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 PYTEST := $(PY) -m pytest
-# What stores, and what queues; the rest knows neither database nor queue, or runs
-# mcdash as processes of its own.
-ON_QUEUES := tests/test_tasks.py tests/test_crew.py
-ON_ENGINES := $(ON_QUEUES) tests/models tests/usecases tests/views tests/admin \
-  tests/commands tests/at_most_once tests/contract tests/test_gateway.py
+# What stores and what works; the rest knows no database, or runs mcdash as processes.
+ON_ENGINES := tests/test_worker.py tests/test_thread_pool.py tests/models tests/usecases \
+  tests/views tests/admin tests/commands tests/at_most_once tests/contract \
+  tests/test_gateway.py
 # COVERAGE=1 adds up over test and test-slow; `make coverage` tells and judges.
 COV := $(if $(COVERAGE),--cov --cov-branch --cov-append --cov-report= --cov-fail-under=0)
 NEW_KEYS := import base64, secrets; \
@@ -55,12 +53,9 @@ test-slow: $(DEV)  ## the tests that take long
 coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at least 95 %
 	$(PY) -m coverage report
 
-test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL and Redis on 127.0.0.1
+test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL on 127.0.0.1
 	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 \
 	  -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
-	for queue in $(MCDASH_TEST_POSTGRES_URL) $(MCDASH_TEST_REDIS_URL); do \
-	  DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) MCDASH_QUEUE_URL=$$queue \
-	    $(PYTEST) $(ON_QUEUES) $(PYTEST_ARGS) || exit 1; done
 	$(PYTEST) -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
