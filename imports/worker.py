@@ -233,6 +233,10 @@ class Loop:
         self._wakes: SimpleQueue[None] = SimpleQueue()
         self._next_at: dict[str, float] = {}
         self._is_heard = False
+        try:
+            self._version = version("mcdash")
+        except PackageNotFoundError:
+            self._version = "source"
 
     def stop(self) -> None:
         """From any thread, or from the handler of a signal."""
@@ -282,7 +286,7 @@ class Loop:
         try:
             relax_commits()  # nobody misses a heartbeat that a power cut takes back
             Worker.objects.heartbeat(
-                process_name(), host=node()[:255], version=_version()
+                process_name(), host=node()[:255], version=self._version
             )
         except Exception as error:  # the loop must outlive anything
             if not STORAGE.note_refusal(error, has_waited=True):
@@ -339,14 +343,7 @@ class Loop:
         log.info("Worker %s has stopped", process_name())
 
 
-def _version() -> str:
-    try:
-        return version("mcdash")
-    except PackageNotFoundError:
-        return "source"
-
-
-def _silent_workers() -> Iterable[Ids]:
+def silent_workers() -> Iterable[Ids]:
     """Those that hold leases which somebody else may need."""
     silent = Worker.objects.silent_with_leases(
         after_seconds=SILENT_AFTER_SECONDS, within_seconds=FORGOTTEN_AFTER_SECONDS
@@ -354,7 +351,7 @@ def _silent_workers() -> Iterable[Ids]:
     return [(process,) for process in silent]
 
 
-def _starts_due() -> Iterable[Ids]:
+def starts_to_send() -> Iterable[Ids]:
     """A sender for each start of an account that waits or is being sent, by number."""
     if not ImportRun.objects.filter(status=RunStatus.QUEUED).exists():
         return []  # by far the most frequent answer, and the cheapest question
@@ -374,7 +371,7 @@ def _starts_due() -> Iterable[Ids]:
     ]
 
 
-def _send(account_id: int, number: int) -> object:
+def send(account_id: int, number: int) -> object:
     return send_queued(
         account=Account.objects.get(pk=account_id),
         holder=new_holder(),
@@ -383,7 +380,7 @@ def _send(account_id: int, number: int) -> object:
     )
 
 
-def _overdue() -> Iterable[Ids]:
+def runs_out_of_time() -> Iterable[Ids]:
     return [()] if out_of_time(database_now()).exists() else []
 
 
@@ -391,16 +388,16 @@ def _answering() -> AccountQuerySet:
     return Account.objects.reachable().filter(failures_in_row__lt=BREAKER_OPENS_AT)
 
 
-def _to_probe() -> Iterable[Ids]:
+def accounts_to_probe() -> Iterable[Ids]:
     silent = Account.objects.reachable().filter(failures_in_row__gte=BREAKER_OPENS_AT)
     return silent.values_list("pk")
 
 
-def _to_refresh() -> Iterable[Ids]:
+def accounts_to_refresh() -> Iterable[Ids]:
     return _accounts_of(ImportRun.objects.due(database_now()))
 
 
-def _to_reconcile() -> Iterable[Ids]:
+def accounts_to_reconcile() -> Iterable[Ids]:
     is_over = is_due(database_now()) | Q(next_check_at=None)
     return _accounts_of(ImportRun.objects.filter(is_over, status=RunStatus.UNKNOWN))
 
@@ -412,7 +409,7 @@ def _accounts_of(runs: RunQuerySet) -> Iterable[Ids]:
     return _answering().filter(pk__in=accounts).values_list("pk")
 
 
-def _to_sync() -> Iterable[Ids]:
+def accounts_to_sync() -> Iterable[Ids]:
     now = database_now()
     is_wanted = Q(sync_wanted_at__gt=F("last_synced_at"))
     is_again = Q(sync_again_at__lte=now)
@@ -420,11 +417,11 @@ def _to_sync() -> Iterable[Ids]:
     return _answering().filter(is_wanted | is_again | is_old).values_list("pk")
 
 
-def _to_adopt() -> Iterable[Ids]:
+def accounts_to_adopt() -> Iterable[Ids]:
     """Not before the definitions are known that a sync is about to bring."""
     is_old = _is_over("last_adopted_at", database_now(), ADOPT_EVERY)
     accounts = set(_answering().filter(is_old).values_list("pk"))
-    return accounts.difference(_to_sync()) if accounts else []
+    return accounts.difference(accounts_to_sync()) if accounts else []
 
 
 def _is_over(field: str, now: datetime, every: timedelta) -> Q:
@@ -450,46 +447,46 @@ WORK = (
     Work(
         name="send",
         pool="starts",
-        due=_starts_due,
-        do=_send,
+        due=starts_to_send,
+        do=send,
         every_seconds=LOOK_FOR_STARTS_EVERY_SECONDS,
     ),
     Work(
         name="free_leases",
         pool="upkeep",
-        due=_silent_workers,
+        due=silent_workers,
         do=Lease.objects.release_all_of,
         every_seconds=3,
     ),
-    Work(name="settle", pool="upkeep", due=_overdue, do=settle_overdue),
+    Work(name="settle", pool="upkeep", due=runs_out_of_time, do=settle_overdue),
     Work(
         name="probe",
         pool="reads",
-        due=_to_probe,
+        due=accounts_to_probe,
         do=lambda pk: probe_account(account=Account.objects.get(pk=pk)),
     ),
     Work(
         name="refresh",
         pool="reads",
-        due=_to_refresh,
+        due=accounts_to_refresh,
         do=_for_account(refresh_runs, only_due=True),
     ),
     Work(
         name="reconcile",
         pool="reads",
-        due=_to_reconcile,
+        due=accounts_to_reconcile,
         do=_for_account(reconcile_runs, only_due=True),
     ),
     Work(
         name="sync",
         pool="reads",
-        due=_to_sync,
+        due=accounts_to_sync,
         do=_for_account(sync_definitions),
     ),
     Work(
         name="adopt",
         pool="reads",
-        due=_to_adopt,
+        due=accounts_to_adopt,
         do=_for_account(adopt_runs),
     ),
     # it is done once an hour: its lease lasts as long

@@ -17,7 +17,7 @@ os.environ.setdefault("MCDASH_FIELD_KEYS", Fernet.generate_key().decode())
 os.environ.setdefault("MCDASH_ALLOW_LOOPBACK", "1")
 
 # pytest's first process makes the folder; xdist's workers inherit the variable and have
-# a folder of their own in it, so that they share neither queue nor database.
+# a folder of their own in it, so that they share no database.
 MADE_DATA_DIR = "PYTEST_XDIST_WORKER" not in os.environ
 if MADE_DATA_DIR:
     os.environ["MCDASH_DATA_DIR"] = tempfile.mkdtemp(prefix="mcdash-tests-")

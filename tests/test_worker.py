@@ -119,7 +119,7 @@ def test_an_account_has_a_sender_for_each_start_and_two_at_most(
         definition = ImportDefinitionFactory.create(account=account)
         ImportRunFactory.create(definition=definition, **{status: True})
     due = [(account.pk, number) for number in range(1, senders + 1)]
-    assert list(worker._starts_due()) == due
+    assert list(worker.starts_to_send()) == due
 
 
 def test_what_another_worker_is_at_is_passed_over(
