@@ -24,6 +24,7 @@ from queue import Empty, SimpleQueue
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.db.models import Count, F, Q
+from django.db.models.functions import Now
 
 from imports import logs, metrics
 from imports.marketingcloud.errors import MarketingCloudError
@@ -63,6 +64,7 @@ FORGOTTEN_AFTER_SECONDS = 3600
 LOOK_EVERY_SECONDS = 1.0
 # One indexed query. PostgreSQL says itself when a start is committed.
 LOOK_FOR_STARTS_EVERY_SECONDS = 0.2
+OVERLOOKED_AFTER = timedelta(seconds=2)
 SYNC_EVERY = timedelta(hours=1)
 ADOPT_EVERY = timedelta(minutes=10)
 LONGEST_REST_SECONDS = 60
@@ -352,22 +354,31 @@ def silent_workers() -> Iterable[Ids]:
 
 
 def starts_to_send() -> Iterable[Ids]:
-    """A sender for each start of an account that waits or is being sent, by number."""
+    """A sender for each start of an account that waits or is being sent, by number.
+
+    A start that nobody has taken for a while brings all senders: the one that should
+    have taken it may be dead or hang.
+    """
     if not ImportRun.objects.filter(status=RunStatus.QUEUED).exists():
         return []  # by far the most frequent answer, and the cheapest question
+    is_queued = Q(status=RunStatus.QUEUED)
+    is_late = is_queued & Q(queued_at__lt=Now() - OVERLOOKED_AFTER)
     counts = (
         ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
         .values("account")
         .annotate(
-            queued=Count("pk", filter=Q(status=RunStatus.QUEUED)), open=Count("pk")
+            queued=Count("pk", filter=is_queued),
+            late=Count("pk", filter=is_late),
+            open=Count("pk"),
         )
         .filter(queued__gt=0)
-        .values_list("account", "open")
+        .order_by("account")
     )
     return [
-        (account, number)
-        for account, count in counts.order_by("account")
-        for number in range(1, min(count, SENDERS) + 1)
+        (count["account"], number)
+        for count in counts
+        for number in range(1, SENDERS + 1)
+        if number <= count["open"] or count["late"]
     ]
 
 

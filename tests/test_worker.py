@@ -122,6 +122,27 @@ def test_an_account_has_a_sender_for_each_start_and_two_at_most(
     assert list(worker.starts_to_send()) == due
 
 
+def test_a_start_that_nobody_takes_brings_every_sender() -> None:
+    """Whoever should have sent it may have died; its lease is held for a while yet."""
+    old = database_now() - worker.OVERLOOKED_AFTER - SECOND
+    definition = ImportDefinitionFactory.create(account=at_rest())
+    ImportRunFactory.create(definition=definition, queued=True, occurred_at=old)
+    pk = definition.account_id
+    assert list(worker.starts_to_send()) == [(pk, 1), (pk, 2)]
+
+
+def test_a_start_whose_sender_died_is_sent_before_its_lease_is_over(
+    cloud: FakeMarketingCloud, loop: Loop
+) -> None:
+    run = queued(cloud)
+    LeaseFactory.create(name=f"send:{run.account_id}:1", holder="dead:7:aa:bb")
+    work(loop)
+    assert cloud.performed == []
+    ImportRun.objects.update(queued_at=database_now() - timedelta(seconds=3))
+    work(loop)
+    assert cloud.performed == ["customers-daily"]
+
+
 def test_what_another_worker_is_at_is_passed_over(
     cloud: FakeMarketingCloud, loop: Loop
 ) -> None:
