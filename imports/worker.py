@@ -24,7 +24,6 @@ from queue import Empty, SimpleQueue
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.db.models import Count, F, Q
-from django.db.models.functions import Now
 
 from imports import logs, metrics
 from imports.marketingcloud.errors import MarketingCloudError
@@ -62,8 +61,10 @@ HEARTBEAT_SECONDS = 1.0
 SILENT_AFTER_SECONDS = 15
 FORGOTTEN_AFTER_SECONDS = 3600
 LOOK_EVERY_SECONDS = 1.0
-# One indexed query. PostgreSQL says itself when a start is committed.
-LOOK_FOR_STARTS_EVERY_SECONDS = 0.2
+# For what nobody waits for, or what is planned for minutes ahead.
+LOOK_RARELY_EVERY_SECONDS = 3.0
+# PostgreSQL says itself when a start is committed; looking is for when nobody hears.
+LOOK_FOR_STARTS_EVERY_SECONDS = {"sqlite": 0.2, "postgresql": 1.0}
 OVERLOOKED_AFTER = timedelta(seconds=2)
 SYNC_EVERY = timedelta(hours=1)
 ADOPT_EVERY = timedelta(minutes=10)
@@ -195,15 +196,15 @@ class ThreadPool:
 class Work:
     """One kind of work: what of it is due, and how a piece of it is done.
 
-    `due` asks the database for the ids of each piece that waits. `do` is called with
-    them in a thread of `pool`, one of `thread_pools`. It takes the piece's lease, named
-    after kind and ids (`refresh:7`), or claims rows by an UPDATE: another worker may be
-    about to do the same.
+    `due` asks the database for the ids of each piece that waits, given the time by its
+    own clock. `do` is called with them in a thread of `pool`, one of `thread_pools`. It
+    takes the piece's lease, named after kind and ids (`refresh:7`), or claims rows by
+    an UPDATE: another worker may be about to do the same.
     """
 
     name: str
     pool: str
-    due: Callable[[], Iterable[Ids]]
+    due: Callable[[datetime], Iterable[Ids]]
     do: Callable[..., object]
     every_seconds: float = LOOK_EVERY_SECONDS
 
@@ -235,6 +236,7 @@ class Loop:
         self._wakes: SimpleQueue[None] = SimpleQueue()
         self._next_at: dict[str, float] = {}
         self._is_heard = False
+        self._now: datetime | None = None
         try:
             self._version = version("mcdash")
         except PackageNotFoundError:
@@ -271,6 +273,7 @@ class Loop:
         # while nothing can be saved nothing is begun
         if not self._is_heard or STORAGE.unwritable_since:
             return self._next_at["heartbeat"] - time.monotonic()
+        self._now = None
         for work in WORK:
             if self._is_time_for(work.name, work.every_seconds):
                 self.look_for(work)
@@ -304,7 +307,8 @@ class Loop:
         """
         pool = self.pools[work.pool]
         try:
-            due = [(work.name, *ids) for ids in work.due()]
+            self._now = self._now or database_now()  # asked once for all kinds
+            due = [(work.name, *ids) for ids in work.due(self._now)]
             due = [key for key in due if pool.has_room(key)]
             held = Lease.objects.held(map(lease_name, due)) if due else set()
             for key in due:
@@ -345,7 +349,7 @@ class Loop:
         log.info("Worker %s has stopped", process_name())
 
 
-def silent_workers() -> Iterable[Ids]:
+def silent_workers(_now: datetime) -> Iterable[Ids]:
     """Those that hold leases which somebody else may need."""
     silent = Worker.objects.silent_with_leases(
         after_seconds=SILENT_AFTER_SECONDS, within_seconds=FORGOTTEN_AFTER_SECONDS
@@ -353,7 +357,7 @@ def silent_workers() -> Iterable[Ids]:
     return [(process,) for process in silent]
 
 
-def starts_to_send() -> Iterable[Ids]:
+def starts_to_send(now: datetime) -> Iterable[Ids]:
     """A sender for each start of an account that waits or is being sent, by number.
 
     A start that nobody has taken for a while brings all senders: the one that should
@@ -362,7 +366,7 @@ def starts_to_send() -> Iterable[Ids]:
     if not ImportRun.objects.filter(status=RunStatus.QUEUED).exists():
         return []  # by far the most frequent answer, and the cheapest question
     is_queued = Q(status=RunStatus.QUEUED)
-    is_late = is_queued & Q(queued_at__lt=Now() - OVERLOOKED_AFTER)
+    is_late = is_queued & Q(queued_at__lt=now - OVERLOOKED_AFTER)
     counts = (
         ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
         .values("account")
@@ -391,25 +395,25 @@ def send(account_id: int, number: int) -> object:
     )
 
 
-def runs_out_of_time() -> Iterable[Ids]:
-    return [()] if out_of_time(database_now()).exists() else []
+def runs_out_of_time(now: datetime) -> Iterable[Ids]:
+    return [()] if out_of_time(now).exists() else []
 
 
 def _answering() -> AccountQuerySet:
     return Account.objects.reachable().filter(failures_in_row__lt=BREAKER_OPENS_AT)
 
 
-def accounts_to_probe() -> Iterable[Ids]:
+def accounts_to_probe(_now: datetime) -> Iterable[Ids]:
     silent = Account.objects.reachable().filter(failures_in_row__gte=BREAKER_OPENS_AT)
     return silent.values_list("pk")
 
 
-def accounts_to_refresh() -> Iterable[Ids]:
-    return _accounts_of(ImportRun.objects.due(database_now()))
+def accounts_to_refresh(now: datetime) -> Iterable[Ids]:
+    return _accounts_of(ImportRun.objects.due(now))
 
 
-def accounts_to_reconcile() -> Iterable[Ids]:
-    is_over = is_due(database_now()) | Q(next_check_at=None)
+def accounts_to_reconcile(now: datetime) -> Iterable[Ids]:
+    is_over = is_due(now) | Q(next_check_at=None)
     return _accounts_of(ImportRun.objects.filter(is_over, status=RunStatus.UNKNOWN))
 
 
@@ -420,19 +424,18 @@ def _accounts_of(runs: RunQuerySet) -> Iterable[Ids]:
     return _answering().filter(pk__in=accounts).values_list("pk")
 
 
-def accounts_to_sync() -> Iterable[Ids]:
-    now = database_now()
+def accounts_to_sync(now: datetime) -> Iterable[Ids]:
     is_wanted = Q(sync_wanted_at__gt=F("last_synced_at"))
     is_again = Q(sync_again_at__lte=now)
     is_old = _is_over("last_synced_at", now, SYNC_EVERY)
     return _answering().filter(is_wanted | is_again | is_old).values_list("pk")
 
 
-def accounts_to_adopt() -> Iterable[Ids]:
+def accounts_to_adopt(now: datetime) -> Iterable[Ids]:
     """Not before the definitions are known that a sync is about to bring."""
-    is_old = _is_over("last_adopted_at", database_now(), ADOPT_EVERY)
+    is_old = _is_over("last_adopted_at", now, ADOPT_EVERY)
     accounts = set(_answering().filter(is_old).values_list("pk"))
-    return accounts.difference(accounts_to_sync()) if accounts else []
+    return accounts.difference(accounts_to_sync(now)) if accounts else []
 
 
 def _is_over(field: str, now: datetime, every: timedelta) -> Q:
@@ -460,21 +463,28 @@ WORK = (
         pool="starts",
         due=starts_to_send,
         do=send,
-        every_seconds=LOOK_FOR_STARTS_EVERY_SECONDS,
+        every_seconds=LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor],
     ),
     Work(
         name="free_leases",
         pool="upkeep",
         due=silent_workers,
         do=Lease.objects.release_all_of,
-        every_seconds=3,
+        every_seconds=LOOK_RARELY_EVERY_SECONDS,
     ),
-    Work(name="settle", pool="upkeep", due=runs_out_of_time, do=settle_overdue),
+    Work(
+        name="settle",
+        pool="upkeep",
+        due=runs_out_of_time,
+        do=settle_overdue,
+        every_seconds=LOOK_RARELY_EVERY_SECONDS,
+    ),
     Work(
         name="probe",
         pool="reads",
         due=accounts_to_probe,
         do=lambda pk: probe_account(account=Account.objects.get(pk=pk)),
+        every_seconds=LOOK_RARELY_EVERY_SECONDS,
     ),
     Work(
         name="refresh",
@@ -499,12 +509,13 @@ WORK = (
         pool="reads",
         due=accounts_to_adopt,
         do=_for_account(adopt_runs),
+        every_seconds=LOOK_RARELY_EVERY_SECONDS,
     ),
     # it is done once an hour: its lease lasts as long
     Work(
         name="clean_up",
         pool="upkeep",
-        due=lambda: [()],
+        due=lambda _now: [()],
         do=clean_up,
         every_seconds=60,
     ),

@@ -1,8 +1,7 @@
 """Telling workers at once that a start was committed: LISTEN and NOTIFY of PostgreSQL.
 
-It only saves time. Workers look for queued starts every fraction of a second as well,
-since SQLite has nothing like it, and through PgBouncer in transaction mode nothing is
-ever heard.
+It only saves time. Workers look for queued starts as well: SQLite has nothing like it,
+and through PgBouncer in transaction mode nothing is ever heard.
 """
 
 from __future__ import annotations
