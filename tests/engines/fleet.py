@@ -18,12 +18,20 @@ class Fleet(CrashSite):
     def on(cls, *, database: str, folder: Path) -> Self:
         return cls(folder=folder, extra=SHORT | {"DATABASE_URL": database})
 
-    def hire(self, *doom: object, ahead_seconds: int = 0, newer: bool = False) -> Part:
+    def hire(
+        self,
+        *doom: object,
+        ahead_seconds: int = 0,
+        newer: bool = False,
+        deaf: bool = False,
+    ) -> Part:
         """A worker that has given a sign of life; its clock is wrong by
-        `ahead_seconds`; `newer`: of a later release, which knows a column more.
+        `ahead_seconds`; `newer`: of a later release, which knows a column more; `deaf`:
+        it does not listen again once it was cut off.
         """
         before = self.workers_heard()
         options = [f"--ahead={ahead_seconds}", *(["--newer"] if newer else [])]
+        options += ["--deaf"] if deaf else []
         part = self.start_module(WORKER, *options, *doom)
 
         def is_alive() -> bool:

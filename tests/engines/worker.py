@@ -1,6 +1,7 @@
 """A worker of a fleet: one that may die, with a wrong clock, or of a later release.
 
-    python -m tests.engines.worker [--ahead=SECONDS] [--newer] [POINT NTH [SECONDS]]
+    python -m tests.engines.worker [--ahead=SECONDS] [--newer] [--deaf]
+        [POINT NTH [SECONDS]]
 
 POINT is one of `tests.at_most_once.doomed_worker`.
 """
@@ -27,25 +28,35 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--ahead", type=int, default=0)
     parser.add_argument("--newer", action="store_true")
+    parser.add_argument("--deaf", action="store_true")
     parser.add_argument("doom", nargs="*")
     options = parser.parse_args()
     if options.ahead:
         wrong = datetime.now(UTC) + timedelta(seconds=options.ahead)
         time_machine.travel(wrong, tick=True).start()
-    be_one(newer=options.newer, doomed_to=options.doom)
+    be_one(newer=options.newer, deaf=options.deaf, doomed_to=options.doom)
 
 
-def be_one(*, newer: bool, doomed_to: list[str]) -> None:
+def be_one(*, newer: bool, deaf: bool, doomed_to: list[str]) -> None:
     import django
 
     django.setup()
     hasten()
     if newer:
         know_more()
+    if deaf:
+        hear_nothing()
     if doomed_to:
         point, nth, *seconds = doomed_to
         doom(point, int(nth), float(seconds[0]) if seconds else 0)
     call_command("run_worker")
+
+
+def hear_nothing() -> None:
+    """Of starts, once the connection broke on which the worker listened."""
+    from imports.models import wakeups
+
+    wakeups.RECONNECT_AFTER_SECONDS = 3600
 
 
 def know_more() -> None:
