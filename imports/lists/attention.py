@@ -1,14 +1,17 @@
-"""What needs the reader: runs and accounts, each with its cause and one action."""
+"""What needs the reader's attention: runs and accounts, each with its cause and one
+action.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import (
     Case,
+    Count,
     Exists,
     F,
     IntegerField,
@@ -17,6 +20,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     When,
+    Window,
 )
 from django.urls import reverse
 from django.utils import timezone
@@ -38,8 +42,9 @@ from imports.wording.account import account_words
 from imports.wording.run import cause, is_to_be_mended
 
 MOST_SHOWN = 20
-NEEDED_FOR = timedelta(days=2)
-# What needs the reader, the most pressing first.
+# A run that ended badly is of interest for so long; unknown ones always are.
+SHOWN_FOR = timedelta(days=2)
+# The most pressing first.
 SEVERITY = (
     RunStatus.FAILED,
     RunStatus.UNKNOWN,
@@ -47,6 +52,7 @@ SEVERITY = (
     RunStatus.NOT_STARTED,
     RunStatus.COMPLETED_WITH_ERRORS,
 )
+FAILED = Count("pk", filter=Q(status=RunStatus.FAILED))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +67,7 @@ class Action:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class AttentionItem:
     """One row of "Needs attention"."""
 
     id: str
@@ -77,101 +83,131 @@ class Need:
     hue: str = ""
 
 
-def runs_in_need(user: User) -> RunQuerySet:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attention:
+    """How many runs and accounts need the reader, and how many of them are failed
+    runs; `items` are the first of them, where they were asked for.
+    """
+
+    count: int
+    failed_count: int
+    items: list[AttentionItem] = field(default_factory=list)
+
+
+def attention_counts(user: User) -> Attention:
+    """What needs `user`, counted alone, for the frame of every page."""
+    runs = _runs(user).order_by().aggregate(failed=FAILED, all=Count("pk"))
+    count = runs["all"] + _accounts(user).count()
+    return Attention(count=count, failed_count=runs["failed"])
+
+
+def attention(user: User, startable: Container[int]) -> Attention:
+    """What needs `user`, who can start in the accounts `startable`: the most pressing
+    first, then the newest. Accounts that don't answer come last, since that mostly
+    passes by itself.
+    """
+    accounts = list(_accounts(user))
+    silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
+    pressing = Case(
+        *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
+        output_field=IntegerField(),
+    )
+    # counted in the same query, over all rows and not only those that it returns
+    first = (
+        _runs(user)
+        .order_by(pressing, "-occurred_at", "-id")
+        .values_list("pk", Window(Count("pk")), Window(FAILED))[:MOST_SHOWN]
+    )
+    pks, counts, failed = zip(*first, strict=True) if first else ((), (0,), (0,))
+    items = [
+        *(_account_item(account) for account in accounts if account not in silent),
+        *_run_items(pks, startable),
+        *map(_account_item, silent),
+    ]
+    return Attention(
+        count=counts[0] + len(accounts),
+        failed_count=failed[0],
+        items=items[:MOST_SHOWN],
+    )
+
+
+def _runs(user: User) -> RunQuerySet:
     """Runs that are their definition's last and did not end well, of two days; and
     every run whose outcome is unknown, since it holds its definition up.
     """
-    since = timezone.now() - NEEDED_FOR
+    since = timezone.now() - SHOWN_FOR
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
     runs = ImportRun.objects.visible_to(user)
     recent = runs.filter(is_last, status__in=SEVERITY, occurred_at__gte=since)
     # each found by its index; with an OR between them a database may read all runs
     unknown = runs.filter(status=RunStatus.UNKNOWN)
-    found = recent.values("pk").union(unknown.values("pk"))
-    return ImportRun.objects.filter(pk__in=found)
+    pks = recent.values("pk").union(unknown.values("pk"))
+    return ImportRun.objects.filter(pk__in=pks)
 
 
-def accounts_in_trouble(user: User) -> QuerySet[Account]:
+def _accounts(user: User) -> QuerySet[Account]:
     """The reader's accounts that do not answer, refused their credentials, whose
     stored secret could not be read, or which are a business unit twice; and those that
-    were disabled while runs are under way in them, which nobody follows.
+    were disabled while runs are active in them, which nobody follows.
     """
-    unwatched = Q(is_active=False) & Exists(_active_runs())
+    active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
+    unwatched = Q(is_active=False) & Exists(active_runs)
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
+    fails = Q(is_active=True) & (silent | locked | Q(is_doubled=True))
     accounts = Account.objects.visible_to(user).with_lost_keys()
-    doubled = Q(is_doubled=True)
-    fails = Q(is_active=True) & (silent | locked | doubled)
     return accounts.filter(unwatched | fails)
 
 
-def _active_runs() -> RunQuerySet:
-    return ImportRun.objects.active().filter(account=OuterRef("pk"))
-
-
-def needs(user: User, startable: Container[int]) -> list[Need]:
-    """Everything that needs `user`, who may start in the accounts `startable`; the
-    most pressing first, then the newest.
-    """
-    accounts = list(accounts_in_trouble(user))
-    silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
+def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[AttentionItem]:
+    runs = ImportRun.objects.select_related("account", "definition")
+    by_pk = runs.defer("definition__strip", "definition__description").in_bulk(pks)
+    candidates = _candidate_counts(by_pk.values())
     return [
-        *(_account_need(one) for one in accounts if one not in silent),
-        *_of_runs(user, startable),
-        *map(_account_need, silent),
+        AttentionItem(
+            id=f"run-{run.pk}",
+            name=run.shown_name,
+            url=reverse("imports:run", args=[run.pk]),
+            account=run.account.shown_name,
+            status=run.status,
+            word=run.get_status_display(),
+            cause=cause(run, candidates=candidates.get(run.pk, 0)),
+            at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
+            action=_action(
+                run,
+                may_start=run.account_id in startable,
+                candidates=candidates.get(run.pk, 0),
+            ),
+        )
+        for run in map(by_pk.__getitem__, pks)
     ]
 
 
-def _of_runs(user: User, startable: Container[int]) -> list[Need]:
-    pressing = Case(
-        *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
-        output_field=IntegerField(),
-    )
-    runs = runs_in_need(user).select_related("account", "definition")
-    runs = runs.defer("definition__strip", "definition__description")
-    shown = list(runs.order_by(pressing, "-occurred_at", "-id")[:MOST_SHOWN])
-    looks = _last_looks(shown)
-    return [
-        _need(run, may_start=run.account_id in startable, found=looks.get(run.pk, 0))
-        for run in shown
-    ]
-
-
-def _last_looks(runs: list[ImportRun]) -> dict[int, int]:
+def _candidate_counts(runs: Iterable[ImportRun]) -> dict[int, int]:
     """How many tasks each unknown run may be, as its last look that succeeded found."""
     unknown = [run.pk for run in runs if run.status == RunStatus.UNKNOWN]
-    look = RunEvent.objects.filter(
+    looks = RunEvent.objects.filter(
         run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
     )
-    last = Subquery(look.order_by("-at", "-id").values("details")[:1])
+    last = Subquery(looks.order_by("-at", "-id").values("details")[:1])
     rows = ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
     details: list[tuple[int, dict[str, Any] | None]] = list(rows)
-    return {pk: len((found or {}).get("candidates", [])) for pk, found in details}
+    return {pk: len((look or {}).get("candidates", [])) for pk, look in details}
 
 
-def _need(run: ImportRun, *, may_start: bool, found: int) -> Need:
-    return Need(
-        id=f"run-{run.pk}",
-        name=run.shown_name,
-        url=reverse("imports:run", args=[run.pk]),
-        account=run.account.shown_name,
-        status=run.status,
-        word=run.get_status_display(),
-        cause=cause(run, candidates=found),
-        at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
-        action=_action(run, may_start=may_start, found=found),
-    )
-
-
-def _action(run: ImportRun, *, may_start: bool, found: int) -> Action:
+def _action(run: ImportRun, *, may_start: bool, candidates: int) -> Action:
     if may_start:
         match run.status:
-            case RunStatus.FAILED | RunStatus.NOT_STARTED if _is_start_all(run):
+            case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(
+                run
+            ) and not is_to_be_mended(run):
                 return start_again(run)
-            case RunStatus.UNKNOWN if found > 1:
+            case RunStatus.UNKNOWN if candidates > 1:
                 url = reverse("imports:run_choose", args=[run.pk])
                 return Action(word="Choose the run…", url=url, opens_dialog=True)
-            case RunStatus.UNKNOWN if not found and not why_wait(run, timezone.now()):
+            case RunStatus.UNKNOWN if not candidates and not why_wait(
+                run, timezone.now()
+            ):
                 url = reverse("imports:run_declare_not_started", args=[run.pk])
                 return Action(word="It did not start…", url=url, opens_dialog=True)
             case RunStatus.LOST:
@@ -180,11 +216,6 @@ def _action(run: ImportRun, *, may_start: bool, found: int) -> Action:
     url = reverse("imports:run", args=[run.pk])
     word = "Open run" if run.status == RunStatus.UNKNOWN else "See next steps"
     return Action(word=word, url=url)
-
-
-def _is_start_all(run: ImportRun) -> bool:
-    """Whether another start is possible, and all that it takes."""
-    return can_start_again(run) and not is_to_be_mended(run)
 
 
 def can_start_again(run: ImportRun) -> bool:
@@ -206,10 +237,10 @@ def start_again(run: ImportRun) -> Action:
     )
 
 
-def _account_need(account: Account) -> Need:
+def _account_item(account: Account) -> AttentionItem:
     words = account_words(account)
     url = f"{reverse('imports:account_list')}#account-{account.pk}"
-    return Need(
+    return AttentionItem(
         id=f"account-{account.pk}",
         name=account.shown_name,
         url=url,

@@ -1,4 +1,6 @@
-"""What the History can be narrowed by, as links, chips and hidden fields."""
+"""The filters beside a list: what can be chosen, where each choice leads and how many
+rows it would leave. The whole state of a list is in its address.
+"""
 
 from __future__ import annotations
 
@@ -9,157 +11,231 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils import timezone
 
-from imports.lists.counts import Cells, Tallies, total
+from imports.lists.counts import DefinitionCounts, RunCounts
 from imports.lists.filters import BY_TIME, Kind, RunFilter, RunSort, Show
-from imports.models import Account, ImportDefinition, Origin, RunStatus
+from imports.models import Account, Origin, RunStatus
 from imports.models.names import first_with_ink
 from imports.wording.definition import update_type_word
+from imports.wording.formats import count_text
 from imports.wording.timeline import zone_name
 
-# The filters beside the list of definitions, each with its count and its address.
-
-
-NOT_KEPT = ("since", "seen", "page")
+# What a poll remembers, and which page it is: a changed filter begins at the top.
+NOT_FILTERS = ("since", "seen", "page", "before", "after")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """One filter: its word, where it leads, and how many it would leave."""
+    """One value of a filter as a link; `count` is empty where nothing was counted."""
 
     word: str
     url: str
-    count: int
     is_current: bool
+    count: str = ""
     status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """Filters of which one can be chosen."""
+    """The choices of one filter under their title."""
 
     title: str
     items: list[Choice]
 
 
-def address(query: QueryDict, **changes: Any) -> str:
-    """`query` with `changes`, without what is empty or belongs to one moment only."""
-    kept = query.copy()
-    for name in NOT_KEPT:
-        kept.pop(name, None)
-    for name, value in changes.items():
-        kept[name] = str(value)
-    for name in [name for name in kept if not kept[name]]:
-        del kept[name]
-    return f"?{kept.urlencode()}"
+class ListQuery:
+    """The filters of one request, and the addresses that change one of them."""
+
+    def __init__(self, given: QueryDict, path: str = "") -> None:
+        self.path = path
+        self.given = given.copy()
+        for name in NOT_FILTERS:
+            self.given.pop(name, None)
+
+    def url(self, path: str = "", /, **changes: Any) -> str:
+        """The list with these filters changed; one without a value is left out."""
+        query = self.given.copy()
+        for name, value in changes.items():
+            values = value if isinstance(value, list) else [value]
+            query.setlist(name, [str(each) for each in values])
+        for name in [name for name in query if not any(query.getlist(name))]:
+            del query[name]
+        path = path or self.path
+        # "?" alone leads to a relative address without a query, "" would keep it
+        return f"{path}?{query.urlencode()}" if query or not path else path
+
+    def chosen(self, name: str) -> list[str]:
+        return [value for value in self.given.getlist(name) if value]
+
+    def choice(
+        self, name: str, value: object, word: str, *, many: bool = False, **shown: str
+    ) -> Choice:
+        """The link to a value of a filter; the one in force leads away from it.
+
+        `many`: the filter takes several values side by side.
+        """
+        text = str(value)
+        chosen = self.chosen(name) if many else self.chosen(name)[-1:]
+        others = [other for other in chosen if other.casefold() != text.casefold()]
+        is_current = len(others) < len(chosen) if text else not chosen
+        kept = others if many else []
+        url = self.url(**{name: kept if is_current else [*kept, text]})
+        return Choice(word=word, url=url, is_current=is_current, **shown)
+
+    def hidden_fields(self, *without: str) -> list[tuple[str, str]]:
+        """What a form beside the filters sends along with its own fields `without`."""
+        return [
+            (name, value)
+            for name in self.given
+            if name not in without
+            for value in self.chosen(name)
+        ]
 
 
-def facets(cells: Cells) -> list[Group]:
-    """All groups of filters; each counts what the other groups let through.
+def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]:
+    """The filters beside the definitions; each counts what the other filters leave.
 
-    A filter that would leave nothing disappears unless it is chosen.
+    One that would leave nothing isn't offered unless it is chosen.
     """
     groups = [
-        Group(title="", items=_shown(cells)),
-        Group(title="Account", items=_accounts(cells)),
-        Group(title="Last status", items=_statuses(cells)),
-        Group(title="Update type", items=_update_types(cells)),
-        Group(title="Destination", items=_kinds(cells)),
+        Group(title="", items=_shows(query, counts)),
+        Group(title="Account", items=_accounts(query, counts)),
+        Group(
+            title="Last status",
+            items=_enumerated(query, "status", RunStatus, counts.by("status")),
+        ),
+        Group(title="Update type", items=_update_types(query, counts)),
+        Group(
+            title="Destination",
+            items=_enumerated(query, "kind", Kind, counts.by("kind")),
+        ),
     ]
     return [group for group in groups if group.items]
 
 
-def _choice(
-    cells: Cells, name: str, value: object, word: str, count: int, status: str = ""
-) -> Choice:
-    """Choosing what is chosen already lets it go."""
-    is_current = (cells.query.get(name) or "").casefold() == str(value).casefold()
-    wanted = "" if is_current else value
-    return Choice(
-        word=word,
-        url=address(cells.query, **{name: wanted}),
-        count=count,
-        is_current=is_current,
-        status=status,
+def _offered(choices: Iterable[Choice]) -> list[Choice]:
+    return [choice for choice in choices if choice.count != "0" or choice.is_current]
+
+
+def _shows(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
+    everything, *others = (
+        query.choice("show", value, label, count=count_text(counts.showing(value)))
+        for value, label in (("", "All"), *Show.choices)
+    )
+    return [everything, *_offered(others)]
+
+
+def _enumerated(
+    query: ListQuery, name: str, values: Any, counts: Counter[Any]
+) -> list[Choice]:
+    return _offered(
+        query.choice(
+            name,
+            value,
+            label,
+            count=count_text(counts[value]),
+            status=value if values is RunStatus else "",
+        )
+        for value, label in values.choices
     )
 
 
-def _kept(choices: Iterable[Choice]) -> list[Choice]:
-    return [choice for choice in choices if choice.count or choice.is_current]
-
-
-def _shown(cells: Cells) -> list[Choice]:
-    let_through = cells.but("show")
-    counts = {
-        show: total(cell for cell in let_through if cell.is_in(show))
-        for show in ("", *Show.values)
-    }
-    everything = _choice(cells, "show", "", "All", counts[""])
-    some = (_choice(cells, "show", s.value, s.label, counts[s.value]) for s in Show)
-    return [everything, *_kept(some)]
-
-
-def _accounts(cells: Cells) -> list[Choice]:
-    counts: Counter[tuple[str, int]] = Counter()
-    for cell in cells.but("account"):
-        counts[cells.account_names[cell.account], cell.account] += cell.n
-    if chosen := cells.account:
-        counts[chosen.shown_name, chosen.pk] += 0
+def _accounts(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
+    by_account = counts.by("account")
+    names = {pk: counts.account_names[pk] for pk in by_account}
+    if chosen := counts.account:
+        names[chosen.pk] = chosen.shown_name
     return [
-        _choice(cells, "account", pk, name, n)
-        for (name, pk), n in sorted(counts.items())
+        query.choice("account", pk, name, count=count_text(by_account[pk]))
+        for pk, name in sorted(names.items(), key=lambda item: item[::-1])
     ]
 
 
-def _statuses(cells: Cells) -> list[Choice]:
-    counts: Counter[str | None] = Counter()
-    for cell in cells.but("status"):
-        counts[cell.status] += cell.n
-    return _kept(
-        _choice(cells, "status", s.value, s.label, counts[s.value], s.value)
-        for s in RunStatus
-    )
-
-
-def _update_types(cells: Cells) -> list[Choice]:
+def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
     """The same type is one, however its letters are written; the first spelling wins.
 
-    A type that Marketing Cloud did not tell cannot be asked for; the chosen one is
-    there even if it leaves nothing.
+    A type that Marketing Cloud did not tell cannot be asked for.
     """
     spelling: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    told = [(cell.update, cell.n) for cell in cells.but("update")]
-    for update, n in (*told, (cells.wanted["update"], 0)):
-        if update:
-            counts[spelling.setdefault(update.casefold(), update)] += n
+    by_type: Counter[str] = Counter()
+    for name, count in (*counts.by("update").items(), (counts.update, 0)):
+        if name:
+            by_type[spelling.setdefault(name.casefold(), name)] += count
     return [
-        _choice(cells, "update", name, _update_word(name), n)
-        for name, n in counts.most_common()
+        query.choice(
+            "update",
+            name,
+            first_with_ink(update_type_word(name), otherwise="(no name)"),
+            count=count_text(count),
+        )
+        for name, count in by_type.most_common()
     ]
 
 
-def _update_word(name: str) -> str:
-    return first_with_ink(update_type_word(name), otherwise="(no name)")
+# A saved address with days ago in it keeps meaning that: its days move along.
+PRESETS = (
+    ("Any day", "", ""),
+    ("Today", "today", ""),
+    ("Yesterday", "yesterday", "yesterday"),
+    ("Last 7 days", "6-days-ago", ""),
+    ("Last 31 days", "30-days-ago", ""),
+)
+DAYS_AGO = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30}
 
 
-def _kinds(cells: Cells) -> list[Choice]:
-    counts: Counter[str] = Counter()
-    for cell in cells.but("kind"):
-        counts[cell.kind] += cell.n
-    return _kept(
-        _choice(cells, "kind", kind.value, kind.label, counts[kind.value])
-        for kind in Kind
+def run_groups(
+    query: ListQuery, filters: RunFilter, accounts: list[Account], counts: RunCounts
+) -> list[Group]:
+    """The filters beside the History, of which statuses alone are counted.
+
+    A status that would leave nothing isn't offered unless it is chosen.
+    """
+    preset = _preset(filters)
+    days = [
+        Choice(
+            word=word,
+            url=query.url(**{"from": first, "to": last}),
+            is_current=word == preset,
+        )
+        for word, first, last in PRESETS
+    ]
+    statuses = _offered(
+        query.choice(
+            "status", value, label, many=True, count=counts.text(value), status=value
+        )
+        for value, label in RunStatus.choices
     )
+    own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
+    origins = [query.choice("origin", value, label) for value, label in Origin.choices]
+    groups = [
+        Group(title=f"Days in {zone_name()}", items=days),
+        Group(title="Status", items=statuses),
+        Group(title="Account", items=own),
+        Group(title="Started from", items=origins),
+    ]
+    return [group for group in groups if group.items or group.title == "Status"]
 
 
-# The ends of a page and the poll's memory are no filters.
-PLACES = ("since", "seen", "before", "after")
-SHOWN = ("status", "account", "origin", "person", "from", "to", "definition", "q")
-DAYS = ("from", "to")
-WORD_OF = {
+def _preset(filters: RunFilter) -> str:
+    """The preset that the days come to, however they were written; "" for none."""
+    today = timezone.localdate()
+    days = {word: today - dt.timedelta(days=n) for word, n in DAYS_AGO.items()}
+    chosen = (filters.cleaned.get("from"), filters.cleaned.get("to"))
+    same = (word for word, *ends in PRESETS if chosen == tuple(map(days.get, ends)))
+    return next(same, "")
+
+
+def run_orders(query: ListQuery, filters: RunFilter) -> list[Choice]:
+    """The orders of the History, without those that take too long over its days."""
+    return [
+        Choice(word=label, url=query.url(sort=value), is_current=value == filters.order)
+        for value, label in RunSort.choices
+        if filters.is_sortable or value in BY_TIME
+    ]
+
+
+FILTER_WORDS = {
     "status": "Status",
     "account": "Account",
     "origin": "Origin",
@@ -169,216 +245,36 @@ WORD_OF = {
     "definition": "Definition",
     "q": "Search",
 }
+LABELS = {"status": dict(RunStatus.choices), "origin": dict(Origin.choices)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HistoryChoice:
-    """One link of a filter group, or one chip with its way out."""
-
-    word: str
-    url: str
-    value: str = ""
-    is_current: bool = False
-    status: str = ""
-    tally: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HistoryGroup:
-    """A titled list of choices of one filter."""
-
-    title: str
-    items: list[HistoryChoice]
-
-
-class HistoryQuery:
-    """The filters of one request, and the addresses that change one of them."""
-
-    def __init__(self, given: QueryDict) -> None:
-        self.given = given.copy()
-        for name in PLACES:
-            self.given.pop(name, None)
-
-    def url(self, route: str = "run_list", /, **changes: str | list[str]) -> str:
-        """The History with these filters changed; an empty one is left out."""
-        query = self.given.copy()
-        for name, value in changes.items():
-            query.setlist(name, value if isinstance(value, list) else [value])
-        for name in [name for name in query if not any(query.getlist(name))]:
-            del query[name]
-        return f"{reverse(f'imports:{route}')}?{query.urlencode()}".rstrip("?")
-
-    def kept(self, *without: str) -> list[tuple[str, str]]:
-        """Hidden fields that carry on every filter but those named."""
-        return [
-            (name, value)
-            for name, values in self.given.lists()
-            for value in values
-            if name not in without and value
+def chips(query: ListQuery, filters: RunFilter) -> list[dict[str, str]]:
+    """The filters in force in the History, each with the address without it."""
+    shown = []
+    names = list(FILTER_WORDS)
+    if query.chosen("from") and (preset := _preset(filters)):
+        without_days = query.url(**{"from": "", "to": ""})
+        shown = [{"word": "Days", "value": preset, "clear_url": without_days}]
+        names = [name for name in names if name not in {"from", "to"}]
+    for name in names:
+        chosen = query.chosen(name)
+        shown += [
+            {
+                "word": FILTER_WORDS[name],
+                "value": _chip_text(name, value, filters),
+                "clear_url": query.url(
+                    **{name: [one for one in chosen if one != value]}
+                ),
+            }
+            for value in chosen
         ]
-
-    def toggled(self, name: str, value: str) -> str:
-        chosen = self.given.getlist(name)
-        left = [one for one in chosen if one != value]
-        return self.url(**{name: left if value in chosen else [*left, value]})
-
-    def chosen(self, name: str) -> list[str]:
-        return [value for value in self.given.getlist(name) if value]
-
-    @property
-    def has_filters(self) -> bool:
-        return any(self.chosen(name) for name in SHOWN)
-
-    @property
-    def has_days_only(self) -> bool:
-        return {name for name in SHOWN if self.chosen(name)} <= set(DAYS)
+    return shown
 
 
-def groups(
-    query: HistoryQuery, found: RunFilter, accounts: list[Account], tallies: Tallies
-) -> list[HistoryGroup]:
-    """The filter column: by day, status, account and origin."""
-    return [
-        HistoryGroup(title=f"Days in {zone_name()}", items=_days(query, found)),
-        HistoryGroup(title="Status", items=_history_statuses(query, tallies)),
-        *(
-            [HistoryGroup(title="Account", items=_history_accounts(query, accounts))]
-            * bool(accounts)
-        ),
-        HistoryGroup(title="Started from", items=_origins(query)),
-    ]
-
-
-# What is told as days ago goes on to mean it in a saved address.
-PRESETS = (
-    ("Any day", "", ""),
-    ("Today", "today", ""),
-    ("Yesterday", "yesterday", "yesterday"),
-    ("Last 7 days", "6-days-ago", ""),
-    ("Last 31 days", "30-days-ago", ""),
-)
-_DAYS_BACK = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30, "": None}
-
-
-def _days(query: HistoryQuery, found: RunFilter) -> list[HistoryChoice]:
-    current = _preset(found)
-    return [
-        HistoryChoice(
-            word=word,
-            url=query.url(**{"from": first, "to": last}),
-            is_current=word == current,
-        )
-        for word, first, last in PRESETS
-    ]
-
-
-def _preset(found: RunFilter) -> str:
-    """The preset that the days come to, however they were written; "" for none."""
-    days = _cleaned(found)
-    now = (days.get("from"), days.get("to"))
-    ways = ((word, (_day(a), _day(b))) for word, a, b in PRESETS)
-    return next((word for word, both in ways if both == now), "")
-
-
-def _day(word: str) -> dt.date | None:
-    back = _DAYS_BACK[word]
-    return None if back is None else timezone.localdate() - dt.timedelta(days=back)
-
-
-def _history_statuses(query: HistoryQuery, tallies: Tallies) -> list[HistoryChoice]:
-    """One that would leave nothing disappears unless it is chosen."""
-    chosen = query.chosen("status")
-    return [
-        HistoryChoice(
-            word=str(label),
-            url=query.toggled("status", str(value)),
-            is_current=value in chosen,
-            status=str(value),
-            tally=tallies.word(value),
-        )
-        for value, label in RunStatus.choices
-        if value in chosen or tallies.of(value) != 0
-    ]
-
-
-def _history_accounts(
-    query: HistoryQuery, accounts: list[Account]
-) -> list[HistoryChoice]:
-    chosen = query.given.get("account", "")
-    return [
-        HistoryChoice(
-            word=account.shown_name,
-            url=query.url(account="" if chosen == str(account.pk) else str(account.pk)),
-            is_current=chosen == str(account.pk),
-        )
-        for account in accounts
-    ]
-
-
-def _origins(query: HistoryQuery) -> list[HistoryChoice]:
-    chosen = query.given.get("origin", "")
-    return [
-        HistoryChoice(
-            word=str(label),
-            url=query.url(origin="" if chosen == value else str(value)),
-            is_current=chosen == value,
-        )
-        for value, label in Origin.choices
-    ]
-
-
-def orders(query: HistoryQuery, found: RunFilter) -> list[HistoryChoice]:
-    """The orders that can be had; without the ranks where the days are too many."""
-    return [
-        HistoryChoice(
-            word=str(label),
-            url=query.url(sort=str(value)),
-            is_current=value == found.order,
-        )
-        for value, label in RunSort.choices
-        if found.may_rank or value in BY_TIME
-    ]
-
-
-def chips(query: HistoryQuery, found: RunFilter) -> list[dict[str, str]]:
-    """What is filtered now, each with the address without it."""
-    preset = _preset(found) if query.chosen("from") else ""
-    apart = [name for name in SHOWN if not (preset and name in DAYS)]
-    found_days = {
-        "word": "Days",
-        "value": preset,
-        "clear_url": query.url(**dict.fromkeys(DAYS, "")),
-    }
-    return [found_days] * bool(preset) + [
-        {
-            "word": WORD_OF[name],
-            "value": _history_shown(name, value, found),
-            "clear_url": query.toggled(name, value),
-        }
-        for name in apart
-        for value in query.chosen(name)
-    ]
-
-
-def _history_shown(name: str, value: str, found: RunFilter) -> str:
-    match name:
-        case "status":
-            return dict(RunStatus.choices).get(value, value)
-        case "origin":
-            return dict(Origin.choices).get(value, value)
-        case "account" | "definition":
-            return _name_of(_cleaned(found).get(name), value)
-        case "from" | "to":
-            day = _cleaned(found).get(name)
-            return day.isoformat() if day else value
-    return value
-
-
-def _name_of(row: Any, value: str) -> str:
-    if isinstance(row, ImportDefinition):
-        return row.shown_name
-    return row.name if isinstance(row, Account) else value
-
-
-def _cleaned(found: RunFilter) -> dict[str, Any]:
-    return getattr(found.form, "cleaned_data", {})
+def _chip_text(name: str, value: str, filters: RunFilter) -> str:
+    """The value in words; as it was given where it means nothing here."""
+    cleaned = filters.cleaned.get(name)
+    if isinstance(cleaned, dt.date):
+        return cleaned.isoformat()
+    label = LABELS.get(name, {}).get(value, value)
+    return getattr(cleaned, "shown_name", None) or label

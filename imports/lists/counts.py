@@ -1,14 +1,15 @@
-"""How many definitions there are of each kind, for the filters beside their list.
+"""How many rows each filter beside a list would leave.
 
-What is alike in all that can be filtered is counted together, a *cell*: some dozens for
-an account of any size. An account's cells are kept in this process until its revision
-says that something in it has changed, so a page counts what has changed, not all.
+Definitions that agree in all that can be filtered are counted together: some dozens of
+counts for an account of any size. An account's counts stay in this process until its
+revision says that something in it has changed (docs/adr/0011), so a page counts what
+has changed, not everything.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ from django.db.models import (
     Count,
     ExpressionWrapper,
     Q,
-    QuerySet,
     Subquery,
 )
 
@@ -33,12 +33,12 @@ from imports.models import (
 )
 
 # By account, last status, update type, kind of destination, and whether it is gone.
-Alike = tuple[int, str | None, str, str, bool]
-ALIKE = ("account", "last_run__status", "update_type", "kind", "is_gone")
+Facts = tuple[int, str | None, str, str, bool]
+FACTS = ("account", "last_run__status", "update_type", "kind", "is_gone")
 
 
-class Cell(NamedTuple):
-    """How many definitions are alike in all that can be filtered."""
+class DefinitionCount(NamedTuple):
+    """How many definitions agree in all that can be filtered."""
 
     account: int
     status: str | None
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
     n: int
 
     def is_in(self, show: str) -> bool:
-        """Whether `show` (see `Show`) lets these through; "" is everything seen."""
+        """Whether `show` (see `Show`) lets these through; "" is all that are listed."""
         if not show or self.is_gone:
             return self.is_gone == (show == Show.GONE)
         match show:
@@ -61,163 +61,138 @@ class Cell(NamedTuple):
                 return self.status is None
         return False
 
-    def has(self, name: str, value: str) -> bool:
-        return str(getattr(self, name) or "").casefold() == value
 
-
-class Cells:
+class DefinitionCounts:
     """All that a search found, counted by all that can be filtered, so that each
-    filter's count is a sum. `found` must be valid.
+    filter's count is a sum. The filters must be valid.
     """
 
-    def __init__(self, found: DefinitionFilter, user: User) -> None:
-        self.query = found.data
-        form = found.form.cleaned_data
-        # how many of what the search found Marketing Cloud still lists
-        self.seen = 0
+    def __init__(self, filters: DefinitionFilter, user: User) -> None:
+        form = filters.form.cleaned_data
         self.account: Account | None = form["account"]
-        self.wanted = {
-            name: str(form[name]) for name in ("status", "update", "kind", "show")
-        }
-        self._let_through: defaultdict[str, list[Cell]] = defaultdict(list)
-        accounts = Account.objects.visible_to(user).only(
-            "name", "label", "mid", "revision"
-        )
-        self.account_names = {one.pk: one.shown_name for one in accounts}
-        revisions = {one.pk: one.revision for one in accounts}
-        for cell in _searched(found) if found.has_words else _all(revisions, user):
-            if cell.account in self.account_names:
-                self._sort(cell)
+        self.update: str = form["update"]
+        # found by the search, and listed in Marketing Cloud
+        self.listed = 0
+        accounts = Account.objects.visible_to(user)
+        accounts = accounts.only("name", "label", "mid", "revision")
+        self.account_names = {account.pk: account.shown_name for account in accounts}
+        revisions = {account.pk: account.revision for account in accounts}
+        chosen = {name: str(form[name]) for name in ("status", "update", "kind")}
+        chosen["account"] = str(self.account.pk) if self.account else ""
+        chosen = {name: text.casefold() for name, text in chosen.items() if text}
+        # what all filters let through, and what all but the one named do
+        self._let_through: defaultdict[str, list[DefinitionCount]] = defaultdict(list)
+        for count in _counts(filters, revisions, user):
+            if count.account not in self.account_names:
+                continue
+            if not count.is_gone:
+                self.listed += count.n
+            rejected_by = [
+                name
+                for name, text in chosen.items()
+                if str(getattr(count, name) or "").casefold() != text
+            ]
+            if not count.is_in(form["show"]):
+                rejected_by.append("show")
+            if len(rejected_by) < 2:
+                self._let_through["".join(rejected_by)].append(count)
 
-    def _sort(self, cell: Cell) -> None:
-        """To those that all filters let through, or all but one; others count
-        nowhere.
-        """
-        if not cell.is_gone:
-            self.seen += cell.n
-        kept_by = [*self._kept_by(cell)]
-        if len(kept_by) < 2:
-            self._let_through["".join(kept_by)].append(cell)
-
-    def _kept_by(self, cell: Cell) -> Iterator[str]:
-        """The filters that keep it away."""
-        if self.account and cell.account != self.account.pk:
-            yield "account"
-        if not cell.is_in(self.wanted["show"]):
-            yield "show"
-        for name in ("status", "update", "kind"):
-            value = self.wanted[name]
-            if value and not cell.has(name, value.casefold()):
-                yield name
-
-    def but(self, name: str) -> list[Cell]:
+    def _without(self, name: str) -> list[DefinitionCount]:
         """What all filters but `name` let through."""
-        return self._let_through[""] + self._let_through[name] * bool(name)
+        return self._let_through[""] + self._let_through[name]
+
+    def by(self, name: str) -> Counter[Any]:
+        """How many each value of a filter would leave."""
+        counts: Counter[Any] = Counter()
+        for count in self._without(name):
+            counts[getattr(count, name)] += count.n
+        return counts
+
+    def showing(self, show: str) -> int:
+        """How many definitions `show` would leave."""
+        return sum(count.n for count in self._without("show") if count.is_in(show))
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many definitions all filters together let through."""
-        return total(self.but(""))
+        return sum(count.n for count in self._let_through[""])
 
 
-def _searched(found: DefinitionFilter) -> Iterator[Cell]:
-    return (Cell(*row) for row in _counted(found.searched, *ALIKE, "is_favourite"))
-
-
-def _all(revisions: dict[int, int], user: User) -> Iterator[Cell]:
-    """All definitions of the accounts with these revisions."""
-    kept = _alike(ImportDefinition.objects.filter(favourites__user=user))
-    for alike, n in (_remembered(revisions) - kept).items():
-        yield Cell(*alike, is_favourite=False, n=n)
-    for alike, n in kept.items():
-        yield Cell(*alike, is_favourite=True, n=n)
-
-
-def _remembered(revisions: dict[int, int]) -> Counter[Alike]:
-    """Only those accounts are counted whose cells are not known as of their revision.
-    A revision is read before what it is about, so what is remembered is never older
-    than it says.
-    """
-    known = cache.get_many([_key(pk) for pk in revisions])
-    counted: Counter[Alike] = Counter()
-    changed = []
-    for pk, revision in revisions.items():
-        as_of, alike = known.get(_key(pk), (None, {}))
-        if as_of == revision:
-            counted.update(alike)
-        else:
-            changed.append(pk)
-    return counted + _counted_anew(changed, revisions)
-
-
-def _counted_anew(accounts: list[int], revisions: dict[int, int]) -> Counter[Alike]:
-    if not accounts:
-        return Counter()
-    counted = _alike(ImportDefinition.objects.filter(account__in=accounts))
-    of_account: dict[int, dict[Alike, int]] = {pk: {} for pk in accounts}
-    for alike, n in counted.items():
-        of_account[alike[0]][alike] = n
-    cache.set_many(
-        {_key(pk): (revisions[pk], alike) for pk, alike in of_account.items()}
+def _counts(
+    filters: DefinitionFilter, revisions: dict[int, int], user: User
+) -> Iterable[DefinitionCount]:
+    if filters.has_words:
+        found = _counted(filters.searched, *FACTS, "is_favourite")
+        return (DefinitionCount(*row) for row in found)
+    favourites = _by_facts(ImportDefinition.objects.filter(favourites__user=user))
+    others = _of_accounts(revisions) - favourites
+    return (
+        DefinitionCount(*facts, is_favourite=counts is favourites, n=n)
+        for counts in (others, favourites)
+        for facts, n in counts.items()
     )
-    return counted
 
 
-def _key(account: int) -> str:
-    return f"definition-cells-{account}"
+def _of_accounts(revisions: dict[int, int]) -> Counter[Facts]:
+    """All definitions of these accounts; counted are those that changed since.
+
+    A revision is read before what it is about, so what is kept is never older than it
+    says.
+    """
+    keys = {pk: f"definition-counts-{pk}" for pk in revisions}
+    kept = cache.get_many(keys.values())
+    counts: Counter[Facts] = Counter()
+    changed: dict[int, dict[Facts, int]] = {}
+    for pk, revision in revisions.items():
+        as_of, of_account = kept.get(keys[pk], (None, {}))
+        if as_of == revision:
+            counts.update(of_account)
+        else:
+            changed[pk] = {}
+    if not changed:
+        return counts
+    anew = _by_facts(ImportDefinition.objects.filter(account__in=list(changed)))
+    for facts, n in anew.items():
+        changed[facts[0]][facts] = n
+    cache.set_many({keys[pk]: (revisions[pk], own) for pk, own in changed.items()})
+    return counts + anew
 
 
-def _alike(definitions: DefinitionQuerySet) -> Counter[Alike]:
-    rows = _counted(definitions, *ALIKE)
-    return Counter({(a, status, *others): n for a, status, *others, n in rows})
+def _by_facts(definitions: DefinitionQuerySet) -> Counter[Facts]:
+    rows = _counted(definitions, *FACTS)
+    return Counter({tuple(facts): n for *facts, n in rows})  # type: ignore[misc]
 
 
 def _counted(definitions: DefinitionQuerySet, *names: str) -> Iterable[Any]:
     is_gone = ExpressionWrapper(
         Q(not_seen_since__isnull=False), output_field=BooleanField()
     )
-    alike = definitions.order_by().annotate(kind=KIND, is_gone=is_gone)
-    return alike.values_list(*names).annotate(n=Count("pk"))
+    rows = definitions.order_by().annotate(kind=KIND, is_gone=is_gone)
+    return rows.values_list(*names).annotate(n=Count("pk"))
 
 
-def total(cells: Iterable[Cell]) -> int:
-    """How many definitions are in `cells`."""
-    return sum(cell.n for cell in cells)
-
-
-# How many runs each status has, counted to 500 and no further.
-
-
+# Runs of each status are counted to 500 and no further; so many together always are.
 COUNTED_TO = 500
-# So many are counted whatever the filters are.
 COUNTED_TOGETHER = 2000
 MANY = f"{COUNTED_TO}+"
 
 
-class _Count(Subquery):
-    """How many rows a query has, its LIMIT kept."""
-
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = BigIntegerField()
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tallies:
+class RunCounts:
     """Runs by status as far as they were counted: 501 means "more than 500". Empty
     where nothing was counted.
     """
 
     by_status: dict[str, int] = field(default_factory=dict)
 
-    def of(self, status: str) -> int | None:
-        return self.by_status.get(status)
+    def text(self, status: str) -> str:
+        if not self.by_status:
+            return ""
+        count = self.by_status[status]
+        return MANY if count > COUNTED_TO else str(count)
 
-    def word(self, status: str) -> str:
-        count = self.of(status)
-        return "" if count is None else _word(count)
-
-    def total_words(self, chosen: Sequence[str]) -> str:
-        """How many the statuses `chosen` have together (none chosen: all of them)."""
+    def total_text(self, chosen: Sequence[str]) -> str:
+        """How many runs the statuses `chosen` have together; none chosen: all."""
         counts = [self.by_status.get(status, 0) for status in chosen or self.by_status]
         if not self.by_status:
             return "all of them"
@@ -226,28 +201,30 @@ class Tallies:
         return "1 run" if sum(counts) == 1 else f"{sum(counts):,} runs"
 
 
-def _word(count: int) -> str:
-    return MANY if count > COUNTED_TO else str(count)
+class _LimitedCount(Subquery):
+    """How many rows a query has, its LIMIT kept."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = BigIntegerField()
 
 
-def tallies(found: RunFilter, user: User) -> Tallies:
+def count_runs(filters: RunFilter, user: User) -> RunCounts:
     """What all filters but the status let through; nothing where that is much and no
-    index tells it by status. `found` must be valid.
+    index tells it by status. The filters must be valid.
     """
-    runs = found.without("status").order_by()
+    runs = filters.without("status").order_by()
     few = list(runs.values_list("status", flat=True)[: COUNTED_TOGETHER + 1])
     if len(few) <= COUNTED_TOGETHER:
-        return Tallies(by_status={**dict.fromkeys(RunStatus.values, 0), **Counter(few)})
-    if not found.is_by_index:
-        return Tallies()
-    return Tallies(by_status=_by_status(runs.values("pk"), user))
-
-
-def _by_status(runs: QuerySet[Any], user: User) -> dict[str, int]:
+        none = dict.fromkeys(RunStatus.values, 0)
+        return RunCounts(by_status={**none, **Counter(few)})
+    if not filters.is_by_index:
+        return RunCounts()
     counts = {
-        f"n_{status}": _Count(runs.filter(status=status)[: COUNTED_TO + 1])
+        f"n_{status}": _LimitedCount(
+            runs.filter(status=status).values("pk")[: COUNTED_TO + 1]
+        )
         for status in RunStatus.values
     }
     # counted beside the reader's own row: a query has to be about something
     row = User.objects.filter(pk=user.pk).values_list(*counts.values()).get()
-    return dict(zip(RunStatus.values, row, strict=True))
+    return RunCounts(by_status=dict(zip(RunStatus.values, row, strict=True)))

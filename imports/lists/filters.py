@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from datetime import datetime, time
+from itertools import product
 from typing import Any
 
 from django import forms
@@ -39,7 +40,7 @@ from imports.models import (
 
 LONGEST_SEARCH = 200
 LONGEST_RUN = dt.timedelta(days=2)
-# Days beyond these cannot be told in every zone; no run is there either.
+# Days beyond these do not exist in every zone; no run is there either.
 FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2100, 1, 1)
 
 
@@ -84,28 +85,35 @@ class DefinitionSort(models.TextChoices):
     FEWEST_ROWS = "rows", "Rows, fewest first"
 
 
-def _told(import_type: str, kind: Kind) -> When:
-    return When(last_run__import_type__iexact=import_type, then=Value(kind.value))
-
-
 # A definition knows its destination by an id only: an ObjectID or a list's number.
 # Where it has none, its last run may have told.
 KIND = Case(
-    When(Exact(Length("destination"), 36), then=Value(Kind.DATA_EXTENSION.value)),
-    When(destination__regex=r"^[0-9]+$", then=Value(Kind.LIST.value)),
-    _told("Data Extensions", Kind.DATA_EXTENSION),
-    _told("Subscriber List", Kind.LIST),
-    When(Q(last_run__import_type__gt=""), then=Value(Kind.OTHER.value)),
+    When(Exact(Length("destination"), 36), then=Value("extension")),
+    When(destination__regex=r"^[0-9]+$", then=Value("list")),
+    When(last_run__import_type__iexact="Data Extensions", then=Value("extension")),
+    When(last_run__import_type__iexact="Subscriber List", then=Value("list")),
+    When(Q(last_run__import_type__gt=""), then=Value("other")),
     default=Value(""),
 )
+
+
+SEARCHED = ("name", "customer_key", "file_spec", "description")
+# Ended, and not well: what "Failing" means of a definition's last run.
+FAILING = (RunStatus.FAILED, RunStatus.NOT_STARTED, RunStatus.LOST)
+IS_SHOWN = {
+    Show.FAVOURITES: Q(is_favourite=True),
+    Show.FAILING: Q(last_run__status__in=FAILING),
+    Show.NEVER: Q(last_run=None),
+    Show.GONE: Q(not_seen_since__isnull=False),
+}
 
 
 class DefinitionFilter(FilterSet):
     """Definitions by words, account, last status, update type, kind and `Show`.
 
     What is believed to be gone from Marketing Cloud is left out unless it is asked
-    for; what one sync did not list is not. The
-    queryset must carry `is_favourite` (see `with_favourites`).
+    for; what only one sync did not list is in. The queryset must carry `is_favourite`
+    (see `with_favourites`).
     """
 
     q = CharFilter(method="search", max_length=LONGEST_SEARCH)
@@ -123,11 +131,12 @@ class DefinitionFilter(FilterSet):
         fields = ("q", "account", "status", "update", "kind", "show", "sort")
 
     def filter_queryset(self, queryset: DefinitionQuerySet) -> DefinitionQuerySet:
-        wanted = self.form.cleaned_data
-        if wanted["show"] != Show.GONE:
+        values = self.form.cleaned_data
+        if values["show"] != Show.GONE:
             queryset = queryset.filter(not_seen_since=None)
-        found: DefinitionQuerySet = super().filter_queryset(queryset)
-        return self.order(found, "sort", wanted["sort"])
+        definitions: DefinitionQuerySet = super().filter_queryset(queryset)
+        # an empty order is one too, and the library passes over empty values
+        return self.order(definitions, "sort", values["sort"])
 
     @property
     def searched(self) -> DefinitionQuerySet:
@@ -143,15 +152,21 @@ class DefinitionFilter(FilterSet):
     def search(
         self, definitions: DefinitionQuerySet, _name: str, words: str
     ) -> DefinitionQuerySet:
-        """Every word must occur somewhere."""
+        """Every word must be in one of the searched columns, whatever its case."""
         for word in words.split():
-            definitions = definitions.filter(_anywhere(word))
+            spellings = {word}
+            if not word.isascii():  # SQLite folds the case of ASCII letters only
+                spellings |= {word.lower(), word.upper(), word.capitalize()}
+            anywhere = Q()
+            for column, spelling in product(SEARCHED, sorted(spellings)):
+                anywhere |= Q(**{f"{column}__icontains": spelling})
+            definitions = definitions.filter(anywhere)
         return definitions
 
     def narrow(
         self, definitions: DefinitionQuerySet, _name: str, show: str
     ) -> DefinitionQuerySet:
-        return definitions.filter(SHOWN[Show(show)])
+        return definitions.filter(IS_SHOWN[Show(show)])
 
     def order(
         self, definitions: DefinitionQuerySet, _name: str, sort: str
@@ -165,8 +180,8 @@ class DefinitionFilter(FilterSet):
             DefinitionSort.MOST_ROWS: (rows.desc(nulls_last=True),),
             DefinitionSort.FEWEST_ROWS: (rows.asc(nulls_last=True),),
         }
-        kept = () if self.are_favourites_apart else (F("is_favourite").desc(),)
-        return definitions.order_by(*first.get(sort, kept), *by_name)
+        usual = () if self.are_favourites_apart else (F("is_favourite").desc(),)
+        return definitions.order_by(*first.get(sort, usual), *by_name)
 
     @property
     def has_words(self) -> bool:
@@ -179,40 +194,14 @@ class DefinitionFilter(FilterSet):
         page to put there: no index knows them, but one knows the order of names,
         unless words were searched for. Needs a valid form.
         """
-        wanted = self.form.cleaned_data["sort"]
-        return wanted == DefinitionSort.FAVOURITES and not self.has_words
-
-
-SEARCHED = ("name", "customer_key", "file_spec", "description")
-# Ended, and not well: what "Failing" means of a definition's last run.
-FAILING = (RunStatus.FAILED, RunStatus.NOT_STARTED, RunStatus.LOST)
-SHOWN = {
-    Show.FAVOURITES: Q(is_favourite=True),
-    Show.FAILING: Q(last_run__status__in=FAILING),
-    Show.NEVER: Q(last_run=None),
-    Show.GONE: Q(not_seen_since__isnull=False),
-}
-
-
-def _anywhere(word: str) -> Q:
-    """`word` in any of the searched columns, whatever its case.
-
-    SQLite folds the case of ASCII letters only, so others are asked for in each.
-    """
-    forms = {word}
-    if not word.isascii():
-        forms |= {word.lower(), word.upper(), word.capitalize()}
-    pairs = [(column, form) for column in SEARCHED for form in sorted(forms)]
-    wanted = Q()
-    for column, form in pairs:
-        wanted |= Q(**{f"{column}__icontains": form})
-    return wanted
+        sort = self.form.cleaned_data["sort"]
+        return sort == DefinitionSort.FAVOURITES and not self.has_words
 
 
 def with_favourites(definitions: DefinitionQuerySet, user: User) -> DefinitionQuerySet:
-    """`definitions`, each with `is_favourite`: whether `user` keeps it at hand."""
-    kept = Q(pk__in=Favourite.objects.filter(user=user).values("definition"))
-    return definitions.annotate(is_favourite=ExpressionWrapper(kept, BooleanField()))
+    """`definitions`, each with `is_favourite`: whether `user` starred it."""
+    starred = Q(pk__in=Favourite.objects.filter(user=user).values("definition"))
+    return definitions.annotate(is_favourite=ExpressionWrapper(starred, BooleanField()))
 
 
 class RunSort(models.TextChoices):
@@ -225,20 +214,19 @@ class RunSort(models.TextChoices):
 BY_TIME = (RunSort.NEWEST, RunSort.OLDEST)
 # The other orders are in no index: they are made for so many days at most.
 SORTED_DAYS = 31
+# Words that fit more definitions than these are looked for run by run, from the top.
+FEW_NAMED = 400
 
 
 class DayFilter(DateFilter):
     field_class = DayField
 
 
-# Words that fit more definitions than these are looked for run by run, from the top.
-FEW_NAMED = 400
-
-
 class RunFilter(FilterSet):
     """The history by words, status, account, definition, origin, person and days.
 
-    It is in no order: `sort` is only read here, see `order`.
+    It is in no order: `sort` is only read here, see `order`. Most properties need a
+    valid form.
     """
 
     q = CharFilter(method="search", max_length=LONGEST_SEARCH)
@@ -249,70 +237,33 @@ class RunFilter(FilterSet):
     )
     origin = ChoiceFilter(choices=Origin.choices)
     person = CharFilter(method="of_person", max_length=LONGEST_SEARCH)
-    sort = ChoiceFilter(choices=RunSort.choices, method="keep")
+    sort = ChoiceFilter(choices=RunSort.choices, method="unsorted")
 
     class Meta:
         model = ImportRun
         fields = ("q", "status", "account", "definition", "origin", "person", "sort")
 
+    @property
+    def cleaned(self) -> dict[str, Any]:
+        """The values that can be read, also of a form that isn't valid as a whole."""
+        return getattr(self.form, "cleaned_data", {})
+
     def without(self, name: str) -> RunQuerySet:
-        """What all filters but `name` let through. Needs a valid form."""
-        found: RunQuerySet = self.queryset
-        if self.form.cleaned_data["definition"] and name != "definition":
+        """What all filters but `name` let through."""
+        runs: RunQuerySet = self.queryset
+        if self.cleaned["definition"] and name != "definition":
             # one that the reader may see: its runs are of its account, and a database
             # that is told so guesses that hardly any run is of both
-            found = ImportRun.objects.all()
-        for other, value in self.form.cleaned_data.items():
+            runs = ImportRun.objects.all()
+        for other, value in self.cleaned.items():
             if other != name:
-                found = self.filters[other].filter(found, value)
-        return found
+                runs = self.filters[other].filter(runs, value)
+        return runs
 
     def filter_queryset(self, _queryset: RunQuerySet) -> RunQuerySet:
         return self.without("")
 
-    @property
-    def days(self) -> int | None:
-        """How many days the filter leaves, up to now where it is open; None where
-        the beginning is open. Needs a valid form.
-        """
-        first, last = (self.form.cleaned_data[name] for name in ("from", "to"))
-        today = timezone.localdate()
-        return (min(last or today, today) - first).days + 1 if first else None
-
-    @property
-    def are_many(self) -> bool:
-        """Whether so many runs may fit that only the nearest are looked for. Needs a
-        valid form.
-        """
-        form = self.form.cleaned_data
-        return not form["definition"] and not self._few_named(form["q"])
-
-    @property
-    def statuses(self) -> tuple[str, ...]:
-        """Those that are chosen. Needs a valid form."""
-        return tuple(self.form.cleaned_data["status"])
-
-    @property
-    def is_by_index(self) -> bool:
-        """Whether an index leads to those of a status. Needs a valid form."""
-        scattered = ("q", "person", "origin", "definition")
-        return not any(self.form.cleaned_data[name] for name in scattered)
-
-    @property
-    def may_rank(self) -> bool:
-        return self.days is not None and self.days <= SORTED_DAYS
-
-    @property
-    def wanted_order(self) -> RunSort:
-        return RunSort(self.form.cleaned_data["sort"])
-
-    @property
-    def order(self) -> RunSort:
-        """The order in force: by time where what was wanted is not to be had."""
-        wanted = self.wanted_order
-        return wanted if wanted in BY_TIME or self.may_rank else RunSort.NEWEST
-
-    def keep(self, runs: RunQuerySet, _name: str, _sort: str) -> RunQuerySet:
+    def unsorted(self, runs: RunQuerySet, _name: str, _sort: str) -> RunQuerySet:
         return runs
 
     def of_statuses(
@@ -323,25 +274,37 @@ class RunFilter(FilterSet):
     def of_person(self, runs: RunQuerySet, _name: str, name: str) -> RunQuerySet:
         return runs.started_by_person(name)
 
+    def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
+        """Runs that were active on that day or later, whenever they began; as far
+        back as a run can last, so that the index is used.
+        """
+        start = midnight(day)
+        ended = Q(finished_at__gte=start) | Q(finished_at=None, settled_at__gte=start)
+        was_active = Q(occurred_at__gte=start) | Q(status__in=ACTIVE) | ended
+        return runs.filter(was_active, occurred_at__gte=start - LONGEST_RUN)
+
+    def until_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
+        next_day = min(day, LAST_DAY) + dt.timedelta(days=1)
+        return runs.filter(occurred_at__lt=midnight(next_day))
+
     def search(self, runs: RunQuerySet, _name: str, words: str) -> RunQuerySet:
         """Every word must be in the name or key of the definition, or be the task's
         id. Definitions are searched, since they are few beside the runs.
         """
         for word in words.replace("\x00", "").split():
-            runs = runs.filter(self._about(word))
+            named = self._named(word)
+            if len(named) > FEW_NAMED:
+                name = Q(definition__name__icontains=word)
+                key = Q(customer_key__icontains=word)
+                runs = runs.filter(name | key | Q(task_id=word))
+                continue
+            # each found by its index; with an OR between them a database may read all
+            visible = self.queryset.order_by().values("pk")
+            nameless = visible.filter(definition=None, customer_key__icontains=word)
+            of_named = visible.filter(definition__in=named)
+            tasks = visible.filter(task_id=word)
+            runs = runs.filter(pk__in=of_named.union(nameless, tasks, all=True))
         return runs
-
-    def _about(self, word: str) -> Q:
-        named = self._named(word)
-        if len(named) > FEW_NAMED:
-            name = Q(definition__name__icontains=word)
-            return name | Q(customer_key__icontains=word) | Q(task_id=word)
-        # each found by its index; with an OR between them a database may read all runs
-        visible = self.queryset.order_by().values("pk")
-        nameless = Q(definition=None, customer_key__icontains=word)
-        ways = (nameless, Q(task_id=word))
-        found = visible.filter(definition__in=named)
-        return Q(pk__in=found.union(*(visible.filter(way) for way in ways), all=True))
 
     def _named(self, word: str) -> list[int]:
         """The first definitions that `word` fits, at most one more than a few."""
@@ -353,31 +316,46 @@ class RunFilter(FilterSet):
         return known[word]
 
     @property
+    def is_by_index(self) -> bool:
+        """Whether an index leads to the runs of a status among these."""
+        scattered = ("q", "person", "origin", "definition")
+        return not any(self.cleaned[name] for name in scattered)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether so many runs may fit that a page looks for the nearest alone."""
+        words = self.cleaned["q"].replace("\x00", "").split()
+        has_rare_word = any(len(self._named(word)) <= FEW_NAMED for word in words)
+        return not self.cleaned["definition"] and not has_rare_word
+
+    @property
     def accounts(self) -> Any:
         """Those that the runs may be of, where an index leads to what fits in each;
-        None for words, which no index knows. Needs a valid form.
+        None for words, which no index knows.
         """
-        if self.form.cleaned_data["q"].strip():
+        if self.cleaned["q"].strip():
             return None
         return visible_accounts(self.request).order_by()
 
-    def _few_named(self, words: str) -> bool:
-        """Whether one of the words fits a few definitions only."""
-        each = words.replace("\x00", "").split()
-        return any(len(self._named(word)) <= FEW_NAMED for word in each)
-
-    def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
-        """Runs that were under way on that day or later, whenever they began; as
-        far back as a run may last, so that the index is used.
+    @property
+    def is_sortable(self) -> bool:
+        """Whether the days that are left, up to now where the end is open, are few
+        enough for an order that is in no index.
         """
-        start = midnight(day)
-        ended = Q(finished_at__gte=start) | Q(finished_at=None, settled_at__gte=start)
-        under_way = Q(occurred_at__gte=start) | Q(status__in=ACTIVE) | ended
-        return runs.filter(under_way, occurred_at__gte=start - LONGEST_RUN)
+        first, last = self.cleaned["from"], self.cleaned["to"]
+        today = timezone.localdate()
+        end = min(last or today, today)
+        return bool(first) and (end - first).days < SORTED_DAYS
 
-    def until_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
-        next_day = min(day, LAST_DAY) + dt.timedelta(days=1)
-        return runs.filter(occurred_at__lt=midnight(next_day))
+    @property
+    def wanted_order(self) -> RunSort:
+        return RunSort(self.cleaned["sort"])
+
+    @property
+    def order(self) -> RunSort:
+        """The order in force: by time where the wanted one cannot be made."""
+        is_possible = self.wanted_order in BY_TIME or self.is_sortable
+        return self.wanted_order if is_possible else RunSort.NEWEST
 
 
 # "from" is a word of Python's, so these two cannot be class attributes.

@@ -1,13 +1,13 @@
 """Keyset paging over runs: a page stays right while new runs arrive, in every order.
 
-A place in the history is the last key that was shown, never a number of rows to skip.
-The keys end in the run's id, so no two runs share one.
+A place in the history is the key of the last run that was shown, never a number of rows
+to skip. The keys end in the run's id, so no two runs share one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -45,27 +45,26 @@ LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
 # What is not known stands below all that is.
 NO_COUNT, NO_DURATION = -1, dt.timedelta(days=-36500)
-_MOST_DIGITS = 18
+# A longer number was never given out as a place, and no database column holds it.
+MOST_DIGITS = 18
 # What no index finds is looked for in so many days first, then in all.
 FEW_DAYS = (1, 10, 100)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """One run's place in an order; `rank` only where the order is not by time."""
-
-    at: dt.datetime
-    pk: int
-    rank: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunPage:
-    """The runs of one page in their order, and where its neighbours begin."""
-
-    runs: list[ImportRun]
-    previous: str
-    next: str
+DURATION = ExpressionWrapper(
+    Coalesce("finished_at", "settled_at")
+    - Coalesce("started_at", "sent_at", "occurred_at"),
+    output_field=DurationField(),
+)
+# What the orders that are not by time look at first.
+RANKS: dict[RunSort, Any] = {
+    RunSort.ERRORS: Coalesce(F("errors"), NO_COUNT, output_field=BigIntegerField()),
+    RunSort.DURATION: Coalesce(
+        Case(When(status__in=sorted(FINISHED), then=DURATION)),
+        Value(NO_DURATION),
+        output_field=DurationField(),
+    ),
+}
+# A run's values of what its order is by: rank (if there is one), moment, id.
+Place = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,40 +76,50 @@ class RunOrder:
 
     by: RunSort = RunSort.NEWEST
     accounts: QuerySet[Account] | None = field(default_factory=Account.objects.all)
-    statuses: tuple[str, ...] = ()
+    statuses: Sequence[str] = ()
 
     @property
-    def is_ranked(self) -> bool:
-        return self.by in _RANKS
+    def keys(self) -> list[str]:
+        return [RANK] * (self.by in RANKS) + ["occurred_at", "pk"]
 
     def cursor(self, run: ImportRun) -> str:
         """A run's place, for an address. The run must have come through `after`."""
-        place = f"{run.occurred_at.isoformat()}_{run.pk}"
-        if not self.is_ranked:
-            return place
-        return f"{_number(getattr(run, RANK))}_{place}"
+        *rank, at, pk = (getattr(run, key) for key in self.keys)
+        if self.by == RunSort.DURATION:
+            rank = [rank[0] // MICROSECOND]
+        return "_".join(map(str, [*rank, at.isoformat(), pk]))
 
     def read(self, text: str) -> Place | None:
         """The place in this order that `text` names, or None where it names none."""
         parts = text.split("_")
-        if len(parts) != (3 if self.is_ranked else 2):
+        if len(parts) != len(self.keys):
             return None
-        at, pk = _moment(parts[-2]), _whole(parts[-1])
-        rank = _whole(parts[0]) if self.is_ranked else None
-        if at is None or pk is None or pk < 0 or (self.is_ranked and rank is None):
+        *rank, at, pk = parts
+        place = [*map(_whole, rank), _moment(at), _whole(pk)]
+        if None in place or pk.startswith("-"):
             return None
-        return Place(at=at, pk=pk, rank=rank)
+        if self.by == RunSort.DURATION:
+            place[0] *= MICROSECOND
+        return tuple(place)
 
     def after(
         self, runs: RunQuerySet, place: Place | None, *, backwards: bool = False
     ) -> RunQuerySet:
         """The runs that follow `place`, the nearest first; all of them without one."""
-        keys = self._keys(backwards=backwards)
-        if self.is_ranked:
-            runs = runs.annotate(**{RANK: _RANKS[self.by]})
+        rises = (self.by == RunSort.OLDEST) != backwards
+        way, sign = ("gt", "") if rises else ("lt", "-")
+        if self.by in RANKS:
+            runs = runs.annotate(**{RANK: RANKS[self.by]})
         if place:
-            runs = runs.filter(_beyond(keys, self._values(place)))
-        return runs.order_by(*keys)
+            values = dict(zip(self.keys, place, strict=True))
+            beyond, same = Q(), Q()
+            for key, value in values.items():
+                beyond |= same & Q(**{f"{key}__{way}": value})
+                same &= Q(**{key: value})
+            # an index begins with the first key: say what holds of it in every case
+            first = self.keys[0]
+            runs = runs.filter(Q(**{f"{first}__{way}e": values[first]}) & beyond)
+        return runs.order_by(*(f"{sign}{key}" for key in self.keys))
 
     def nearest(
         self,
@@ -128,91 +137,42 @@ class RunOrder:
         index tells. Where no index knows which runs fit, the runs of ever more days
         are looked through. Asks for that moment at once.
         """
-        found = self.after(runs, place, backwards=backwards)
-        if self.is_ranked:
-            return found
+        following = self.after(runs, place, backwards=backwards)
+        if self.by in RANKS:
+            return following
         rises = (self.by == RunSort.OLDEST) != backwards
-        if self.accounts is None:
-            return self._of_few_days(found, place, count, rises=rises)
-        ends = self._ends(self.accounts, found, count)
-        if not ends:
-            return found
-        return _up_to(found, min(ends) if rises else max(ends), rises=rises)
-
-    def _of_few_days(
-        self, found: RunQuerySet, place: Place | None, count: int, *, rises: bool
-    ) -> RunQuerySet:
-        start = place.at if place else timezone.now()
-        for days in FEW_DAYS if place or not rises else ():
-            way = dt.timedelta(days=days if rises else -days)
-            some = _up_to(found, start + way, rises=rises)
-            if len(some.order_by().values("pk")[:count]) == count:
-                return some
-        return found
+        until = "occurred_at__lte" if rises else "occurred_at__gte"
+        if self.accounts is not None:
+            ends = self._ends(self.accounts, following, count)
+            end = (min if rises else max)(ends, default=None)
+            return following.filter(**{until: end}) if end else following
+        if rises and not place:  # from the beginning of the history, wherever that is
+            return following
+        start = place[0] if place else timezone.now()
+        for days in FEW_DAYS:
+            end = start + dt.timedelta(days=days if rises else -days)
+            near = following.filter(**{until: end})
+            if len(near.order_by().values("pk")[:count]) == count:
+                return near
+        return following
 
     def _ends(
-        self, accounts: QuerySet[Account], found: RunQuerySet, count: int
+        self, accounts: QuerySet[Account], runs: RunQuerySet, count: int
     ) -> list[dt.datetime]:
         """For each account (and status): the moment of its run number `count`."""
-        own = found.filter(account=OuterRef("pk")).values("occurred_at")
-        alike = [own.filter(status=status) for status in self.statuses] or [own]
+        own = runs.filter(account=OuterRef("pk")).values("occurred_at")
+        parts = [own.filter(status=status) for status in self.statuses] or [own]
         moments = {
-            f"enough_{number}": Subquery(some[count - 1 : count])
-            for number, some in enumerate(alike)
+            f"enough_{number}": Subquery(part[count - 1 : count])
+            for number, part in enumerate(parts)
         }
         rows = accounts.annotate(**moments).values_list(*moments)
         return [moment for row in rows for moment in row if moment is not None]
 
-    def _keys(self, *, backwards: bool) -> list[str]:
-        rises = (self.by == RunSort.OLDEST) != backwards
-        names = [RANK] * self.is_ranked + ["occurred_at", "id"]
-        return [name if rises else f"-{name}" for name in names]
-
-    def _values(self, place: Place) -> list[Any]:
-        rank: Any = place.rank
-        if self.by == RunSort.DURATION:
-            rank = place.rank * MICROSECOND if place.rank is not None else NO_DURATION
-        return [rank] * self.is_ranked + [place.at, place.pk]
-
-
-_TOOK = ExpressionWrapper(
-    Coalesce("finished_at", "settled_at")
-    - Coalesce("started_at", "sent_at", "occurred_at"),
-    output_field=DurationField(),
-)
-_RANKS: dict[RunSort, Any] = {
-    RunSort.ERRORS: Coalesce(F("errors"), NO_COUNT, output_field=BigIntegerField()),
-    RunSort.DURATION: Coalesce(
-        Case(When(status__in=sorted(FINISHED), then=_TOOK)),
-        Value(NO_DURATION),
-        output_field=DurationField(),
-    ),
-}
-
-
-def _up_to(runs: RunQuerySet, end: dt.datetime, *, rises: bool) -> RunQuerySet:
-    return runs.filter(**{f"occurred_at__{'lte' if rises else 'gte'}": end})
-
-
-def _beyond(keys: list[str], values: list[Any]) -> Q:
-    """Rows after these values, when ordered by these keys, all of one direction."""
-    wanted = Q()
-    for number, key in enumerate(keys):
-        way = "lt" if key.startswith("-") else "gt"
-        same = {k.lstrip("-"): v for k, v in zip(keys[:number], values, strict=False)}
-        wanted |= Q(**same, **{f"{key.lstrip('-')}__{way}": values[number]})
-    # an index begins with the first key: say what holds of it in every case
-    way = "lte" if keys[0].startswith("-") else "gte"
-    return Q(**{f"{keys[0].lstrip('-')}__{way}": values[0]}) & wanted
-
-
-def _number(rank: int | dt.timedelta) -> int:
-    return rank // MICROSECOND if isinstance(rank, dt.timedelta) else rank
-
 
 def _whole(text: str) -> int | None:
     digits = text.removeprefix("-")
-    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS
     return int(text) if is_number else None
 
 
@@ -226,6 +186,15 @@ def _moment(text: str) -> dt.datetime | None:
     return moment if is_usable else None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunPage:
+    """The runs of one page in their order, and where its neighbours begin."""
+
+    runs: list[ImportRun] = field(default_factory=list)
+    previous: str = ""
+    next: str = ""
+
+
 def page_of(
     runs: RunQuerySet, order: RunOrder, *, before: str, after: str, are_many: bool
 ) -> RunPage:
@@ -234,50 +203,36 @@ def page_of(
 
     `are_many`: most runs of an account are among `runs`, see `RunOrder.nearest`.
     """
-    rows, wanted = with_names(runs), PER_PAGE + 1
-    look = partial(order.nearest, count=wanted) if are_many else order.after
-    if above := order.read(after):
-        nearer = list(look(rows, above, backwards=True)[:wanted])
+    rows, count = runs.prefetch_related(*run_parents()), PER_PAGE + 1
+    look = partial(order.nearest, count=count) if are_many else order.after
+    above, below = order.read(after), order.read(before)
+    if above:
+        nearer = list(look(rows, above, backwards=True)[:count])
         if len(nearer) > PER_PAGE:
-            nearest = nearer[PER_PAGE - 1 :: -1]
-            return _page(order, nearest, is_first=False, is_last=False)
-        before = ""
-    below = order.read(before)
-    found = list(look(rows, below)[:wanted])
-    is_last = len(found) <= PER_PAGE
-    return _page(order, found[:PER_PAGE], is_first=below is None, is_last=is_last)
-
-
-def _page(
-    order: RunOrder, runs: list[ImportRun], *, is_first: bool, is_last: bool
-) -> RunPage:
+            shown = nearer[PER_PAGE - 1 :: -1]
+            return RunPage(
+                runs=shown,
+                previous=order.cursor(shown[0]),
+                next=order.cursor(shown[-1]),
+            )
+        below = None
+    found = list(look(rows, below)[:count])
+    shown = found[:PER_PAGE]
     return RunPage(
-        runs=runs,
-        previous="" if is_first or not runs else order.cursor(runs[0]),
-        next="" if is_last else order.cursor(runs[-1]),
+        runs=shown,
+        previous=order.cursor(shown[0]) if below and shown else "",
+        next=order.cursor(shown[-1]) if len(found) > PER_PAGE else "",
     )
 
 
-def with_names(runs: RunQuerySet) -> RunQuerySet:
-    """`runs` with account and definition, but without what only their own pages
-    show: facts and strips weigh more than everything else together. Both are read
+def run_parents() -> tuple[Any, Any]:
+    """What a list of runs shows of account and definition, to be prefetched: without
+    facts and strip, which weigh more than everything else together. Both are read
     once the runs are known, so that none but these is joined.
     """
-    return runs.prefetch_related(*names())
-
-
-def names() -> tuple[Any, Any]:
-    """What `with_names` reads, for runs of several lists at once."""
-    heavy = ("facts", "strip", "description")
-    definitions = ImportDefinition.objects.defer(*heavy)
+    definitions = ImportDefinition.objects.defer("facts", "strip", "description")
     accounts = Account.objects.with_lost_keys()
     return Prefetch("account", accounts), Prefetch("definition", definitions)
-
-
-def older_than(runs: RunQuerySet, place: tuple[dt.datetime, int] | None) -> RunQuerySet:
-    """Runs below a moment and id, the newest first."""
-    where = Place(at=place[0], pk=place[1]) if place else None
-    return RunOrder().after(runs, where)
 
 
 def batches(
@@ -294,19 +249,16 @@ def batches(
     A batch has at most `size` runs; where `are_many` (see `RunOrder.nearest`) up to
     some dozens for each account.
     """
-    wanted = {*fields, "pk", "occurred_at"} | ({RANK} if order.is_ranked else set())
+    names = {*fields, *order.keys}
     place: Place | None = None
-    while batch := list(_batch(runs, order, place, size, are_many).values(*wanted)):
+    while True:
+        if are_many and order.by not in RANKS:
+            # all that is up to the moment, since the index has found it already
+            rows = order.nearest(runs, place, count=min(size, PER_PAGE))
+        else:
+            rows = order.after(runs, place)[:size]
+        batch = list(rows.values(*names))
+        if not batch:
+            return
         yield batch
-        last = batch[-1]
-        rank = _number(last[RANK]) if order.is_ranked else None
-        place = Place(at=last["occurred_at"], pk=last["pk"], rank=rank)
-
-
-def _batch(
-    runs: RunQuerySet, order: RunOrder, place: Place | None, size: int, are_many: bool
-) -> RunQuerySet:
-    if are_many and not order.is_ranked:
-        # all that is up to the moment, since the index has found it already
-        return order.nearest(runs, place, count=min(size, PER_PAGE))
-    return order.after(runs, place)[:size]
+        place = tuple(batch[-1][key] for key in order.keys)

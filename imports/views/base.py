@@ -1,7 +1,7 @@
-"""What a page needs to keep itself fresh with one small request.
+"""What all pages share: who can see them, and how they keep themselves up to date.
 
-A poll carries `since`. Nothing changed → 204 and no body; else the page's parts,
-swapped out of band.
+A poll carries `since`, the version of what the browser shows. Nothing changed → 204 and
+no body; else those of the page's parts that changed, swapped out of band.
 """
 
 from __future__ import annotations
@@ -15,11 +15,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import (
-    Count,
-    Max,
-    Q,
-)
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -29,7 +25,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
-from imports.lists.attention import accounts_in_trouble, runs_in_need
+from imports.lists.attention import Attention, attention_counts
 from imports.models import (
     ENDED,
     STORAGE,
@@ -47,10 +43,25 @@ from imports.models.worker import is_key_lost
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
 
-# Who may see a page, and what a page says to those who may not.
-
-
 P = ParamSpec("P")
+# Seconds between polls: while something on the page moves, and otherwise.
+FAST_SECONDS = 3
+QUIET_SECONDS = 20
+# "Last checked" on a page is redrawn at most this often.
+STEP_SECONDS = 20
+MOST_SENTENCES = 5
+MOST_NAMED = 3
+# The icon of the tab on the page of one run.
+STATE_OF_RUN = {
+    RunStatus.FAILED: "failed",
+    RunStatus.NOT_STARTED: "failed",
+    RunStatus.UNKNOWN: "attention",
+    RunStatus.LOST: "attention",
+    RunStatus.COMPLETED_WITH_ERRORS: "attention",
+    RunStatus.QUEUED: "running",
+    RunStatus.STARTING: "running",
+    RunStatus.RUNNING: "running",
+}
 
 
 class SignedInRequest(HttpRequest):
@@ -64,9 +75,8 @@ View = Callable[Concatenate[SignedInRequest, P], HttpResponse]
 
 
 def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Send strangers to the sign-in page; answer their polls with a bare 401.
-
-    A sign-in form must never land inside a part of a page.
+    """Send strangers to the sign-in page; answer their polls with a bare 401, since a
+    sign-in form must never land inside a part of a page.
     """
 
     @never_cache
@@ -102,36 +112,20 @@ def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
 
 
 def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
-    """Raise `PermissionDenied` with a sentence where `user` may only look."""
+    """Raise `PermissionDenied` with a sentence where `user` can only look."""
     if not may_start(user, subject):
         raise PermissionDenied(
-            f"You may see “{subject.account}” but not start anything in it. Ask an "
-            "administrator for the right to start."
+            f"You have view-only access to “{subject.account}”. Ask an administrator "
+            "for the right to start imports in it."
         )
-
-
-FAST_SECONDS = 3
-QUIET_SECONDS = 20
-STEP_SECONDS = 20
-MOST_SENTENCES = 5
-STATE_OF_RUN = {
-    RunStatus.FAILED: "failed",
-    RunStatus.NOT_STARTED: "failed",
-    RunStatus.UNKNOWN: "attention",
-    RunStatus.LOST: "attention",
-    RunStatus.COMPLETED_WITH_ERRORS: "attention",
-    RunStatus.QUEUED: "running",
-    RunStatus.STARTING: "running",
-    RunStatus.RUNNING: "running",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
-    """What a page depends on: the greatest revision that the reader may see,
+    """What a page depends on: the greatest revision that the reader can see,
     whether workers live and get on, whether anything can be saved, when Marketing Cloud
-    was last heard of (in steps of 20 seconds, so that "last checked" stays true), and
-    the reader's day. `is_of_all`: of all accounts that the reader may see, not of a
+    last responded (in steps of 20 seconds, so that "last checked" stays true), and
+    the reader's day. `is_of_all`: of all accounts that the reader can see, not of a
     single one.
     """
 
@@ -149,26 +143,29 @@ class PageVersion:
         return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}{unsaved}"
 
 
-def _step(moment: dt.datetime | None) -> int:
-    return int(moment.timestamp()) // STEP_SECONDS if moment else 0
-
-
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query."""
-    found = Account.objects.still_visible_to(user).aggregate(
+    accounts = Account.objects.still_visible_to(user).aggregate(
         number=Max("revision"),
         contact=Max("last_contact_at"),
         workers=Max(workers_word()),
     )
-    sees_none = found["number"] is None
-    # whoever sees no account is told whether there are any
-    there_are = sees_none and Account.objects.exists()
+    if accounts["number"] is None:
+        # whoever sees no account is told whether there are any
+        there_are = Account.objects.exists()
+        return PageVersion(
+            number=0, workers=workers_now(), heard_step=int(there_are), is_of_all=True
+        )
     return PageVersion(
-        number=found["number"] or 0,
-        workers=workers_now() if sees_none else workers_of(found["workers"]),
-        heard_step=int(there_are) if sees_none else _step(found["contact"]),
+        number=accounts["number"],
+        workers=workers_of(accounts["workers"]),
+        heard_step=_step(accounts["contact"]),
         is_of_all=True,
     )
+
+
+def _step(moment: dt.datetime | None) -> int:
+    return int(moment.timestamp()) // STEP_SECONDS if moment else 0
 
 
 def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
@@ -218,25 +215,33 @@ def live(
     title: str,
     is_moving: bool,
     is_over: bool = False,
+    attention: Attention | None = None,
 ) -> Live:
-    """How a page over many runs goes on: fast while something on it can change,
-    0 when all is final.
+    """How a page over many runs goes on: fast while something on it can change, 0
+    seconds when all is final. `attention` is passed by who has asked for it already.
 
     Call it after the page's parts were read. What changed while they were read may
     be on the page by half, so then it asks again soon.
     """
-    failed, needy, is_running = _state(request.user)
+    attention = attention or attention_counts(request.user)
+    failed = attention.failed_count
     has_moved = (
         version.is_of_all and page_version(request.user).number != version.number
     )
-    state = "failed" if failed else "attention" if needy else ""
+    if failed:
+        state = "failed"
+    elif attention.count:
+        state = "attention"
+    else:
+        runs = ImportRun.objects.visible_to(request.user)
+        state = "running" if runs.active().exists() else "quiet"
     return Live(
         url=_poll_url(request, version),
         seconds=_pace(is_moving=is_moving or has_moved, is_over=is_over),
         title=f"({failed} failed) {title}" if failed else title,
-        state=state or ("running" if is_running else "quiet"),
+        state=state,
         workers=version.workers,
-        attention_count=needy,
+        attention_count=attention.count,
     )
 
 
@@ -257,7 +262,7 @@ def live_of_run(
         state=state if is_followed else "attention",
         workers=WorkerState() if is_over else version.workers,
         has_notice=is_told,
-        attention_count=_state(request.user)[1],
+        attention_count=attention_counts(request.user).count,
     )
 
 
@@ -273,19 +278,16 @@ def _pace(*, is_moving: bool, is_over: bool) -> int:
 
 
 def any_moves(runs: Iterable[ImportRun], workers: WorkerState) -> bool:
-    """Whether something can change on a page with `runs`, their accounts known: one is
-    under way and somebody looks at it.
+    """Whether something can change on a page with `runs`, their accounts known: one
+    is active and a worker follows it.
     """
     return any(run.is_active and not run.why_not_followed(workers) for run in runs)
 
 
-def _state(user: User) -> tuple[int, int, bool]:
-    """How many runs failed and how much needs the reader; whether anything runs."""
-    failed = Count("pk", filter=Q(status=RunStatus.FAILED))
-    runs = runs_in_need(user).order_by().aggregate(failed=failed, all=Count("pk"))
-    troubles = accounts_in_trouble(user).count()
-    is_running = ImportRun.objects.visible_to(user).active().exists()
-    return runs["failed"], runs["all"] + troubles, is_running
+def last_contact_of(accounts: Iterable[Account]) -> dt.datetime | None:
+    """When Marketing Cloud last responded for any of them."""
+    contacts = (account.last_contact_at for account in accounts)
+    return max(filter(None, contacts), default=None)
 
 
 def answer(
@@ -297,9 +299,15 @@ def answer(
     if "since" not in request.GET or not request.htmx:
         return render(request, page, context | {"parts": Parts()})
     response = news(request, parts, context)
-    sentences = _sentences(request)
-    if sentences:
-        trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
+    if since := re.match(r"\d{1,18}", request.GET["since"]):
+        ended = (
+            ImportRun.objects.visible_to(request.user)
+            .filter(revision__gt=int(since.group()), status__in=ENDED)
+            .select_related("definition")
+            .order_by("-revision")[:MOST_SENTENCES]
+        )
+        if sentences := [_sentence(run) for run in ended]:
+            trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
     return response
 
 
@@ -307,22 +315,9 @@ def news(
     request: SignedInRequest, parts: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     """What the asking page lacks of its parts, out of band."""
-    shown = Parts.seen_by(request.GET.get("seen", ""))
-    context = context | {"parts": shown, "oob": True}
+    parts_seen = Parts.seen_by(request.GET.get("seen", ""))
+    context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)
-
-
-def _sentences(request: SignedInRequest) -> list[str]:
-    since = re.match(r"\d{1,18}", request.GET["since"])
-    if since is None:
-        return []
-    runs = (
-        ImportRun.objects.visible_to(request.user)
-        .filter(revision__gt=int(since.group()), status__in=ENDED)
-        .select_related("definition")
-        .order_by("-revision")[:MOST_SENTENCES]
-    )
-    return [_sentence(run) for run in runs]
 
 
 def _sentence(run: ImportRun) -> str:
@@ -331,29 +326,22 @@ def _sentence(run: ImportRun) -> str:
     return f"{spoken(run.shown_name)}: {', '.join(words)}."
 
 
-# The page to come back to after a form that works without a script.
-
-
-def way_back(request: SignedInRequest) -> str:
-    """The page the form was sent from, if it is one of ours."""
-    wanted = request.POST.get("next", "")
+def next_url(request: SignedInRequest) -> str:
+    """The page that a form without a script was sent from, if it is one of ours."""
+    url = request.POST.get("next", "")
     # anything else would be taken for the name of a route
-    if wanted.startswith("/") and url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    if url.startswith("/") and url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     ):
-        return wanted
+        return url
     return reverse("imports:definition_list")
-
-
-# What a page says to whoever sees no account: that there is none at all, or that none
-
-
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoAccount:
-    """An empty page's words, and where its button leads, if it has one."""
+    """What an empty page says to who sees no account, and where its button leads, if
+    it has one.
+    """
 
     fact: str
     reason: str
@@ -366,11 +354,26 @@ def no_account(user: User) -> NoAccount:
     """Why `user` sees no account. Of accounts that are not theirs it only tells that
     there are some.
     """
+    # by full names alone, since a bare login name is half of a sign-in
+    people = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
+    names = filter(None, (person.get_full_name() for person in people[:MOST_NAMED]))
+    named = " or ".join(names)
+    ask = f"Ask an administrator ({named})" if named else "Ask an administrator"
     if Account.objects.exists():
-        return _none_of_theirs(user)
+        fact = "You don’t have access to any account yet"
+        reason = "mcdash has accounts, but none of your groups has access to one. "
+        link, link_text = _way_to_access(user)
+        if not link:
+            reason += f"{ask} for access. Imports then appear here by themselves."
+            return NoAccount(fact=fact, reason=reason)
+        reason += "Give a group access to an account, and put yourself into that group."
+        return NoAccount(
+            fact=fact, reason=reason, link=link, link_text=link_text, icon="key"
+        )
+    fact = "No account is connected yet"
     if user.is_staff and user.has_perm("imports.add_account"):
         return NoAccount(
-            fact="No account is connected yet",
+            fact=fact,
             reason="Add a Marketing Cloud account and give a group access to it. Its "
             "definitions then appear here.",
             link=reverse("admin:imports_account_add"),
@@ -378,29 +381,9 @@ def no_account(user: User) -> NoAccount:
             icon="plus",
         )
     return NoAccount(
-        fact="No account is connected yet",
-        reason=f"{_whom_to_ask()} to connect a Marketing Cloud account. Imports then "
-        "appear here by themselves.",
-    )
-
-
-def _none_of_theirs(user: User) -> NoAccount:
-    fact = "You don’t have access to any account yet"
-    some = "mcdash has accounts, but none of your groups has access to one."
-    link, link_text = _way_to_access(user)
-    if link:
-        return NoAccount(
-            fact=fact,
-            reason=f"{some} Give a group access to an account, and put yourself into "
-            "that group.",
-            link=link,
-            link_text=link_text,
-            icon="key",
-        )
-    return NoAccount(
         fact=fact,
-        reason=f"{some} {_whom_to_ask()} for access. Imports then appear here by "
-        "themselves.",
+        reason=f"{ask} to connect a Marketing Cloud account. Imports then appear here "
+        "by themselves.",
     )
 
 
@@ -420,13 +403,3 @@ def _way_to_access(user: User) -> tuple[str, str]:
         own = reverse("admin:imports_user_change", args=[user.pk])
         return own, "Choose your groups"
     return "", ""
-
-
-def _whom_to_ask() -> str:
-    """ "Ask an administrator (Ana Ruiz)": by full names alone, since a bare login name
-    is half of a sign-in.
-    """
-    people = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
-    names = [name for person in people[:MOST_NAMED] if (name := person.get_full_name())]
-    named = f" ({' or '.join(names)})" if names else ""
-    return f"Ask an administrator{named}"

@@ -1,4 +1,4 @@
-"""`/`: what runs now, what ended today and how, what needs me."""
+"""`/`: what needs the reader's attention, what runs now, what ended today and how."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import dateformat, timezone
 
-from imports.lists.attention import MOST_SHOWN, needs
-from imports.lists.paging import names
+from imports.lists.attention import attention
+from imports.lists.paging import run_parents
 from imports.models import (
     ACTIVE,
     ENDED,
@@ -44,6 +44,7 @@ from imports.views.base import (
     answer,
     any_moves,
     is_unchanged,
+    last_contact_of,
     live,
     no_account,
     nothing_changed,
@@ -56,6 +57,7 @@ from imports.wording.timeline import zone_name
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
+MOST_FAVOURITES = 12
 
 
 @signed_in
@@ -63,44 +65,42 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     version = page_version(request.user)
     if is_unchanged(request, version):
         return nothing_changed()
-    context = _context(request.user)
-    context["live"] = live(
-        request,
-        version,
-        title="mcdash",
-        is_moving=any_moves(context["active"], version.workers),
-    )
-    return answer(
-        request, "imports/dashboard/page.html", "imports/dashboard/_parts.html", context
-    )
-
-
-def _context(user: User) -> dict[str, Any]:
-    today = start_of_today()
+    user, today = request.user, start_of_today()
     runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
     ended = list(runs.ended_since(today).latest_first()[:MOST_ENDED])
-    prefetch_related_objects([*active, *ended], *names())
+    prefetch_related_objects([*active, *ended], *run_parents())
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     figures = figures_of(runs, today)
     accounts = list(accounts_with_counts(user))
-    return {
-        "needs": needs(user, startable)[:MOST_SHOWN],
+    needing = attention(user, startable)
+    context = {
+        "attention": needing.items,
         "cards": cards(figures),
         "active": active,
         "active_count": figures["running"],
         "ended": ended,
         "ended_count": figures["ended"],
-        "ended_url": _list_url(*sorted(ENDED), today=True),
-        "active_url": _list_url(*sorted(ACTIVE)),
+        "ended_url": history_url(*sorted(ENDED), is_today=True),
+        "active_url": history_url(*sorted(ACTIVE), is_today=False),
         "no_account": None if accounts else no_account(user),
-        "accounts": [(account, how_it_fares(account)) for account in accounts],
+        "accounts": [(account, account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),
-        "last_contact_at": _newest(accounts),
+        "last_contact_at": last_contact_of(accounts),
         "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
         "zone_words": zone_name(),
+        "live": live(
+            request,
+            version,
+            title="mcdash",
+            is_moving=any_moves(active, version.workers),
+            attention=needing,
+        ),
     }
+    return answer(
+        request, "imports/dashboard/page.html", "imports/dashboard/_parts.html", context
+    )
 
 
 def start_of_today() -> datetime:
@@ -129,7 +129,7 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
             ended=Count("id"),
             loaded=Sum("successful"),
             without_loaded=Count("id", filter=finished & Q(successful=None)),
-            refused=Sum("errors", filter=has_share),
+            rejected=Sum("errors", filter=has_share),
             total=Sum("total_rows", filter=has_share),
             without_share=Count("id", filter=finished & ~has_share),
             errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
@@ -142,76 +142,71 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     return ended | now
 
 
-def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A number with its label, the list behind it, and what it does not tell."""
+
+    label: str
+    figure: str
+    url: str
+    status: str = ""
+    hint: str = ""
+    is_bad: bool = False
+
+
+def cards(figures: dict[str, Any]) -> list[Figure]:
     """The six cards, each leading to the list behind its number."""
-    errors, total = figures["refused"], figures["total"]
-    of_total = f"{count_text(errors)} of {count_text(total)}" if total else ""
-    without = figures["without_share"]
+    errors, total = figures["rejected"], figures["total"]
+    share = f"{count_text(errors)} of {count_text(total)}" if total else ""
+    # what Marketing Cloud ran to an end: only that has rows
+    finished_url = history_url(*sorted(FINISHED), is_today=True)
     return [
-        _card(
-            "Running",
-            figures["running"],
-            _errors(figures["errors_so_far"]),
-            RunStatus.RUNNING,
-            _list_url(*sorted(ACTIVE)),
+        Figure(
+            label="Running",
+            figure=count_text(figures["running"]),
+            hint=_row_errors(figures["errors_so_far"]),
+            status=RunStatus.RUNNING,
+            url=history_url(*sorted(ACTIVE), is_today=False),
         ),
-        _ended_card("Completed today", figures["completed"], RunStatus.COMPLETED),
-        _ended_card(
-            "With errors",
-            figures["with_errors"],
-            RunStatus.COMPLETED_WITH_ERRORS,
-            _and(
-                _errors(figures["errors_of_completed"]),
+        Figure(
+            label="Completed today",
+            figure=count_text(figures["completed"]),
+            status=RunStatus.COMPLETED,
+            url=history_url(RunStatus.COMPLETED, is_today=True),
+        ),
+        Figure(
+            label="With errors",
+            figure=count_text(figures["with_errors"]),
+            hint=_joined(
+                _row_errors(figures["errors_of_completed"]),
                 not_told(figures["open_counts"], "to check"),
             ),
+            status=RunStatus.COMPLETED_WITH_ERRORS,
+            url=history_url(RunStatus.COMPLETED_WITH_ERRORS, is_today=True),
         ),
-        _ended_card(
-            "Failed",
-            figures["failed"],
-            RunStatus.FAILED,
-            _errors(figures["errors_of_failed"]),
+        Figure(
+            label="Failed",
+            figure=count_text(figures["failed"]),
+            hint=_row_errors(figures["errors_of_failed"]),
+            status=RunStatus.FAILED,
+            url=history_url(RunStatus.FAILED, is_today=True),
         ),
-        _card(
-            "Rows imported",
-            figures["loaded"],
-            _and("today", not_told(figures["without_loaded"], "not reported")),
-            "",
-            _finished_today(),
+        Figure(
+            label="Rows imported",
+            figure=count_text(figures["loaded"]),
+            hint=_joined("today", not_told(figures["without_loaded"], "not reported")),
+            url=finished_url,
         ),
-        {
-            "label": "Row errors",
-            "figure": share_text(errors, total),
-            "hint": _and(of_total, not_told(without, "not reported")),
-            "url": _finished_today(),
-        },
+        Figure(
+            label="Row errors",
+            figure=share_text(errors, total),
+            hint=_joined(share, not_told(figures["without_share"], "not reported")),
+            url=finished_url,
+        ),
     ]
 
 
-def _finished_today() -> str:
-    """What Marketing Cloud ran to an end: only that has rows."""
-    return _list_url(*sorted(FINISHED), today=True)
-
-
-def _card(
-    label: str, value: int | None, hint: str, status: str, url: str
-) -> dict[str, Any]:
-    figure = count_text(value)
-    return {
-        "label": label,
-        "figure": figure,
-        "hint": hint,
-        "status": status,
-        "url": url,
-    }
-
-
-def _ended_card(
-    label: str, value: int, status: RunStatus, hint: str = ""
-) -> dict[str, Any]:
-    return _card(label, value, hint, status, _list_url(status, today=True))
-
-
-def _and(*words: str) -> str:
+def _joined(*words: str) -> str:
     return ", ".join(filter(None, words))
 
 
@@ -220,14 +215,15 @@ def not_told(runs: int, how: str) -> str:
     return f"{runs:,} run{'' if runs == 1 else 's'} {how}" if runs else ""
 
 
-def _errors(count: int | None) -> str:
+def _row_errors(count: int | None) -> str:
     return f"{count:,} row error{'' if count == 1 else 's'}" if count else ""
 
 
-def _list_url(*statuses: str, today: bool = False) -> str:
+def history_url(*statuses: str, account: int | None = None, is_today: bool) -> str:
     """The History of these statuses; of today by the reader's calendar."""
-    query = [("status", str(status)) for status in statuses]
-    if today:
+    query = [("account", str(account))] if account else []
+    query += [("status", str(status)) for status in statuses]
+    if is_today:
         query.append(("from", timezone.localdate().isoformat()))
     return f"{reverse('imports:run_list')}?{urlencode(query)}"
 
@@ -235,81 +231,66 @@ def _list_url(*statuses: str, today: bool = False) -> str:
 def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
-    seen = ImportDefinition.objects.filter(account=OuterRef("pk"), not_seen_since=None)
-    count = seen.order_by().values("account").annotate(n=Count("*")).values("n")
-    return accounts.annotate(definition_count=Coalesce(Subquery(count), 0))
+    listed = ImportDefinition.objects.filter(
+        account=OuterRef("pk"), not_seen_since=None
+    )
+    counts = listed.order_by().values("account").annotate(n=Count("*")).values("n")
+    return accounts.annotate(definition_count=Coalesce(Subquery(counts), 0))
 
 
-def how_it_fares(account: Account) -> dict[str, Any]:
-    """How an account fares in a few words, and how that looks."""
+def account_line(account: Account) -> dict[str, Any]:
+    """How an account does in a few words, and how that looks."""
     count = getattr(account, "definition_count", 0)
-    found = f"{count:,} definition{'' if count == 1 else 's'}"
-    known = f"history since {_day(account.history_since)}"
-    calm = known if account.history_since else "no history yet"
     words = account_words(account)
+    fact = words.fact or "no history yet"
+    if not words.fact and account.history_since:
+        since = timezone.localtime(account.history_since)
+        is_this_year = since.year == timezone.localtime().year
+        day = dateformat.format(since, "j M" if is_this_year else "j M Y")
+        fact = f"history since {day}"
     return {
-        "words": f"{found} · {words.fact or calm}",
+        "words": f"{count:,} definition{'' if count == 1 else 's'} · {fact}",
         "icon": words.icon,
         "hue": words.hue,
     }
 
 
-def _day(moment: datetime | None) -> str:
-    if moment is None:
-        return "–"
-    local = timezone.localtime(moment)
-    year = "" if local.year == timezone.localtime().year else f" {local.year}"
-    return f"{local.day} {local:%b}{year}"
-
-
-def _newest(accounts: list[Account]) -> datetime | None:
-    return max((a.last_contact_at for a in accounts if a.last_contact_at), default=None)
-
-
-# What the reader keeps at hand, with its run under way or a way to start it.
-
-
-MOST_FAVOURITES = 12
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Favoured:
-    """A favourite: its own run under way, if any, and whether it can be started."""
+class FavouriteRow:
+    """A starred definition: its own active run, if any, and whether it can be started
+    by the reader.
+    """
 
     definition: ImportDefinition
     active: ImportRun | None
     may_start: bool
 
 
-def favourites(user: User, startable: Container[int]) -> list[Favoured]:
-    """The first favourites of `user`, who may start in the accounts `startable`, by
-    name, as far as they may be seen: in two queries, however many there are.
+def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
+    """The first favourites of `user`, who can start in the accounts `startable`, by
+    name, as far as they can be seen: in two queries, however many there are.
     """
-    visible = ImportDefinition.objects.visible_to(user)
-    kept = visible.filter(favourites__user=user).annotate(
-        has_lost_key=is_key_lost("account_id")
+    visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
+    definitions = list(
+        visible.annotate(has_lost_key=is_key_lost("account_id"))
+        .select_related("account", "last_run")
+        .order_by("name", "account__name")[:MOST_FAVOURITES]
     )
-    shown = list(
-        kept.select_related("account", "last_run").order_by("name", "account__name")[
-            :MOST_FAVOURITES
-        ]
-    )
-    active = _under_way(shown)
+    active = {
+        run.definition_id: run
+        for run in ImportRun.objects.active().ours().filter(definition__in=definitions)
+    }
+    for definition in definitions:
+        account = definition.account
+        account.has_lost_key = definition.has_lost_key  # type: ignore[attr-defined]
+        if run := active.get(definition.pk):
+            run.account = account  # at hand already
     return [
-        Favoured(
-            definition=one,
-            active=active.get(one.pk),
-            may_start=one.account_id in startable and not one.why_not_startable,
+        FavouriteRow(
+            definition=definition,
+            active=active.get(definition.pk),
+            may_start=definition.account_id in startable
+            and not definition.why_not_startable,
         )
-        for one in shown
+        for definition in definitions
     ]
-
-
-def _under_way(shown: list[ImportDefinition]) -> dict[int | None, ImportRun]:
-    by_pk = {one.pk: one for one in shown}
-    for one in shown:
-        one.account.has_lost_key = one.has_lost_key  # type: ignore[attr-defined]
-    runs = list(ImportRun.objects.active().ours().filter(definition__in=shown))
-    for run in runs:
-        run.account = by_pk[run.definition_id or 0].account
-    return {run.definition_id: run for run in runs}

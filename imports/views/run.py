@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from imports.lists.attention import can_start_again, start_again
-from imports.lists.paging import older_than
+from imports.lists.paging import RunOrder
 from imports.models import FINISHED, ImportRun, RunStatus, User, WorkerState
 from imports.signin import address_of
 from imports.usecases.errors import UseCaseError
@@ -138,7 +138,7 @@ def _previous(run: ImportRun) -> ImportRun | None:
     if run.definition is None or run.status in NEVER_RAN:
         return None
     earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
-    return older_than(earlier, (run.occurred_at, run.pk)).first()
+    return RunOrder().after(earlier, (run.occurred_at, run.pk)).first()
 
 
 @signed_in

@@ -1,9 +1,8 @@
-"""`/runs/`: the history of every run, narrowed by what is in the address."""
+"""`/runs/`: the History, narrowed by what is in the address, and its exports."""
 
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import json
 import logging
 import re
@@ -18,8 +17,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from imports.lists.choices import HistoryQuery, chips, groups, orders
-from imports.lists.counts import Tallies, tallies
+from imports.lists.choices import (
+    FILTER_WORDS,
+    ListQuery,
+    chips,
+    run_groups,
+    run_orders,
+)
+from imports.lists.counts import RunCounts, count_runs
 from imports.lists.filters import RunFilter, RunSort
 from imports.lists.paging import RunOrder, RunPage, batches, page_of
 from imports.models import (
@@ -36,6 +41,7 @@ from imports.views.base import (
     answer,
     any_moves,
     is_unchanged,
+    last_contact_of,
     live,
     no_account,
     nothing_changed,
@@ -47,8 +53,8 @@ from imports.wording.timeline import zone_name
 
 UNREADABLE = {
     "status": "That status does not exist.",
-    "account": "That account does not exist, or you may not see it.",
-    "definition": "That definition does not exist, or you may not see it.",
+    "account": "That account does not exist, or you don’t have access to it.",
+    "definition": "That definition does not exist, or you don’t have access to it.",
     "origin": "That origin does not exist.",
     "sort": "That order does not exist.",
     "from": "“From” is not a day; write it as 2026-03-12.",
@@ -57,160 +63,9 @@ UNREADABLE = {
     "person": "A name has at most 200 letters, and no control characters.",
 }
 NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
-NO_PLACE = "This address names a place in the history that cannot be read."
-
-
-@signed_in
-def run_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
-    context = _context(request)
-    context["live"] = live(
-        request,
-        version,
-        title="History · mcdash",
-        is_moving=any_moves(context["page"].runs, version.workers),
-        is_over=bool(context["problems"]),
-    )
-    response = answer(
-        request, "imports/runs/page.html", "imports/runs/_parts.html", context
-    )
-    if context["problems"]:
-        response.status_code = 400
-    return response
-
-
-def _context(request: SignedInRequest) -> dict[str, Any]:
-    everything = ImportRun.objects.visible_to(request.user)
-    found = RunFilter(request.GET, everything, request=request)
-    query = HistoryQuery(request.GET)
-    problems = problems_of(found)
-    order = RunOrder() if problems else order_of(found)
-    places, are_read = _places(request, found, order, problems)
-    problems += [] if are_read else [NO_PLACE]
-    counted = Tallies() if problems else tallies(found, request.user)
-    runs = everything.none() if problems else found.qs
-    are_many = not problems and found.are_many
-    page = page_of(runs, order, **places, are_many=are_many)
-    return {
-        "page": page,
-        "problems": problems,
-        "query": query,
-        "words": request.GET.get("q", ""),
-        **_filters(request, query, found, counted),
-        **_tools(query, found, counted, problems),
-        **_neighbours(query, order, page),
-    }
-
-
-def _neighbours(query: HistoryQuery, order: RunOrder, page: RunPage) -> dict[str, str]:
-    above, below = NEIGHBOURS.get(order.by, ("Previous", "Next"))
-    return {
-        "previous_url": query.url(after=page.previous) if page.previous else "",
-        "previous_word": above,
-        "next_url": query.url(before=page.next) if page.next else "",
-        "next_word": below,
-    }
-
-
-def problems_of(found: RunFilter) -> list[str]:
-    """What of the filters cannot be read, in sentences."""
-    return [UNREADABLE[name] for name in found.errors]
-
-
-def order_of(found: RunFilter) -> RunOrder:
-    """The order in force among what was found. `found` must be valid."""
-    return RunOrder(by=found.order, accounts=found.accounts, statuses=found.statuses)
-
-
-def _places(
-    request: SignedInRequest, found: RunFilter, order: RunOrder, problems: list[str]
-) -> tuple[dict[str, str], bool]:
-    """Where the page begins, and whether that can be read. A place of an order that
-    is not in force any more is none: the page begins at the top.
-    """
-    places = {name: request.GET.get(name, "") for name in ("before", "after")}
-    if not problems and found.wanted_order != found.order:
-        places = dict.fromkeys(places, "")
-    return places, all(order.read(text) for text in places.values() if text)
-
-
-def _filters(
-    request: SignedInRequest, query: HistoryQuery, found: RunFilter, counted: Tallies
-) -> dict[str, Any]:
-    accounts = list(Account.objects.visible_to(request.user).order_by("name"))
-    in_force = chips(query, found)
-    return {
-        "no_account": None if accounts else no_account(request.user),
-        "last_contact": _last_contact(accounts),
-        "groups": groups(query, found, accounts if len(accounts) > 1 else [], counted),
-        "chips": in_force,
-        "chosen": len(in_force),
-        "clear_all_url": reverse("imports:run_list"),
-        "clear_words_url": query.url(q=""),
-        "kept_for_words": query.kept("q"),
-        "kept_for_more": query.kept("person", "from", "to"),
-        "people": partial(_people, request.user),
-        "person": query.given.get("person", ""),
-        "first_day": _day(found, "from"),
-        "last_day": _day(found, "to"),
-        "zone_words": zone_name(),
-    }
-
-
-def _tools(
-    query: HistoryQuery, found: RunFilter, counted: Tallies, problems: list[str]
-) -> dict[str, Any]:
-    """What can be done with what was found: put it in order, take it away."""
-    if problems:
-        return {}
-    month = query.url(**{"from": "30-days-ago", "to": ""})
-    return {
-        "orders": orders(query, found),
-        "may_rank": found.may_rank,
-        "month_url": month,
-        "is_order_refused": found.wanted_order != found.order,
-        "total": counted.total_words(query.chosen("status")),
-        "csv_url": query.url("run_export_csv"),
-        "json_url": query.url("run_export_json"),
-    }
-
-
-def _last_contact(accounts: list[Account]) -> dt.datetime | None:
-    return max(
-        (one.last_contact_at for one in accounts if one.last_contact_at), default=None
-    )
-
-
-def _day(found: RunFilter, name: str) -> str:
-    """A day of the filters for its field; empty where it cannot be read."""
-    day = getattr(found.form, "cleaned_data", {}).get(name)
-    return day.isoformat() if day else ""
-
-
-def _people(user: User) -> list[str]:
-    """Who may start what `user` may see, for the filter's list; not who did, which
-    only the whole history could tell.
-    """
-    accounts = Account.objects.visible_to(user)
-    granted = AccountAccess.objects.filter(
-        account__in=accounts, level=AccessLevel.START
-    )
-    if not accounts.exists():
-        return []
-    may = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
-    found = User.objects.filter(may, is_active=True)
-    return sorted({person.shown_name for person in found.distinct()[:100]})
-
-
-# `/runs/export.csv` and `.json`: every run that the History's filters leave.
-
-
-logger = logging.getLogger(__name__)
-
+NO_PLACE = "This address names a place in the history that can’t be read."
 BATCH = 1000
-# The columns and where they come from; docs/exports.md tells what they mean.
+# The columns of exports and where they come from; docs/exports.md tells what they mean.
 COLUMNS = {
     "id": "pk",
     "account": "account__name",
@@ -245,30 +100,158 @@ UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
 # Excel takes a CSV for UTF-8 only where it begins with this.
 BYTE_ORDER_MARK = "\ufeff"
+# The last four are wide letters, which Excel reads as the narrow ones.
+FORMULA = re.compile("[\t\r\n]|[\\s\u200c\u200d]*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
+# What could end a script element, should anybody put the text into a page.
+FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
 Row = dict[str, Any]
-# The last four are wide letters, which Excel reads as the narrow ones.
-_FORMULA = re.compile("[\t\r\n]|[\\s\u200c\u200d]*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
-# What could end a script element, should anybody put the text into a page.
-_FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
+logger = logging.getLogger(__name__)
+
+
+@signed_in
+def run_list(request: SignedInRequest) -> HttpResponse:
+    version = page_version(request.user)
+    if is_unchanged(request, version):
+        return nothing_changed()
+    context = _context(request)
+    context["live"] = live(
+        request,
+        version,
+        title="History · mcdash",
+        is_moving=any_moves(context["page"].runs, version.workers),
+        is_over=bool(context["problems"]),
+    )
+    response = answer(
+        request, "imports/runs/page.html", "imports/runs/_parts.html", context
+    )
+    if context["problems"]:
+        response.status_code = 400
+    return response
+
+
+def _context(request: SignedInRequest) -> dict[str, Any]:
+    user, query = request.user, ListQuery(request.GET, reverse("imports:run_list"))
+    runs = ImportRun.objects.visible_to(user)
+    filters = RunFilter(request.GET, runs, request=request)
+    problems = problems_of(filters)
+    page, counts, shown = RunPage(), RunCounts(), {}
+    if not problems:
+        order, is_order_refused = (
+            order_of(filters),
+            filters.wanted_order != filters.order,
+        )
+        places = {name: request.GET.get(name, "") for name in ("before", "after")}
+        if is_order_refused:  # a place in an order that isn't in force is none
+            places = dict.fromkeys(places, "")
+        if all(order.read(text) for text in places.values() if text):
+            counts = count_runs(filters, user)
+            page = page_of(filters.qs, order, **places, are_many=filters.are_many)
+            shown = _with_runs(query, filters, counts, page)
+        else:
+            problems = [NO_PLACE]
+    accounts = list(Account.objects.visible_to(user).order_by("name"))
+    in_force = chips(query, filters)
+    filtered = {name for name in FILTER_WORDS if query.chosen(name)}
+    first_day, last_day = (filters.cleaned.get(name) for name in ("from", "to"))
+    return {
+        "page": page,
+        "problems": problems,
+        "is_filtered": bool(filtered),
+        "is_days_only": filtered <= {"from", "to"},
+        "words": request.GET.get("q", ""),
+        "no_account": None if accounts else no_account(user),
+        "last_contact": last_contact_of(accounts),
+        "groups": run_groups(
+            query, filters, accounts if len(accounts) > 1 else [], counts
+        ),
+        "chips": in_force,
+        "chosen": len(in_force),
+        "clear_all_url": query.path,
+        "clear_words_url": query.url(q=""),
+        "kept_for_words": query.hidden_fields("q"),
+        "kept_for_more": query.hidden_fields("person", "from", "to"),
+        "people": partial(_people, user),
+        "person": request.GET.get("person", ""),
+        "first_day": first_day.isoformat() if first_day else "",
+        "last_day": last_day.isoformat() if last_day else "",
+        "zone_words": zone_name(),
+        **shown,
+    }
+
+
+def _with_runs(
+    query: ListQuery, filters: RunFilter, counts: RunCounts, page: RunPage
+) -> dict[str, Any]:
+    """What can be done with runs that were found: sort them, export them, go on."""
+    previous, following = NEIGHBOURS.get(filters.order, ("Previous", "Next"))
+    return {
+        "orders": run_orders(query, filters),
+        "is_sortable": filters.is_sortable,
+        "month_url": query.url(**{"from": "30-days-ago", "to": ""}),
+        "is_order_refused": filters.wanted_order != filters.order,
+        "total": counts.total_text(query.chosen("status")),
+        "csv_url": query.url(reverse("imports:run_export_csv")),
+        "json_url": query.url(reverse("imports:run_export_json")),
+        "previous_url": query.url(after=page.previous) if page.previous else "",
+        "previous_word": previous,
+        "next_url": query.url(before=page.next) if page.next else "",
+        "next_word": following,
+    }
+
+
+def problems_of(filters: RunFilter) -> list[str]:
+    """What of the filters can't be read, in sentences."""
+    return [UNREADABLE[name] for name in filters.errors]
+
+
+def order_of(filters: RunFilter) -> RunOrder:
+    """The order in force among what the filters let through; they must be valid."""
+    return RunOrder(
+        by=filters.order,
+        accounts=filters.accounts,
+        statuses=filters.cleaned["status"],
+    )
+
+
+def _people(user: User) -> list[str]:
+    """Who can start what `user` can see, for the filter's list; not who did, which
+    only the whole history could tell.
+    """
+    accounts = Account.objects.visible_to(user)
+    if not accounts.exists():
+        return []
+    granted = AccountAccess.objects.filter(
+        account__in=accounts, level=AccessLevel.START
+    )
+    can_start = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
+    people = User.objects.filter(can_start, is_active=True).distinct()
+    return sorted({person.shown_name for person in people[:100]})
 
 
 @signed_in
 @require_GET
 def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     """The runs of the page with the same address, all of them, in its order."""
-    everything = ImportRun.objects.visible_to(request.user)
-    found = RunFilter(request.GET, everything, request=request)
-    if problems := problems_of(found):
+    runs = ImportRun.objects.visible_to(request.user)
+    filters = RunFilter(request.GET, runs, request=request)
+    if problems := problems_of(filters):
         text = "\n".join(problems)
         return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
     content_type, written = FORMS[form]
-    order, many = order_of(found), found.are_many
-    # it may take minutes: each batch asks again what the reader may see
-    visible = found.qs.still_visible_to(request.user)
-    runs = batches(visible, order, COLUMNS.values(), BATCH, are_many=many)
+    # it may take minutes: each batch asks again what the reader can see
+    still_visible = filters.qs.still_visible_to(request.user)
+    rows = _rows(
+        batches(
+            still_visible,
+            order_of(filters),
+            COLUMNS.values(),
+            BATCH,
+            are_many=filters.are_many,
+        )
+    )
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
-    response = StreamingHttpResponse(written(_rows(runs)), content_type=content_type)
+    response = StreamingHttpResponse(written(rows), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]  # both are HttpResponseBase
 
@@ -276,20 +259,18 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
 def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
     """The batches with the columns' names; times as ISO 8601, always UTC."""
     for batch in found:
-        yield [
-            {name: _plain(row[path]) for name, path in COLUMNS.items()}
-            | {UNACCOUNTED: _unaccounted(row)}
-            for row in batch
-        ]
-
-
-def _unaccounted(row: Row) -> int | None:
-    """As `ImportRun.unaccounted_rows`."""
-    return Counts.read(row).unaccounted if row["status"] in FINISHED else None
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+        rows = []
+        for run in batch:
+            values = {name: run[path] for name, path in COLUMNS.items()}
+            row = {
+                name: value.isoformat() if isinstance(value, datetime) else value
+                for name, value in values.items()
+            }
+            # as `ImportRun.unaccounted_rows`
+            is_counted = run["status"] in FINISHED
+            row[UNACCOUNTED] = Counts.read(run).unaccounted if is_counted else None
+            rows.append(row)
+        yield rows
 
 
 class _Echo:
@@ -309,7 +290,7 @@ def csv_lines(found: Iterable[list[Row]]) -> Iterator[str]:
             yield "".join(writer.writerow(map(cell, row.values())) for row in batch)
             written += len(batch)
     except Exception:
-        # the answer is under way, so that only its own text can still tell
+        # part of the answer is sent, so that only its own text can still tell
         logger.exception("An export as CSV broke off after %d runs.", written)
         yield writer.writerow([BROKEN_OFF.format(f"{written:,}")])
 
@@ -321,14 +302,14 @@ def cell(value: Any) -> Any:
     if not value or not isinstance(value, str):
         return value
     text = visible(value, kept="\t\r\n")
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def json_lines(found: Iterable[list[Row]]) -> Iterator[str]:
     """One array, an object a line; unknown is null; ASCII alone."""
     between = "[\n"
     for batch in found:
-        lines = (json.dumps(row).translate(_FOR_HTML) for row in batch)
+        lines = (json.dumps(row).translate(FOR_HTML) for row in batch)
         yield between + ",\n".join(lines)
         between = ",\n"
     yield "\n]\n" if between == ",\n" else "[]\n"

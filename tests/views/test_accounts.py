@@ -48,7 +48,7 @@ def account() -> Account:
 
 def figures(response: Any) -> dict[str, str]:
     (card,) = response.context["cards"]
-    return {figure.word: figure.value for figure in card.figures}
+    return {figure.label: figure.figure for figure in card.figures}
 
 
 def test_a_card_names_the_account_its_definitions_and_its_last_contact(
@@ -98,7 +98,7 @@ def test_row_errors_that_nobody_counted_are_a_dash_and_not_nought(
 
 def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
     (card,) = reader(account).get(URL).context["cards"]
-    urls = {figure.word: figure.url for figure in card.figures}
+    urls = {figure.label: figure.url for figure in card.figures}
     today = timezone.localdate().isoformat()
     assert urls["Failed"] == (f"/runs/?account={account.pk}&status=failed&from={today}")
     assert "status=queued" in urls["Running"]

@@ -335,7 +335,7 @@ def test_who_may_only_look_is_refused_in_words_and_nothing_starts(
     client = client_of(person)
     answer = ask(client, *chosen)
     assert answer.status_code == 403
-    assert "You may see “Only to look at” but not start anything" in words(answer)
+    assert "You have view-only access to “Only to look at”" in words(answer)
     fields = [f"{one.pk}:{one.digest}" for one in chosen]
     sent = client.post(URL, {"batch": uuid.uuid4(), "chosen": fields})
     assert sent.status_code == 403

@@ -314,6 +314,32 @@ def test_a_page_asks_as_many_queries_for_many_rows_as_for_few(
     assert _queries(client, path) == few
 
 
+def test_what_needs_the_reader_is_asked_for_once(
+    client: Client, account: Account
+) -> None:
+    ended(account, failed=True)
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get("/")
+    assert "(1 failed) mcdash" in content(page)
+    asked = [query["sql"] for query in queries if "UNION" in query["sql"]]
+    assert len(asked) == 1
+    of_accounts = [q["sql"] for q in queries if '"failures_in_row" >= ' in q["sql"]]
+    assert len(of_accounts) == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/"])
+def test_every_page_counts_the_same_that_needs_the_reader(
+    client: Client, account: Account, path: str
+) -> None:
+    for trait in ("failed", "failed", "lost", "completed"):
+        ended(account, **{trait: True})
+    account.credentials_refused_at = timezone.now()
+    account.save()
+    live = client.get(path).context["live"]
+    assert live.attention_count == 4
+    assert live.title.startswith("(2 failed) ")
+
+
 def test_more_than_twenty_needs_lead_to_the_history(
     client: Client, account: Account
 ) -> None:
@@ -374,7 +400,7 @@ def test_the_numbers_of_rows_lead_to_the_runs_that_have_rows(
 ) -> None:
     ended(account, completed=True)
     cards = client.get("/").context["cards"]
-    urls = {card["label"]: card["url"] for card in cards}
+    urls = {card.label: card.url for card in cards}
     for label in ("Rows imported", "Row errors"):
         assert (
             "status=completed&status=completed_with_errors&status=failed"

@@ -169,7 +169,7 @@ def test_an_account_that_does_not_answer_is_not_promised_for_now(
         failures_in_row=BREAKER_OPENS_AT, sync_wanted_at=timezone.now()
     )
     page = ask(viewer(account))
-    assert "Nordlicht DE does not answer and will be read later" in words(page)
+    assert "Nordlicht DE isn’t responding and will be read later" in words(page)
     assert poll_seconds(page) == 20
 
 

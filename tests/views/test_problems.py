@@ -158,7 +158,7 @@ def test_on_a_page_a_refusal_is_a_toast_on_that_page() -> None:
     assert answer.headers["HX-Retarget"] == "#toasts"
     assert answer.headers["HX-Reswap"] == "beforeend"
     assert content(answer).strip().startswith('<div class="toast">')
-    assert "You may see “Nordlicht DE” but not start anything in it." in words(answer)
+    assert "You have view-only access to “Nordlicht DE”." in words(answer)
 
 
 def test_on_a_page_what_is_gone_is_a_toast_and_a_stale_form_too() -> None:

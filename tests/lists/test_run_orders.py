@@ -13,9 +13,8 @@ from imports.lists.filters import RunSort
 from imports.lists.paging import RunOrder
 from imports.models import Account, ImportDefinition, ImportRun
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
-
-from .histories import ids, link
-from .reading import a_worker_beats, content, part, reader
+from tests.views.histories import ids, link
+from tests.views.reading import a_worker_beats, content, part, reader
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 

@@ -11,9 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from imports.models import AccessLevel, Account, ImportDefinition, publish
 from tests.factories import AccountFactory, FavouriteFactory, UserFactory, grant
-
-from .defining import ask, define, with_last
-from .reading import client_of, reader
+from tests.views.defining import ask, define, with_last
+from tests.views.reading import client_of, reader
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +26,7 @@ def accounts() -> list[Account]:
 
 def counts(response: Any, title: str) -> dict[str, int]:
     return {
-        item.word: item.count
+        item.word: int(item.count)
         for group in response.context["groups"]
         if group.title == title
         for item in group.items

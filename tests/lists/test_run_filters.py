@@ -20,9 +20,16 @@ from tests.factories import (
     UserFactory,
     grant,
 )
-
-from .histories import ids, link, some_runs
-from .reading import a_worker_beats, client_of, content, part, poll, reader, words
+from tests.views.histories import ids, link, some_runs
+from tests.views.reading import (
+    a_worker_beats,
+    client_of,
+    content,
+    part,
+    poll,
+    reader,
+    words,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +50,7 @@ def client(account: Account) -> Client:
     return reader(account)
 
 
-def tallies_on(page: Any) -> dict[str, str]:
+def counts_on(page: Any) -> dict[str, str]:
     """The statuses offered on the page with the count beside each."""
     pattern = r'</svg></span>([^<]+)<span class="tally">([^<]*)<'
     return dict(re.findall(pattern, part(page, "run-choices")))
@@ -58,9 +65,9 @@ def test_beside_each_status_stands_how_many_the_other_filters_leave(
             ImportRunFactory.create(failed=True, definition=one)
     ImportRunFactory.create(completed=True, definition=definition)
     ImportRunFactory.create(failed=True)
-    assert tallies_on(client.get("/runs/")) == {"Completed": "1", "Failed": "5"}
+    assert counts_on(client.get("/runs/")) == {"Completed": "1", "Failed": "5"}
     page = client.get(f"/runs/?definition={definition.pk}&status=failed")
-    assert tallies_on(page) == {"Completed": "1", "Failed": "3"}
+    assert counts_on(page) == {"Completed": "1", "Failed": "3"}
 
 
 def test_a_status_that_leaves_nothing_is_offered_only_while_it_is_chosen(
@@ -68,7 +75,7 @@ def test_a_status_that_leaves_nothing_is_offered_only_while_it_is_chosen(
 ) -> None:
     ImportRunFactory.create(completed=True, definition=definition)
     page = client.get("/runs/?status=lost")
-    assert tallies_on(page) == {"Completed": "1", "Lost": "0"}
+    assert counts_on(page) == {"Completed": "1", "Lost": "0"}
 
 
 @pytest.mark.slow
@@ -78,7 +85,7 @@ def test_counts_are_exact_to_500_and_go_no_further(
 ) -> None:
     many_runs(definition, count)
     page = client.get("/runs/")
-    assert tallies_on(page) == {"Completed": word}
+    assert counts_on(page) == {"Completed": word}
     assert f"Export {word} runs" in words(page)
 
 
@@ -144,7 +151,7 @@ def test_a_poll_brings_the_new_counts(
     failed = ImportRunFactory.create(failed=True, definition=definition)
     publish(runs=[failed])
     news = poll(client, page)
-    assert tallies_on(news) == {"Completed": "1", "Failed": "1"}
+    assert counts_on(news) == {"Completed": "1", "Failed": "1"}
     assert "Export 2 runs" in words(news)
 
 
