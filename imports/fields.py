@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -14,13 +13,8 @@ class LostKeyError(Exception):
     """No key in MCDASH_FIELD_KEYS opens a stored secret."""
 
 
-@lru_cache(maxsize=16)
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
 def _current_fernet() -> MultiFernet:
-    return _fernet(tuple(settings.MCDASH_FIELD_KEYS))
+    return MultiFernet([Fernet(key) for key in settings.MCDASH_FIELD_KEYS])
 
 
 class Secret:
@@ -55,7 +49,7 @@ class Secret:
         """
         for position, key in enumerate(settings.MCDASH_FIELD_KEYS, start=1):
             try:
-                _fernet((key,)).decrypt(self.ciphertext.encode())
+                Fernet(key).decrypt(self.ciphertext.encode())
             except InvalidToken:
                 continue
             return position

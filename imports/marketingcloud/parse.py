@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lxml import etree
@@ -118,7 +117,6 @@ def text(element: etree._Element | None, name: str) -> str:
     return (node.text or "").strip()
 
 
-@lru_cache(maxsize=1024)  # an answer has few names and a great many elements
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 

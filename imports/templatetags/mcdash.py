@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.http import HttpRequest
 from django.template import Context, RequestContext
-from django.urls import get_script_prefix, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -39,7 +38,6 @@ def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeStri
 
 
 @register.simple_tag
-@lru_cache(maxsize=512)
 def status_label(
     status: str,
     phase: str = "",
@@ -281,12 +279,7 @@ def initials(name: str) -> str:
 
 @register.simple_tag
 def address(route: str, pk: int) -> str:
-    """As Django's `url` for one of our own rows, for tables: it is kept."""
-    return _address(get_script_prefix(), route, pk)
-
-
-@lru_cache(maxsize=50_000)
-def _address(_prefix: str, route: str, pk: int) -> str:
+    """As Django's `url`, for one of our own rows."""
     return reverse(f"imports:{route}", args=[pk])
 
 

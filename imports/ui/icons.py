@@ -11,7 +11,7 @@ used from there. What moves is drawn where it stands, since "still" is said ther
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -87,7 +87,6 @@ def _used(name: str, size: int) -> SafeString:
     return _svg(f'<use href="#i-{name}"/>', size, box="")
 
 
-@lru_cache(maxsize=64)
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
     """The silhouette of a status; KeyError for a value that is none of ours."""
     shape = _STATUS_SHAPES[str(status)]
@@ -116,7 +115,6 @@ def _heroicon(name: str, style: str, size: int) -> SafeString:
     return mark_safe(svg)  # noqa: S308 - drawn by heroicons from its own files
 
 
-@cache
 def sprite_svg() -> SafeString:
     """All shared icons, once a page; icons anywhere on it use them by "#i-name"."""
     symbols = "".join(_symbol(name) for name in _SHARED)

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
@@ -307,16 +306,11 @@ def digest_of(record: DefinitionRecord) -> str:
 
     That is the facts, and the destination, which also depends on its type.
     """
-    names = _in_order(tuple(record.facts))
+    names = sorted(record.facts)
     values = map(record.facts.__getitem__, names)
     # no text in XML holds a NUL
     text = "\0".join((record.destination, *names, *values))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@lru_cache(maxsize=64)  # the definitions of an account have the same few properties
-def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(names))
 
 
 def _filled(

@@ -11,7 +11,6 @@ import re
 import secrets
 import sys
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -370,7 +369,6 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
     return render(request, "imports/system/styleguide.html", context)
 
 
-@lru_cache(maxsize=1)
 def tokens() -> list[str]:
     """The names of the colours in tokens.css."""
     found = finders.find("css/tokens.css") or settings.STATIC_ROOT / "css/tokens.css"

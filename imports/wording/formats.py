@@ -6,8 +6,7 @@ static/js/times.js lets the same words tick on; both follow `relative_text`.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from unicodedata import category
 
@@ -165,14 +164,7 @@ def clock_name(offset_minutes: int) -> str:
 
 def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> str:
     """The moment in the reader's zone, then on Marketing Cloud's own clock."""
-    zone = django_timezone.get_current_timezone()
-    return _exact_text(moment, zone, clock_minutes)
-
-
-@lru_cache(maxsize=10_000)
-def _exact_text(moment: datetime, zone: tzinfo, clock_minutes: int) -> str:
-    """Kept, since polls and pages tell the same moments again and again."""
-    local = moment.astimezone(zone)
+    local = django_timezone.localtime(moment)
     theirs = moment.astimezone(timezone(timedelta(minutes=clock_minutes)))
     clock = dateformat.format(theirs, "H:i:s")
     if theirs.date() != local.date():
