@@ -160,7 +160,7 @@ def _of_accounts(revisions: dict[int, int]) -> Counter[Facts]:
 
 def _by_facts(definitions: DefinitionQuerySet) -> Counter[Facts]:
     rows = _counted(definitions, *FACTS)
-    return Counter({tuple(facts): n for *facts, n in rows})  # type: ignore[misc]
+    return Counter({tuple(facts): n for *facts, n in rows})
 
 
 def _counted(definitions: DefinitionQuerySet, *names: str) -> Iterable[Any]:

@@ -95,7 +95,7 @@ class RunOrder:
         if len(parts) != len(self.keys):
             return None
         *rank, at, pk = parts
-        place = [*map(_whole, rank), _moment(at), _whole(pk)]
+        place: list[Any] = [*map(_whole, rank), _moment(at), _whole(pk)]
         if None in place or pk.startswith("-"):
             return None
         if self.by == RunSort.DURATION:
