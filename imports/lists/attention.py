@@ -136,6 +136,7 @@ def _runs(user: User) -> RunQuerySet:
     every run whose outcome is unknown, since it holds its definition up.
     """
     since = timezone.now() - SHOWN_FOR
+    # an earlier run that failed is settled by whatever its definition ran since
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
     runs = ImportRun.objects.visible_to(user)
     recent = runs.filter(is_last, status__in=SEVERITY, occurred_at__gte=since)
@@ -151,6 +152,7 @@ def _accounts(user: User) -> QuerySet[Account]:
     were disabled while runs are active in them, which nobody follows.
     """
     active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
+    # nobody asks for the state of what still runs there
     unwatched = Q(is_active=False) & Exists(active_runs)
     silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
     locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)

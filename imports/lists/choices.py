@@ -160,6 +160,7 @@ def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
     spelling: dict[str, str] = {}
     by_type: Counter[str] = Counter()
     for name, count in (*counts.by("update").items(), (counts.update, 0)):
+        # the chosen one is offered even where it leaves nothing
         if name:
             by_type[spelling.setdefault(name.casefold(), name)] += count
     return [
@@ -206,6 +207,7 @@ def run_groups(
         )
         for value, label in RunStatus.choices
     )
+    # only the statuses are counted: no index knows how many the other values leave
     own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
     origins = [query.choice("origin", value, label) for value, label in Origin.choices]
     groups = [

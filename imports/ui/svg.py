@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from django.urls import reverse
@@ -207,20 +206,9 @@ def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
     """The strip in a list, until a reader goes there: a path for each status. Solid
     bars are strokes, since that gives their height only once.
     """
-    shown = [
-        (run["status"], run.get("rows"), run.get("errors"), run.get("unaccounted"))
-        for run in list(runs or [])[-SLOTS:]
-    ]
-    return _picture(tuple(shown)) if shown else "–"
-
-
-@lru_cache(maxsize=5000)
-def _picture(ends: tuple[tuple[str, *tuple[int | None, ...]], ...]) -> SafeString:
-    """Kept, since lists show the same strips again and again."""
-    shown: list[dict[str, Any]] = [
-        dict(zip(("status", "rows", "errors", "unaccounted"), end, strict=True))
-        for end in ends
-    ]
+    shown = list(runs or [])[-SLOTS:]
+    if not shown:
+        return "–"
     paths: dict[str, str] = defaultdict(str)
     for run, slot in zip(shown, _slots(shown, *NARROW), strict=True):
         for kind, path in _STROKES[run["status"]](slot).items():

@@ -77,6 +77,7 @@ def account_list(request: SignedInRequest) -> HttpResponse:
         )
         for account in accounts
     ]
+    # what nobody follows does not move, however much is running
     is_moving = not version.workers.is_silent and any(
         card.figures[0].figure != "0" and not card.account.why_not_followed
         for card in cards
@@ -119,7 +120,7 @@ def _card(
     elif account.last_contact_at:
         sentence = "Answering."
     else:
-        sentence = "Not asked yet: the worker will, within a minute."
+        sentence = "Not contacted yet. The worker will do so within a minute."
     drift = account.clock_drift_minutes
     way = "ahead of" if drift > 0 else "behind"
     return Card(

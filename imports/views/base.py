@@ -296,6 +296,7 @@ def answer(
     """The whole page, or for a poll what changed of its parts since the page last
     heard, with what happened in sentences.
     """
+    # an address with `since` that somebody opens by hand is a page like any other
     if "since" not in request.GET or not request.htmx:
         return render(request, page, context | {"parts": Parts()})
     response = news(request, parts, context)
@@ -306,7 +307,12 @@ def answer(
             .select_related("definition")
             .order_by("-revision")[:MOST_SENTENCES]
         )
-        if sentences := [_sentence(run) for run in ended]:
+        sentences = []
+        for run in ended:
+            problem = f", {problem_text(run.counts)}" if run.are_counts_open else ""
+            status = f"{run.get_status_display()}{problem}"
+            sentences.append(f"{spoken(run.shown_name)}: {status}.")
+        if sentences:
             trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
     return response
 
@@ -318,12 +324,6 @@ def news(
     parts_seen = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)
-
-
-def _sentence(run: ImportRun) -> str:
-    words = [run.get_status_display()]
-    words += [problem_text(run.counts)] if run.are_counts_open else []
-    return f"{spoken(run.shown_name)}: {', '.join(words)}."
 
 
 def next_url(request: SignedInRequest) -> str:

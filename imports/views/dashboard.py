@@ -120,6 +120,7 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     }
     finished = Q(status__in=FINISHED)
     with_errors = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+    # a share needs both numbers of a run: a sum of errors over other rows would lie
     has_share = ERRORS_KNOWN & Q(total_rows__isnull=False)
     ended = (
         runs.ended_since(today)
@@ -231,6 +232,7 @@ def history_url(*statuses: str, account: int | None = None, is_today: bool) -> s
 def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
+    # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
         account=OuterRef("pk"), not_seen_since=None
     )

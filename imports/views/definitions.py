@@ -124,6 +124,7 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         "imports/definitions/_parts.html",
         context,
     )
+    # htmx swaps no answer of an error, and the page says itself what is wrong
     if context["wrong"] and not request.htmx:
         response.status_code = 400
     return response
@@ -211,6 +212,7 @@ def _page(filters: DefinitionFilter, counts: DefinitionCounts | None) -> Page[in
             favourites = list(others.filter(is_favourite=True))
             others = others.filter(is_favourite=False)
         ids = FavouritesFirst(favourites=favourites, others=others, n=counts.total)
+    # get_page: an address of a page that is gone shows another one, no error
     page: Page[int] = Paginator(ids, PER_PAGE).get_page(filters.data.get("page"))
     return page
 
@@ -220,10 +222,11 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
     by_pk = {definition.pk: definition for definition in _with_all_shown(user, pks)}
     runs = ImportRun.objects.active().filter(definition__in=by_pk)
     active = {run.definition_id: run for run in runs.order_by("occurred_at")}
+    # the accounts are the same ones: no query for each run
     last_runs = [definition.last_run for definition in by_pk.values()]
     for run in (*active.values(), *last_runs):
         if run and run.definition_id:
-            run.account = by_pk[run.definition_id].account  # at hand already
+            run.account = by_pk[run.definition_id].account
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     return [
         DefinitionRow(
@@ -364,6 +367,7 @@ def definition_sync(request: SignedInRequest) -> HttpResponse:
     """
     account = request.POST.get("account", "")
     accounts = Account.objects.visible_to(request.user).defer("secret")
+    # a longer number is no id, and databases refuse it
     if account.isdecimal() and len(account) < 19:
         accounts = accounts.filter(pk=account)
     asked = want_sync(accounts=accounts, by=request.user, ip=address_of(request))

@@ -171,6 +171,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.hidden_fields("q"),
         "kept_for_more": query.hidden_fields("person", "from", "to"),
+        # asked for only where the filters are drawn: polls leave them as they are
         "people": partial(_people, user),
         "person": request.GET.get("person", ""),
         "first_day": first_day.isoformat() if first_day else "",

@@ -121,7 +121,7 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
             ("Starts are paused.", "An administrator paused them."),
         ),
         ({"is_active": False}, ("Disabled.", "running imports aren’t followed")),
-        ({"last_contact_at": None}, ("Not asked yet", "Last contact –")),
+        ({"last_contact_at": None}, ("Not contacted yet", "Last contact –")),
     ],
 )
 def test_trouble_is_told_in_a_sentence_that_says_what_it_means(
