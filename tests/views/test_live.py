@@ -12,7 +12,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imports.models import Account, ImportRun, RunStatus, User, Worker, publish
+from imports.models import (
+    Account,
+    AccountQuerySet,
+    ImportRun,
+    RunStatus,
+    User,
+    Worker,
+    publish,
+)
 from imports.views import base
 from tests.factories import (
     AccountFactory,
@@ -297,11 +305,12 @@ def test_what_changes_while_a_page_is_read_is_asked_for_soon(
 ) -> None:
     """Else half of the change could stand there for the quiet interval."""
     assert poll_seconds(client.get(page)) == base.QUIET_SECONDS
-    state = base._state
+    visible_to = AccountQuerySet.visible_to
 
-    def changes_meanwhile(user: User) -> tuple[int, int, bool]:
+    def changes_meanwhile(rows: AccountQuerySet, user: User) -> AccountQuerySet:
         publish(accounts=[account])
-        return state(user)
+        return visible_to(rows, user)
 
-    monkeypatch.setattr(base, "_state", changes_meanwhile)
+    # each page asks for the reader's accounts, after it has read its version
+    monkeypatch.setattr(AccountQuerySet, "visible_to", changes_meanwhile)
     assert poll_seconds(client.get(page)) == base.FAST_SECONDS
