@@ -15,9 +15,9 @@ from django.utils import timezone
 from imports.lists.counts import Cells, Tallies, total
 from imports.lists.filters import BY_TIME, Kind, RunFilter, RunSort, Show
 from imports.models import Account, ImportDefinition, Origin, RunStatus
-from imports.models.names import first_with_ink
+from imports.text import first_with_ink
 from imports.wording.definition import update_type_word
-from imports.wording.timeline import zone_name
+from imports.wording.formats import zone_name
 
 # The filters beside the list of definitions, each with its count and its address.
 

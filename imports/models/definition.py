@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
 from imports.models.account import Account, AccountQuerySet, seen_by
-from imports.models.names import first_with_ink
+from imports.text import first_with_ink
 from imports.models.status import COUNTS, ENDED
 
 if TYPE_CHECKING:

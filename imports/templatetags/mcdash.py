@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from imports import signin
 from imports.models import STORAGE, ImportRun, WorkerState
-from imports.models.names import first_with_ink
+from imports.text import first_with_ink
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
 from imports.wording import following, formats, status

@@ -25,7 +25,7 @@ from imports.models import (
     RunStatus,
     User,
 )
-from imports.models.names import has_ink
+from imports.text import has_ink
 from imports.signin import address_of
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start import (

@@ -17,7 +17,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from imports.models import CountProblem, Counts
-from imports.models.names import has_ink
+from imports.text import has_ink
 
 # Long names on one line: cut in the middle, found letters marked.
 
