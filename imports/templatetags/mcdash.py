@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from imports import signin
 from imports.models import STORAGE, ImportRun, WorkerState
-from imports.text import first_with_ink
+from imports.text import first_with_ink, visible
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
 from imports.wording import following, formats, status
@@ -156,12 +156,10 @@ def share(part: int | None, whole: int | None) -> str:
 
 @register.simple_tag
 def when(
-    moment: datetime | None,
-    clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES,
-    focusable: bool = True,
+    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
 ) -> str:
     """ "6 min ago" with the exact time in the reader's zone and on their clock."""
-    return formats.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
+    return formats.when_html(moment, clock_minutes=clock_minutes)
 
 
 @register.simple_tag
@@ -178,8 +176,14 @@ def elapsed(since: datetime | None) -> str:
 
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
-    """How long an active run has taken so far, ticking while somebody looks at it."""
-    return _elapsed_html(run, _workers(context))
+    """How long an active run has taken: ticking while it is followed, else as far as it
+    was last seen.
+    """
+    if unfollowed := run.why_not_followed(_workers(context)):
+        seen = run.last_checked_at - run.began_at if run.last_checked_at else None
+        fact = following.fact(run, unfollowed)
+        return _as_of(fact, "As last seen:", formats.duration_text(seen))
+    return formats.elapsed_html(run.began_at)
 
 
 @register.filter
@@ -209,7 +213,7 @@ def proportion(
     errors: int | None,
     unaccounted: int | None = None,
 ) -> SafeString:
-    """One bar of loaded, duplicate and refused rows, to scale; rows that no count
+    """One bar of loaded, duplicate and rejected rows, to scale; rows that no count
     accounts for stay empty.
     """
     return svg.proportion_svg(loaded, duplicates, errors, unaccounted)
@@ -242,12 +246,31 @@ def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
-    """When a run was last looked at, and whether that is still so."""
-    return _last_checked_html(run, _workers(context))
+    """When a run was last checked; while it isn't followed, standing still, and why."""
+    checked, clock = run.last_checked_at, run.account.clock_offset_minutes
+    if unfollowed := run.why_not_followed(_workers(context)):
+        fact = following.fact(run, unfollowed)
+        still = formats.clock_html(checked, clock, focusable=True)
+        return _as_of(fact, f"{fact} As of", still)
+    return formats.when_html(checked, clock_minutes=clock)
+
+
+def _as_of(fact: str, heard: str, value: str) -> SafeString:
+    """A value that isn't kept fresh: its reason in the title, and in `heard` what only
+    screen readers say.
+    """
+    return format_html(
+        '<span class="as-of" title="{}">{}<span class="visually-hidden">{}'
+        " </span>{}</span>",
+        fact,
+        icons.icon_svg("unplugged"),
+        heard,
+        value,
+    )
 
 
 def _workers(context: Context) -> WorkerState:
-    """How the workers do, where the page knows (see `views.live`)."""
+    """How the workers do, where the page knows (see `views.base.live`)."""
     workers = getattr(context.get("live"), "workers", None)
     return workers if isinstance(workers, WorkerState) else WorkerState()
 
@@ -262,7 +285,7 @@ register.filter("run_name", status.run_name)
 register.filter("shown_phase", status.shown_phase)
 register.filter("run_ended_at", status.ended_at)
 register.filter("took", status.took_text)
-register.filter("visible", formats.visible)
+register.filter("visible", visible)
 
 
 @register.filter
@@ -356,47 +379,3 @@ def nav_items(context: RequestContext) -> list[NavItem]:
         )
         for word, route, icon_name, routes in _PLACES
     ]
-
-
-def _elapsed_html(run: ImportRun, workers: WorkerState) -> str:
-    """How long an active run has taken: counted on while somebody looks at it, else as
-    far as it was seen.
-    """
-    unfollowed = run.why_not_followed(workers)
-    if unfollowed is None:
-        return formats.elapsed_html(run.began_at)
-    seen = run.last_checked_at - run.began_at if run.last_checked_at else None
-    return format_html(
-        '<span class="as-of" title="{}">{}<span class="visually-hidden">As last seen:'
-        " </span>{}</span>",
-        following.fact(run, unfollowed),
-        icons.icon_svg("unplugged"),
-        formats.duration_text(seen),
-    )
-
-
-def _last_checked_html(run: ImportRun, workers: WorkerState) -> str:
-    """When we last looked. While nobody looks it stands still, with the reason."""
-    unfollowed = run.why_not_followed(workers)
-    clock = run.account.clock_offset_minutes
-    if unfollowed is None:
-        return formats.when_html(run.last_checked_at, clock_minutes=clock)
-    return format_html(
-        '<span class="as-of" title="{}">{}<span class="visually-hidden">{} As of'
-        " </span>{}</span>",
-        following.fact(run, unfollowed),
-        icons.icon_svg("unplugged"),
-        following.fact(run, unfollowed),
-        _standing_still(run.last_checked_at, clock),
-    )
-
-
-def _standing_still(moment: datetime | None, clock_minutes: int) -> SafeString | str:
-    if moment is None:
-        return formats.UNKNOWN
-    return format_html(
-        '<time datetime="{}" title="{}" tabindex="0">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        formats.exact_text(moment, clock_minutes),
-        formats.clock_text(moment),
-    )

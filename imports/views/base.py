@@ -26,7 +26,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django_htmx.http import trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from imports.lists.attention import accounts_in_trouble, runs_in_need
@@ -86,7 +86,8 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 def visible_definition(user: User, pk: int) -> ImportDefinition:
     """The definition, or 404: what one may not see does not exist."""
     definitions = ImportDefinition.objects.still_visible_to(user)
-    return get_object_or_404(definitions.select_related("account", "last_run"), pk=pk)
+    definitions = definitions.with_destination().select_related("account", "last_run")
+    return get_object_or_404(definitions, pk=pk)
 
 
 def visible_run(user: User, pk: int) -> ImportRun:
@@ -310,6 +311,22 @@ def news(
     shown = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": shown, "oob": True}
     return render(request, parts, context, status=status)
+
+
+def dialog(
+    request: SignedInRequest,
+    *,
+    page: str,
+    partial: str,
+    context: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    """A question: `page` without a script, else `partial` in the page's own dialog."""
+    if not request.htmx:
+        return render(request, page, context, status=status)
+    response = render(request, partial, context, status=status)
+    # wherever the form that was sent stands
+    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
 
 
 def _sentences(request: SignedInRequest) -> list[str]:

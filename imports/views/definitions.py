@@ -57,10 +57,8 @@ from imports.views.base import (
 )
 from imports.wording.definition import (
     Destination,
-    bars_of,
     destination_of,
     update_type_word,
-    with_destination,
 )
 
 PER_PAGE = 50
@@ -240,7 +238,7 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
             definition=by_pk[pk],
             destination=destination_of(by_pk[pk]),
             update_word=update_type_word(by_pk[pk].update_type),
-            bars=bars_of(by_pk[pk]),
+            bars=by_pk[pk].bars,
             is_favourite=getattr(by_pk[pk], "is_favourite", False),
             is_new=getattr(by_pk[pk], "is_new", False),
             may_start=by_pk[pk].account_id in startable,
@@ -253,9 +251,9 @@ def _rows(user: User, shown: list[int]) -> list[DefinitionRow]:
 
 
 def _shown(user: User, shown: list[int]) -> QuerySet[ImportDefinition]:
-    wanted = with_favourites(ImportDefinition.objects.filter(pk__in=shown), user)
+    wanted = ImportDefinition.objects.filter(pk__in=shown).with_destination()
     return (
-        _with_new(with_destination(wanted))
+        _with_new(with_favourites(wanted, user))
         .defer("facts", "description")
         .prefetch_related(
             Prefetch("account", Account.objects.with_lost_keys()), "last_run"
