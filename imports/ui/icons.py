@@ -110,7 +110,7 @@ def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
 
 def _heroicon(name: str, style: str, size: int) -> SafeString:
     draw = getattr(heroicons, f"heroicon_{style}")
-    svg = draw(name, size=size, **{"class": "icon"})
+    svg: str = draw(name, size=size, **{"class": "icon"})
     return mark_safe(svg)  # noqa: S308 - drawn by heroicons from its own files
 
 

@@ -24,6 +24,11 @@ class Shape:
         return self.bottom - self.top
 
 
+def hue_class(status: str) -> str:
+    """The class that gives the bars of a status their colour."""
+    return f"s-{status}"
+
+
 def points_of(path: str) -> list[list[tuple[float, float]]]:
     """The corners of each figure of a path of straight lines."""
     x, y, figures = 0.0, 0.0, []

@@ -13,7 +13,7 @@ from django.utils import timezone
 from imports.models import RunStatus
 from imports.ui.svg import bar_text, picture_svg, strip_svg
 
-from .drawn import line_of, shapes
+from .drawn import hue_class, line_of, shapes
 
 pytestmark = pytest.mark.urls("tests.ui.urls")
 
@@ -44,7 +44,8 @@ def test_only_the_newest_twenty_are_drawn() -> None:
 def test_one_bar_is_a_tab_stop_and_it_is_the_newest() -> None:
     svg = strip_svg([bar(), bar(), bar("failed")])
     assert svg.count('tabindex="0"') == 1
-    assert '<a class="s-failed" href="/runs/7/" tabindex="0">' in svg
+    css = hue_class("failed")
+    assert f'<a class="{css}" href="/runs/7/" tabindex="0">' in svg
 
 
 def test_every_bar_names_status_time_and_counts() -> None:
@@ -120,10 +121,11 @@ def test_the_picture_of_a_strip_tells_in_a_sentence_how_the_runs_ended() -> None
 
 def test_the_picture_has_one_path_for_each_status() -> None:
     svg = picture_svg([bar(rows=100), bar("failed"), bar(rows=50), bar("failed")])
-    full, half = shapes(svg, "s-completed")
+    full, half = shapes(svg, hue_class("completed"))
     assert full.height > half.height
     assert full.left < half.left
-    assert svg.count('class="s-completed"') == svg.count('class="s-failed"') == 1
+    for status in ("completed", "failed"):
+        assert svg.count(f'class="{hue_class(status)}"') == 1
     assert "tabindex" not in svg
 
 
@@ -133,21 +135,21 @@ def test_the_picture_shows_every_status_as_the_strip_does(status: str) -> None:
     for outline in ("o", "d", "h"):
         of_strip, of_picture = (
             shapes(strip, outline),
-            shapes(picture, outline, f"s-{status}"),
+            shapes(picture, outline, hue_class(status)),
         )
         assert [(s.left, s.right, s.top, s.bottom) for s in of_strip] == [
             (s.left, s.right, s.top, s.bottom) for s in of_picture
         ]
     # solid bars are strokes there, which have their width from the style sheet
     solid = [(s.top, s.bottom) for s in shapes(strip)]
-    assert [(s.top, s.bottom) for s in shapes(picture, f"s-{status}")] == solid
+    assert [(s.top, s.bottom) for s in shapes(picture, hue_class(status))] == solid
 
 
 def test_each_status_is_drawn_unlike_the_others() -> None:
     drawings = {}
     for status in RunStatus:
         # without its hue, which not everybody can tell apart
-        svg = picture_svg([bar(status)]).replace(f"s-{status}", "s")
+        svg = picture_svg([bar(status)]).replace(hue_class(status), "s")
         drawings[svg.partition("</title>")[2]] = status
     assert len(drawings) == len(RunStatus)
 
