@@ -54,6 +54,7 @@ def status_label(
     last looked. `is_open`: not clean, though no error was reported.
     """
     look = status_look(status, is_open=is_open)
+    # an unknown outcome must never be taken for one of the quiet words around it
     if look.fill == "hatch":
         return status_badge(status)
     return format_html(
@@ -271,6 +272,7 @@ def _as_of(fact: str, heard: str, value: str) -> SafeString:
 
 def _workers(context: Context) -> WorkerState:
     """How the workers do, where the page knows (see `views.base.live`)."""
+    # the style guide and error pages are not live: there nobody is said to be silent
     workers = getattr(context.get("live"), "workers", None)
     return workers if isinstance(workers, WorkerState) else WorkerState()
 
@@ -297,6 +299,7 @@ def name_or(name: str, otherwise: str) -> str:
 @register.filter
 def initials(name: str) -> str:
     """ "Ana Ruiz" -> "AR", for the person's menu."""
+    # where no name is known it is the user name, often an address: "ana.ruiz@…"
     words = str(name).replace(".", " ").replace("@", " ").split()
     letters = [word[0] for word in (words[:1] + words[1:][-1:])]
     return "".join(letters).upper() or "?"
@@ -341,6 +344,7 @@ class NavItem:
     is_current: bool
 
 
+# Word, route, icon, and the routes from which one is "there".
 _PLACES = (
     ("Dashboard", "dashboard", "home", ("dashboard",)),
     (

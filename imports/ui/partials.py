@@ -58,6 +58,7 @@ class _Part:
         if found is None:
             raise ValueError("A part needs an element with an id around it.")
         rows = [row[0] for row in _ROW.finditer(html)]
+        # the ids stay in the frame: other rows, or another order, are another frame
         frame = _ROW.sub(r"\1", html)
         digests = [_digest(text) for text in (frame, *rows)]
         return cls(name=found[1], html=html, rows=rows, digests=digests)
@@ -100,5 +101,6 @@ class Parts:
         """What the page shows after this answer, for its next poll."""
         return "~".join(
             f"{name}.{''.join(digests)}"
+            # a part that this answer did not look at is still on the page
             for name, digests in (self.seen | self.shown).items()
         )

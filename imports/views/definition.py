@@ -44,8 +44,10 @@ from imports.wording.definition import (
 )
 from imports.wording.formats import duration_text, share_text, spoken
 
+# The chart's other runs are folded away below these.
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
+# Fewer successful runs are no habit.
 HABIT = 5
 GOOD = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 

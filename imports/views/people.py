@@ -55,6 +55,7 @@ class PasswordChange(PasswordChangeView):
             password=form.cleaned_data["new_password1"],
             ip=address_of(self.request),
         )
+        # or this very session would end with the others
         update_session_auth_hash(self.request, form.user)
         return HttpResponseRedirect(self.get_success_url())
 

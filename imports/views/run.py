@@ -70,6 +70,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     is_overdue = (
         shown.status == RunStatus.UNKNOWN and grace_ends_at(shown) <= timezone.now()
     )
+    # another version, so that the page's next poll is not answered "nothing changed"
     version = replace(version, heard_step=2 * version.heard_step + is_overdue)
     if is_unchanged(request, version):
         return nothing_changed()
@@ -99,6 +100,7 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
     events = run.events.all()[:MOST_EVENTS]
     definition, started_from = None, run.definition_version
     if run.definition_id:
+        # read again, since its facts in short say where it loads to
         definition = ImportDefinition.objects.with_destination().get(
             pk=run.definition_id
         )
@@ -170,6 +172,7 @@ def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
 def _ask_which(
     request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
 ) -> HttpResponse:
+    # it may have been settled while the dialog was on its way
     is_open = run.status == RunStatus.UNKNOWN
     return dialog(
         request,

@@ -13,6 +13,7 @@ from imports.models import Counts, EventKind, ImportRun, Origin, RunEvent, RunSt
 from imports.models.status import label_of
 from imports.wording.formats import errors_text, problem_text, rows_text
 
+# Messages of Marketing Cloud can be as long as a page.
 LONGEST_WORDS = 300
 ORIGINS = {
     Origin.DASHBOARD: "from the dashboard",
@@ -28,6 +29,7 @@ HUES = {
     EventKind.FOUND: "blue",
     EventKind.CHOSEN: "blue",
 }
+# They end in a status, whose icon the step carries.
 SETTLING = {
     EventKind.ENDED,
     EventKind.NOT_STARTED,
@@ -76,6 +78,7 @@ def timeline(
     if not steps:
         return Timeline(steps=[], total=0)
     seen_until = timezone.now() if is_followed else run.last_checked_at
+    # an event may be newer than the last look, or the clocks may differ
     end = (seen_until if run.is_active else None) or steps[-1].at
     return _measured(steps, end=max(end, steps[-1].at))
 
