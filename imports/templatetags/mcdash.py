@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from django import template
 from django.http import HttpRequest
@@ -24,6 +22,25 @@ from imports.wording import following, formats, status
 from imports.wording.status import status_look
 
 register = template.Library()
+
+# Functions of other rooms under the short names that templates know them by.
+register.simple_tag(svg.strip_svg, name="strip")
+register.simple_tag(svg.picture_svg, name="strip_picture")
+register.simple_tag(svg.proportion_svg, name="proportion")
+register.simple_tag(svg.lane_svg, name="lane")
+register.simple_tag(icons.icon_svg, name="icon")
+register.simple_tag(icons.sprite_svg, name="icon_sprite")
+register.simple_tag(formats.when_html, name="when")
+register.simple_tag(formats.clock_html, name="clock")
+register.simple_tag(formats.elapsed_html, name="elapsed")
+register.filter("count", formats.count_text)
+register.filter("duration", formats.duration_text)
+register.filter("share", formats.share_text)
+register.filter("run_name", status.run_name)
+register.filter("shown_phase", status.shown_phase)
+register.filter("run_ended_at", status.ended_at)
+register.filter("took", status.took_text)
+register.filter("visible", visible)
 
 
 @register.simple_tag
@@ -111,70 +128,6 @@ def unwritable_since() -> str:
     return formats.clock_text(since) if since else ""
 
 
-@register.simple_tag
-def icon(name: str, size: int = 16, style: str = "micro") -> SafeString:
-    """An icon by heroicons' name, or "unplugged", "replace", "brand" of our own."""
-    return icons.icon_svg(name, size=size, style=style)
-
-
-@register.simple_tag
-def icon_sprite() -> SafeString:
-    """The icons that tables repeat, drawn once for the whole page."""
-    return icons.sprite_svg()
-
-
-@register.simple_tag
-def strip(
-    bars_of: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
-) -> str:
-    """The last 20 runs as bars; `wide` on the page of one run or definition."""
-    return svg.strip_svg(bars_of, wide=wide, current=current)
-
-
-@register.simple_tag
-def strip_picture(bars_of: Sequence[dict[str, Any]] | None) -> str:
-    """The same in a list, as a picture until a reader goes there."""
-    return svg.picture_svg(bars_of)
-
-
-@register.filter
-def count(value: object) -> str:
-    """412006 -> "412,006"; an unknown count -> "–"."""
-    return formats.count_text(value)
-
-
-@register.filter
-def duration(value: timedelta | float | None) -> str:
-    """Seconds or a timedelta -> "6:48" or "1:02:03"; unknown -> "–"."""
-    return formats.duration_text(value)
-
-
-@register.filter
-def share(part: int | None, whole: int | None) -> str:
-    """`errors|share:total` -> "8.4 %"; unknown or of nothing -> "–"."""
-    return formats.share_text(part, whole)
-
-
-@register.simple_tag
-def when(
-    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
-) -> str:
-    """ "6 min ago" with the exact time in the reader's zone and on their clock."""
-    return formats.when_html(moment, clock_minutes=clock_minutes)
-
-
-@register.simple_tag
-def clock(moment: datetime, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES) -> str:
-    """ "09:14", or "3 Jan, 09:14" of another day, for sentences that say since when."""
-    return formats.clock_html(moment, clock_minutes)
-
-
-@register.simple_tag
-def elapsed(since: datetime | None) -> str:
-    """Time gone by since a moment, ticking in the browser."""
-    return formats.elapsed_html(since)
-
-
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
     """How long an active run has taken: ticking while it is followed, else as far as it
@@ -205,25 +158,6 @@ def middle(text: str, limit: int = 32) -> SafeString:
 def found(text: str, query: str = "", limit: int = 32) -> SafeString:
     """As `middle`, with the words of a search marked."""
     return formats.middle_html(str(text), limit, query)
-
-
-@register.simple_tag
-def proportion(
-    loaded: int | None,
-    duplicates: int | None,
-    errors: int | None,
-    unaccounted: int | None = None,
-) -> SafeString:
-    """One bar of loaded, duplicate and rejected rows, to scale; rows that no count
-    accounts for stay empty.
-    """
-    return svg.proportion_svg(loaded, duplicates, errors, unaccounted)
-
-
-@register.simple_tag
-def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeString:
-    """A phase's place within a run, all in seconds."""
-    return svg.lane_svg(start, length, total, hue)
 
 
 @register.simple_tag(takes_context=True)
@@ -281,13 +215,6 @@ def _workers(context: Context) -> WorkerState:
 def open_counts(run: ImportRun) -> str:
     """What the counts of a completed run leave open, in words; empty if nothing."""
     return formats.problem_text(run.counts) if run.are_counts_open else ""
-
-
-register.filter("run_name", status.run_name)
-register.filter("shown_phase", status.shown_phase)
-register.filter("run_ended_at", status.ended_at)
-register.filter("took", status.took_text)
-register.filter("visible", visible)
 
 
 @register.filter

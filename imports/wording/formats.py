@@ -210,7 +210,7 @@ def day_text(moment: datetime) -> str:
 
 
 def when_html(
-    moment: datetime | None, *, clock_minutes: int = DEFAULT_CLOCK_MINUTES
+    moment: datetime | None, clock_minutes: int = DEFAULT_CLOCK_MINUTES
 ) -> str:
     """A <time> that ticks, with its exact time for pointer and keyboard."""
     if moment is None:
