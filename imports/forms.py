@@ -71,9 +71,8 @@ class SignInForm(AuthenticationForm):
     """User name and password, with a refusal that says what to look at."""
 
     error_messages = {
-        "invalid_login": "This user name and password do not belong together. Both "
-        "tell capital letters from small ones.",
-        "inactive": "This sign-in is switched off. Ask an administrator.",
+        "invalid_login": "Incorrect user name or password. Both are case-sensitive.",
+        "inactive": "This account is disabled. Ask an administrator.",
     }
 
 
@@ -94,7 +93,7 @@ class ProfileForm(UserModelForm):
     class Meta:
         model = User
         fields = ("time_zone", "theme", "shortcuts_on")
-        labels: dict[str, Any] = {"shortcuts_on": "Single keys"}
+        labels: dict[str, Any] = {"shortcuts_on": "Keyboard shortcuts"}
         widgets: dict[str, Any] = {"theme": forms.RadioSelect}
         error_messages: dict[str, Any] = {
             "theme": {"invalid_choice": "There is no such theme."}
@@ -109,19 +108,15 @@ class ProfileForm(UserModelForm):
 
 def zone_choices(current: str) -> list[tuple[str, Any]]:
     """The world's time zones by region; `current` is among them, whatever it is."""
-    names = sorted(zone for zone in available_timezones() if _is_offered(zone))
-    first = [name for name in dict.fromkeys(("UTC", current)) if name not in names]
     regions: dict[str, list[tuple[str, str]]] = {}
-    for name in names:
+    for name in sorted(available_timezones()):
         region, _, place = name.partition("/")
-        regions.setdefault(region, []).append((name, place.replace("_", " ")))
+        # places, not the offsets and old names that are kept for machines
+        if place and region not in ("Etc", "SystemV", "US", "posix", "right"):
+            regions.setdefault(region, []).append((name, place.replace("_", " ")))
+    offered = {name for places in regions.values() for name, _ in places}
+    first = [name for name in dict.fromkeys(("UTC", current)) if name not in offered]
     return [*((name, name) for name in first), *regions.items()]
-
-
-def _is_offered(zone: str) -> bool:
-    """Places, not the offsets and the old names that are kept for machines."""
-    region, _, place = zone.partition("/")
-    return bool(place) and region not in ("Etc", "SystemV", "US", "posix", "right")
 
 
 _AGO = re.compile(r"(\d{1,4})-days-ago")
@@ -129,7 +124,7 @@ _AGO = re.compile(r"(\d{1,4})-days-ago")
 
 class DayField(forms.DateField):
     """A day as 2026-03-12; or "today", "yesterday", "6-days-ago" in the reader's
-    zone, so that a saved address goes on to mean what it says.
+    zone, so that a saved address keeps meaning what it says.
     """
 
     def to_python(self, value: Any) -> dt.date | None:

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from imports.text import visible
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 REPEATED_AFTER_SECONDS = 30
 TRACEBACK_BAR = "    | "
@@ -115,12 +117,11 @@ class TextFormatter(logging.Formatter):
         ids = " ".join(f"{name}={value}" for name, value in ids_of(record).items())
         start = f"{time_of(record)} {record.levelname} {record.name}"
         message = hide_secrets(record.getMessage())
-        lines = [
-            one_line(f"{start} [{ids}]: {message}" if ids else f"{start}: {message}")
-        ]
+        line = f"{start} [{ids}]: {message}" if ids else f"{start}: {message}"
+        lines = [visible(line, is_log=True)]
         for text in tracebacks_of(record).values():
             lines += [
-                TRACEBACK_BAR + one_line(hide_secrets(line))
+                TRACEBACK_BAR + visible(hide_secrets(line), is_log=True)
                 for line in text.split("\n")
             ]
         return "\n".join(lines)
@@ -156,16 +157,6 @@ def tracebacks_of(record: logging.LogRecord) -> dict[str, str]:
     if record.stack_info:
         found["stack_info"] = record.stack_info
     return {name: text.rstrip("\n") for name, text in found.items()}
-
-
-def one_line(text: str) -> str:
-    """`text` with every character that is not plainly shown escaped as in Python."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def hide_secrets(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Guessing passwords is made slow: what django-axes counts, and what it answers.
+"""Signing in: its audit, the login throttle, and in which session a page was made.
 
-Failures count for a name at an address and, with a wider limit, for the address. They
-never count for a name alone, or a stranger could lock its owner out.
+Failed sign-ins count for a name at an address and, with a wider limit, for the address.
+They never count for a name alone, or a stranger could lock its owner out.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from imports.models import AuditEntry, User
-from imports.usecases.audit import AuditAction, record_audit, visible
-
-# What the audit learns from a request: who came in, who tried, and from where.
-
+from imports.text import visible
+from imports.usecases.audit import AuditAction, record_audit
 
 # As long as a user name may be.
-MOST_OF_A_NAME = 150
-# A stranger fills no disk: so many failures of one address are kept within the hour.
-FAILURES_AN_HOUR = 100
-HOUR = timedelta(hours=1)
+LONGEST_NAME = 150
+# Of one address, so that no stranger fills the disk.
+FAILURES_KEPT_AN_HOUR = 100
+# Whoever has one IPv6 address has all of its network.
+IPV6_NETWORK_BITS = 64
+SESSION_HEADER, TOKEN_HEADER = "X-Page-Session", "X-CSRFToken"
 
 
 def address_of(request: HttpRequest | None) -> str | None:
@@ -49,6 +49,9 @@ def address_of(request: HttpRequest | None) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+# The audit: Django's signals of who came in, who left, who failed
 
 
 def note_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
@@ -68,38 +71,33 @@ def note_failure(
     credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
 ) -> None:
     """Keep the name as it was typed, whoever has it; of the password nothing."""
-    ip = address_of(request)
-    before = AuditEntry.objects.filter(
-        action=AuditAction.SIGN_IN_FAILED, ip=ip, at__gte=timezone.now() - HOUR
+    ip, an_hour_ago = address_of(request), timezone.now() - timedelta(hours=1)
+    earlier = AuditEntry.objects.filter(
+        action=AuditAction.SIGN_IN_FAILED, ip=ip, at__gte=an_hour_ago
     )
-    number = before.order_by().count() + 1
-    if number > FAILURES_AN_HOUR:
+    number = earlier.order_by().count() + 1
+    if number > FAILURES_KEPT_AN_HOUR:
         return
     details: dict[str, Any] = {}
     if getattr(request, "axes_locked_out", False):
         details["locked_out"] = True
-    if number == FAILURES_AN_HOUR:
+    if number == FAILURES_KEPT_AN_HOUR:
         details["further"] = "More of this address are not kept for up to an hour."
+    name = str(credentials.get(User.USERNAME_FIELD) or "")
     record_audit(
         actor=None,
         action=AuditAction.SIGN_IN_FAILED,
-        label=typed_name(credentials),
+        # cut first, since it may be of any length, and again, since escapes are longer
+        label=visible(name[:LONGEST_NAME])[:LONGEST_NAME],
         ip=ip,
         details=details,
     )
 
 
-def typed_name(credentials: dict[str, Any]) -> str:
-    """The name of a failed sign-in, cut first: it may be of any length."""
-    name = str(credentials.get(User.USERNAME_FIELD) or "")
-    return visible(name[:MOST_OF_A_NAME])[:MOST_OF_A_NAME]
+# The login throttle: what django-axes counts, and what it answers
 
 
-# Whoever has one IPv6 address has all of its network.
-IPV6_NETWORK_BITS = 64
-
-
-def guessers_address(request: HttpRequest) -> str | None:
+def throttled_address(request: HttpRequest) -> str | None:
     """The client's address, or for IPv6 the network it is in; None where there is
     none, as behind a Unix socket.
     """
@@ -110,31 +108,32 @@ def guessers_address(request: HttpRequest) -> str | None:
     return str(network.network_address)
 
 
-def guessed_name(
+def throttled_name(
     request: HttpRequest, credentials: dict[str, Any] | None = None
 ) -> str | None:
-    """The name as it was typed, as far as a user name can reach: what is longer fits
-    no column.
-    """
+    """The name as it was typed, cut to what fits the column."""
     given = (credentials or request.POST).get("username")
-    return str(given)[:MOST_OF_A_NAME] if given else None
+    return str(given)[:LONGEST_NAME] if given else None
 
 
-class SignInGuard(AxesDatabaseHandler):
-    """Two limits where django-axes has one, and a success that opens one name only."""
+class LoginThrottle(AxesDatabaseHandler):
+    """Two limits where django-axes has one, and a success that clears one name only."""
 
     def get_failures(self, request: HttpRequest, credentials: Any = None) -> int:
         """The failures that count, on the scale of the limit for a name: those of
         the address reach it when they reach their own.
         """
-        of_name, of_address = self.get_user_attempts(request, credentials)
+        of_name, of_address = (
+            attempts.order_by().aggregate(n=Sum("failures_since_start"))["n"] or 0
+            for attempts in self.get_user_attempts(request, credentials)
+        )
         limit = settings.AXES_FAILURE_LIMIT
         wider = settings.MCDASH_SIGN_IN_FAILURES_PER_ADDRESS
-        return max(_sum(of_name), _sum(of_address) * limit // wider)
+        return int(max(of_name, of_address * limit // wider))
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Any = None) -> int:
-        """The failures for other names stay: else whoever has one password would
-        clear the address by it and go on guessing the others.
+        """The failures for other names stay. Otherwise whoever knows one password could
+        sign in between attempts to clear the address, and keep trying other names.
         """
         of_name, _ = self.filter_user_attempts(request, credentials)
         deleted, _ = of_name.delete()
@@ -149,11 +148,6 @@ class SignInGuard(AxesDatabaseHandler):
             _opens_at(of_address, wider),
         )
         return max((at for at in opens if at), default=timezone.now())
-
-
-def _sum(attempts: QuerySet[AccessAttempt]) -> int:
-    failures = attempts.order_by().aggregate(n=Sum("failures_since_start"))["n"]
-    return failures or 0
 
 
 def _opens_at(attempts: QuerySet[AccessAttempt], limit: int) -> datetime | None:
@@ -178,12 +172,12 @@ def keep_no_form(instance: AccessAttempt, **_: Any) -> None:
     instance.get_data = instance.post_data = ""
 
 
-def too_many(
+def too_many_failures(
     request: HttpRequest, original: HttpResponse, credentials: Any
 ) -> HttpResponse:
     """429, the same for names that exist and names that do not."""
     del original  # the form again, which says that the password was wrong
-    wait = SignInGuard().opens_at(request, credentials) - timezone.now()
+    wait = LoginThrottle().opens_at(request, credentials) - timezone.now()
     seconds = max(1, math.ceil(wait.total_seconds()))
     context = {"minutes": math.ceil(seconds / 60)}
     response = render(request, "429.html", context, status=429)
@@ -191,56 +185,42 @@ def too_many(
     return response
 
 
-# Whose page it is: what a page tells with each request that its scripts send, so that
-
-
-HEADER, TOKEN_HEADER = "X-Page-Session", "X-CSRFToken"
-GetResponse = Callable[[HttpRequest], HttpResponse]
-
-
-class PageSessionMiddleware:
-    """Compares the session that a page was made in with the one that asks now.
-
-    Another person's page is refused, whatever it asks (409): it must be loaded anew.
-    In a newer session of the same person it is served, and told the session and the
-    CSRF token that its forms need from now on: both change with each sign-in.
-    """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        made_in = request.headers.get(HEADER)
-        now = page_session(request) if made_in else ""
-        if not made_in or not now or made_in == now:
-            return self.get_response(request)
-        if _person(made_in) != _person(now):
-            response = HttpResponse(
-                "Somebody else is signed in now.",
-                status=409,
-                content_type="text/plain",
-            )
-        else:
-            response = self.get_response(request)
-            response.headers[TOKEN_HEADER] = get_token(request)
-        response.headers[HEADER] = now
-        return response
-
-
-def _person(mark: str) -> str:
-    return mark.partition(".")[0]
-
-
-# The session that a page was made in, as its scripts know it.
+# The page session: in which session a page was made
 
 
 def page_session(request: HttpRequest) -> str:
-    """The person's number, and what differs after each sign-in; empty for strangers.
-
-    It opens nothing: it is made from the session's key, which it does not give away.
+    """The person's number, and what differs after each sign-in, as "7.1f2e…"; empty for
+    strangers. It grants nothing: it is made from the session's key by a one-way hash.
     """
     key = getattr(getattr(request, "session", None), "session_key", None)
     if not request.user.is_authenticated or not key:
         return ""
     mark = salted_hmac("imports.page_session", key, algorithm="sha256")
     return f"{request.user.pk}.{mark.hexdigest()[:16]}"
+
+
+class PageSessionMiddleware:
+    """Compares the session that a page was made in, which its scripts send with each
+    request, with the session of the request.
+
+    Another person's page is refused, whatever it asks (409): it must be loaded anew.
+    In a newer session of the same person it is served, and told the session and the
+    CSRF token that its forms need from now on: both change with each sign-in.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        made_in = request.headers.get(SESSION_HEADER)
+        now = page_session(request) if made_in else ""
+        if not made_in or not now or made_in == now:
+            return self.get_response(request)
+        if made_in.partition(".")[0] != now.partition(".")[0]:
+            sentence = "Somebody else is signed in now."
+            response = HttpResponse(sentence, status=409, content_type="text/plain")
+        else:
+            response = self.get_response(request)
+            response.headers[TOKEN_HEADER] = get_token(request)
+        response.headers[SESSION_HEADER] = now
+        return response

@@ -338,11 +338,11 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "imports:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
-# What counts as guessing, and what is said: imports/signin.py.
-AXES_HANDLER = "imports.signin.SignInGuard"
-AXES_LOCKOUT_CALLABLE = "imports.signin.too_many"
-AXES_USERNAME_CALLABLE = "imports.signin.guessed_name"
-AXES_CLIENT_IP_CALLABLE = "imports.signin.guessers_address"
+# What counts against the login throttle, and what is said: imports/signin.py.
+AXES_HANDLER = "imports.signin.LoginThrottle"
+AXES_LOCKOUT_CALLABLE = "imports.signin.too_many_failures"
+AXES_USERNAME_CALLABLE = "imports.signin.throttled_name"
+AXES_CLIENT_IP_CALLABLE = "imports.signin.throttled_address"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], ["ip_address"]]
 AXES_FAILURE_LIMIT = MCDASH_SIGN_IN_FAILURES
 AXES_COOLOFF_TIME = timedelta(seconds=MCDASH_SIGN_IN_COOL_OFF_SECONDS)

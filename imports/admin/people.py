@@ -21,8 +21,8 @@ from django.utils.html import format_html, format_html_join
 from imports.admin.accounts import AccessAudited
 from imports.admin.base import AuditedAdmin
 from imports.models import User
-from imports.models.names import first_with_ink, has_ink
 from imports.signin import address_of
+from imports.text import first_with_ink, has_ink
 from imports.usecases.people import end_sessions
 
 if TYPE_CHECKING:

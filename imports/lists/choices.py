@@ -16,10 +16,9 @@ from django.utils import timezone
 from imports.lists.counts import DefinitionCounts, RunCounts
 from imports.lists.filters import BY_TIME, Kind, RunFilter, RunSort, Show
 from imports.models import Account, Origin, RunStatus
-from imports.models.names import first_with_ink
+from imports.text import first_with_ink
 from imports.wording.definition import update_type_word
-from imports.wording.formats import count_text
-from imports.wording.timeline import zone_name
+from imports.wording.formats import count_text, zone_name
 
 # What a poll remembers, and which page it is: a changed filter begins at the top.
 NOT_FILTERS = ("since", "seen", "page", "before", "after")

@@ -20,11 +20,11 @@ from imports.models.endpoints import (
     tidy_subdomain,
     validate_endpoint,
 )
-from imports.models.names import first_with_ink, validate_ink
 from imports.models.status import ErrorKind
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed, is_key_lost
+from imports.text import first_with_ink, validate_ink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

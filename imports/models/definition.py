@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
 from imports.models.account import Account, AccountQuerySet, seen_by
-from imports.models.names import first_with_ink
-from imports.models.status import COUNTS, ENDED
+from imports.models.status import COUNTS, ENDED, RunStatus
+from imports.text import first_with_ink
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.auth.models import AnonymousUser
 
+    from imports.models.run import ImportRun
     from imports.models.user import User
 
 STRIP_LENGTH = 20
@@ -47,6 +49,18 @@ class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
 
     def startable_by(self, user: User | AnonymousUser) -> DefinitionQuerySet:
         return self.filter(account__in=_accounts().startable_by(user))
+
+    def with_destination(self) -> DefinitionQuerySet:
+        """Each with what its latest result says of the destination: the definition
+        gives an id that no person knows, a result gives the key.
+        """
+        runs = apps.get_model("imports", "ImportRun").objects
+        told = runs.filter(definition=models.OuterRef("pk")).exclude(import_type="")
+        latest = told.latest_first()
+        return self.annotate(
+            result_destination=models.Subquery(latest.values("destination_id")[:1]),
+            result_type=models.Subquery(latest.values("import_type")[:1]),
+        )
 
     def with_key(self, account: Account, customer_key: str) -> DefinitionQuerySet:
         """The account's definitions of that customer key, those still listed first."""
@@ -155,6 +169,18 @@ class ImportDefinition(models.Model):
     @property
     def replaces_rows(self) -> bool:
         return self.update_type.casefold() == "overwrite"
+
+    @property
+    def bars(self) -> list[dict[str, Any]]:
+        """The strip as it is shown: the last ends, then the run that is active."""
+        active = [self.last_run] if self.last_run and self.last_run.is_active else []
+        return [*self.strip, *(run.as_bar() for run in active)][-STRIP_LENGTH:]
+
+    def last_successful_run(self) -> ImportRun | None:
+        """The last run that ended well and counted its rows."""
+        good = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
+        counted = self.runs.filter(status__in=good).exclude(total_rows=None)
+        return counted.latest_first().first()
 
     def redraw(self) -> bool:
         """Set `last_run` and `strip` from the history; whether they differed.

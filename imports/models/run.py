@@ -24,7 +24,6 @@ from django.utils import timezone
 from imports.models.account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
 from imports.models.database import database_now
 from imports.models.definition import DefinitionVersion, ImportDefinition
-from imports.models.names import first_with_ink, has_ink
 from imports.models.status import (
     ACTIVE,
     COUNTS,
@@ -50,6 +49,7 @@ from imports.models.worker import (
     overdue_after,
     start_overdue_after,
 )
+from imports.text import first_with_ink, has_ink
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser

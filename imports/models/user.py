@@ -11,7 +11,7 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from imports.models.names import first_with_ink, validate_ink
+from imports.text import first_with_ink, validate_ink
 
 
 def validate_time_zone(value: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django import template
 from django.http import HttpRequest
@@ -16,13 +14,32 @@ from django.utils.safestring import SafeString
 
 from imports import signin
 from imports.models import STORAGE, ImportRun, WorkerState
-from imports.models.names import first_with_ink
+from imports.text import first_with_ink, visible
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
 from imports.wording import following, formats, status
 from imports.wording.status import status_look
 
 register = template.Library()
+
+# Functions of other rooms under the short names that templates know them by.
+register.simple_tag(svg.strip_svg, name="strip")
+register.simple_tag(svg.picture_svg, name="strip_picture")
+register.simple_tag(svg.proportion_svg, name="proportion")
+register.simple_tag(svg.lane_svg, name="lane")
+register.simple_tag(icons.icon_svg, name="icon")
+register.simple_tag(icons.sprite_svg, name="icon_sprite")
+register.simple_tag(formats.when_html, name="when")
+register.simple_tag(formats.clock_html, name="clock")
+register.simple_tag(formats.elapsed_html, name="elapsed")
+register.filter("count", formats.count_text)
+register.filter("duration", formats.duration_text)
+register.filter("share", formats.share_text)
+register.filter("run_name", status.run_name)
+register.filter("shown_phase", status.shown_phase)
+register.filter("run_ended_at", status.ended_at)
+register.filter("took", status.took_text)
+register.filter("visible", visible)
 
 
 @register.simple_tag
@@ -52,6 +69,7 @@ def status_label(
     last looked. `is_open`: not clean, though no error was reported.
     """
     look = status_look(status, is_open=is_open)
+    # an unknown outcome must never be taken for one of the quiet words around it
     if look.fill == "hatch":
         return status_badge(status)
     return format_html(
@@ -108,76 +126,16 @@ def unwritable_since() -> str:
     return formats.clock_text(since) if since else ""
 
 
-@register.simple_tag
-def icon(name: str, size: int = 16, style: str = "micro") -> SafeString:
-    """An icon by heroicons' name, or "unplugged", "replace", "brand" of our own."""
-    return icons.icon_svg(name, size=size, style=style)
-
-
-@register.simple_tag
-def icon_sprite() -> SafeString:
-    """The icons that tables repeat, drawn once for the whole page."""
-    return icons.sprite_svg()
-
-
-@register.simple_tag
-def strip(
-    bars_of: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
-) -> str:
-    """The last 20 runs as bars; `wide` on the page of one run or definition."""
-    return svg.strip_svg(bars_of, wide=wide, current=current)
-
-
-@register.simple_tag
-def strip_picture(bars_of: Sequence[dict[str, Any]] | None) -> str:
-    """The same in a list, as a picture until a reader goes there."""
-    return svg.picture_svg(bars_of)
-
-
-@register.filter
-def count(value: object) -> str:
-    """412006 -> "412,006"; an unknown count -> "–"."""
-    return formats.count_text(value)
-
-
-@register.filter
-def duration(value: timedelta | float | None) -> str:
-    """Seconds or a timedelta -> "6:48" or "1:02:03"; unknown -> "–"."""
-    return formats.duration_text(value)
-
-
-@register.filter
-def share(part: int | None, whole: int | None) -> str:
-    """`errors|share:total` -> "8.4 %"; unknown or of nothing -> "–"."""
-    return formats.share_text(part, whole)
-
-
-@register.simple_tag
-def when(
-    moment: datetime | None,
-    clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES,
-    focusable: bool = True,
-) -> str:
-    """ "6 min ago" with the exact time in the reader's zone and on their clock."""
-    return formats.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
-
-
-@register.simple_tag
-def clock(moment: datetime, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES) -> str:
-    """ "09:14", or "3 Jan, 09:14" of another day, for sentences that say since when."""
-    return formats.clock_html(moment, clock_minutes)
-
-
-@register.simple_tag
-def elapsed(since: datetime | None) -> str:
-    """Time gone by since a moment, ticking in the browser."""
-    return formats.elapsed_html(since)
-
-
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
-    """How long an active run has taken so far, ticking while somebody looks at it."""
-    return _elapsed_html(run, _workers(context))
+    """How long an active run has taken: ticking while it is followed, else as far as it
+    was last seen.
+    """
+    if unfollowed := run.why_not_followed(_workers(context)):
+        seen = run.last_checked_at - run.began_at if run.last_checked_at else None
+        fact = following.fact(run, unfollowed)
+        return _as_of(fact, "As last seen:", formats.duration_text(seen))
+    return formats.elapsed_html(run.began_at)
 
 
 @register.filter
@@ -198,25 +156,6 @@ def middle(text: str, limit: int = 32) -> SafeString:
 def found(text: str, query: str = "", limit: int = 32) -> SafeString:
     """As `middle`, with the words of a search marked."""
     return formats.middle_html(str(text), limit, query)
-
-
-@register.simple_tag
-def proportion(
-    loaded: int | None,
-    duplicates: int | None,
-    errors: int | None,
-    unaccounted: int | None = None,
-) -> SafeString:
-    """One bar of loaded, duplicate and refused rows, to scale; rows that no count
-    accounts for stay empty.
-    """
-    return svg.proportion_svg(loaded, duplicates, errors, unaccounted)
-
-
-@register.simple_tag
-def lane(start: float, length: float, total: float, hue: str = "blue") -> SafeString:
-    """A phase's place within a run, all in seconds."""
-    return svg.lane_svg(start, length, total, hue)
 
 
 @register.simple_tag(takes_context=True)
@@ -240,12 +179,32 @@ def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
-    """When a run was last looked at, and whether that is still so."""
-    return _last_checked_html(run, _workers(context))
+    """When a run was last checked; while it isn't followed, standing still, and why."""
+    checked, clock = run.last_checked_at, run.account.clock_offset_minutes
+    if unfollowed := run.why_not_followed(_workers(context)):
+        fact = following.fact(run, unfollowed)
+        still = formats.clock_html(checked, clock, focusable=True)
+        return _as_of(fact, f"{fact} As of", still)
+    return formats.when_html(checked, clock_minutes=clock)
+
+
+def _as_of(fact: str, heard: str, value: str) -> SafeString:
+    """A value that isn't kept fresh: its reason in the title, and in `heard` what only
+    screen readers say.
+    """
+    return format_html(
+        '<span class="as-of" title="{}">{}<span class="visually-hidden">{}'
+        " </span>{}</span>",
+        fact,
+        icons.icon_svg("unplugged"),
+        heard,
+        value,
+    )
 
 
 def _workers(context: Context) -> WorkerState:
-    """How the workers do, where the page knows (see `views.live`)."""
+    """How the workers do, where the page knows (see `views.base.live`)."""
+    # the style guide and error pages are not live: there nobody is said to be silent
     workers = getattr(context.get("live"), "workers", None)
     return workers if isinstance(workers, WorkerState) else WorkerState()
 
@@ -254,13 +213,6 @@ def _workers(context: Context) -> WorkerState:
 def open_counts(run: ImportRun) -> str:
     """What the counts of a completed run leave open, in words; empty if nothing."""
     return formats.problem_text(run.counts) if run.are_counts_open else ""
-
-
-register.filter("run_name", status.run_name)
-register.filter("shown_phase", status.shown_phase)
-register.filter("run_ended_at", status.ended_at)
-register.filter("took", status.took_text)
-register.filter("visible", formats.visible)
 
 
 @register.filter
@@ -272,6 +224,7 @@ def name_or(name: str, otherwise: str) -> str:
 @register.filter
 def initials(name: str) -> str:
     """ "Ana Ruiz" -> "AR", for the person's menu."""
+    # where no name is known it is the user name, often an address: "ana.ruiz@…"
     words = str(name).replace(".", " ").replace("@", " ").split()
     letters = [word[0] for word in (words[:1] + words[1:][-1:])]
     return "".join(letters).upper() or "?"
@@ -311,6 +264,7 @@ class NavItem:
     is_current: bool
 
 
+# Word, route, icon, and the routes from which one is "there".
 _PLACES = (
     ("Dashboard", "dashboard", "home", ("dashboard",)),
     (
@@ -349,47 +303,3 @@ def nav_items(context: RequestContext) -> list[NavItem]:
         )
         for word, route, icon_name, routes in _PLACES
     ]
-
-
-def _elapsed_html(run: ImportRun, workers: WorkerState) -> str:
-    """How long an active run has taken: counted on while somebody looks at it, else as
-    far as it was seen.
-    """
-    unfollowed = run.why_not_followed(workers)
-    if unfollowed is None:
-        return formats.elapsed_html(run.began_at)
-    seen = run.last_checked_at - run.began_at if run.last_checked_at else None
-    return format_html(
-        '<span class="as-of" title="{}">{}<span class="visually-hidden">As last seen:'
-        " </span>{}</span>",
-        following.fact(run, unfollowed),
-        icons.icon_svg("unplugged"),
-        formats.duration_text(seen),
-    )
-
-
-def _last_checked_html(run: ImportRun, workers: WorkerState) -> str:
-    """When we last looked. While nobody looks it stands still, with the reason."""
-    unfollowed = run.why_not_followed(workers)
-    clock = run.account.clock_offset_minutes
-    if unfollowed is None:
-        return formats.when_html(run.last_checked_at, clock_minutes=clock)
-    return format_html(
-        '<span class="as-of" title="{}">{}<span class="visually-hidden">{} As of'
-        " </span>{}</span>",
-        following.fact(run, unfollowed),
-        icons.icon_svg("unplugged"),
-        following.fact(run, unfollowed),
-        _standing_still(run.last_checked_at, clock),
-    )
-
-
-def _standing_still(moment: datetime | None, clock_minutes: int) -> SafeString | str:
-    if moment is None:
-        return formats.UNKNOWN
-    return format_html(
-        '<time datetime="{}" title="{}" tabindex="0">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        formats.exact_text(moment, clock_minutes),
-        formats.clock_text(moment),
-    )

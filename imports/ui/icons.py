@@ -108,29 +108,22 @@ def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
 
 
 def _heroicon(name: str, style: str, size: int) -> SafeString:
-    draw = (
-        heroicons.heroicon_outline if style == "outline" else heroicons.heroicon_micro
-    )
-    svg = draw(name, size=size, **{"class": "icon"})
+    draw = getattr(heroicons, f"heroicon_{style}")
+    svg: str = draw(name, size=size, **{"class": "icon"})
     return mark_safe(svg)  # noqa: S308 - drawn by heroicons from its own files
 
 
 def sprite_svg() -> SafeString:
     """All shared icons, once a page; icons anywhere on it use them by "#i-name"."""
-    symbols = "".join(_symbol(name) for name in _SHARED)
+    symbols = ""
+    for name in _SHARED:
+        attributes, shape = _BOX, _STATUS_SHAPES.get(name) or _OWN_SHAPES.get(name)
+        if not shape:
+            style = "outline" if name.endswith("-outline") else "micro"
+            svg = _heroicon(name.removesuffix("-outline"), style, 16)
+            drawn = _DRAWN.fullmatch(svg)
+            if drawn is None:
+                raise ValueError(f"heroicons drew {name} in an unknown way.")
+            attributes, shape = _SIZE.sub("", drawn[1]), " ".join(drawn[2].split())
+        symbols += f'<symbol id="i-{name}"{attributes}>{shape}</symbol>'
     return mark_safe(f"<svg hidden>{symbols}</svg>")  # noqa: S308 - as above
-
-
-def _symbol(name: str) -> str:
-    attributes, shape = _BOX, _shape(name)
-    if not shape:
-        style = "outline" if name.endswith("-outline") else "micro"
-        drawn = _DRAWN.fullmatch(_heroicon(name.removesuffix("-outline"), style, 16))
-        if drawn is None:
-            raise ValueError(f"heroicons drew {name} in an unknown way.")
-        attributes, shape = _SIZE.sub("", drawn[1]), " ".join(drawn[2].split())
-    return f'<symbol id="i-{name}"{attributes}>{shape}</symbol>'
-
-
-def _shape(name: str) -> str:
-    return _STATUS_SHAPES.get(name) or _OWN_SHAPES.get(name, "")

@@ -1,4 +1,4 @@
-"""The parts of a page that a poll may bring anew: only those that changed are sent,
+"""The parts of a page that a poll can replace: only those that changed are sent,
 and of a table whose rows are still the same ones only the rows that changed.
 
 A page's address for polls carries `seen`, a short digest of every part and row that
@@ -16,30 +16,27 @@ from hashlib import blake2s
 from django.utils.safestring import SafeString, mark_safe
 
 DIGEST_LENGTH = 6
-# Elapsed times, and the CSRF token, which is masked anew each time.
 _ELAPSED = re.compile(r'( data-since="[^"]*"[^>]*>)[^<]*')
+# Django masks it anew each time.
 _TOKEN = re.compile(r'(name="csrfmiddlewaretoken" value=)"[^"]*"')
 _ROW = re.compile(r'<tr id="([\w-]+)" data-row.*?</tr>', re.DOTALL)
 _FIRST_ID = re.compile(r'\bid="([\w-]+)"')
 _MEMORY = re.compile(rf"([\w-]+)\.((?:[\w-]{{{DIGEST_LENGTH}}})+)")
 
 
-def _stable(html: str) -> str:
-    """`html` without what changes by itself: relative times, and the above. It is done
-    for all rows of all pages, so plain texts are looked for before patterns.
+def _digest(html: str) -> str:
+    """A short digest of `html` without what changes by itself: relative and elapsed
+    times, and the CSRF token. It is taken of every row of every page, so plain texts
+    are looked for before patterns.
     """
     *dated, rest = html.split("</time>")
     html = "".join([*(text.rpartition(">")[0] for text in dated), rest])
     if "data-since" in html:
         html = _ELAPSED.sub(r"\1", html)
-    return _TOKEN.sub(r"\1", html) if "csrfmiddlewaretoken" in html else html
-
-
-def _digest(html: str) -> str:
-    stable = _stable(html)
-    return urlsafe_b64encode(blake2s(stable.encode(), digest_size=4).digest())[
-        :DIGEST_LENGTH
-    ].decode()
+    if "csrfmiddlewaretoken" in html:
+        html = _TOKEN.sub(r"\1", html)
+    digest = blake2s(html.encode(), digest_size=4).digest()
+    return urlsafe_b64encode(digest)[:DIGEST_LENGTH].decode()
 
 
 def _out_of_band(html: str) -> str:
@@ -61,6 +58,7 @@ class _Part:
         if found is None:
             raise ValueError("A part needs an element with an id around it.")
         rows = [row[0] for row in _ROW.finditer(html)]
+        # the ids stay in the frame: other rows, or another order, are another frame
         frame = _ROW.sub(r"\1", html)
         digests = [_digest(text) for text in (frame, *rows)]
         return cls(name=found[1], html=html, rows=rows, digests=digests)
@@ -86,13 +84,9 @@ class Parts:
     @classmethod
     def seen_by(cls, memory: str) -> Parts:
         """As a poll's address tells it; what cannot be read was not seen."""
-        return cls(
-            seen={
-                found[1]: _cut(found[2])
-                for text in memory.split("~")
-                if (found := _MEMORY.fullmatch(text))
-            }
-        )
+        parts = filter(None, map(_MEMORY.fullmatch, memory.split("~")))
+        cut = re.compile(f".{{{DIGEST_LENGTH}}}")
+        return cls(seen={part[1]: cut.findall(part[2]) for part in parts})
 
     def show(self, html: str, *, is_poll: bool) -> SafeString:
         """The part for the page; for a poll what the page lacks of it."""
@@ -107,11 +101,6 @@ class Parts:
         """What the page shows after this answer, for its next poll."""
         return "~".join(
             f"{name}.{''.join(digests)}"
+            # a part that this answer did not look at is still on the page
             for name, digests in (self.seen | self.shown).items()
         )
-
-
-def _cut(digests: str) -> list[str]:
-    return [
-        digests[at : at + DIGEST_LENGTH] for at in range(0, len(digests), DIGEST_LENGTH)
-    ]

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 
 from imports.models import Account, AuditEntry, ImportRun, User
+from imports.text import visible
 
 LONGEST_LABEL = 300
 
@@ -95,10 +96,3 @@ def record_run_deed(
         ip=ip,
         details=details,
     )
-
-
-def visible(text: str) -> str:
-    """`text` with whatever cannot be seen (line breaks, escape sequences, marks that
-    turn the direction of reading) written out, as `\\x1b`.
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.models.names import has_ink
+from imports.text import has_ink
 
 # Faces may not import the wall; they meet its error here, with the others.
 __all__ = [

@@ -52,8 +52,7 @@ from imports.views.base import (
     signed_in,
 )
 from imports.wording.account import account_words
-from imports.wording.formats import count_text, share_text
-from imports.wording.timeline import zone_name
+from imports.wording.formats import count_text, share_text, zone_name
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -13,7 +12,6 @@ from django.utils import timezone
 
 from imports.lists.filters import with_favourites
 from imports.models import (
-    DefinitionVersion,
     ImportDefinition,
     ImportRun,
     RunStatus,
@@ -37,9 +35,7 @@ from imports.views.base import (
     visible_definition,
 )
 from imports.wording.definition import (
-    HOW,
-    Destination,
-    bars_of,
+    UPDATE_TYPES,
     changes,
     destination_of,
     facts_of,
@@ -48,19 +44,12 @@ from imports.wording.definition import (
 )
 from imports.wording.formats import duration_text, share_text, spoken
 
+# The chart's other runs are folded away below these.
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
+# Fewer successful runs are no habit.
 HABIT = 5
 GOOD = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VersionNote:
-    """A version of a definition with what it changed: name, before, after."""
-
-    version: DefinitionVersion
-    changes: list[tuple[str, Any, Any]]
-    is_first: bool
 
 
 @signed_in
@@ -69,14 +58,13 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
     if is_unchanged(request, version):
         return nothing_changed()
     context = _context(request.user, shown)
+    # as it was read first as well: it may have ended while the rest was read
+    runs = filter(None, (context["active"], shown.last_run))
     context["live"] = live(
         request,
         version,
         title=f"{spoken(shown.shown_name)} · mcdash",
-        # as it was read first as well: it may have ended while the rest was read
-        is_moving=any_moves(
-            filter(None, (context["active"], shown.last_run)), version.workers
-        ),
+        is_moving=any_moves(runs, version.workers),
     )
     return answer(
         request,
@@ -89,7 +77,7 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
 @signed_in
 def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
     """The strip as bars, each with its words: what a list shows a picture of."""
-    return HttpResponse(strip_svg(bars_of(visible_definition(request.user, pk))))
+    return HttpResponse(strip_svg(visible_definition(request.user, pk).bars))
 
 
 def _definition_and_version(
@@ -98,12 +86,11 @@ def _definition_and_version(
     """The definition, or 404, and its page's version in the same query: the page
     follows that definition's account alone.
     """
-    definitions = ImportDefinition.objects.still_visible_to(user)
-    definitions = with_favourites(definitions, user)
+    visible = ImportDefinition.objects.still_visible_to(user).with_destination()
     shown = get_object_or_404(
-        definitions.annotate(
-            workers=workers_word(), has_lost_key=is_key_lost("account_id")
-        ).select_related("account", "last_run"),
+        with_favourites(visible, user)
+        .annotate(workers=workers_word(), has_lost_key=is_key_lost("account_id"))
+        .select_related("account", "last_run"),
         pk=pk,
     )
     # one object for all, which knows all about the account
@@ -116,67 +103,52 @@ def _definition_and_version(
     )
 
 
-def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
-    runs = shown.runs.select_related("definition").latest_first()
+def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
+    runs = definition.runs.select_related("definition").latest_first()
     latest, active = list(runs[:CHARTED]), runs.active().first()
     for run in filter(None, (*latest, active)):
-        run.account = shown.account
-    may = may_start(user, shown)
+        run.account = definition.account
+    may = may_start(user, definition)
+    _, how, _ = UPDATE_TYPES.get(definition.update_type.casefold(), ("", "", ""))
+    destination = destination_of(definition)
     return {
-        "definition": shown,
-        "words": words_of(shown, destination := destination_of(shown)),
+        "definition": definition,
+        "words": {
+            "source": source_of(definition),
+            "destination": destination,
+            "how": how,
+            "tolerates_errors": tolerates_errors(definition),
+        },
         "destination": destination,
-        "facts": facts_of(shown),
-        "versions": _versions(shown),
+        "facts": facts_of(definition),
+        "versions": _versions(definition),
         "runs": latest[:RUNS_SHOWN],
         "older": latest[RUNS_SHOWN:],
         "chart": history_chart(latest[::-1]),
         "normal": normal(latest),
         "active": active,
         "may_start": may,
-        "why_not": shown.why_not_startable if may else "",
-        "is_favourite": getattr(shown, "is_favourite", False),
+        "why_not": definition.why_not_startable if may else "",
+        "is_favourite": getattr(definition, "is_favourite", False),
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Words:
-    """What a definition does, for its sentences; empty or None where not known."""
-
-    source: str
-    destination: Destination
-    how: str
-    tolerates_errors: bool | None
-
-
-def words_of(shown: ImportDefinition, destination: Destination) -> Words:
-    _, how = HOW.get(shown.update_type.casefold(), ("", ""))
-    return Words(
-        source=source_of(shown),
-        destination=destination,
-        how=how,
-        tolerates_errors=tolerates_errors(shown),
-    )
-
-
-def _versions(shown: ImportDefinition) -> list[VersionNote]:
-    """The latest versions, newest first, each against the one before it."""
-    versions = list(shown.versions.all()[: VERSIONS_SHOWN + 1])
-    notes = [
-        VersionNote(
-            version=new,
-            changes=changes(old.facts, new.facts, shown.account),
-            is_first=False,
-        )
+def _versions(definition: ImportDefinition) -> list[dict[str, Any]]:
+    """The latest versions, newest first, each with what it changed: name, before,
+    after.
+    """
+    versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
+    notes: list[dict[str, Any]] = [
+        {"version": new, "changes": changes(old.facts, new.facts, definition.account)}
         for new, old in pairwise(versions)
     ]
     if versions and versions[-1].number == 1:
-        notes.append(VersionNote(version=versions[-1], changes=[], is_first=True))
+        notes.append({"version": versions[-1], "is_first": True})
     return notes
 
 
 def normal(runs: list[ImportRun]) -> str:
-    """What the good ones among `runs` usually count and take: their medians.
+    """What the successful ones among `runs` usually count and take: their medians.
 
     Empty for fewer than five: some runs are no habit.
     """
@@ -185,22 +157,19 @@ def normal(runs: list[ImportRun]) -> str:
         return ""
     now = timezone.now()
     took = duration_text(median(run.elapsed(now).total_seconds() for run in good))
+    of = f"median of the last {len(good)} successful runs"
     rows = [run.total_rows for run in good if run.total_rows is not None]
-    loads = f"loads {round(median(rows)):,} rows in {took}" if rows else f"takes {took}"
-    of = f"the middle of its last {len(good)} good runs"
-    return f"Usually it {loads}{_refused(good)}: {of}."
-
-
-def _refused(good: list[ImportRun]) -> str:
-    """How many rows are usually refused; nothing where too few runs told."""
+    if not rows:
+        return f"Typically takes {took} ({of})."
     shares = [
         run.errors / run.total_rows
         for run in good
         if run.errors is not None and run.total_rows
     ]
-    if len(shares) < HABIT:
-        return ""
-    usual = median(shares)
-    if not usual:
-        return ", with no row refused"
-    return f", with {share_text(max(1, round(usual * 1e6)), 10**6)} of them refused"
+    rejected = ""
+    if len(shares) >= HABIT:
+        usual = median(shares)
+        # one in a million is not none
+        share = share_text(max(1, round(usual * 1e6)), 10**6) if usual else "none"
+        rejected = f", {share} rejected"
+    return f"Typically {round(median(rows)):,} rows in {took}{rejected} ({of})."

@@ -55,10 +55,8 @@ from imports.views.base import (
 )
 from imports.wording.definition import (
     Destination,
-    bars_of,
     destination_of,
     update_type_word,
-    with_destination,
 )
 
 PER_PAGE = 50
@@ -233,7 +231,7 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
             definition=definition,
             destination=destination_of(definition),
             update_word=update_type_word(definition.update_type),
-            bars=bars_of(definition),
+            bars=definition.bars,
             is_favourite=getattr(definition, "is_favourite", False),
             is_new=getattr(definition, "is_new", False),
             may_start=definition.account_id in startable,
@@ -254,7 +252,7 @@ def _with_all_shown(user: User, pks: list[int]) -> QuerySet[ImportDefinition]:
     )
     is_new = Case(When(is_late, then=Exists(older)), default=Value(value=False))
     return (
-        with_destination(definitions)
+        definitions.with_destination()
         .annotate(is_new=is_new)
         .defer("facts", "description")
         .prefetch_related(

@@ -1,4 +1,4 @@
-"""`/profile/`: time zone, theme, keys."""
+"""A person's own settings: profile, password, sessions."""
 
 from __future__ import annotations
 
@@ -46,11 +46,8 @@ def sign_out_everywhere(request: SignedInRequest) -> HttpResponse:
     return redirect("login")
 
 
-# `/password_change/`: one's own password, with the old one.
-
-
 class PasswordChange(PasswordChangeView):
-    """Django's page; the deed is a use case. Other sessions of the person end."""
+    """Django's page, with the change as a use case. The person's other sessions end."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         change_password(
@@ -58,6 +55,7 @@ class PasswordChange(PasswordChangeView):
             password=form.cleaned_data["new_password1"],
             ip=address_of(self.request),
         )
+        # or this very session would end with the others
         update_session_auth_hash(self.request, form.user)
         return HttpResponseRedirect(self.get_success_url())
 
@@ -65,6 +63,8 @@ class PasswordChange(PasswordChangeView):
 @signed_in
 @require_safe
 def session(request: SignedInRequest) -> HttpResponse:
-    """Nothing but whether somebody is signed in; the middleware tells the rest."""
+    """Only whether somebody is signed in. PageSessionMiddleware adds the rest: pages
+    ask this when they come back into view, since somebody else may have signed in.
+    """
     del request
     return HttpResponse(status=204)

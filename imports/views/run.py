@@ -1,9 +1,10 @@
-"""`/runs/<id>/`: one run, what happened to it, and what a person may do about it."""
+"""`/runs/<id>/`: one run, what happened to it, and what a person can do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -11,11 +12,19 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import reswap, retarget, trigger_client_event
+from django_htmx.http import trigger_client_event
 
 from imports.lists.attention import can_start_again, start_again
 from imports.lists.paging import RunOrder
-from imports.models import FINISHED, ImportRun, RunStatus, User, WorkerState
+from imports.models import (
+    FINISHED,
+    ErrorKind,
+    ImportDefinition,
+    ImportRun,
+    RunStatus,
+    User,
+    WorkerState,
+)
 from imports.signin import address_of
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import check_again
@@ -28,9 +37,9 @@ from imports.usecases.resolve import (
 )
 from imports.usecases.start import cancel_run
 from imports.views.base import (
-    PageVersion,
     SignedInRequest,
     answer,
+    dialog,
     is_unchanged,
     live_of_run,
     may_start,
@@ -42,93 +51,80 @@ from imports.views.base import (
 )
 from imports.wording.definition import facts_in_short
 from imports.wording.following import nobody_looks
-from imports.wording.formats import clock_text, spoken
+from imports.wording.formats import clock_text, spoken, zone_name
 from imports.wording.run import Surroundings, advice, compare, details_of, support_text
-from imports.wording.timeline import timeline, zone_name
+from imports.wording.timeline import timeline
 
 NONE_OF_THESE = "none"
 NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.CANCELLED)
+# a run that was looked for over a day has some hundreds
+MOST_EVENTS = 300
+LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
+DECLARED = "Marked as not started. Its definition can be started again."
 
 
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
     shown, version = run_and_version(request.user, pk)
-    version = _once_the_grace_is_over(shown, version)
+    # from then on a person can mark it as not started, though no row has changed
+    is_overdue = (
+        shown.status == RunStatus.UNKNOWN and grace_ends_at(shown) <= timezone.now()
+    )
+    # another version, so that the page's next poll is not answered "nothing changed"
+    version = replace(version, heard_step=2 * version.heard_step + is_overdue)
     if is_unchanged(request, version):
         return nothing_changed()
     context = _context(request.user, shown, version.workers)
-    context["live"] = live_of_run(
-        request,
-        version,
-        shown,
-        is_over=shown.has_ended and not _may_be_found_late(shown),
+    # a result may still turn up for a run of which there was no trace
+    may_come_back = (
+        shown.status == RunStatus.NOT_STARTED and shown.error_kind == ErrorKind.NO_TRACE
     )
+    is_over = shown.has_ended and not may_come_back
+    context["live"] = live_of_run(request, version, shown, is_over=is_over)
     return answer(request, "imports/run/page.html", "imports/run/_parts.html", context)
 
 
-def _once_the_grace_is_over(run: ImportRun, version: PageVersion) -> PageVersion:
-    """Another version from the moment on when a person may say that it did not start,
-    though nothing changed in the database.
-    """
-    is_over = run.status == RunStatus.UNKNOWN and grace_ends_at(run) <= timezone.now()
-    return replace(version, heard_step=2 * version.heard_step + is_over)
-
-
-def _may_be_found_late(run: ImportRun) -> bool:
-    return run.status == RunStatus.NOT_STARTED and run.error_kind == "no_trace"
-
-
-def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, Any]:
-    found = _candidates(shown)
-    previous = _previous(shown)
-    rights = _rights(user, shown, found)
-    unfollowed = shown.why_not_followed(workers)
+def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]:
+    is_unknown = run.status == RunStatus.UNKNOWN
+    candidates = candidates_of(run) if is_unknown else []
+    may = may_start(user, run)
+    may_declare = may and is_unknown and not why_not_declarable(run, timezone.now())
+    can_be_repeated = may and run.has_ended and can_start_again(run)
+    previous, unfollowed = _previous(run), run.why_not_followed(workers)
     around = Surroundings(
-        candidates=len(found),
+        candidates=len(candidates),
         previous=previous,
-        may_declare=rights["may_declare"],
+        may_declare=may_declare,
         is_followed=unfollowed is None,
     )
+    events = run.events.all()[:MOST_EVENTS]
+    definition, started_from = None, run.definition_version
+    if run.definition_id:
+        # read again, since its facts in short say where it loads to
+        definition = ImportDefinition.objects.with_destination().get(
+            pk=run.definition_id
+        )
     return {
-        "run": shown,
-        "advice": advice(shown, around),
-        "nobody_looks": nobody_looks(shown, unfollowed, user),
-        "timeline": timeline(shown, is_followed=unfollowed is None),
+        "run": run,
+        "advice": advice(run, around),
+        "nobody_looks": nobody_looks(run, unfollowed, user),
+        "timeline": timeline(run, events, is_followed=unfollowed is None),
         "previous": previous,
-        "comparison": compare(shown, previous) if previous else [],
-        "facts": facts_in_short(shown.definition) if shown.definition else [],
-        "is_changed_since": _is_changed_since(shown),
-        "details": details_of(shown),
-        "support_text": support_text(shown),
+        "comparison": compare(run, previous) if previous else [],
+        "facts": facts_in_short(definition) if definition else [],
+        "is_changed_since": definition
+        and started_from
+        and started_from.digest != definition.digest,
+        "details": details_of(run),
+        "support_text": support_text(run),
         "zone_words": zone_name(),
-        "again": list(shown.again.latest_first()[:3]),
-        **rights,
+        "again": list(run.again.latest_first()[:3]),
+        "start_again": start_again(run) if can_be_repeated else None,
+        "may_cancel": may and run.status == RunStatus.QUEUED,
+        "may_check_again": may and run.status == RunStatus.LOST,
+        "may_choose": may and len(candidates) > 1,
+        "may_declare": may_declare,
     }
-
-
-def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:
-    may = may_start(user, shown)
-    again = may and shown.has_ended and can_start_again(shown)
-    return {
-        "start_again": start_again(shown) if again else None,
-        "may_cancel": may and shown.status == RunStatus.QUEUED,
-        "may_check_again": may and shown.status == RunStatus.LOST,
-        "may_choose": may and len(found) > 1,
-        "may_declare": may
-        and shown.status == RunStatus.UNKNOWN
-        and not why_not_declarable(shown, timezone.now()),
-    }
-
-
-def _candidates(run: ImportRun) -> list[dict[str, Any]]:
-    return candidates_of(run) if run.status == RunStatus.UNKNOWN else []
-
-
-def _is_changed_since(run: ImportRun) -> bool:
-    """Whether the definition is not what it was when this run was started."""
-    if run.definition is None or run.definition_version is None:
-        return False
-    return run.definition_version.digest != run.definition.digest
 
 
 def _previous(run: ImportRun) -> ImportRun | None:
@@ -144,137 +140,113 @@ def _previous(run: ImportRun) -> ImportRun | None:
 @signed_in
 @require_POST
 def run_cancel(request: SignedInRequest, pk: int) -> HttpResponse:
-    return _do(
-        request,
-        pk,
-        cancel_run,
-        "Cancelled: nothing was sent to Marketing Cloud.",
-    )
+    done = "Cancelled: nothing was sent to Marketing Cloud."
+    return _act(request, _startable_run(request, pk), cancel_run, done)
 
 
 @signed_in
 @require_POST
 def run_check_again(request: SignedInRequest, pk: int) -> HttpResponse:
-    return _do(request, pk, check_again, "Checking again: the worker asks for it now.")
-
-
-def _do(
-    request: SignedInRequest, pk: int, deed: Callable[..., ImportRun], done: str
-) -> HttpResponse:
-    """Do it, say what came of it, and show the run."""
-    shown = _startable_run(request.user, pk)
-    try:
-        deed(run=shown, by=request.user, ip=address_of(request))
-        messages.success(request, done)
-    except UseCaseError as error:
-        messages.error(request, str(error))
-    return redirect("imports:run", pk=pk)
-
-
-def _startable_run(user: User, pk: int) -> ImportRun:
-    shown = visible_run(user, pk)
-    require_start(user, shown)
-    return shown
+    done = "Checking again: the worker asks for it now."
+    return _act(request, _startable_run(request, pk), check_again, done)
 
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
-    """A person says which of several runs in Marketing Cloud this one is."""
-    shown = _startable_run(request.user, pk)
+    """A person chooses which of several runs in Marketing Cloud this one is."""
+    run, choice = _startable_run(request, pk), request.POST.get("task", "")
     if request.method != "POST":
-        return _choose(request, shown)
-    task = request.POST.get("task", "")
-    if not task:
-        return _choose(request, shown, status=400, problem="Choose one of them first.")
-    chosen = None if task == NONE_OF_THESE else task
-    try:
-        choose_task(run=shown, task_id=chosen, by=request.user, ip=address_of(request))
-    except UseCaseError as error:
-        return _choose(request, shown, status=409, problem=str(error))
-    return _chosen(request, shown, chosen)
-
-
-def _chosen(request: SignedInRequest, run: ImportRun, task: str | None) -> HttpResponse:
-    text = (
+        return _ask_which(request, run)
+    if not choice:
+        return _ask_which(request, run, status=400, problem="Choose one of them first.")
+    task = None if choice == NONE_OF_THESE else choice
+    done = (
         f"{spoken(run.shown_name)} is task {task}. mcdash follows it now."
         if task
-        else "None of them is it. mcdash goes on looking."
+        else "None of those. mcdash keeps looking."
     )
-    if not request.htmx:
-        messages.success(request, text)
-        return redirect("imports:run", pk=run.pk)
-    response = render(request, "imports/run/_toast_done.html", {"text": text})
-    trigger_client_event(response, "mcdash:close-dialog", {})
-    return trigger_client_event(response, "mcdash:changed", {})
+    return _act(request, run, partial(choose_task, task_id=task), done, _ask_which)
 
 
-def _choose(
+def _ask_which(
     request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
 ) -> HttpResponse:
-    run.refresh_from_db(fields=["status"])
-    context = {
-        "run": run,
-        "candidates": _candidates(run),
-        "none_of_these": NONE_OF_THESE,
-        "problem": problem,
-    }
-    if not request.htmx:
-        return render(request, "imports/run/choose.html", context, status=status)
-    response = render(
-        request, "imports/run/_choose_dialog.html", context, status=status
+    # it may have been settled while the dialog was on its way
+    is_open = run.status == RunStatus.UNKNOWN
+    return dialog(
+        request,
+        page="imports/run/choose.html",
+        partial="imports/run/_choose_dialog.html",
+        context={
+            "run": run,
+            "candidates": candidates_of(run) if is_open else [],
+            "none_of_these": NONE_OF_THESE,
+            "problem": problem,
+        },
+        status=status,
     )
-    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
-
-
-# `/runs/<id>/not-started/`: a person says that an unknown run did not start.
-
-
-LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
-DONE = "The run counts as not started. Its definition may be started again."
 
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
-    """GET says what it means, POST does it, once the person has looked."""
-    shown = visible_run(request.user, pk)
-    require_start(request.user, shown)
+    """A person marks an unknown run as not started, once they have looked."""
+    run = _startable_run(request, pk)
     if request.method != "POST":
-        return _ask(request, shown)
+        return _ask_whether(request, run)
     if request.POST.get("looked") != "yes":
-        return _ask(request, shown, status=400, problem=LOOK_FIRST)
-    try:
-        declare_not_started(run=shown, by=request.user, ip=address_of(request))
-    except UseCaseError as error:
-        return _ask(request, shown, status=409, problem=str(error))
-    return _done(request, shown)
+        return _ask_whether(request, run, status=400, problem=LOOK_FIRST)
+    return _act(request, run, declare_not_started, DECLARED, _ask_whether)
 
 
-def _done(request: SignedInRequest, run: ImportRun) -> HttpResponse:
-    if not request.htmx:
-        messages.success(request, DONE)
-        return redirect("imports:run", pk=run.pk)
-    response = render(request, "imports/run/_toast_done.html", {"text": DONE})
-    trigger_client_event(response, "mcdash:close-dialog", {})
-    return trigger_client_event(response, "mcdash:changed", {})
-
-
-def _ask(
+def _ask_whether(
     request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
 ) -> HttpResponse:
-    run = visible_run(request.user, run.pk)  # as it is by now
     now, opens_at = timezone.now(), grace_ends_at(run)
-    context = {
-        "run": run,
-        "opens_at": clock_text(opens_at) if opens_at > now else "",
-        "why_not": why_not_declarable(run, now),
-        "sent_at": clock_text(run.sent_at),
-        "problem": problem,
-    }
-    if not request.htmx:
-        return render(request, "imports/run/declare.html", context, status=status)
-    response = render(
-        request, "imports/run/_declare_dialog.html", context, status=status
+    return dialog(
+        request,
+        page="imports/run/declare.html",
+        partial="imports/run/_declare_dialog.html",
+        context={
+            "run": run,
+            "opens_at": clock_text(opens_at) if opens_at > now else "",
+            "why_not": why_not_declarable(run, now),
+            "sent_at": clock_text(run.sent_at),
+            "problem": problem,
+        },
+        status=status,
     )
-    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
+
+
+def _startable_run(request: SignedInRequest, pk: int) -> ImportRun:
+    run = visible_run(request.user, pk)
+    require_start(request.user, run)
+    return run
+
+
+def _act(
+    request: SignedInRequest,
+    run: ImportRun,
+    action: Callable[..., ImportRun],
+    done: str,
+    ask: Callable[..., HttpResponse] | None = None,
+) -> HttpResponse:
+    """Do it and say what came of it: on the run's page, or, where a dialog asked for
+    it, in that dialog.
+    """
+    try:
+        action(run=run, by=request.user, ip=address_of(request))
+    except UseCaseError as error:
+        if ask:
+            # read again, since it is no longer what it was when the dialog opened
+            run = _startable_run(request, run.pk)
+            return ask(request, run, status=409, problem=str(error))
+        messages.error(request, str(error))
+        return redirect("imports:run", pk=run.pk)
+    if ask and request.htmx:
+        response = render(request, "imports/run/_toast_done.html", {"text": done})
+        trigger_client_event(response, "mcdash:close-dialog", {})
+        return trigger_client_event(response, "mcdash:changed", {})
+    messages.success(request, done)
+    return redirect("imports:run", pk=run.pk)

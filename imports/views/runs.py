@@ -36,6 +36,7 @@ from imports.models import (
     ImportRun,
     User,
 )
+from imports.text import visible
 from imports.views.base import (
     SignedInRequest,
     answer,
@@ -48,8 +49,7 @@ from imports.views.base import (
     page_version,
     signed_in,
 )
-from imports.wording.formats import visible
-from imports.wording.timeline import zone_name
+from imports.wording.formats import zone_name
 
 UNREADABLE = {
     "status": "That status does not exist.",

@@ -25,8 +25,8 @@ from imports.models import (
     RunStatus,
     User,
 )
-from imports.models.names import has_ink
 from imports.signin import address_of
+from imports.text import has_ink
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start import (
     MOST_AT_ONCE,
@@ -36,6 +36,7 @@ from imports.usecases.start import (
 )
 from imports.views.base import (
     SignedInRequest,
+    dialog,
     require_start,
     signed_in,
     visible_definition,
@@ -45,8 +46,6 @@ from imports.wording.definition import (
     changes,
     effect,
     facts_in_short,
-    last_good_run,
-    with_destination,
 )
 from imports.wording.formats import spoken
 
@@ -81,7 +80,7 @@ def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
         return _started(request, again)
     if form.cleaned_data["digest"] != definition.digest:
         return _changed(request, definition, form.cleaned_data["digest"])
-    wanted = _wanted(request, definition, last_good_run(definition))
+    wanted = _wanted(request, definition, definition.last_successful_run())
     if wanted and not wanted.is_typed_in(request.POST.get("confirm_name", "")):
         return _dialog(request, definition, status=422, problem=NOT_TYPED, form=form)
     return _start(request, definition, form.cleaned_data)
@@ -175,7 +174,7 @@ def _dialog(
 def _what_it_does(
     request: SignedInRequest, definition: ImportDefinition
 ) -> dict[str, Any]:
-    last = last_good_run(definition)
+    last = definition.last_successful_run()
     return {
         "wanted": _wanted(request, definition, last),
         "effect": effect(definition, last),
@@ -253,7 +252,7 @@ def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
     be seen only.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
-    told = with_destination(visible.select_related("account"))
+    told = visible.with_destination().select_related("account")
     chosen = list(told.order_by("account__name", "name"))
     if len(chosen) != len(ids):
         raise Http404("One of these definitions is not there.")
@@ -396,13 +395,13 @@ def _refuse(request: SignedInRequest, problem: str) -> HttpResponse:
 def _show(
     request: SignedInRequest, name: str, context: dict[str, Any], status: int
 ) -> HttpResponse:
-    """The page, or for htmx its dialog."""
-    if not request.htmx:
-        return render(request, f"imports/start/{name}.html", context, status=status)
-    response = render(
-        request, f"imports/start/_{name}_dialog.html", context, status=status
+    return dialog(
+        request,
+        page=f"imports/start/{name}.html",
+        partial=f"imports/start/_{name}_dialog.html",
+        context=context,
+        status=status,
     )
-    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
 
 
 # What has to be typed before an Overwrite that replaces a great many rows.

@@ -1,7 +1,5 @@
-"""`/styleguide/`: every component in every state, for those who build pages.
-
-Drawn by the same templates and tags as the pages, with invented data that is never
-stored.
+"""Pages about mcdash itself: health and metrics for machines, the pages that say what
+went wrong, and the style guide for those who build pages.
 """
 
 from __future__ import annotations
@@ -54,10 +52,9 @@ from imports.models.run import ALIVE
 from imports.views.base import SignedInRequest, signed_in
 from imports.wording.formats import clock_text
 
-# For machines: is this process well, is a worker alive, and what is measured.
-
-
 log = logging.getLogger(__name__)
+
+# Health and metrics
 
 # A queued start is taken within a second or two where all is well.
 START_WAITS_TOO_LONG = timedelta(seconds=30)
@@ -76,66 +73,51 @@ def healthz(_: HttpRequest) -> HttpResponse:
     """
     try:
         parts = {
-            "worker": _workers_get_on(),
+            # not by heartbeats alone: see `WorkerState.is_stuck`
+            "worker": Worker.objects.aggregate(w=Max(workers_word()))["w"] == ALIVE,
             "queue": not _starts_wait(),
             "accounts": not _an_account_fails(),
         }
     except DatabaseError:
-        log.exception("The database does not answer")
-        return _unwell("The database does not answer.")
+        return _no_database()
     words = {part: "ok" if is_well else "degraded" for part, is_well in parts.items()}
     since = STORAGE.unwritable_since
     is_well = all(parts.values()) and since is None
-    told = {"status": "ok" if is_well else "degraded", "database": "ok"}
+    answer = {"status": "ok" if is_well else "degraded", "database": "ok"}
     if since:
-        told |= {"database": "cannot be written", "since": _in_utc(since)}
-    return JsonResponse(told | words)
+        answer |= {"database": "cannot be written", "since": _in_utc(since)}
+    return JsonResponse(answer | words)
 
 
 @never_cache
 @require_safe
 def worker(_: HttpRequest) -> HttpResponse:
-    """200 when any worker was heard of within a minute, else 503."""
+    """200 when any worker has responded within a minute, else 503."""
     try:
-        is_heard = _worker_is_heard()
+        is_heard = Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).exists()
     except DatabaseError:
-        log.exception("The database does not answer")
-        return _unwell("The database does not answer.")
+        return _no_database()
     if since := STORAGE.unwritable_since:
         return _unwell(
             f"The database cannot be written since {_in_utc(since)}: no worker can "
             "start or follow anything."
         )
     if not is_heard:
-        return _unwell("No worker was heard of for a minute.")
+        return _unwell("No worker has responded for a minute.")
     return JsonResponse({"status": "ok"})
 
 
-@never_cache
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """The measures, for this machine or whoever knows the token; else 404."""
-    if not (_knows_token(request) or _comes_from_here(request)):
-        return HttpResponseNotFound("Not found.\n", content_type="text/plain")
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+def _no_database() -> HttpResponse:
+    log.exception("The database does not answer")
+    return _unwell("The database does not answer.")
 
 
-def _unwell(words: str) -> HttpResponse:
-    return HttpResponse(f"{words}\n", status=503, content_type="text/plain")
-
-
-def _workers_get_on() -> bool:
-    """Not by heartbeats alone: see `WorkerState.is_stuck`."""
-    word: str | None = Worker.objects.aggregate(word=Max(workers_word()))["word"]
-    return word == ALIVE
+def _unwell(sentence: str) -> HttpResponse:
+    return HttpResponse(f"{sentence}\n", status=503, content_type="text/plain")
 
 
 def _in_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _worker_is_heard() -> bool:
-    return Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).exists()
 
 
 def _starts_wait() -> bool:
@@ -152,42 +134,43 @@ def _an_account_fails() -> bool:
     return accounts.filter(fails | refused | lost | doubled).exists()
 
 
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics, for this machine or whoever knows the token; else 404."""
+    if not (_knows_token(request) or _comes_from_here(request)):
+        return HttpResponseNotFound("Not found.\n", content_type="text/plain")
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+
+
 def _knows_token(request: HttpRequest) -> bool:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    wanted = settings.MCDASH_METRICS_TOKEN
-    if not wanted or kind.lower() != "bearer":
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    token = settings.MCDASH_METRICS_TOKEN
+    if not token or kind.lower() != "bearer":
         return False
-    return secrets.compare_digest(token.strip().encode(), wanted.encode())
+    return secrets.compare_digest(given.strip().encode(), token.encode())
 
 
 def _comes_from_here(request: HttpRequest) -> bool:
-    """Whether somebody on this machine asked us straight.
+    """Whether somebody on this machine asked us directly.
 
     Behind a proxy on the same machine everybody's connection comes from loopback. So
     no header may tell of a proxy, and the host must be called as only this machine
     can call it: a proxy that passes on the name under which people know us, or a page
     that leads a browser here by a name of its own, gives itself away.
     """
-    if any(name in request.headers for name in SIGNS_OF_A_PROXY):
-        return False
     host, _ = split_domain_port(request.META.get("HTTP_HOST", "").lower())
-    return host in settings.LOOPBACK_HOSTS and _is_loopback(
-        request.META.get("REMOTE_ADDR", "")
-    )
-
-
-def _is_loopback(address: str) -> bool:
+    is_proxied = any(name in request.headers for name in SIGNS_OF_A_PROXY)
+    if is_proxied or host not in settings.LOOPBACK_HOSTS:
+        return False
     try:
-        peer = ip_address(address)
+        peer = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return False
     return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
 
 
-# What a page says when it cannot be shown.
-
-
-log = logging.getLogger(__name__)
+# What went wrong
 
 STALE_FORM = (
     "This form was too old or came from another place, so nothing was done. Go back, "
@@ -195,30 +178,30 @@ STALE_FORM = (
 )
 OTHER_ORIGIN = (
     "This form was opened at {sent}, but mcdash accepts forms only from {expected}, so "
-    "nothing was done. If {sent} is the address in your browser, tell whoever runs "
-    "mcdash: it belongs in the setting MCDASH_TRUSTED_ORIGINS."
+    "nothing was done. If {sent} is the address in your browser, tell your system "
+    "administrator: it belongs in the setting MCDASH_TRUSTED_ORIGINS."
 )
 UNKNOWN_HOST = (
     "mcdash isn’t set up to be reached under the name in your browser’s address bar. "
-    "If the address is right, tell whoever runs mcdash: the name belongs in the "
+    "If the address is right, tell your system administrator: the name belongs in the "
     "setting MCDASH_HOSTS. The log says which name arrived."
 )
 NOT_BY_HTTPS = (
     "Your browser used https, but the proxy in front of mcdash doesn’t say so, and "
-    "mcdash shows nothing over plain http. Tell whoever runs mcdash: the proxy must "
-    "set X-Forwarded-Proto and be named in the setting MCDASH_TRUSTED_PROXIES. The log "
-    "says which of the two is missing."
+    "mcdash shows nothing over plain http. Tell your system administrator: the proxy "
+    "must set X-Forwarded-Proto and be named in the setting MCDASH_TRUSTED_PROXIES. "
+    "The log says which of the two is missing."
 )
-NOT_YOURS = "You may not do this. Ask an administrator for the right."
-NOT_THERE = "That is not there any more, or it is not yours to see."
+NOT_ALLOWED = "You can’t do this. Ask an administrator for permission."
+NOT_FOUND = "Not found, or you don’t have access."
 # Instead of a way to the dashboard, which would lead to the same sentence.
 NOT_SET_UP = "mcdash isn’t set up for this address"
-LONGEST_SENTENCE = 500
 NOT_SAVED = "Nothing was started or changed."
 PERHAPS_SAVED = (
     "If you were starting an import, look in the History before you press again: a "
     "start that was recorded is there, and it is sent once."
 )
+LONGEST_SENTENCE = 500
 LONGEST_ORIGIN = 200
 
 
@@ -253,15 +236,14 @@ def _origin_of(request: HttpRequest) -> str:
 
 
 def _is_trusted_origin(sent: str) -> bool:
-    if sent in settings.CSRF_TRUSTED_ORIGINS:
-        return True
+    """As Django's CSRF check has it: `https://*.example.com` is every subdomain."""
     scheme, _, host = sent.partition("://")
-    trusted = (origin.partition("://") for origin in settings.CSRF_TRUSTED_ORIGINS)
-    return any(
-        scheme == wanted and is_same_domain(host, pattern.removeprefix("*"))
-        for wanted, _, pattern in trusted
-        if pattern.startswith("*.")
-    )
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        trusted_scheme, _, pattern = origin.partition("://")
+        is_subdomain = pattern.startswith("*.") and is_same_domain(host, pattern[1:])
+        if sent == origin or (scheme == trusted_scheme and is_subdomain):
+            return True
+    return False
 
 
 def unknown_host(request: HttpRequest) -> HttpResponse:
@@ -277,21 +259,21 @@ def not_by_https(request: HttpRequest) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403 with the sentence of `PermissionDenied`, if it has one."""
     sentence = str(exception)[:LONGEST_SENTENCE]
-    return _say(request, sentence or NOT_YOURS, status=403)
+    return _say(request, sentence or NOT_ALLOWED, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404; the same for what is not there and for what one may not see."""
     del exception  # it may name the model or the route
-    return _say(request, NOT_THERE, status=404)
+    return _say(request, NOT_FOUND, status=404)
 
 
 def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
-    """503: the database took nothing, or for all we know nothing."""
+    """503: the database took nothing, or, unless `is_certain`, perhaps nothing."""
     since = STORAGE.unwritable_since
-    told = f" (since {clock_text(since)})" if since else ""
-    sentence = f"mcdash can’t save anything right now{told}. "
-    sentence += NOT_SAVED if is_certain else PERHAPS_SAVED
+    when = f" (since {clock_text(since)})" if since else ""
+    rest = NOT_SAVED if is_certain else PERHAPS_SAVED
+    sentence = f"mcdash can’t save anything right now{when}. {rest}"
     response = _say(request, sentence, status=503)
     response.headers["Retry-After"] = "30"
     return response
@@ -310,25 +292,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _say(
     request: HttpRequest, sentence: str, *, status: int, heading: str = ""
 ) -> HttpResponse:
-    """A page; for a press of a button on a page, a toast on that page."""
-    if not request.headers.get("HX-Request"):
-        return _page(request, sentence, status, heading)
-    if "since" in request.GET:  # a poll: the page itself says that it has stopped
-        return HttpResponse(sentence, status=status, content_type="text/plain")
-    context = {"text": sentence, "tone": "error"}
-    response = render(request, "imports/_shared/_toast.html", context, status=status)
-    return reswap(retarget(response, "#toasts"), "beforeend")
-
-
-def _page(
-    request: HttpRequest, sentence: str, status: int, heading: str
-) -> HttpResponse:
-    context, name = {"exception": sentence, "heading": heading}, f"{status}.html"
+    """A page; for a button pressed on a page, a toast on that page."""
+    if request.headers.get("HX-Request"):
+        if "since" in request.GET:  # a poll: the page itself says that it has stopped
+            return HttpResponse(sentence, status=status, content_type="text/plain")
+        toast = {"text": sentence, "tone": "error"}
+        response = render(request, "imports/_shared/_toast.html", toast, status=status)
+        return reswap(retarget(response, "#toasts"), "beforeend")
+    context, page = {"exception": sentence, "heading": heading}, f"{status}.html"
     try:
-        return render(request, name, context, status=status)
+        return render(request, page, context, status=status)
     except DatabaseError:  # even who is signed in cannot be read
-        return HttpResponse(render_to_string(name, context), status=status)
+        return HttpResponse(render_to_string(page, context), status=status)
 
+
+# The style guide: every component in every state, drawn by the same templates and tags
+# as the pages, with invented data that is never stored
 
 LARGEST = 412_006
 PHASES = {RunStatus.RUNNING: "IOWork"}
@@ -342,98 +321,6 @@ LAST_20 = (
     *("lost", "completed", "unknown", "completed_with_errors", "completed"),
     *("completed", "starting", "running", "queued"),
 )
-
-
-@signed_in
-def styleguide(request: SignedInRequest) -> HttpResponse:
-    if not request.user.is_staff:
-        raise PermissionDenied("The style guide is for those who administer mcdash.")
-    now = timezone.now()
-    context = {
-        "tokens": tokens(),
-        "states": STATES,
-        "kinds": KINDS,
-        "bars": bars(now),
-        "all_bars": [(status, [bar(status, now)]) for status in RunStatus.values],
-        "phases": PHASES,
-        "runs": [*(run_of(status, now) for status in RunStatus), open_run(now)],
-        "done": run_of(RunStatus.COMPLETED_WITH_ERRORS, now),
-        "cards": CARDS,
-        "needs": needs(now),
-        "now": now,
-        "an_hour_ago": now - timedelta(hours=1),
-        "long_name": LONG,
-        "steps": steps(now),
-        "comparison": COMPARISON,
-    }
-    return render(request, "imports/system/styleguide.html", context)
-
-
-def tokens() -> list[str]:
-    """The names of the colours in tokens.css."""
-    found = finders.find("css/tokens.css") or settings.STATIC_ROOT / "css/tokens.css"
-    colours = re.findall(r"--([\w-]+): light-dark\(\s*oklch", Path(found).read_text())
-    return list(dict.fromkeys(colours))
-
-
-def bar(status: str, at: datetime, rows: int = LARGEST) -> dict[str, Any]:
-    """One run as a definition's strip keeps it."""
-    is_counted = status in {"completed", "completed_with_errors", "failed", "running"}
-    errors = rows // 3 if status in {"completed_with_errors", "failed"} else 0
-    return {
-        "status": status,
-        "at": at.isoformat(),
-        "rows": rows if is_counted else None,
-        "errors": errors if is_counted else None,
-    }
-
-
-def bars(now: datetime) -> list[dict[str, Any]]:
-    """Twenty runs, one a day, none with as many rows as the one before."""
-    return [
-        bar(status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5))
-        for day, status in enumerate(LAST_20)
-    ]
-
-
-def run_of(status: RunStatus, now: datetime) -> ImportRun:
-    """A run of this status as a row of a table shows it."""
-    account = Account(pk=1, name="Nordlicht DE", last_contact_at=now)
-    return ImportRun(
-        pk=list(RunStatus).index(status) + 1,
-        account=account,
-        definition=ImportDefinition(pk=1, account=account, name="Customers daily"),
-        status=status,
-        phase=PHASES.get(status, ""),
-        origin=Origin.DASHBOARD,
-        started_by_name="Ana Ruiz",
-        occurred_at=now - timedelta(minutes=7),
-        queued_at=now - timedelta(minutes=7),
-        settled_at=now - timedelta(minutes=1),
-        last_checked_at=now - timedelta(seconds=4),
-        **_counts(status),
-    )
-
-
-def open_run(now: datetime) -> ImportRun:
-    """A completed run whose errors were not reported, with rows unaccounted for."""
-    run = run_of(RunStatus.COMPLETED_WITH_ERRORS, now)
-    run.pk, run.errors = len(RunStatus) + 1, None
-    return run
-
-
-def _counts(status: RunStatus) -> dict[str, int]:
-    if status not in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS):
-        return {}
-    errors = 33_450 if status == RunStatus.COMPLETED_WITH_ERRORS else 0
-    return {
-        "total_rows": LARGEST,
-        "successful": LARGEST - errors - 1_204,
-        "duplicated": 1_204,
-        "errors": errors,
-    }
-
-
 CARDS = [
     {"label": "Running", "figure": "4", "status": "running", "url": "#cards"},
     {
@@ -456,65 +343,136 @@ COMPARISON = [
         "is_worse": True,
     },
 ]
+# Rows of "Needs attention", with a name that is too long among them.
+ATTENTION: list[dict[str, Any]] = [
+    {
+        "id": "guide-failed",
+        "name": LONG,
+        "account": "Nordlicht DE",
+        "status": "failed",
+        "word": "Failed",
+        "cause": "All 412,006 rows were rejected.",
+        "minutes_ago": 180,
+        "action": {"word": "See next steps", "url": "#needs"},
+    },
+    {
+        "id": "guide-unknown",
+        "name": "Loyalty points",
+        "account": "Nordlicht SE",
+        "status": "unknown",
+        "word": "Outcome unknown",
+        "cause": "The start was sent and no answer came.",
+        "minutes_ago": 14,
+        "action": {"word": "Choose the run", "url": "#needs"},
+    },
+    {
+        "id": "guide-account",
+        "name": "Nordlicht SE",
+        "account": "account",
+        "hue": "amber",
+        "icon": "unplugged",
+        "word": "Not answering since 09:14",
+        "cause": "Its running import is shown as it was then.",
+        "minutes_ago": 27,
+        "action": {"word": "Open account", "url": "#needs"},
+    },
+]
+# A timeline with a lane in its middle.
+TIMELINE: list[dict[str, Any]] = [
+    {"second": 0, "words": "Queued by Ana Ruiz", "lane_start": None},
+    {
+        "second": 10,
+        "words": "Processing",
+        "lane_start": 10,
+        "seconds": 235,
+        "hue": "blue",
+    },
+    {
+        "second": 245,
+        "words": "Completed",
+        "more": "412,006 rows",
+        "lane_start": None,
+        "status": "completed",
+    },
+]
 
 
-def needs(now: datetime) -> list[dict[str, Any]]:
-    """Rows of "Needs attention", with a name that is too long among them."""
-    return [
-        {
-            "id": "guide-failed",
-            "name": LONG,
-            "account": "Nordlicht DE",
-            "status": "failed",
-            "word": "Failed",
-            "cause": "All 412,006 rows were refused.",
-            "at": now - timedelta(hours=3),
-            "url": "#needs",
-            "action": {"word": "See next steps", "url": "#needs"},
-        },
-        {
-            "id": "guide-unknown",
-            "name": "Loyalty points",
-            "account": "Nordlicht SE",
-            "status": "unknown",
-            "word": "Outcome unknown",
-            "cause": "The start was sent and no answer came.",
-            "at": now - timedelta(minutes=14),
-            "url": "#needs",
-            "action": {"word": "Choose the run", "url": "#needs"},
-        },
-        {
-            "id": "guide-account",
-            "name": "Nordlicht SE",
-            "account": "account",
-            "hue": "amber",
-            "icon": "unplugged",
-            "word": "Not answering since 09:14",
-            "cause": "Its running import is shown as it was then.",
-            "at": now - timedelta(minutes=27),
-            "url": "#needs",
-            "action": {"word": "Open account", "url": "#needs"},
-        },
-    ]
-
-
-def steps(now: datetime) -> list[dict[str, Any]]:
-    """A timeline of three steps with a lane each but the last."""
+@signed_in
+def styleguide(request: SignedInRequest) -> HttpResponse:
+    if not request.user.is_staff:
+        raise PermissionDenied("The style guide is for those who administer mcdash.")
+    now = timezone.now()
+    open_run = _run(RunStatus.COMPLETED_WITH_ERRORS, now)
+    # whose errors were not reported, with rows unaccounted for
+    open_run.pk, open_run.errors = len(RunStatus) + 1, None
     began = now - timedelta(minutes=7)
-    return [
-        {"at": began, "words": "Queued by Ana Ruiz", "lane_start": None},
-        {
-            "at": began + timedelta(seconds=10),
-            "words": "Processing",
-            "lane_start": 10,
-            "seconds": 235,
-            "hue": "blue",
-        },
-        {
-            "at": began + timedelta(seconds=245),
-            "words": "Completed",
-            "more": "412,006 rows",
-            "lane_start": None,
-            "status": "completed",
-        },
-    ]
+    context = {
+        "tokens": tokens(),
+        "states": STATES,
+        "kinds": KINDS,
+        # one a day, none with as many rows as the one before
+        "bars": [
+            _bar(status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5))
+            for day, status in enumerate(LAST_20)
+        ],
+        "all_bars": [(status, [_bar(status, now)]) for status in RunStatus.values],
+        "phases": PHASES,
+        "runs": [*(_run(status, now) for status in RunStatus), open_run],
+        "done": _run(RunStatus.COMPLETED_WITH_ERRORS, now),
+        "cards": CARDS,
+        "needs": [
+            item | {"at": now - timedelta(minutes=item["minutes_ago"]), "url": "#needs"}
+            for item in ATTENTION
+        ],
+        "now": now,
+        "an_hour_ago": now - timedelta(hours=1),
+        "long_name": LONG,
+        "steps": [
+            step | {"at": began + timedelta(seconds=step["second"])}
+            for step in TIMELINE
+        ],
+        "comparison": COMPARISON,
+    }
+    return render(request, "imports/system/styleguide.html", context)
+
+
+def tokens() -> list[str]:
+    """The names of the colours in tokens.css."""
+    path = finders.find("css/tokens.css") or settings.STATIC_ROOT / "css/tokens.css"
+    colours = re.findall(r"--([\w-]+): light-dark\(\s*oklch", Path(path).read_text())
+    return list(dict.fromkeys(colours))
+
+
+def _bar(status: str, at: datetime, rows: int = LARGEST) -> dict[str, Any]:
+    """One run as a definition's strip keeps it."""
+    is_counted = status in {"completed", "completed_with_errors", "failed", "running"}
+    errors = rows // 3 if status in {"completed_with_errors", "failed"} else 0
+    return {
+        "status": status,
+        "at": at.isoformat(),
+        "rows": rows if is_counted else None,
+        "errors": errors if is_counted else None,
+    }
+
+
+def _run(status: RunStatus, now: datetime) -> ImportRun:
+    """A run of this status as a row of a table shows it."""
+    account = Account(pk=1, name="Nordlicht DE", last_contact_at=now)
+    run = ImportRun(
+        pk=list(RunStatus).index(status) + 1,
+        account=account,
+        definition=ImportDefinition(pk=1, account=account, name="Customers daily"),
+        status=status,
+        phase=PHASES.get(status, ""),
+        origin=Origin.DASHBOARD,
+        started_by_name="Ana Ruiz",
+        occurred_at=now - timedelta(minutes=7),
+        queued_at=now - timedelta(minutes=7),
+        settled_at=now - timedelta(minutes=1),
+        last_checked_at=now - timedelta(seconds=4),
+    )
+    if status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS):
+        run.errors = 33_450 if status == RunStatus.COMPLETED_WITH_ERRORS else 0
+        run.total_rows, run.duplicated = LARGEST, 1_204
+        run.successful = LARGEST - run.errors - run.duplicated
+    return run

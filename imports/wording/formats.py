@@ -1,6 +1,8 @@
-"""Times as pages show them: relative in the text, exact one key or pointer away.
+"""How single values read: names, numbers, times, and what a run's counts say.
 
-static/js/times.js lets the same words tick on; both follow `relative_text`.
+Whatever isn't known reads as a dash, never as 0. Times are relative in the text, with
+the exact time one key or pointer away; static/js/times.js keeps them ticking in the
+same words, and a browser test holds the two together.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
-from unicodedata import category
 
 from django.utils import dateformat
 from django.utils import timezone as django_timezone
@@ -16,25 +17,26 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from imports.models import CountProblem, Counts
-from imports.models.names import has_ink
+from imports.text import has_ink, visible
 
-# Long names on one line: cut in the middle, found letters marked.
-
-
+UNKNOWN = "–"
 KEPT_AT_THE_END = 14
-# They shape the letters and pictures beside them, and do nothing else.
-_JOINERS = "\u200c\u200d"
+# A customer key may have 10,000 characters.
 LONGEST_SHOWN = 300
 LONGEST_SPOKEN = 80
+# Marketing Cloud's own clock, unless an account says otherwise: UTC−6, never DST.
+DEFAULT_CLOCK_MINUTES = -360
+
+
+# Names
 
 
 def middle_html(text: str, limit: int, query: str = "") -> SafeString:
-    """`text` in one line that gives way in its middle.
+    """`text` on one line that gives way in its middle, the words of `query` marked.
 
-    A text longer than `limit` is split so that its last 14 characters always
-    stay; the stylesheet hides only what really does not fit, and readers and the
-    clipboard keep the whole. A customer key may have 10,000 characters: past 300
-    the rest is in the title only.
+    A text longer than `limit` is split so that its last 14 characters always stay. The
+    stylesheet hides only what doesn't fit; screen readers and the clipboard get the
+    whole of it, up to 300 characters, and the title has the rest.
     """
     if len(text) <= limit:
         return found_html(text, query)
@@ -49,43 +51,22 @@ def middle_html(text: str, limit: int, query: str = "") -> SafeString:
     )
 
 
-def visible(text: str, *, kept: str = "") -> str:
-    """`text` with every character that commands rather than shows (control characters,
-    turned directions, line separators) escaped as in Python, but for those `kept`.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char
-        if char.isprintable() or char in kept or char in _JOINERS or _is_shown(char)
-        else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
-def spoken(name: str) -> str:
-    """A name for a title, a toast or an announcement, which are text alone: cut, and
-    with nothing in it that could turn the words around it.
-    """
-    ink = next((at for at, char in enumerate(name) if has_ink(char)), 0)
-    # what stands before it would take its place where the name is cut
-    return visible(name[ink if ink > LONGEST_SPOKEN // 2 else 0 :][:LONGEST_SPOKEN])
-
-
-def _is_shown(char: str) -> bool:
-    """A space of any width, or a character that is newer than this Python."""
-    return category(char) in ("Zs", "Cn")
-
-
 def found_html(text: str, query: str) -> SafeString:
-    """`text` with every place where one of the words of `query` stands marked."""
+    """`text` with every place marked where one of the words of `query` stands."""
     return _marked(text, 0, len(text), query)
 
 
 def _marked(text: str, start: int, end: int, query: str) -> SafeString:
-    """The part of `text` from start to end, its marks cut at both edges."""
-    edges = [start, *_edges(text, start, end, query), end]
-    parts = [escape(text[a:b]) for a, b in pairwise(edges)]
+    """`text` from start to end. Matches are looked for in the whole, since one may
+    reach across the cut: then both halves show their share of it.
+    """
+    # the longest first: an alternation takes the first that fits
+    words = sorted(query.split(), key=len, reverse=True)
+    pattern = "|".join(map(re.escape, words)) or "(?!)"  # which matches nothing
+    edges = [start]
+    for match in re.finditer(pattern, text, re.IGNORECASE):
+        edges += (min(max(edge, start), end) for edge in match.span())
+    parts = [escape(text[a:b]) for a, b in pairwise([*edges, end])]
     marked = (
         f"<mark>{part}</mark>" if number % 2 and part else part
         for number, part in enumerate(parts)
@@ -93,24 +74,20 @@ def _marked(text: str, start: int, end: int, query: str) -> SafeString:
     return mark_safe("".join(marked))  # noqa: S308 - every part is escaped above
 
 
-def _edges(text: str, start: int, end: int, query: str) -> list[int]:
-    words = sorted(query.split(), key=len, reverse=True)
-    if not words:
-        return []
-    pattern = "|".join(re.escape(word) for word in words)
-    spans = (match.span() for match in re.finditer(pattern, text, re.IGNORECASE))
-    inside = ((max(a, start), min(b, end)) for a, b in spans if b > start and a < end)
-    return [edge for span in inside for edge in span]
+def spoken(name: str) -> str:
+    """A name for a title, a toast or an announcement, which are plain text: cut, and
+    with nothing in it that could turn the words around it.
+    """
+    ink = next((at for at, char in enumerate(name) if has_ink(char)), 0)
+    # what can't be seen before it would use up the room where the name is cut
+    return visible(name[ink if ink > LONGEST_SPOKEN // 2 else 0 :][:LONGEST_SPOKEN])
 
 
-# Numbers as pages show them: an unknown count is a dash, never nought.
-
-
-UNKNOWN = "–"
+# Numbers
 
 
 def count_text(value: object) -> str:
-    """A count with its thousands apart; a dash when it is not known."""
+    """A count with thousands separators: "412,006"."""
     if value is None or value == "":
         return UNKNOWN
     if not isinstance(value, int):
@@ -118,16 +95,17 @@ def count_text(value: object) -> str:
     return f"{value:,}"
 
 
-def duration_text(value: timedelta | float | None) -> str:
-    """Seconds or a timedelta as m:ss, from an hour on as h:mm:ss."""
-    if value is None or value == "":
-        return UNKNOWN
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}"
+def short_count_text(value: int | None) -> str:
+    """A count to two or three figures ("412k"), where the bar is the message."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if value is not None and value >= 10 * size:
+            return f"{value // size:,}{unit}"
+    return count_text(value)
+
+
+def rows_text(n: int | None) -> str:
+    """ "1 row", "412,006 rows" """
+    return f"{count_text(n)} row{'' if n == 1 else 's'}"
 
 
 def share_text(part: int | None, whole: int | None) -> str:
@@ -142,17 +120,17 @@ def share_text(part: int | None, whole: int | None) -> str:
     return f"{percent:.1f} %" if percent % 100 else f"{percent:.0f} %"
 
 
-def short_count_text(value: int | None) -> str:
-    """A count to two or three figures ("412k"), where the bar is the message."""
-    if value is None:
+# Times
+
+
+def duration_text(value: timedelta | float | None) -> str:
+    """Seconds or a timedelta as m:ss, from an hour on as h:mm:ss."""
+    if value is None or value == "":
         return UNKNOWN
-    for unit, size in (("M", 1_000_000), ("k", 1_000)):
-        if value >= 10 * size:
-            return f"{value // size:,}{unit}"
-    return f"{value:,}"
-
-
-DEFAULT_CLOCK_MINUTES = -360
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def clock_name(offset_minutes: int) -> str:
@@ -162,13 +140,18 @@ def clock_name(offset_minutes: int) -> str:
     return f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
+def zone_name() -> str:
+    """The reader's zone as people call it: "London" of "Europe/London"."""
+    zone = django_timezone.get_current_timezone_name()
+    return zone.split("/")[-1].replace("_", " ")
+
+
 def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> str:
     """The moment in the reader's zone, then on Marketing Cloud's own clock."""
     local = django_timezone.localtime(moment)
     theirs = moment.astimezone(timezone(timedelta(minutes=clock_minutes)))
-    clock = dateformat.format(theirs, "H:i:s")
-    if theirs.date() != local.date():
-        clock = dateformat.format(theirs, "D j M, H:i:s")
+    is_same_day = theirs.date() == local.date()
+    clock = dateformat.format(theirs, "H:i:s" if is_same_day else "D j M, H:i:s")
     return (
         f"{dateformat.format(local, 'D j M Y, H:i:s')}"
         f" · Marketing Cloud’s clock {clock}, {clock_name(clock_minutes)}"
@@ -176,36 +159,27 @@ def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> 
 
 
 def relative_text(moment: datetime, now: datetime) -> str:
-    """How long ago, in the reader's words: "6 min ago", "yesterday", "3 Jan"."""
+    """How long ago, in the reader's words: "6 min ago", "yesterday", "3 Jan". What
+    lies ahead is "in 6 min"; a few seconds ahead are two clocks that differ.
+    """
     seconds = int((now - moment).total_seconds())
-    if seconds < 0:
-        return _ahead_text(-seconds, moment)
-    if seconds < 3600:
-        return _under_an_hour(seconds)
     local, today = django_timezone.localtime(moment), django_timezone.localtime(now)
     days = (today.date() - local.date()).days
+    if -60 < seconds < 2:
+        return "just now"
+    if seconds <= -86_400:
+        return dateformat.format(local, "j M Y")
+    if seconds < 0:
+        ahead = -seconds
+        return f"in {ahead // 60} min" if ahead < 3600 else f"in {ahead // 3600} h"
+    if seconds < 3600:
+        return f"{seconds} s ago" if seconds < 60 else f"{seconds // 60} min ago"
+    # shortly after midnight "an hour ago" says more than "yesterday"
     if days == 0 or seconds < 6 * 3600:
         return f"{seconds // 3600} h ago"
     if days < 7:
         return "yesterday" if days == 1 else f"{days} days ago"
-    same_year = local.year == today.year
-    return dateformat.format(local, "j M" if same_year else "j M Y")
-
-
-def _under_an_hour(seconds: int) -> str:
-    if seconds < 2:
-        return "just now"
-    return f"{seconds} s ago" if seconds < 60 else f"{seconds // 60} min ago"
-
-
-def _ahead_text(seconds: int, moment: datetime) -> str:
-    if seconds < 60:
-        return "just now"
-    if seconds < 3600:
-        return f"in {seconds // 60} min"
-    if seconds < 86400:
-        return f"in {seconds // 3600} h"
-    return dateformat.format(django_timezone.localtime(moment), "j M Y")
+    return dateformat.format(local, "j M" if local.year == today.year else "j M Y")
 
 
 def clock_text(moment: datetime | None) -> str:
@@ -217,36 +191,50 @@ def clock_text(moment: datetime | None) -> str:
     return dateformat.format(local, "H:i" if is_today else "j M, H:i")
 
 
-def clock_html(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> str:
-    """A <time> that says when rather than how long ago, for "since …"."""
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        exact_text(moment, clock_minutes),
-        clock_text(moment),
+def day_text(moment: datetime) -> str:
+    """ "today at 08:02", "yesterday at 08:02", "on Tue 10 Mar at 08:02"."""
+    local = django_timezone.localtime(moment)
+    days = (django_timezone.localdate() - local.date()).days
+    day = {0: "today", 1: "yesterday"}.get(days) or dateformat.format(
+        local, r"\o\n D j M"
     )
+    return f"{day} at {local:%H:%M}"
 
 
 def when_html(
-    moment: datetime | None,
-    *,
-    clock_minutes: int = DEFAULT_CLOCK_MINUTES,
-    focusable: bool = True,
+    moment: datetime | None, clock_minutes: int = DEFAULT_CLOCK_MINUTES
 ) -> str:
     """A <time> that ticks, with its exact time for pointer and keyboard."""
     if moment is None:
         return UNKNOWN
     return format_html(
-        '<time class="when" datetime="{}" title="{}"{}>{}</time>',
+        '<time class="when" datetime="{}" title="{}" tabindex="0">{}</time>',
         moment.isoformat(timespec="seconds"),
         exact_text(moment, clock_minutes),
-        SafeString(' tabindex="0"') if focusable else "",
         relative_text(moment, django_timezone.now()),
     )
 
 
+def clock_html(
+    moment: datetime | None,
+    clock_minutes: int = DEFAULT_CLOCK_MINUTES,
+    *,
+    focusable: bool = False,
+) -> str:
+    """A <time> that stands still and says when rather than how long ago."""
+    if moment is None:
+        return UNKNOWN
+    return format_html(
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        exact_text(moment, clock_minutes),
+        SafeString(' tabindex="0"') if focusable else "",
+        clock_text(moment),
+    )
+
+
 def elapsed_html(since: datetime | None) -> str:
-    """Time gone by since a moment as m:ss, counted on by times.js."""
+    """Time since a moment as m:ss, which times.js keeps counting."""
     if since is None:
         return UNKNOWN
     return format_html(
@@ -256,56 +244,39 @@ def elapsed_html(since: datetime | None) -> str:
     )
 
 
-# What a run's counts say, in words. Errors are spoken of only where some were
-
-
-def problem_text(counts: Counts) -> str:
-    """Why a completed run is not clean; empty where nothing is wrong."""
-    match counts.problem:
-        case CountProblem.ERRORS:
-            return ", ".join(filter(None, (errors_text(counts), _open(counts))))
-        case CountProblem.CONTRADICTORY:
-            return f"the counts contradict each other, {_more_than_all(counts)}"
-        case CountProblem.ROWS_UNACCOUNTED if counts.errors is None:
-            return f"errors not reported, {_open(counts)}"
-        case CountProblem.ROWS_UNACCOUNTED:
-            are = "is" if counts.unaccounted == 1 else "are"
-            rows = rows_text(counts.unaccounted)
-            return f"0 errors reported, but {rows} {are} unaccounted for"
-        case CountProblem.ERRORS_NOT_REPORTED:
-            return f"{_missing(counts)} not reported"
-        case CountProblem.LOADED_NOT_REPORTED:
-            rows = rows_text(counts.total_rows)
-            return f"0 errors reported, but not how many of {rows} were loaded"
-    return ""
-
-
-def rows_text(n: int | None) -> str:
-    return f"{count_text(n)} row{'' if n == 1 else 's'}"
+# What a run's counts say
 
 
 def errors_text(counts: Counts) -> str:
-    """The errors as far as they were reported; empty where there were none."""
+    """The errors as far as Marketing Cloud reported them; empty where there were
+    none.
+    """
     if counts.errors is None:
         return "errors not reported"
     errors = f"{counts.errors:,} error{'' if counts.errors == 1 else 's'}"
     return errors if counts.errors else ""
 
 
-def _open(counts: Counts) -> str:
-    if not counts.unaccounted:
-        return ""
-    return f"{rows_text(counts.unaccounted)} unaccounted for"
-
-
-def _more_than_all(counts: Counts) -> str:
-    parts = {"loaded": counts.successful, "duplicates": counts.duplicated}
-    word, most = max(parts.items(), key=lambda part: part[1] or 0)
-    return f"{count_text(most)} {word} of {rows_text(counts.total_rows)}"
-
-
-def _missing(counts: Counts) -> str:
-    """What of the counts is not known, errors being one of it."""
-    if counts.are_absent:
-        return "errors and rows"
-    return "errors and loaded rows" if counts.successful is None else "errors and rows"
+def problem_text(counts: Counts) -> str:
+    """Why a completed run isn't clean; empty where nothing is wrong."""
+    total, lacking = rows_text(counts.total_rows), rows_text(counts.unaccounted)
+    unaccounted = f"{lacking} unaccounted for" if counts.unaccounted else ""
+    match counts.problem:
+        case CountProblem.ERRORS:
+            return ", ".join(filter(None, (errors_text(counts), unaccounted)))
+        case CountProblem.CONTRADICTORY:
+            loaded, duplicates = counts.successful or 0, counts.duplicated or 0
+            most = max((loaded, "loaded"), (duplicates, "duplicates"))
+            return f"the counts contradict each other, {most[0]:,} {most[1]} of {total}"
+        case CountProblem.ROWS_UNACCOUNTED if counts.errors is None:
+            return f"errors not reported, {unaccounted}"
+        case CountProblem.ROWS_UNACCOUNTED:
+            are = "is" if counts.unaccounted == 1 else "are"
+            return f"0 errors reported, but {lacking} {are} unaccounted for"
+        case CountProblem.ERRORS_NOT_REPORTED:
+            is_total_known = counts.total_rows is not None
+            rows = "loaded rows" if is_total_known else "rows"
+            return f"errors and {rows} not reported"
+        case CountProblem.LOADED_NOT_REPORTED:
+            return f"0 errors reported, but not how many of {total} were loaded"
+    return ""

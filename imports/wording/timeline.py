@@ -1,10 +1,11 @@
-"""What happened to a run, step by step, in words and to scale."""
+"""A run's timeline: what happened to it, step by step, in words and to scale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 
 from django.utils import timezone
 
@@ -12,7 +13,7 @@ from imports.models import Counts, EventKind, ImportRun, Origin, RunEvent, RunSt
 from imports.models.status import label_of
 from imports.wording.formats import errors_text, problem_text, rows_text
 
-MOST_EVENTS = 300
+# Messages of Marketing Cloud can be as long as a page.
 LONGEST_WORDS = 300
 ORIGINS = {
     Origin.DASHBOARD: "from the dashboard",
@@ -28,6 +29,7 @@ HUES = {
     EventKind.FOUND: "blue",
     EventKind.CHOSEN: "blue",
 }
+# They end in a status, whose icon the step carries.
 SETTLING = {
     EventKind.ENDED,
     EventKind.NOT_STARTED,
@@ -37,16 +39,11 @@ SETTLING = {
 }
 
 
-def zone_name() -> str:
-    """The reader's zone as people call it: "London" of "Europe/London"."""
-    return timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One line of the timeline. `seconds` is how long it lasted and `lane_start`
-    when it began after the first one, None where no length is drawn. `day` is set
-    where it is another than that of the step before.
+    """One line of the timeline. `seconds` is how long it lasted, `lane_start` how long
+    after the first step it began; both are None where no length is drawn. `day` is set
+    where it isn't that of the step before.
     """
 
     at: datetime
@@ -57,7 +54,6 @@ class Step:
     day: str = ""
     seconds: float | None = None
     lane_start: float | None = None
-    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,38 +68,43 @@ class Timeline:
         return self.steps[0].at if self.steps else None
 
 
-def timeline(run: ImportRun, *, is_followed: bool = True) -> Timeline:
-    """The run's events, repeated looks as one, with how long each step lasted; a
-    running run's last one lasts until now, or as far as somebody looked.
+def timeline(
+    run: ImportRun, events: Iterable[RunEvent], *, is_followed: bool = True
+) -> Timeline:
+    """The run's `events`, repeated searches as one, with how long each step lasted. The
+    last step of a run that is active lasts until now, or until it was last checked.
     """
-    events = list(run.events.all()[:MOST_EVENTS])
-    steps = sorted(
-        [*_theirs(run), *_repeats_as_one(_step(event) for event in events)],
-        key=lambda step: step.at,
-    )
-    open_until = timezone.now() if is_followed else run.last_checked_at
-    return _measured(steps, open_until=open_until if run.is_active else None)
+    steps = sorted([*_told_by_them(run), *_steps(events)], key=lambda step: step.at)
+    if not steps:
+        return Timeline(steps=[], total=0)
+    seen_until = timezone.now() if is_followed else run.last_checked_at
+    # an event may be newer than the last look, or the clocks may differ
+    end = (seen_until if run.is_active else None) or steps[-1].at
+    return _measured(steps, end=max(end, steps[-1].at))
 
 
-def _theirs(run: ImportRun) -> list[Step]:
-    """What Marketing Cloud's own clock tells of a run that we did not follow."""
+def _told_by_them(run: ImportRun) -> list[Step]:
+    """What Marketing Cloud's own clock tells of a run that mcdash didn't start."""
     if run.origin != Origin.OUTSIDE:
         return []
     steps = []
     if run.started_at:
-        began = Step(at=run.started_at, words="Started outside mcdash", hue="blue")
-        steps.append(began)
+        steps.append(
+            Step(at=run.started_at, words="Started outside mcdash", hue="blue")
+        )
     if run.finished_at and run.has_ended:
-        ended = Step(at=run.finished_at, words=f"Ended: {run.phase}", more=_counts(run))
-        steps.append(replace(ended, status=run.status))
+        steps.append(
+            Step(
+                at=run.finished_at,
+                words=f"Ended: {run.phase}",
+                more=_counts_text(run.counts, run.status),
+                status=run.status,
+            )
+        )
     return steps
 
 
-def _counts(run: ImportRun) -> str:
-    return _count_words(run.counts, run.status)
-
-
-def _count_words(counts: Counts, status: str) -> str:
+def _counts_text(counts: Counts, status: str) -> str:
     rows = counts.total_rows
     words = rows_text(rows) if rows is not None else "no rows counted"
     is_completed = status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
@@ -113,65 +114,49 @@ def _count_words(counts: Counts, status: str) -> str:
     return f"{words}, {more}" if more else words
 
 
-def _step(event: RunEvent) -> Step:
-    kind = EventKind(event.kind)
-    words, more = WORDS[kind](event)
-    status = event.to_status if kind in SETTLING else ""
-    return Step(
-        at=event.at,
-        words=words[:LONGEST_WORDS],
-        more=more[:LONGEST_WORDS],
-        hue=HUES.get(kind, ""),
-        status=status,
-    )
+def _steps(events: Iterable[RunEvent]) -> list[Step]:
+    """A step for each event. Those that say the same one after another become the
+    first of them, with how often: a run is looked for every minute.
+    """
+    steps = []
+    for event in events:
+        kind = EventKind(event.kind)
+        words, more = WORDS[kind](event)
+        step = Step(
+            at=event.at,
+            words=words[:LONGEST_WORDS],
+            more=more[:LONGEST_WORDS],
+            hue=HUES.get(kind, ""),
+            status=event.to_status if kind in SETTLING else "",
+        )
+        steps.append(step)
+    merged = []
+    for _, alike in groupby(steps, key=lambda step: (step.words, step.more)):
+        first, *others = alike
+        if others:
+            more = f"{first.more} · {len(others) + 1} times".lstrip(" ·")
+            first = replace(first, more=more)
+        merged.append(first)
+    return merged
 
 
-def _repeats_as_one(steps: Iterable[Step]) -> list[Step]:
-    shown: list[Step] = []
-    for step in steps:
-        last = shown[-1] if shown else None
-        if last and (last.words, last.more) == (step.words, step.more):
-            shown[-1] = replace(last, times=last.times + 1)
-        else:
-            shown.append(step)
-    return [_with_times(step) for step in shown]
-
-
-def _with_times(step: Step) -> Step:
-    if step.times == 1:
-        return step
-    return replace(step, more=f"{step.more} · {step.times} times".lstrip(" ·"))
-
-
-def _measured(steps: list[Step], *, open_until: datetime | None) -> Timeline:
-    if not steps:
-        return Timeline(steps=[], total=0)
-    first, last = steps[0].at, steps[-1].at
-    end = max(last, open_until or last)
-    ends = [*(step.at for step in steps[1:]), end]
-    dated = _with_days(steps)
-    measured = [
-        _lasting(step, first, until) for step, until in zip(dated, ends, strict=True)
-    ]
-    lanes = [(s.lane_start or 0) + s.seconds for s in measured if s.seconds]
-    return Timeline(steps=measured, total=max(lanes, default=0))
-
-
-def _with_days(steps: list[Step]) -> list[Step]:
-    """Where a step falls on another day than the one before it, it says so."""
-    days = [timezone.localtime(step.at).date() for step in steps]
-    return [
-        step if day == before else replace(step, day=f"{day.day} {day:%B}")
-        for step, day, before in zip(steps, days, [days[0], *days], strict=False)
-    ]
-
-
-def _lasting(step: Step, first: datetime, until: datetime) -> Step:
-    seconds = (until - step.at).total_seconds()
-    if not step.hue or not seconds:
-        return step
-    start = (step.at - first).total_seconds()
-    return replace(step, seconds=seconds, lane_start=start)
+def _measured(steps: list[Step], *, end: datetime) -> Timeline:
+    """The steps with how long each lasted until the next, and the last until `end`."""
+    first = steps[0].at
+    day = timezone.localtime(first).date()
+    measured, total = [], 0.0
+    for step, until in zip(steps, [*(step.at for step in steps[1:]), end], strict=True):
+        date = timezone.localtime(step.at).date()
+        if date != day:
+            day = date
+            step = replace(step, day=f"{day.day} {day:%B}")
+        seconds = (until - step.at).total_seconds()
+        if step.hue and seconds:
+            start = (step.at - first).total_seconds()
+            step = replace(step, seconds=seconds, lane_start=start)
+            total = max(total, start + seconds)
+        measured.append(step)
+    return Timeline(steps=measured, total=total)
 
 
 Words = tuple[str, str]
@@ -181,53 +166,41 @@ def _by(event: RunEvent) -> str:
     return f" by {event.actor_name}" if event.actor_name else ""
 
 
-def _queued(event: RunEvent) -> Words:
-    origin = event.details.get("origin", "")
-    return f"Queued{_by(event)}", ORIGINS.get(origin, "")
-
-
-def _accepted(event: RunEvent) -> Words:
-    return f"Accepted as task {event.details.get('task_id', '–')}", ""
-
-
 def _looked(event: RunEvent) -> Words:
+    looked = "Looked for it in Marketing Cloud"
     if error := event.details.get("error"):
-        return "Looked for it in Marketing Cloud", f"it did not answer: {error}"
+        return looked, f"no response: {error}"
     found = len(event.details.get("candidates", []))
-    more = f"{found} runs could be it" if found > 1 else "no trace so far"
-    return "Looked for it in Marketing Cloud", "one found" if found == 1 else more
+    if found > 1:
+        return looked, f"{found} runs could be it"
+    return looked, "one found" if found else "no trace so far"
 
 
-def _phase(event: RunEvent) -> Words:
+def _phase(event: RunEvent, before: str = "") -> Words:
     rows = event.details.get("total_rows")
-    return event.details.get("phase") or "No phase", f"{rows:,} rows" if rows else ""
-
-
-def _found(event: RunEvent) -> Words:
-    words, more = _phase(event)
-    return f"Found: {words}", more
+    phase = event.details.get("phase") or "No phase"
+    return f"{before}{phase}", rows_text(rows) if rows else ""
 
 
 def _ended(event: RunEvent) -> Words:
     counts = Counts.read(event.details)
     label = label_of(event.to_status, counts.errors) if event.to_status else "Ended"
-    return label, _count_words(counts, event.to_status)
+    return label, _counts_text(counts, event.to_status)
 
 
 def _chosen(event: RunEvent) -> Words:
     if task := event.details.get("task_id"):
         return f"Task {task} chosen{_by(event)}", ""
-    return f"None of the found runs, said{_by(event)}", ""
+    return f"“None of these” chosen{_by(event)}", ""
 
 
 def _not_started(event: RunEvent) -> Words:
     if event.details.get("declared"):
-        return f"Not started, said{_by(event)}", "nothing of it is in Marketing Cloud"
+        return (
+            f"Marked as not started{_by(event)}",
+            "nothing of it is in Marketing Cloud",
+        )
     return "Not started", event.details.get("message", "")
-
-
-def _message(label: str) -> Callable[[RunEvent], Words]:
-    return lambda event: (label, event.details.get("message", ""))
 
 
 def _plain(label: str, more: str = "") -> Callable[[RunEvent], Words]:
@@ -235,23 +208,32 @@ def _plain(label: str, more: str = "") -> Callable[[RunEvent], Words]:
 
 
 WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
-    EventKind.QUEUED: _queued,
+    EventKind.QUEUED: lambda event: (
+        f"Queued{_by(event)}",
+        ORIGINS.get(event.details.get("origin", ""), ""),
+    ),
     EventKind.CANCELLED: _plain("Cancelled", "nothing was sent"),
-    EventKind.CLAIMED: _plain("Start sent to Marketing Cloud", "Perform, one time"),
-    EventKind.ACCEPTED: _accepted,
+    EventKind.CLAIMED: _plain("Start sent to Marketing Cloud", "one Perform request"),
+    EventKind.ACCEPTED: lambda event: (
+        f"Accepted as task {event.details.get('task_id', '–')}",
+        "",
+    ),
     EventKind.CONTRADICTED: lambda event: (
         "The answer contradicted itself",
         event.details.get("words", ""),
     ),
     EventKind.NOT_STARTED: _not_started,
-    EventKind.UNANSWERED: _message("No readable answer"),
+    EventKind.UNANSWERED: lambda event: (
+        "No readable answer",
+        event.details.get("message", ""),
+    ),
     EventKind.LOOKED: _looked,
-    EventKind.FOUND: _found,
+    EventKind.FOUND: lambda event: _phase(event, "Found: "),
     EventKind.PHASE: _phase,
     EventKind.ENDED: _ended,
     EventKind.LOST: _plain("Lost", "no final phase for 24 hours"),
     EventKind.CHECKED_AGAIN: _plain("Checked again"),
     EventKind.ADOPTED: _plain("Seen by mcdash", "it was started outside"),
-    EventKind.MERGED: _plain("Joined with the same task seen outside"),
+    EventKind.MERGED: _plain("Merged with the run seen in Marketing Cloud"),
     EventKind.CHOSEN: _chosen,
 }

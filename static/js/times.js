@@ -1,5 +1,5 @@
 // Relative and elapsed times tick by themselves, by the server's clock and in the
-// reader's zone, in the words of imports/templatetags/times.py.
+// reader's zone, in the words of relative_text in imports/wording/formats.py.
 
 const root = document.documentElement;
 const zone = root.dataset.timeZone || undefined;
@@ -26,29 +26,28 @@ function daysBetween(moment, now) {
   return Math.round(days / 86_400_000);
 }
 
-function dateText(moment, now) {
-  const [year] = dayOf.format(moment).split("-");
-  const sameYear = dayOf.format(now).startsWith(year);
-  return shortDate.format(moment) + (sameYear ? "" : ` ${year}`);
-}
+/** "3 Jan", as Django writes it: the browser's English has "Sept" where it has "Sep". */
+const dayAndMonth = (moment) => shortDate.format(moment).replace("Sept", "Sep");
+const yearOf = (moment) => dayOf.format(moment).split("-")[0];
 
-function aheadText(seconds, moment, now) {
+function aheadText(seconds, moment) {
   if (seconds < 60) return "just now";
   if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `in ${Math.floor(seconds / 3600)} h`;
-  return `${shortDate.format(moment)} ${dayOf.format(now).split("-")[0]}`;
+  return `${dayAndMonth(moment)} ${yearOf(moment)}`;
 }
 
 function relativeText(moment, now) {
   const seconds = Math.trunc((now - moment) / 1000);
-  if (seconds < 0) return aheadText(-seconds, moment, now);
+  if (seconds < 0) return aheadText(-seconds, moment);
   if (seconds < 2) return "just now";
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   const days = daysBetween(moment, now);
   if (days === 0 || seconds < 21_600) return `${Math.floor(seconds / 3600)} h ago`;
   if (days < 7) return days === 1 ? "yesterday" : `${days} days ago`;
-  return dateText(moment, now);
+  const year = yearOf(moment) === yearOf(now) ? "" : ` ${yearOf(moment)}`;
+  return dayAndMonth(moment) + year;
 }
 
 function durationText(seconds) {

@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from imports.logs import JsonFormatter, TextFormatter
-from imports.wording.formats import visible
+from imports.text import visible
 from tests.commands.running import run as run_command
 from tests.outside import NASTY, World
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,8 @@ from django.utils import timezone
 
 from imports.models import FINISHED, ImportRun, RunStatus
 from imports.ui.svg import Chart, ceiling, dots_path, history_chart, line_path, round_up
+
+from .drawn import hue_class, points_of, shapes
 
 START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -40,8 +41,7 @@ def chart(*runs: ImportRun) -> Chart:
 
 def bars(made: Chart) -> list[float]:
     """The heights of the solid bars of completed runs."""
-    pattern = r'<path d="M[\d.]+ [\d.]+h6v([\d.]+)h-6z"/></a>'
-    return [float(height) for height in re.findall(pattern, made.bands[0].svg)]
+    return [shape.height for shape in shapes(made.bands[0].svg)]
 
 
 def test_without_runs_there_is_no_chart() -> None:
@@ -63,7 +63,11 @@ def test_runs_of_no_rows_are_drawn_low_and_divide_by_nothing(rows: int | None) -
 def test_one_run_stands_at_the_right_and_tells_its_day_once() -> None:
     made = chart(run())
     assert (made.runs, made.first, made.last) == (1, "", "1 Mar, 06:00")
-    assert 'd="M192 8h6v100h-6z"' in made.bands[0].svg
+    (axis, *_), (bar,) = (
+        shapes(made.bands[0].svg, "axis"),
+        shapes(made.bands[0].svg),
+    )
+    assert 0 < axis.right - bar.right < bar.right - bar.left
 
 
 def test_one_outlier_is_cut_so_that_the_others_can_be_told_apart() -> None:
@@ -104,7 +108,11 @@ def test_errors_are_a_line_only_where_there_were_any() -> None:
     errors = made.bands[1]
     assert (errors.name, errors.top) == ("Row errors", "33")
     assert "<title>Row errors: from 0 to 33, last 33</title>" in errors.svg
-    assert 'class="errors" d="M185 36L195 4"' in errors.svg
+    (line,) = shapes(errors.svg, "errors")
+    (axis,) = shapes(errors.svg, "axis")
+    assert line.bottom == axis.bottom  # from none
+    assert line.right > line.left
+    assert line.height > 0
 
 
 def test_what_did_not_end_has_no_length() -> None:
@@ -112,13 +120,16 @@ def test_what_did_not_end_has_no_length() -> None:
     assert [band.name for band in made.bands] == ["Rows"]
     took = chart(run(0), run(1, status=RunStatus.LOST), run(2)).bands[-1]
     assert (took.name, took.top) == ("Took", "1:00")
-    assert 'class="took dot" d="M175 4h.01M195 4h.01"' in took.svg
+    first, last = shapes(took.svg, "took", "dot")
+    assert first.right < last.left
+    assert first.top == last.top
 
 
 def test_a_line_is_interrupted_where_nothing_is_known() -> None:
     points = [(1.0, 2.0), (2.0, 3.0), None, (4.0, 5.0), None, (6.0, 7.0), (7.0, 8.0)]
-    assert line_path(points) == "M1 2L2 3M4 5M6 7L7 8"
-    assert dots_path(points) == "M4 5h.01"
+    lines = points_of(line_path(points))
+    assert [line for line in lines if len(line) > 1] == [points[:2], points[5:]]
+    assert [dot[0] for dot in points_of(dots_path(points))] == [points[3]]
 
 
 def test_only_the_newest_forty_are_drawn_and_each_leads_to_its_run() -> None:
@@ -144,5 +155,5 @@ def test_the_days_stand_below_the_first_and_the_last_bar() -> None:
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_every_status_can_be_drawn_without_inline_style(status: RunStatus) -> None:
     made = chart(run(status=status, total_rows=None, errors=None))
-    assert f"s-{status}" in made.bands[0].svg
+    assert f'class="{hue_class(status)}"' in made.bands[0].svg
     assert all("style=" not in band.svg for band in made.bands)

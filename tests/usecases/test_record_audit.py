@@ -16,10 +16,11 @@ from imports.models import (
     User,
 )
 from imports.models.revision import RevisionManager
+from imports.text import visible
 from imports.usecases import accounts, follow, resolve
 from imports.usecases import start as start_usecases
 from imports.usecases.accounts import check_account
-from imports.usecases.audit import AuditAction, record_audit, visible
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import NameTakenError
 from tests.factories import (
     AccountFactory,

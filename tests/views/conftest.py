@@ -5,10 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
+
+from imports.models import Account, ImportDefinition
+from tests.factories import AccountFactory, ImportDefinitionFactory
+
+from .reading import a_worker_beats, reader
 
 
 @pytest.fixture(autouse=True)
 def static_root(settings: Settings, tmp_path: Path) -> None:
     """WhiteNoise warns of a folder that is not there; tests collect no files."""
     settings.STATIC_ROOT = tmp_path
+
+
+@pytest.fixture
+def account() -> Account:
+    """An account, and a worker that follows it."""
+    a_worker_beats()
+    return AccountFactory.create(name="Nordlicht DE", mid="510001")
+
+
+@pytest.fixture
+def definition(account: Account) -> ImportDefinition:
+    return ImportDefinitionFactory.create(account=account, name="Customers daily")
+
+
+@pytest.fixture
+def client(account: Account) -> Client:
+    """A person's who can start imports in the account. Tests of what strangers and
+    machines get make a client of their own.
+    """
+    return reader(account)

@@ -83,7 +83,7 @@ def test_the_question_names_every_object_and_its_effect(account: Account) -> Non
         "Prices",
         "Nordlicht DE",
         "Overwrite: replaces every row",
-        "412,006 rows at the last good run",
+        "Last successful run: 412,006 rows",
         "Consents",
         "Nordlicht SE",
         "Add and update",

@@ -17,12 +17,11 @@ from imports.models import Account, ImportDefinition, ImportRun
 from imports.views.start import wanted_for
 from tests.factories import (
     DIGEST,
-    AccountFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
 )
 
-from .reading import HTMX, a_worker_beats, content, reader, words
+from .reading import HTMX, content, words
 
 pytestmark = pytest.mark.django_db
 SEVERAL = "/definitions/start/"
@@ -31,17 +30,6 @@ SEVERAL = "/definitions/start/"
 @pytest.fixture(autouse=True)
 def usual_limit(settings: Settings) -> None:
     settings.MCDASH_TYPE_NAME_ROWS = 100_000
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def overwrite(

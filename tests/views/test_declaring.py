@@ -15,8 +15,6 @@ from django.utils import timezone
 
 from imports.models import Account, EventKind, ImportDefinition, ImportRun, RunStatus
 from tests.factories import (
-    AccountFactory,
-    ImportDefinitionFactory,
     ImportRunFactory,
     RunEventFactory,
 )
@@ -35,22 +33,6 @@ from .reading import (
 
 pytestmark = pytest.mark.django_db
 LOOKED = {"looked": "yes"}
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 @pytest.fixture
@@ -124,9 +106,11 @@ def test_without_script_the_form_alone_does_it(client: Client, run: ImportRun) -
     assert "hx-post" not in content(page).split('class="asking"')[1]
     answer = client.post(url_of(run), LOOKED, follow=True)
     assert status_of(run) == RunStatus.NOT_STARTED
-    assert "The run counts as not started." in words(answer)
+    assert "Marked as not started. Its definition can be started again." in words(
+        answer
+    )
     assert "A person looked for it and said that it did not start." in words(answer)
-    assert "Not started, said by Ana Ruiz" in words(answer)
+    assert "Marked as not started by Ana Ruiz" in words(answer)
     assert "Start again…" in words(answer)
 
 

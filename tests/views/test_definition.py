@@ -91,9 +91,9 @@ def test_the_page_says_in_words_what_the_definition_does(
 @pytest.mark.parametrize(
     ("update_type", "how"),
     [
-        ("AddAndUpdate", ", adding new rows and updating known ones."),
-        ("AddAndDoNotUpdate", ", adding new rows and leaving known ones alone."),
-        ("UpdateButDoNotAdd", ", updating known rows and adding none."),
+        ("AddAndUpdate", ", adding new rows and updating existing ones."),
+        ("AddAndDoNotUpdate", ", adding new rows without changing existing ones."),
+        ("UpdateButDoNotAdd", ", updating existing rows and adding none."),
         ("overwrite", ", replacing all rows."),
         ("Merge", ", merging rows."),
         ("ColumnBased", ", doing what a column of the file says, per row."),
@@ -169,7 +169,8 @@ def test_the_destination_has_the_best_name_that_is_known(
         ImportRunFactory.create(
             definition=prices, completed=True, import_type=kind, destination_id=name
         )
-    assert destination_of(prices).in_words == told
+    read = ImportDefinition.objects.with_destination().get(pk=prices.pk)
+    assert destination_of(read).in_words == told
 
 
 def test_what_changed_between_versions_is_told_newest_first(

@@ -34,8 +34,8 @@ def test_a_habit_is_told_from_five_good_runs_on(prices: ImportDefinition) -> Non
         definition=prices, completed_with_errors=True, total_rows=2000, errors=20
     )
     assert (
-        "Usually it loads 2,000 rows in 1:00, with no row refused: the middle of its "
-        "last 5 good runs." in words(see(client, prices))
+        "Typically 2,000 rows in 1:00, none rejected (median of the last 5 successful "
+        "runs)." in words(see(client, prices))
     )
 
 
@@ -50,7 +50,7 @@ def test_a_habit_of_refused_rows_is_never_rounded_to_none(
             errors=errors,
         )
     normal = see(reader(prices.account), prices).context["normal"]
-    assert "with <0.1 % of them refused" in normal
+    assert ", <0.1 % rejected" in normal
 
 
 def test_a_habit_says_nothing_about_counts_that_are_not_known(
@@ -61,7 +61,7 @@ def test_a_habit_says_nothing_about_counts_that_are_not_known(
             definition=prices, completed=True, total_rows=None, errors=None
         )
     normal = see(reader(prices.account), prices).context["normal"]
-    assert normal == "Usually it takes 1:00: the middle of its last 5 good runs."
+    assert normal == "Typically takes 1:00 (median of the last 5 successful runs)."
 
 
 def test_the_history_is_a_chart_that_leads_to_the_runs(

@@ -41,16 +41,6 @@ def account() -> Account:
     return AccountFactory.create(name="Nordlicht DE")
 
 
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
-
-
 def body(response: Any) -> bytes:
     assert response.status_code == 200
     return b"".join(response.streaming_content)

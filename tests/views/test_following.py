@@ -232,8 +232,9 @@ def test_paused_starts_change_nothing_for_what_runs(account: Account) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_once_the_account_is_enabled_again_everything_goes_on_by_itself(
-    account: Account, cloud: FakeMarketingCloud, client: Client
+    account: Account, cloud: FakeMarketingCloud
 ) -> None:
+    client = Client()
     a_worker_beats()
     task = cloud.add_task("customers", step=1)
     old = timezone.now() - timedelta(hours=2)

@@ -152,15 +152,15 @@ def test_what_is_usual_says_nothing_of_errors_that_too_few_runs_told(
         5, completed=True, definition=definition, errors=None
     )
     said = normal([one, *unknown])
-    assert said.startswith("Usually it loads 1,000 rows")
-    assert "refused" not in said
-    assert "10.0 % of them refused" in normal([*five(definition, **known), *unknown])
+    assert said.startswith("Typically 1,000 rows")
+    assert "rejected" not in said
+    assert ", 10.0 % rejected (" in normal([*five(definition, **known), *unknown])
 
 
 def test_a_run_with_open_counts_is_no_good_one(definition: ImportDefinition) -> None:
     clean = ImportRunFactory.create_batch(5, completed=True, definition=definition)
     said = normal([*clean, *five(definition, **UNKNOWN_ERRORS)])
-    assert said.endswith("with no row refused: the middle of its last 5 good runs.")
+    assert said.endswith(", none rejected (median of the last 5 successful runs).")
     assert normal(five(definition, **NO_ERRORS)) == ""
 
 

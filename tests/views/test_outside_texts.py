@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from imports.models import ImportRun, publish
-from imports.wording.formats import visible
+from imports.text import visible
 from tests.factories import DIGEST
 from tests.outside import NASTY, World, harmless
 

@@ -166,7 +166,7 @@ def test_on_a_page_what_is_gone_is_a_toast_and_a_stale_form_too() -> None:
     client.force_login(UserFactory.create())
     gone = client.get("/definitions/999/start/", headers=HTMX)
     assert gone.status_code == 404
-    assert "not there any more" in words(gone)
+    assert "Not found, or you don’t have access." in words(gone)
     stale = client.post("/definitions/999/favourite/", headers=HTMX)
     assert stale.status_code == 403
     assert stale.headers["HX-Retarget"] == "#toasts"

@@ -19,40 +19,20 @@ from imports.models import (
     Worker,
 )
 from tests.factories import (
-    AccountFactory,
     DefinitionVersionFactory,
-    ImportDefinitionFactory,
     ImportRunFactory,
     RunEventFactory,
 )
 
 from .reading import (
-    a_worker_beats,
     content,
     part,
-    reader,
     viewer,
     words,
 )
 
 pytestmark = pytest.mark.django_db
 STATUSES = [str(status) for status in RunStatus]
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", mid="510001")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def a_run(definition: ImportDefinition, trait: str, **facts: Any) -> ImportRun:
@@ -287,7 +267,7 @@ def test_the_timeline_tells_what_happened_in_order(
     text = words(page_of(client, run))
     steps = (
         "Queued from the dashboard",
-        "Start sent to Marketing Cloud Perform, one time",
+        "Start sent to Marketing Cloud one Perform request",
         "Accepted as task 129159023",
         "IOWork 900 rows",
         "Completed with errors 1,000 rows, 7 errors",
@@ -307,7 +287,7 @@ def test_looks_that_found_the_same_are_told_once(
     timeline = part(page_of(client, run), "run-timeline")
     assert timeline.count("Looked for it") == 2
     assert "no trace so far · 7 times" in timeline
-    assert "it did not answer: 503" in timeline
+    assert "no response: 503" in timeline
 
 
 @pytest.mark.parametrize("kind", list(EventKind))

@@ -17,7 +17,6 @@ from imports.models import (
     RunStatus,
 )
 from tests.factories import (
-    AccountFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
     RunEventFactory,
@@ -25,7 +24,6 @@ from tests.factories import (
 
 from .reading import (
     HTMX,
-    a_worker_beats,
     content,
     reader,
     triggers,
@@ -35,22 +33,6 @@ from .reading import (
 
 pytestmark = pytest.mark.django_db
 STATUSES = [str(status) for status in RunStatus]
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", mid="510001")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def a_run(definition: ImportDefinition, trait: str, **facts: Any) -> ImportRun:
@@ -191,7 +173,7 @@ def test_none_of_these_leaves_it_unknown(client: Client, unknown: ImportRun) -> 
     answer = client.post(f"/runs/{unknown.pk}/choose/", {"task": "none"}, follow=True)
     unknown.refresh_from_db()
     assert unknown.status == RunStatus.UNKNOWN
-    assert "None of them is it" in words(answer)
+    assert "None of those" in words(answer)
     assert ImportRun.objects.filter(task_id__in=["501", "502"]).count() == 2
 
 

@@ -24,7 +24,6 @@ from tests.factories import (
 
 from .histories import ids, link, some_runs
 from .reading import (
-    a_worker_beats,
     client_of,
     content,
     part,
@@ -35,22 +34,6 @@ from .reading import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def test_the_history_has_the_runs_of_all_my_accounts_and_of_no_other(

@@ -15,7 +15,6 @@ from imports.models import Account, ImportDefinition
 from imports.wording.formats import clock_text
 from tests.factories import (
     DIGEST,
-    AccountFactory,
     DefinitionVersionFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
@@ -23,30 +22,12 @@ from tests.factories import (
 
 from .reading import (
     HTMX,
-    a_worker_beats,
     content,
-    reader,
     viewer,
     words,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def url_of(definition: ImportDefinition) -> str:

@@ -14,38 +14,19 @@ from django.utils import timezone
 from imports.models import Account, ImportDefinition, ImportRun, RunStatus
 from tests.factories import (
     DIGEST,
-    AccountFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
 )
 
 from .reading import (
     HTMX,
-    a_worker_beats,
     content,
     poll,
-    reader,
     triggers,
     words,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def url_of(definition: ImportDefinition) -> str:
@@ -91,7 +72,7 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
     assert "Start Customers daily?" in text
     assert "Nordlicht DE" in text
     assert "Overwrite: replaces every row of the data extension customers." in text
-    assert f"412,006 rows at the last good run, today {good.began_at:%H:%M}" in text
+    assert f"Last successful run: 412,006 rows, today at {good.began_at:%H:%M}." in text
     assert "Type Customers daily to confirm" in text
     assert "Last run Failed" in text
     assert "no rows counted" in text
@@ -104,13 +85,16 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
     [
         (
             "AddAndUpdate",
-            "Add and update: adds new rows to {} and updates known ones.",
+            "Add and update: adds new rows to {} and updates existing ones.",
         ),
         (
             "AddAndDoNotUpdate",
-            "Add only: adds new rows to {} and leaves known ones alone.",
+            "Add only: adds new rows to {}; existing rows aren’t changed.",
         ),
-        ("UpdateButDoNotAdd", "Update only: updates known rows of {} and adds none."),
+        (
+            "UpdateButDoNotAdd",
+            "Update only: updates existing rows of {} and adds none.",
+        ),
         ("Merge", "Merge: merges rows into {}."),
         (
             "ColumnBased",
@@ -138,9 +122,8 @@ def test_only_an_overwrite_warns(
 def test_an_overwrite_of_unknown_size_says_so(
     client: Client, definition: ImportDefinition
 ) -> None:
-    assert "How many rows that is, is not known" in words(
-        client.get(url_of(definition))
-    )
+    seen = words(client.get(url_of(definition)))
+    assert "Row count unknown: there’s no successful run on record." in seen
 
 
 def test_the_question_works_as_a_page_without_script(

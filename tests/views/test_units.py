@@ -94,9 +94,9 @@ def test_a_start_is_refused_while_it_runs_in_another_account_of_the_unit(
     assert not definition.runs.exists()
 
 
-def test_health_tells_of_it_without_a_name(account: Account, client: Client) -> None:
+def test_health_tells_of_it_without_a_name(account: Account) -> None:
     double(account)
-    answer = client.get("/healthz").content.decode()
+    answer = Client().get("/healthz").content.decode()
     assert json.loads(answer)["accounts"] == "degraded"
     assert "Shop DE" not in answer
 

@@ -258,7 +258,8 @@ def test_each_page_and_its_poll_say_since_when_nothing_can_be_saved(
     assert "save anything" not in words(poll(client, answer))
 
 
-def test_health_says_since_when_and_takes_no_page_away(client: Client) -> None:
+def test_health_says_since_when_and_takes_no_page_away() -> None:
+    client = Client()
     with unwritable():
         STORAGE.ask()
         answer = client.get("/healthz")

@@ -18,8 +18,8 @@ from django.db.models import QuerySet
 
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.models import Account, ImportRun, Unfollowed, new_holder, refusal_of
+from imports.text import visible
 from imports.usecases.errors import UseCaseError
-from imports.wording.formats import visible
 
 INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 # What JSON lets stand in a string though a terminal obeys it.

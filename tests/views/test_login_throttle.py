@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from imports.models import User
-from imports.signin import guessers_address
+from imports.signin import throttled_address
 from tests.factories import UserFactory
 
 from .reading import content, words
@@ -206,7 +206,7 @@ def test_whoever_has_a_network_has_one_address(
     address: str, counted: str | None
 ) -> None:
     request = RequestFactory().get("/", REMOTE_ADDR=address)
-    assert guessers_address(request) == counted
+    assert throttled_address(request) == counted
 
 
 @pytest.mark.usefixtures("person")

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from imports.models import Account, ImportDefinition, ImportRun, User
-from imports.models.names import first_with_ink, has_ink
+from imports.text import first_with_ink, has_ink
 from imports.wording.formats import spoken
 
 UNSEEN = {
