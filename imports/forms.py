@@ -94,7 +94,7 @@ class ProfileForm(UserModelForm):
     class Meta:
         model = User
         fields = ("time_zone", "theme", "shortcuts_on")
-        labels: dict[str, Any] = {"shortcuts_on": "Single keys"}
+        labels: dict[str, Any] = {"shortcuts_on": "Keyboard shortcuts"}
         widgets: dict[str, Any] = {"theme": forms.RadioSelect}
         error_messages: dict[str, Any] = {
             "theme": {"invalid_choice": "There is no such theme."}

@@ -154,12 +154,10 @@ def share(part: int | None, whole: int | None) -> str:
 
 @register.simple_tag
 def when(
-    moment: datetime | None,
-    clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES,
-    focusable: bool = True,
+    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
 ) -> str:
     """ "6 min ago" with the exact time in the reader's zone and on their clock."""
-    return formats.when_html(moment, clock_minutes=clock_minutes, focusable=focusable)
+    return formats.when_html(moment, clock_minutes=clock_minutes)
 
 
 @register.simple_tag

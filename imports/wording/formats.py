@@ -231,16 +231,14 @@ def when_html(
     moment: datetime | None,
     *,
     clock_minutes: int = DEFAULT_CLOCK_MINUTES,
-    focusable: bool = True,
 ) -> str:
     """A <time> that ticks, with its exact time for pointer and keyboard."""
     if moment is None:
         return UNKNOWN
     return format_html(
-        '<time class="when" datetime="{}" title="{}"{}>{}</time>',
+        '<time class="when" datetime="{}" title="{}" tabindex="0">{}</time>',
         moment.isoformat(timespec="seconds"),
         exact_text(moment, clock_minutes),
-        SafeString(' tabindex="0"') if focusable else "",
         relative_text(moment, django_timezone.now()),
     )
 

@@ -1,5 +1,5 @@
 // Relative and elapsed times tick by themselves, by the server's clock and in the
-// reader's zone, in the words of imports/templatetags/times.py.
+// reader's zone, in the words of imports/wording/formats.py.
 
 const root = document.documentElement;
 const zone = root.dataset.timeZone || undefined;

@@ -124,7 +124,7 @@ def test_days_are_the_readers_and_a_run_over_midnight_belongs_to_both(
         assert ids(client.get("/runs/?from=2026-03-13")) == []
         assert ids(client.get("/runs/?to=2026-03-10")) == []
         assert "America" not in words(client.get("/runs/"))
-        assert "Days and times are New York" in words(client.get("/runs/"))
+        assert "Time zone: New York" in words(client.get("/runs/"))
 
 
 def test_what_is_filtered_stands_in_chips_each_with_its_way_out(
@@ -316,8 +316,8 @@ def test_quiet_days_are_no_empty_search(
     )
     Account.objects.update(last_contact_at=timezone.now() - timedelta(minutes=3))
     quiet = words(client.get("/runs/?from=today"))
-    assert "All quiet: nothing ran in these days" in quiet
-    assert "Marketing Cloud was last heard of 3 min ago" in quiet
+    assert "All quiet: nothing ran on these days" in quiet
+    assert "Marketing Cloud last answered 3 min ago" in quiet
     assert "No run fits" in words(client.get("/runs/?from=today&status=failed"))
 
 
