@@ -279,11 +279,11 @@ def test_any_text_can_be_searched_for_and_is_shown_as_text(
     assert "<script>alert" not in content(page)
     if text.strip():
         assert ids(page) == []
-        assert "No run fits these filters" in words(page)
+        assert "No runs match" in words(page)
 
 
 def test_an_empty_history_says_what_will_appear(client: Client) -> None:
-    assert "No run is known yet" in words(client.get("/runs/"))
+    assert "No runs yet" in words(client.get("/runs/"))
 
 
 def test_names_with_html_are_text_and_long_ones_are_cut_in_the_middle(
@@ -318,7 +318,7 @@ def test_quiet_days_are_no_empty_search(
     quiet = words(client.get("/runs/?from=today"))
     assert "All quiet: nothing ran on these days" in quiet
     assert "Marketing Cloud last answered 3 min ago" in quiet
-    assert "No run fits" in words(client.get("/runs/?from=today&status=failed"))
+    assert "No runs match" in words(client.get("/runs/?from=today&status=failed"))
 
 
 def test_an_order_is_kept_by_filters_and_is_none(

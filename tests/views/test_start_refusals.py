@@ -83,7 +83,7 @@ def test_a_second_person_sees_whose_run_is_under_way(
     answer = press(client, definition)
     assert answer.status_code == 409
     text = words(answer)
-    assert "Customers daily is under way" in text
+    assert "Customers daily already has a run in progress" in text
     assert "Nothing was started a second time" in text
     assert "started 4 min ago by Tom Okafor and is running" in text
     assert f'href="/runs/{active.pk}/">Open that run' in content(answer)
