@@ -9,14 +9,22 @@ import tomllib
 from functools import cache
 from importlib.metadata import distribution, distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
-from imports.models import TRANSITIONS
+from imports.models import (
+    TRANSITIONS,
+    AccessLevel,
+    NotFollowed,
+    Origin,
+    RunStatus,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_FILE = 600
+LONGEST_TEMPLATE_LINE = 120
 # A table is read by its row, whatever its length.
 TABLES = {Path("imports/wording/causes.py")}
 TOP_LEVEL = {
@@ -35,6 +43,8 @@ REGISTRIES = (
 )
 HOME_PATHS = re.compile(r"(?<![\w.<])/(?:home|root|Users)/\w")
 PIN = r"^(?=[\w.-]+(?:\[[^]]*\])?==)"
+IN_BACKTICKS = re.compile(r"`([\w./*-]+)`")
+FILE_NAME = re.compile(r"\w[\w./-]*\.(py|html|js|css|md|toml|wsdl|yml)")
 SETTING = re.compile(r"^#?([A-Z][A-Z_]+)=", re.MULTILINE)
 
 
@@ -133,6 +143,17 @@ def test_no_product_file_is_longer_than_600_lines() -> None:
     assert not long
 
 
+def test_no_line_of_a_template_is_longer_than_120_columns() -> None:
+    long = [
+        f"{path}:{number}"
+        for path, text in tracked_texts()
+        if path.suffix == ".html"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if len(line) > LONGEST_TEMPLATE_LINE
+    ]
+    assert not long
+
+
 def test_the_top_level_holds_only_what_belongs_there() -> None:
     found = {path.relative_to(ROOT).parts[0] for path in tracked_files()}
     assert found <= TOP_LEVEL
@@ -223,6 +244,65 @@ def test_the_readme_tells_of_every_command() -> None:
     told = re.findall(r"^\| `(\w+)[^|]*` \|", (ROOT / "README.md").read_text(), re.M)
     assert commands
     assert commands <= set(told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [RunStatus, Origin, NotFollowed, AccessLevel],
+    ids=lambda enum: enum.__name__,
+)
+def test_the_glossary_has_every_word_that_the_code_chooses_from(words: Any) -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text()
+    assert not [word for word in words.values if f"`{word}`" not in glossary]
+
+
+def test_the_glossary_calls_every_status_as_pages_do() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", glossary, re.MULTILINE))
+    assert rows == {status.value: str(status.label) for status in RunStatus}
+
+
+def test_docs_and_docstrings_name_only_files_that_exist() -> None:
+    files = {str(path.relative_to(ROOT)) for path in tracked_files()}
+    missing = [
+        f"{path}: {named}"
+        for path, text in prose()
+        for named in IN_BACKTICKS.findall(text)
+        if is_path(named) and not is_there(named, files)
+    ]
+    assert not missing
+
+
+def prose() -> list[tuple[Path, str]]:
+    """Docs and docstrings; the CHANGELOG may speak of what was."""
+    found = []
+    for path, text in tracked_texts():
+        if path.suffix == ".md" and path.name != "CHANGELOG.md":
+            found.append((path, text))
+        elif path.suffix == ".py":
+            found += [(path, docstring) for docstring in docstrings(text)]
+    return found
+
+
+def docstrings(source: str) -> list[str]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return [text for node in nodes if (text := ast.get_docstring(node))]
+
+
+def is_path(named: str) -> bool:
+    """Whether a text in backticks means a file or a folder of this repository."""
+    first, slash, _ = named.partition("/")
+    return bool(FILE_NAME.fullmatch(named) or (slash and first in TOP_LEVEL))
+
+
+def is_there(named: str, files: set[str]) -> bool:
+    """Paths may be written from the top, or from the room that the text is about."""
+    start = named.rstrip("*")
+    return any(
+        file.startswith(start) or file == named or file.endswith(f"/{named}")
+        for file in files
+    )
 
 
 def test_the_diagram_in_the_docs_shows_the_table_of_transitions() -> None:

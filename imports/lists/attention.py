@@ -211,7 +211,7 @@ def _action(run: ImportRun, *, may_start: bool, candidates: int) -> Action:
                 run, timezone.now()
             ):
                 url = reverse("imports:run_declare_not_started", args=[run.pk])
-                return Action(word="It did not start…", url=url, opens_dialog=True)
+                return Action(word="Mark as not started…", url=url, opens_dialog=True)
             case RunStatus.LOST:
                 url = reverse("imports:run_check_again", args=[run.pk])
                 return Action(word="Check again", url=url, is_post=True)

@@ -40,7 +40,7 @@ def _digest(html: str) -> str:
 
 
 def _out_of_band(html: str) -> str:
-    return _FIRST_ID.sub(r'\g<0> hx-swap-oob="true"', html.strip(), count=1)
+    return _FIRST_ID.sub(r'\g<0> hx-swap-oob="true"', html, count=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +90,7 @@ class Parts:
 
     def show(self, html: str, *, is_poll: bool) -> SafeString:
         """The part for the page; for a poll what the page lacks of it."""
+        html = html.strip()  # comments and loads leave empty lines
         part = _Part.of(html)
         self.shown[part.name] = part.digests
         if is_poll:

@@ -23,7 +23,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
 
-from imports.lists.attention import attention
+from imports.lists.attention import SEVERITY, attention
 from imports.lists.paging import run_parents
 from imports.models import (
     ACTIVE,
@@ -82,6 +82,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "ended_count": figures["ended"],
         "ended_url": history_url(*sorted(ENDED), is_today=True),
         "active_url": history_url(*sorted(ACTIVE), is_today=False),
+        "attention_url": history_url(*SEVERITY, is_today=False),
         "no_account": None if accounts else no_account(user),
         "accounts": [(account, account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),

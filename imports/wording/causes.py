@@ -1,8 +1,7 @@
 """Why a run stands as it does: the table that pages explain runs from.
 
 A row says when it applies, what is known then, and what a person should check, the
-likeliest first. The two are never mixed. The first row that fits is taken
-(`advice.py`); this module holds the rows of starts, `endings.py` those of ends.
+likeliest first. The two are never mixed. The first row that fits is taken.
 
 The API gives no row-level reasons, no file name and no user, so what to check says
 where else to look. A sentence with a {name} whose value is not known is left out.
@@ -108,8 +107,8 @@ SEE_THERE = (
     "and in what it loads into."
 )
 SAY_SO = (
-    "Once you have looked there and it did not start, press “It did not start…” above."
-    "{may_say}"
+    "Once you have looked there and it did not start, press “Mark as not started…” "
+    "above.{may_say}"
 )
 DEFINITION_THERE = (
     "Open the definition in Marketing Cloud: was it deleted, or moved to another "

@@ -3,7 +3,7 @@
 
 const slot = document.getElementById("dialog-slot");
 const SIGNED_OUT =
-  "You are signed out, so nothing was done. Sign in again in another tab, then press again.";
+  "You are signed out, so nothing was done. Sign in again in another tab, then try again.";
 let opener = null;
 
 const busyButtons = (form) => form.querySelectorAll("button[type=submit]");

@@ -107,7 +107,7 @@ function missed() {
   const time = lastHeard.toLocaleTimeString("en-GB", {
     timeZone: root.dataset.timeZone || undefined,
   });
-  if (note?.hidden) say(`Not updating: mcdash does not answer. As of ${time}.`);
+  if (note?.hidden) say(`Not updating: no response since ${time}.`);
 }
 
 document.addEventListener("htmx:configRequest", (event) => {

@@ -63,7 +63,7 @@ async function copy(button) {
     source.closest("details")?.setAttribute("open", "");
     getSelection().selectAllChildren(source);
     word.textContent = "Selected";
-    tell("The text is selected; copy it with your keyboard.");
+    tell("The text is selected. Copy it with your keyboard.");
   }
   setTimeout(() => (word.textContent = before), 3000);
 }

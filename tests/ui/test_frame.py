@@ -60,7 +60,7 @@ def test_the_frame_obeys_a_policy_without_inline_script_or_style() -> None:
 
 
 def test_htmx_may_not_evaluate_nor_keep_pages() -> None:
-    found = re.search(r"name=\"htmx-config\" content='([^']+)'", frame())
+    found = re.search(r"name=\"htmx-config\"\s+content='([^']+)'", frame())
     assert found
     config = json.loads(found[1])
     assert config["allowEval"] is False
@@ -79,7 +79,7 @@ def test_htmx_may_not_evaluate_nor_keep_pages() -> None:
     ],
 )
 def test_the_place_one_is_at_is_marked_in_both_bars(path: str, word: str) -> None:
-    marked = r'aria-current="page">(?:<svg.*?</svg>)?(\w+)'
+    marked = r'aria-current="page">\s*(?:<svg.*?</svg>)?(\w+)'
     current = re.findall(marked, frame(path), re.DOTALL)
     assert current == [word, word]
 
@@ -160,14 +160,15 @@ def test_a_run_that_never_ran_took_no_time() -> None:
 def test_the_start_dialog_names_object_and_effect_and_can_be_sent_once() -> None:
     account = Account(name="Nordlicht DE")
     html = render_to_string(
-        "imports/start/_dialog_body.html",
+        "imports/start/_dialog.html",
         {
             "definition": ImportDefinition(pk=3, name="Customers", account=account),
-            "effect": "Overwrite: replaces every row of Customers.",
-            "is_careful": True,
+            "effect": {
+                "sentence": "Overwrite: replaces every row of Customers.",
+                "is_careful": True,
+            },
             "wanted": {"words": "Customers", "is_name": True},
-            "action_url": "/definitions/3/start/",
-            "request_token": "abc",
+            "form": {"request_token": {"value": "abc"}},
         },
     )
     assert "Start <bdi>Customers</bdi>?" in html

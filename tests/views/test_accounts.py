@@ -148,8 +148,8 @@ def test_a_clock_that_is_not_the_documented_one_is_told(account: Account) -> Non
 
 
 def test_one_reads_whether_one_may_start_or_only_look(account: Account) -> None:
-    assert "You may start here" in words(reader(account).get(URL))
-    assert "You may look, not start" in words(viewer(account).get(URL))
+    assert "Can start imports" in words(reader(account).get(URL))
+    assert "View only" in words(viewer(account).get(URL))
 
 
 def test_other_peoples_accounts_are_not_there(account: Account) -> None:

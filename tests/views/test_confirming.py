@@ -221,7 +221,7 @@ def test_several_large_ones_are_named_and_their_number_is_typed(
     small = overwrite(account, "A small one", 10)
     question = ask(client, small, large, overwrite(account, "Price list"))
     seen = words(question)
-    assert "2 of them replace a great many rows: Customers daily , Price list" in seen
+    assert "2 of these replace a great many rows: Customers daily , Price list" in seen
     assert "Type replace 2 to confirm" in seen
     assert seen.index("Price list Nordlicht DE") < seen.index("A small one Nord")
     for wrong in (None, "", "replace", "replace 3", "2", "Customers daily"):

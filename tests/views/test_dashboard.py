@@ -240,7 +240,7 @@ def test_today_is_the_readers_day(account: Account) -> None:
         ended(account, completed=True, occurred_at=timezone.now() - timedelta(hours=3))
         page = client_of(person).get("/")
     assert "Friday 13 March" in words(page)
-    assert "Nothing has ended today yet" in words(page)
+    assert "No run has ended today" in words(page)
 
 
 def test_active_runs_show_phase_elapsed_and_who(

@@ -47,7 +47,7 @@ def test_favourites_stand_in_the_rail_with_a_start(
     client: Client, account: Account
 ) -> None:
     definition = ImportDefinitionFactory.create(account=account, name="Price list")
-    assert "Press the star" in rail_of(client.get("/"))
+    assert "Star a definition" in rail_of(client.get("/"))
     favour(client, definition)
     page = client.get("/")
     assert "Price list Start… Price list" in rail_of(page)

@@ -57,7 +57,7 @@ def test_the_run_offers_it_to_who_may_start_once_the_grace_is_over(
 ) -> None:
     head = part(client.get(f"/runs/{run.pk}/"), "run-head")
     assert f'hx-get="{url_of(run)}"' in head
-    assert "It did not start…" in head
+    assert "Mark as not started…" in head
     assert "not-started" not in part(
         viewer(account).get(f"/runs/{run.pk}/"), "run-head"
     )
@@ -83,11 +83,11 @@ def test_the_question_says_what_it_means(
     page = client.get(url_of(run), headers=headers)
     text = words(page)
     assert page.status_code == 200
-    assert "Did Customers daily not start?" in text
-    assert "its definition may be started again" in text
-    assert "enters the history as started outside" in text
-    assert "would be a second import of the same file" in text
-    assert "Nothing is sent. Your name is written down." in text
+    assert "Mark Customers daily as not started?" in text
+    assert "its definition can be started again" in text
+    assert "added to the history as started outside" in text
+    assert "would import the same file twice" in text
+    assert "Nothing is sent. Your name is recorded." in text
     assert ("<html" in content(page)) == (not headers)
     assert status_of(run) == RunStatus.UNKNOWN
 
@@ -96,7 +96,7 @@ def test_of_a_run_with_a_key_it_says_that_the_run_takes_a_late_result(
     client: Client, run: ImportRun
 ) -> None:
     ImportRun.objects.update(customer_key="customers-daily")
-    assert "within 24 hours, this run takes it" in words(client.get(url_of(run)))
+    assert "within 24 hours, it’s added to this run" in words(client.get(url_of(run)))
 
 
 def test_without_script_the_form_alone_does_it(client: Client, run: ImportRun) -> None:
@@ -139,7 +139,7 @@ def test_before_the_grace_is_over_the_page_says_from_when_on(
 ) -> None:
     run = ImportRunFactory.create(definition=definition, unknown=True)
     page = client.get(url_of(run))
-    assert "it is too early to give it up. You may say so from" in words(page)
+    assert "it is too early to give it up. You can do this from" in words(page)
     assert 'name="looked"' not in content(page)
     answer = client.post(url_of(run), LOOKED)
     assert answer.status_code == 409

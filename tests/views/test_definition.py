@@ -82,8 +82,7 @@ def test_the_page_says_in_words_what_the_definition_does(
     seen = words(see(reader(prices.account), prices))
     assert (
         "Loads prices_%%Year%%.csv into the data extension price_list , replacing all "
-        "rows. Row errors are tolerated: those rows are left out and the rest is "
-        "loaded." in seen
+        "rows. Rows with errors are skipped and the rest is loaded." in seen
     )
     assert "Prices for the shops" in seen
 
@@ -116,8 +115,9 @@ def test_the_file_location_is_named_as_far_as_it_has_a_name(
 ) -> None:
     name = "RetrieveFileTransferLocation.CustomerKey"
     ImportDefinition.objects.update(facts={name: "ExactTarget Enhanced FTP"})
-    page = content(see(reader(prices.account), prices))
-    assert "from <em>ExactTarget Enhanced FTP</em> into" in page
+    page = see(reader(prices.account), prices)
+    assert "<em>ExactTarget Enhanced FTP</em>" in content(page)
+    assert "from ExactTarget Enhanced FTP into" in words(page)
 
 
 def test_what_is_not_known_is_left_out_of_the_sentence(
@@ -127,7 +127,7 @@ def test_what_is_not_known_is_left_out_of_the_sentence(
         file_spec="", destination="", update_type="", facts={}
     )
     seen = words(see(reader(prices.account), prices))
-    assert "Loads a file whose pattern is not known. Prices for the shops" in seen
+    assert "Loads a file whose pattern isn’t known. Prices for the shops" in seen
 
 
 def test_all_facts_are_there_in_readable_words(prices: ImportDefinition) -> None:
@@ -221,7 +221,7 @@ def test_the_runs_are_listed_latest_first_with_their_counts(
     assert "5,000" in seen
     assert "5,019" in seen
     assert page.context["older"] == runs[20:]
-    assert "2 older runs of the chart" in seen
+    assert "2 older runs in the chart" in seen
     assert "5,021" in seen
     assert f'href="/runs/?definition={prices.pk}"' in content(page)
 
@@ -277,7 +277,7 @@ def test_what_is_not_listed_says_since_when_and_can_be_started(
     Account.objects.update(starts_paused=True)
     paused = see(client, prices)
     assert sentence.format(clock_text(since)) in words(paused)
-    assert "It cannot be started now. Starts are paused" in words(paused)
+    assert "It can’t be started right now. Starts are paused" in words(paused)
 
 
 def test_a_definition_that_one_may_not_see_does_not_exist(

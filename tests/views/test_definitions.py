@@ -193,7 +193,7 @@ def test_a_poll_with_news_brings_the_parts_out_of_band(account: Account) -> None
         assert f'id="{part}"' in source
     for part in ("<html", 'id="results"', 'id="hits"', 'id="total"', 'id="synced"'):
         assert part not in source
-    assert "under way" in words(answer)
+    assert "open run" in words(answer)
     assert poll_url(answer).startswith(f"{URL}?q=cust&since=7-")
 
 

@@ -144,7 +144,7 @@ def test_without_a_worker_pages_stand_still_too(account: Account, url: str) -> N
     # once, in the page's banner or in the run's own notice
     assert f"{NOBODY}: no worker has responded since " in words(page) or "acc" in url
     # a run's own page says it once, in its notice
-    banner = "The worker hasn’t responded for a minute."
+    banner = "The worker hasn’t responded for a minute, so imports"
     assert (banner in words(page)) is ("{run}" not in url)
 
 
@@ -217,7 +217,7 @@ def test_nobody_is_told_to_wait_for_a_look_that_will_not_come(account: Account) 
     befall(account, "disabled")
     page = words(client.get(f"/runs/{run.pk}/"))
     assert "mcdash looks for it" not in page
-    assert "mcdash goes on looking" not in page
+    assert "mcdash keeps looking" not in page
     assert "Look in Marketing Cloud whether it runs" in page
 
 

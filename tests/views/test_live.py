@@ -221,7 +221,7 @@ def test_a_silent_worker_is_told_in_a_banner_also_by_the_poll(
     Worker.objects.update(seen_at=timezone.now() - timedelta(seconds=61))
     answer = poll(client, shown)
     assert "The worker hasn’t responded for a minute" in part(answer, "banner")
-    assert "queued starts stay safe" in words(answer)
+    assert "Queued starts are safe." in words(answer)
     assert "The worker hasn’t responded for a minute" in content(client.get(page))
     a_worker_beats()
     assert "hasn’t responded" not in content(poll(client, answer))

@@ -88,14 +88,14 @@ def test_after_an_error_of_ours_one_is_told_to_look_before_pressing_again(
     client: Client,
 ) -> None:
     seen = words(client.get("/fail/"))
-    assert "look in the History before you press again" in seen
+    assert "look in the History before you try again" in seen
 
 
 @pytest.mark.parametrize("url", ["/nowhere/", "/definitions/x/", "/runs/1/"])
 def test_what_is_not_there_says_nothing_about_what_is(client: Client, url: str) -> None:
     answer = client.get(url)
     assert answer.status_code == 404
-    assert "There is nothing here" in words(answer)
+    assert "Page not found" in words(answer)
     assert "No ImportRun matches" not in content(answer)
     assert "urlconf" not in content(answer).lower()
 

@@ -43,11 +43,11 @@ def test_the_page_shows_how_one_reads_now(person: User, client: Client) -> None:
     page = client.get(URL)
     assert chosen(page) == ["UTC"]
     seen = words(page)
-    for text in ("Time zone", "Theme", "Single keys", "Pause updates", "Save"):
+    for text in ("Time zone", "Theme", "Keyboard shortcuts", "Pause updates", "Save"):
         assert text in seen
     assert 'href="/password_change/"' in content(page)
     assert "data-pause" in content(page)
-    assert "You are signed in as ana" in seen
+    assert "You’re signed in as ana" in seen
 
 
 def test_what_is_saved_is_kept_and_said(person: User, client: Client) -> None:

@@ -121,7 +121,7 @@ def test_every_reason_not_to_have_started_has_its_next_step(
 ) -> None:
     run = a_run(definition, "not_started", error_kind=kind)
     advice = part(page_of(client, run), "run-advice")
-    assert "What is known" in advice
+    assert "What we know" in advice
     assert "What to check" in advice
     assert "<li>" in advice.split("What to check")[1]
 
@@ -176,7 +176,7 @@ def test_starting_again_keeps_the_lineage_on_both_pages(
 ) -> None:
     first = a_run(definition, "failed")
     second = a_run(definition, "running", again_of=first)
-    assert f"Again of run {first.pk}" in words(page_of(client, second))
+    assert f"Re-run of run {first.pk}" in words(page_of(client, second))
     assert f"Started again as run {second.pk} : Running" in words(
         page_of(client, first)
     )
@@ -187,7 +187,7 @@ def test_a_definition_changed_since_is_said(
 ) -> None:
     version = DefinitionVersionFactory.create(definition=definition, digest="1" * 64)
     run = a_run(definition, "completed", definition_version=version)
-    assert "It was changed since this run" in words(page_of(client, run))
+    assert "It was changed after this run" in words(page_of(client, run))
 
 
 def test_a_paused_account_is_not_offered_again_what_is_not_listed_is(

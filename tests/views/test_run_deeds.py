@@ -202,4 +202,4 @@ def test_a_run_that_was_settled_meanwhile_is_not_chosen_for(
     unknown.move_to(RunStatus.RUNNING, kind=EventKind.FOUND, task_id="501")
     answer = client.post(f"/runs/{unknown.pk}/choose/", {"task": "502"})
     assert answer.status_code == 409
-    assert "settled by now" in words(answer)
+    assert "This has been settled" in words(answer)

@@ -107,7 +107,7 @@ def test_days_are_the_readers_and_a_run_over_midnight_belongs_to_both(
         assert ids(client.get("/runs/?from=2026-03-13")) == []
         assert ids(client.get("/runs/?to=2026-03-10")) == []
         assert "America" not in words(client.get("/runs/"))
-        assert "Days and times are New York" in words(client.get("/runs/"))
+        assert "Time zone: New York" in words(client.get("/runs/"))
 
 
 def test_what_is_filtered_stands_in_chips_each_with_its_way_out(
@@ -262,11 +262,11 @@ def test_any_text_can_be_searched_for_and_is_shown_as_text(
     assert "<script>alert" not in content(page)
     if text.strip():
         assert ids(page) == []
-        assert "No run fits these filters" in words(page)
+        assert "No runs match" in words(page)
 
 
 def test_an_empty_history_says_what_will_appear(client: Client) -> None:
-    assert "No run is known yet" in words(client.get("/runs/"))
+    assert "No runs yet" in words(client.get("/runs/"))
 
 
 def test_names_with_html_are_text_and_long_ones_are_cut_in_the_middle(
@@ -299,9 +299,9 @@ def test_quiet_days_are_no_empty_search(
     )
     Account.objects.update(last_contact_at=timezone.now() - timedelta(minutes=3))
     quiet = words(client.get("/runs/?from=today"))
-    assert "All quiet: nothing ran in these days" in quiet
-    assert "Marketing Cloud was last heard of 3 min ago" in quiet
-    assert "No run fits" in words(client.get("/runs/?from=today&status=failed"))
+    assert "All quiet: nothing ran on these days" in quiet
+    assert "Marketing Cloud last answered 3 min ago" in quiet
+    assert "No runs match" in words(client.get("/runs/?from=today&status=failed"))
 
 
 def test_an_order_is_kept_by_filters_and_is_none(

@@ -64,7 +64,7 @@ def test_a_second_person_sees_whose_run_is_under_way(
     answer = press(client, definition)
     assert answer.status_code == 409
     text = words(answer)
-    assert "Customers daily is under way" in text
+    assert "Customers daily already has a run in progress" in text
     assert "Nothing was started a second time" in text
     assert "started 4 min ago by Tom Okafor and is running" in text
     assert f'href="/runs/{active.pk}/">Open that run' in content(answer)
@@ -78,7 +78,7 @@ def test_while_one_is_under_way_the_dialog_offers_no_start(
     ImportRunFactory.create(**{trait: True}, definition=definition)
     page = client.get(url_of(definition), headers=HTMX)
     assert page.status_code == 200
-    assert "is under way" in words(page)
+    assert "already has a run in progress" in words(page)
     assert "<form" not in content(page)
 
 
@@ -87,7 +87,7 @@ def test_beside_a_run_started_outside_it_can_be_started(
 ) -> None:
     outside = ImportRunFactory.create(outside=True, running=True, definition=definition)
     page = client.get(url_of(definition), headers=HTMX)
-    assert "started outside is under way" in words(page)
+    assert "someone started it outside mcdash" in words(page)
     assert f'href="/runs/{outside.pk}/"' in content(page)
     assert press(client, definition).status_code == 200
 

@@ -75,7 +75,7 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
     assert f"Last successful run: 412,006 rows, today at {good.began_at:%H:%M}." in text
     assert "Type Customers daily to confirm" in text
     assert "Last run Failed" in text
-    assert "no rows counted" in text
+    assert "no row count" in text
     assert "Start and replace rows" in text
     assert re.search(r"data-focus autofocus>Cancel", content(page))
 
