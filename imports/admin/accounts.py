@@ -36,7 +36,6 @@ from imports.models import (
     note_doubles,
 )
 from imports.models.account import FROZEN_WITH_DEFINITIONS
-from imports.models.worker import is_key_lost
 from imports.signin import address_of
 from imports.usecases.accounts import check_account, save_account
 from imports.usecases.adopt import adopt_runs
@@ -387,7 +386,6 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             super()
             .get_queryset(request)
             .annotate(
-                has_lost_key=is_key_lost(),
                 seen_definitions=Coalesce(
                     Subquery(number, output_field=IntegerField()), 0
                 ),

@@ -36,7 +36,7 @@ from imports.models import (
     RunStatus,
     User,
 )
-from imports.models.account import NOT_ANSWERING_FROM
+from imports.models.account import TROUBLES
 from imports.usecases.resolve import why_wait
 from imports.wording.account import account_words
 from imports.wording.run import cause, is_to_be_mended
@@ -154,11 +154,8 @@ def _accounts(user: User) -> QuerySet[Account]:
     active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
     # nobody asks for the state of what still runs there
     unwatched = Q(is_active=False) & Exists(active_runs)
-    silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
-    locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
-    fails = Q(is_active=True) & (silent | locked | Q(is_doubled=True))
-    accounts = Account.objects.visible_to(user).with_lost_keys()
-    return accounts.filter(unwatched | fails)
+    accounts = Account.objects.visible_to(user).with_state()
+    return accounts.filter(unwatched | Q(stored_state__in=TROUBLES))
 
 
 def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[AttentionItem]:
@@ -249,7 +246,7 @@ def _account_item(account: Account) -> AttentionItem:
         account="account",
         word=capfirst(words.fact),
         cause=words.meaning,
-        at=account.state_since or account.last_contact_at,
+        at=account.since(account.state) or account.last_contact_at,
         action=Action(word="Open account", url=url),
         icon=words.icon,
         hue=words.hue,

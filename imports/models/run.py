@@ -346,8 +346,6 @@ class ImportRun(models.Model):
                 fields=("status", "account", "occurred_at", "id"), name="run_by_state"
             ),
             models.Index(models.F("account"), ENDED_AT, name="run_by_end"),
-            # nobody asks by it any more; a later release may drop it
-            models.Index(fields=("account", "finished_at"), name="run_by_finish"),
             models.Index(
                 fields=("account", "origin", "occurred_at", "id"), name="run_by_origin"
             ),

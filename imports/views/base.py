@@ -39,7 +39,6 @@ from imports.models import (
     workers_of,
     workers_word,
 )
-from imports.models.worker import is_key_lost
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
 
@@ -172,11 +171,8 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     """The run, or 404, and its page's version in the same query: a run's page
     follows that run's account alone.
     """
-    runs = ImportRun.objects.still_visible_to(user).annotate(
-        workers=workers_word(), has_lost_key=is_key_lost("account_id")
-    )
+    runs = ImportRun.objects.still_visible_to(user).annotate(workers=workers_word())
     run = get_object_or_404(runs.select_related("account", "definition"), pk=pk)
-    run.account.has_lost_key = run.has_lost_key  # type: ignore[attr-defined]
     return run, PageVersion(
         number=run.account.revision,
         workers=workers_of(run.workers),  # type: ignore[attr-defined]

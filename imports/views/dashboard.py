@@ -38,7 +38,6 @@ from imports.models import (
     Worker,
 )
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.models.worker import is_key_lost
 from imports.views.base import (
     SignedInRequest,
     answer,
@@ -231,7 +230,7 @@ def history_url(*statuses: str, account: int | None = None, is_today: bool) -> s
 
 def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
-    accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
+    accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
         account=OuterRef("pk"), not_seen_since=None
@@ -274,19 +273,17 @@ def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
     definitions = list(
-        visible.annotate(has_lost_key=is_key_lost("account_id"))
-        .select_related("account", "last_run")
-        .order_by("name", "account__name")[:MOST_FAVOURITES]
+        visible.select_related("account", "last_run").order_by("name", "account__name")[
+            :MOST_FAVOURITES
+        ]
     )
     active = {
         run.definition_id: run
         for run in ImportRun.objects.active().ours().filter(definition__in=definitions)
     }
     for definition in definitions:
-        account = definition.account
-        account.has_lost_key = definition.has_lost_key  # type: ignore[attr-defined]
         if run := active.get(definition.pk):
-            run.account = account  # at hand already
+            run.account = definition.account  # at hand already
     return [
         FavouriteRow(
             definition=definition,

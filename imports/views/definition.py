@@ -21,7 +21,6 @@ from imports.models import (
     workers_of,
     workers_word,
 )
-from imports.models.worker import is_key_lost
 from imports.ui.svg import MOST as CHARTED
 from imports.ui.svg import history_chart, strip_svg
 from imports.views.base import (
@@ -101,13 +100,11 @@ def _definition_and_version(
     definitions = ImportDefinition.objects.still_visible_to(user)
     definitions = with_favourites(definitions, user)
     shown = get_object_or_404(
-        definitions.annotate(
-            workers=workers_word(), has_lost_key=is_key_lost("account_id")
-        ).select_related("account", "last_run"),
+        definitions.annotate(workers=workers_word()).select_related(
+            "account", "last_run"
+        ),
         pk=pk,
     )
-    # one object for all, which knows all about the account
-    shown.account.has_lost_key = shown.has_lost_key  # type: ignore[attr-defined]
     if shown.last_run:
         shown.last_run.account = shown.account
     return shown, PageVersion(

@@ -13,7 +13,6 @@ from django.db.models import (
     CharField,
     Exists,
     OuterRef,
-    Prefetch,
     Q,
     QuerySet,
     Value,
@@ -257,9 +256,7 @@ def _with_all_shown(user: User, pks: list[int]) -> QuerySet[ImportDefinition]:
         with_destination(definitions)
         .annotate(is_new=is_new)
         .defer("facts", "description")
-        .prefetch_related(
-            Prefetch("account", Account.objects.with_lost_keys()), "last_run"
-        )
+        .prefetch_related("account", "last_run")
     )
 
 

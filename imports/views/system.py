@@ -20,7 +20,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.http.request import split_domain_port
@@ -49,7 +49,6 @@ from imports.models import (
     refusal_of,
     workers_word,
 )
-from imports.models.account import NOT_ANSWERING_FROM
 from imports.models.run import ALIVE
 from imports.views.base import SignedInRequest, signed_in
 from imports.wording.formats import clock_text
@@ -145,11 +144,7 @@ def _starts_wait() -> bool:
 
 
 def _an_account_fails() -> bool:
-    fails = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
-    refused = Q(credentials_refused_at__isnull=False)
-    lost, doubled = Q(has_lost_key=True), Q(is_doubled=True)
-    accounts = Account.objects.with_lost_keys().filter(is_active=True)
-    return accounts.filter(fails | refused | lost | doubled).exists()
+    return Account.objects.in_trouble().exists()
 
 
 def _knows_token(request: HttpRequest) -> bool:

@@ -26,8 +26,7 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "the account is disabled",
     ),
     NotFollowed.SECRET_UNREADABLE: (
-        "the account’s stored secret can’t be read; the account last answered at "
-        "{since}",
+        "the account’s stored secret hasn’t been readable since {since}",
         "the account’s stored secret can’t be read",
     ),
     NotFollowed.CREDENTIALS_REFUSED: (
