@@ -40,18 +40,11 @@ from imports.models.account import TROUBLES
 from imports.usecases.resolve import why_wait
 from imports.wording.account import account_words
 from imports.wording.run import cause, is_to_be_mended
+from imports.wording.status import BY_SEVERITY
 
 MOST_SHOWN = 20
 # A run that ended badly is of interest for so long; unknown ones always are.
 SHOWN_FOR = timedelta(days=2)
-# The most pressing first.
-SEVERITY = (
-    RunStatus.FAILED,
-    RunStatus.UNKNOWN,
-    RunStatus.LOST,
-    RunStatus.NOT_STARTED,
-    RunStatus.COMPLETED_WITH_ERRORS,
-)
 FAILED = Count("pk", filter=Q(status=RunStatus.FAILED))
 
 
@@ -109,7 +102,7 @@ def attention(user: User, startable: Container[int]) -> Attention:
     accounts = list(_accounts(user))
     silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
     pressing = Case(
-        *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
+        *(When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
         output_field=IntegerField(),
     )
     # counted in the same query, over all rows and not only those that it returns
@@ -139,7 +132,7 @@ def _runs(user: User) -> RunQuerySet:
     # an earlier run that failed is settled by whatever its definition ran since
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
     runs = ImportRun.objects.visible_to(user)
-    recent = runs.filter(is_last, status__in=SEVERITY, occurred_at__gte=since)
+    recent = runs.filter(is_last, status__in=BY_SEVERITY, occurred_at__gte=since)
     # each found by its index; with an OR between them a database may read all runs
     unknown = runs.filter(status=RunStatus.UNKNOWN)
     pks = recent.values("pk").union(unknown.values("pk"))

@@ -96,6 +96,19 @@ def status_hue(status: str) -> str:
 
 
 @register.filter
+def status_gutter(status: str) -> str:
+    """The classes of the mark beside a text about a run of that status."""
+    look = status_look(status)
+    return f"ink-{look.hue}{' hatch' if look.fill == 'hatch' else ''}"
+
+
+@register.filter
+def status_end(status: str) -> str:
+    """The word for the end of a run of that status: ended, given up, cancelled."""
+    return status_look(status).end_word
+
+
+@register.filter
 def status_sentence(status: str) -> str:
     """What a status means, in one sentence."""
     return status_look(status).sentence
@@ -256,7 +269,6 @@ def open_counts(run: ImportRun) -> str:
     return formats.problem_text(run.counts) if run.are_counts_open else ""
 
 
-register.filter("run_name", status.run_name)
 register.filter("shown_phase", status.shown_phase)
 register.filter("run_ended_at", status.ended_at)
 register.filter("took", status.took_text)

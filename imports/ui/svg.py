@@ -5,7 +5,7 @@ what is not known. Drawn as SVG with sizes in attributes, since the content
 security policy forbids inline styles; colours come from the classes in status.css.
 
 Each bar is a link with its words. A list has a thousand bars, so there the strip is
-drawn as a picture at first, all bars of a status in one path, with one sentence for
+drawn as a picture at first, all bars of a hue in one path, with one sentence for
 all; as soon as a reader goes there, static/js/strip.js asks for the strip itself.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from django.utils.safestring import SafeString, mark_safe
 from imports.models import FINISHED, ImportRun
 from imports.models.status import are_counts_open
 from imports.wording.formats import count_text, duration_text, short_count_text
-from imports.wording.status import look_of
+from imports.wording.status import look_of, status_look
 
 SLOTS = 20
 LEAST = 3
@@ -62,67 +62,67 @@ class Slot:
         height = bottom - top - 2 * inset
         return f"M{x:g} {top + inset:g}h{width:g}v{height:g}h{-width:g}z"
 
-    def bar(self) -> str:
-        """A path around all that stands above the line."""
-        return self.box(self.line - self.height, self.line) if self.height else ""
+    @property
+    def peak(self) -> float:
+        return self.line - self.height
+
+    def stripes(self) -> str:
+        """A hatch from top to foot; stripes drawn singly, so no id is shared."""
+        width = self.width
+        tops = range(self.top + round(width), self.foot + 1, 4)
+        return "".join(f"M{self.x:g} {top}l{width:g}-{width:g}" for top in tops)
+
+    def stroke(self, top: float, bottom: float) -> str:
+        """The same as `box` as a stroke of the slot's width: fewer characters."""
+        return f"M{self.middle:g} {bottom:g}V{top:g}"
 
 
-def _solid(path: str) -> str:
-    return f'<path d="{path}"/>'
+# One part of a bar: how it is painted, which is also its class in status.css ("" solid,
+# "o" an outline, "d" a dashed one, "h" a hatch), and the heights that it lies between.
+Part = tuple[str, float, float]
 
 
-def _outline(path: str, css: str = "o") -> str:
-    return f'<path class="{css}" d="{path}"/>'
+def _split(slot: Slot) -> list[Part]:
+    top = slot.line - max(slot.height, 7)
+    return [("", top, slot.line - 4.5), ("", slot.line - 3, slot.line)]
 
 
-def _completed(slot: Slot) -> str:
-    return _solid(slot.bar())
-
-
-def _with_errors(slot: Slot) -> str:
-    top, line = slot.line - max(slot.height, 7), slot.line
-    return _solid(slot.box(top, line - 4.5) + slot.box(line - 3, line))
-
-
-def _failed(slot: Slot) -> str:
-    return _solid(slot.bar() + slot.box(slot.line + 1, slot.foot))
-
-
-def _running(slot: Slot) -> str:
-    return _solid(slot.bar()) + _outline(slot.box(slot.top, slot.line, 0.5))
-
-
-def _stripes(slot: Slot) -> str:
-    """A hatch across the line; stripes drawn singly, so no id is shared."""
-    width = slot.width
-    tops = range(slot.top + round(width), slot.foot + 1, 4)
-    return "".join(f"M{slot.x:g} {top}l{width:g}-{width:g}" for top in tops)
-
-
-def _unknown(slot: Slot) -> str:
-    return _outline(_stripes(slot), "h") + _outline(slot.box(slot.top, slot.foot, 0.5))
-
-
-def _below_outline(slot: Slot) -> str:
-    return _outline(slot.box(slot.line + 1, slot.foot, 0.5))
-
-
-def _short_outline(slot: Slot, css: str = "o") -> str:
-    return _outline(slot.box(slot.line - 7, slot.line, 0.5), css)
-
-
-BARS: dict[str, Callable[[Slot], str]] = {
-    "queued": lambda slot: _short_outline(slot, "d"),
-    "starting": _short_outline,
-    "running": _running,
-    "completed": _completed,
-    "completed_with_errors": _with_errors,
-    "failed": _failed,
-    "not_started": _below_outline,
-    "unknown": _unknown,
-    "lost": lambda slot: _outline(slot.box(slot.top, slot.foot, 0.5), "d"),
-    "cancelled": lambda slot: _outline(slot.box(slot.line + 2, slot.line + 5, 0.5)),
+# The shapes of bars, which the statuses name in wording/status.py.
+SHAPES: dict[str, Callable[[Slot], list[Part]]] = {
+    "bar": lambda slot: [("", slot.peak, slot.line)],
+    "split": _split,
+    "above-and-below": lambda slot: [
+        ("", slot.peak, slot.line),
+        ("", slot.line + 1, slot.foot),
+    ],
+    "filling": lambda slot: [("", slot.peak, slot.line), ("o", slot.top, slot.line)],
+    "below": lambda slot: [("o", slot.line + 1, slot.foot)],
+    "stub": lambda slot: [("o", slot.line - 7, slot.line)],
+    "dashed-stub": lambda slot: [("d", slot.line - 7, slot.line)],
+    "dashed": lambda slot: [("d", slot.top, slot.foot)],
+    "hatched": lambda slot: [("h", slot.top, slot.foot), ("o", slot.top, slot.foot)],
+    "dot": lambda slot: [("o", slot.line + 2, slot.line + 5)],
 }
+# What these draw beside their bar tells that a run ran, even if it loaded no row.
+TELLING_WITHOUT_ROWS = {"above-and-below", "filling"}
+
+
+def paths_of(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
+    """The paths of a status's bar, by the class of each."""
+    paths: dict[str, str] = defaultdict(str)
+    for css, top, bottom in SHAPES[status_look(status).bar](slot):
+        if css == "h":
+            paths[css] += slot.stripes()
+        elif css:
+            paths[css] += slot.box(top, bottom, 0.5)
+        elif top < bottom:
+            paths[css] += (slot.stroke if as_strokes else slot.box)(top, bottom)
+    return paths
+
+
+def is_told_without_rows(run: dict[str, Any]) -> bool:
+    """Whether it loaded nothing, and its shape shows that it ran all the same."""
+    return not loaded(run) and (status_look(run["status"]).bar in TELLING_WITHOUT_ROWS)
 
 
 def loaded(run: dict[str, Any]) -> int:
@@ -140,10 +140,9 @@ def _height(run: dict[str, Any], largest: int) -> int:
     """Height in pixels against the largest of the strip, at least 3 if it ran; odd,
     since half as many heights make a page of fifty strips a good deal lighter.
     """
-    rows = loaded(run)
-    if not rows and run["status"] in ("failed", "running"):
+    if is_told_without_rows(run):
         return 0
-    share = rows / largest if largest else 0
+    share = loaded(run) / largest if largest else 0
     return max(LEAST, 2 * round(share * (LINE - TOP - 1) / 2) + 1)
 
 
@@ -172,13 +171,16 @@ def bar_svg(run: dict[str, Any], slot: Slot, *, last: bool) -> str:
     """One bar with its words, which leads to its run; only the newest is a tab stop,
     arrows do the rest.
     """
-    status, tab = run["status"], 0 if last else -1
-    hit = f'<path class="hit" d="{slot.box(0, slot.foot, -REACH)}"/>'
-    inside = f"<title>{escape(bar_text(run))}</title>{hit}{BARS[status](slot)}"
+    hue, tab = status_look(run["status"]).hue, 0 if last else -1
+    drawn = f'<path class="hit" d="{slot.box(0, slot.foot, -REACH)}"/>'
+    for css, path in paths_of(run["status"], slot).items():
+        named = f' class="{css}"' if css else ""
+        drawn += f'<path{named} d="{path}"/>'
+    inside = f"<title>{escape(bar_text(run))}</title>{drawn}"
     if run.get("run"):
         address = reverse("imports:run", args=[run["run"]])
-        return f'<a class="s-{status}" href="{address}" tabindex="{tab}">{inside}</a>'
-    return f'<g class="s-{status}" tabindex="{tab}" role="img">{inside}</g>'
+        return f'<a class="s-{hue}" href="{address}" tabindex="{tab}">{inside}</a>'
+    return f'<g class="s-{hue}" tabindex="{tab}" role="img">{inside}</g>'
 
 
 def strip_svg(
@@ -203,7 +205,7 @@ def strip_svg(
 
 
 def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
-    """The strip in a list, until a reader goes there: a path for each status. Solid
+    """The strip in a list, until a reader goes there: a path for each hue. Solid
     bars are strokes, since that gives their height only once.
     """
     shown = list(runs or [])[-SLOTS:]
@@ -211,9 +213,10 @@ def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
         return "–"
     paths: dict[str, str] = defaultdict(str)
     for run, slot in zip(shown, _slots(shown, *NARROW), strict=True):
-        for kind, path in _STROKES[run["status"]](slot).items():
-            paths[f"s-{run['status']}{kind}"] += path
-    drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items() if d)
+        hue = status_look(run["status"]).hue
+        for css, path in paths_of(run["status"], slot, as_strokes=True).items():
+            paths[f"s-{hue} {css}".strip()] += path
+    drawn = "".join(f'<path class="{css}" d="{path}"/>' for css, path in paths.items())
     title = f"<title>{summary_text(shown)}</title>"
     return _frame(drawn, 'role="img"', len(shown), title=title)
 
@@ -251,49 +254,6 @@ def summary_text(shown: Sequence[dict[str, Any]]) -> str:
     words = [f"{n} {label.lower()}" for label, n in Counter(labels).most_common()]
     last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
     return f"{last}: {', '.join(words)}"
-
-
-def _up(slot: Slot, *, foot: str = "") -> str:
-    return f"M{slot.middle:g} {LINE}{foot}V{LINE - slot.height}"
-
-
-def _strokes_with_errors(slot: Slot) -> dict[str, str]:
-    return {"": _up(replace(slot, height=max(slot.height, 7)), foot="v-3m0-1.5")}
-
-
-def _strokes_failed(slot: Slot) -> dict[str, str]:
-    below = f"M{slot.middle:g} {FOOT}V{LINE + 1}"
-    return {"": below + (f"m0-1V{LINE - slot.height}" if slot.height else "")}
-
-
-def _strokes_running(slot: Slot) -> dict[str, str]:
-    filled = _up(slot) if slot.height else ""
-    return {"": filled, " o": slot.box(TOP, LINE, 0.5)}
-
-
-def _strokes_unknown(slot: Slot) -> dict[str, str]:
-    return {" h": _stripes(slot), " o": slot.box(TOP, FOOT, 0.5)}
-
-
-def _outlined(
-    top: int, bottom: int, kind: str = " o"
-) -> Callable[[Slot], dict[str, str]]:
-    return lambda slot: {kind: slot.box(top, bottom, 0.5)}
-
-
-# The bars of the picture: paths by what their class adds to the status's own.
-_STROKES: dict[str, Callable[[Slot], dict[str, str]]] = {
-    "queued": _outlined(LINE - 7, LINE, " d"),
-    "starting": _outlined(LINE - 7, LINE),
-    "running": _strokes_running,
-    "completed": lambda slot: {"": _up(slot)},
-    "completed_with_errors": _strokes_with_errors,
-    "failed": _strokes_failed,
-    "not_started": _outlined(LINE + 1, FOOT),
-    "unknown": _strokes_unknown,
-    "lost": _outlined(TOP, FOOT, " d"),
-    "cancelled": _outlined(LINE + 2, LINE + 5),
-}
 
 
 # A definition's history as a chart: a bar a run in the strip's language, row errors
@@ -428,9 +388,9 @@ def _rows_band(runs: list[ImportRun], end: int) -> Band:
 
 def _chart_height(run: ImportRun, end: int) -> int:
     """As in the strip: at least 3 pixels for what ran, nothing for what failed."""
-    rows = loaded(run.as_bar())
-    if not rows and run.status in ("failed", "running"):
+    if is_told_without_rows(run.as_bar()):
         return 0
+    rows = loaded(run.as_bar())
     return max(LEAST, round(min(rows, end) / end * (CHART_LINE - CHART_TOP)))
 
 

@@ -32,7 +32,6 @@ from imports.models import (
     Account,
     ImportDefinition,
     ImportRun,
-    RunStatus,
     User,
     WorkerState,
     workers_now,
@@ -41,6 +40,7 @@ from imports.models import (
 )
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
+from imports.wording.status import status_look
 
 P = ParamSpec("P")
 # Seconds between polls: while something on the page moves, and otherwise.
@@ -50,17 +50,6 @@ QUIET_SECONDS = 20
 STEP_SECONDS = 20
 MOST_SENTENCES = 5
 MOST_NAMED = 3
-# The icon of the tab on the page of one run.
-STATE_OF_RUN = {
-    RunStatus.FAILED: "failed",
-    RunStatus.NOT_STARTED: "failed",
-    RunStatus.UNKNOWN: "attention",
-    RunStatus.LOST: "attention",
-    RunStatus.COMPLETED_WITH_ERRORS: "attention",
-    RunStatus.QUEUED: "running",
-    RunStatus.STARTING: "running",
-    RunStatus.RUNNING: "running",
-}
 
 
 class SignedInRequest(HttpRequest):
@@ -249,13 +238,12 @@ def live_of_run(
     is_followed = unfollowed is None
     # the page's own notice says it already, and since when
     is_told = unfollowed is not None and unfollowed.why.lies_with_workers
-    state = STATE_OF_RUN.get(RunStatus(run.status), "quiet")
     word = run.get_status_display() + ("" if is_followed else ", not followed")
     return Live(
         url=_poll_url(request, version),
         seconds=_pace(is_moving=run.is_active and is_followed, is_over=is_over),
         title=f"{word}: {spoken(run.shown_name)} · mcdash",
-        state=state if is_followed else "attention",
+        state=status_look(run.status).tab if is_followed else "attention",
         workers=WorkerState() if is_over else version.workers,
         has_notice=is_told,
         attention_count=attention_counts(request.user).count,

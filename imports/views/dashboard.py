@@ -52,6 +52,7 @@ from imports.views.base import (
 )
 from imports.wording.account import account_words
 from imports.wording.formats import count_text, share_text
+from imports.wording.status import BY_SEVERITY
 from imports.wording.timeline import zone_name
 
 MOST_ACTIVE = 50
@@ -75,6 +76,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     needing = attention(user, startable)
     context = {
         "attention": needing.items,
+        "attention_url": history_url(*BY_SEVERITY, is_today=False),
         "cards": cards(figures),
         "active": active,
         "active_count": figures["running"],

@@ -16,7 +16,6 @@ from imports.models import (
     DefinitionVersion,
     ImportDefinition,
     ImportRun,
-    RunStatus,
     User,
     workers_of,
     workers_word,
@@ -46,11 +45,11 @@ from imports.wording.definition import (
     tolerates_errors,
 )
 from imports.wording.formats import duration_text, share_text, spoken
+from imports.wording.status import SUCCESSFUL
 
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
 HABIT = 5
-GOOD = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +176,7 @@ def normal(runs: list[ImportRun]) -> str:
 
     Empty for fewer than five: some runs are no habit.
     """
-    good = [run for run in runs if run.status in GOOD and not run.are_counts_open]
+    good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
     if len(good) < HABIT:
         return ""
     now = timezone.now()

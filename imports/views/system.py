@@ -39,6 +39,8 @@ from imports.metrics import (
     exposition,
 )
 from imports.models import (
+    ACTIVE,
+    ENDED,
     STORAGE,
     Account,
     ImportDefinition,
@@ -330,13 +332,9 @@ PHASES = {RunStatus.RUNNING: "IOWork"}
 LONG = "Customer numbers, CRM to Marketing Cloud, all brands (do not rename)"
 STATES = ("", "hover", "focus", "disabled", "busy")
 KINDS = ("primary", "", "quiet", "danger")
-# Of the last 20 runs each status at least once.
-LAST_20 = (
-    *("completed", "completed", "completed_with_errors", "completed", "failed"),
-    *("failed", "completed", "not_started", "completed", "cancelled", "completed"),
-    *("lost", "completed", "unknown", "completed_with_errors", "completed"),
-    *("completed", "starting", "running", "queued"),
-)
+# The last 20 runs of a definition, each status at least once.
+ENDS = [status.value for status in RunStatus if status in ENDED]
+LAST_20 = (["completed"] * 20 + ENDS * 2 + sorted(ACTIVE))[-20:]
 
 
 @signed_in

@@ -9,9 +9,10 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import dateformat, timezone
 
-from imports.models import Account, ImportDefinition, ImportRun, RunStatus
+from imports.models import Account, ImportDefinition, ImportRun
 from imports.models.definition import STRIP_LENGTH
 from imports.wording.formats import middle_html
+from imports.wording.status import SUCCESSFUL
 
 HOW = {
     "addandupdate": ("Add and update", "adding new rows and updating known ones"),
@@ -231,8 +232,7 @@ def max_file_age(run: ImportRun) -> str:
 
 def last_good_run(definition: ImportDefinition) -> ImportRun | None:
     """The last run that ended well and counted its rows."""
-    good = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
-    counted = definition.runs.filter(status__in=good).exclude(total_rows=None)
+    counted = definition.runs.filter(status__in=SUCCESSFUL).exclude(total_rows=None)
     return counted.latest_first().first()
 
 

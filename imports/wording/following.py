@@ -17,6 +17,7 @@ from imports.models import (
     User,
 )
 from imports.wording import formats
+from imports.wording.status import status_look
 
 Clock = Callable[[datetime], str]
 # What goes on after "because", with {since} where that is known, and else.
@@ -46,15 +47,6 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "the worker is running but late",
     ),
 }
-# What it means for a run that stands so.
-_MEANINGS = {
-    RunStatus.QUEUED: "Nothing has been sent to Marketing Cloud yet. If it waits too "
-    "long, mcdash gives it up and says so.",
-    RunStatus.STARTING: "Its start may have reached Marketing Cloud; mcdash never "
-    "sends it a second time.",
-    RunStatus.RUNNING: "It may already have ended in Marketing Cloud.",
-    RunStatus.UNKNOWN: "It may be running in Marketing Cloud, or have ended there.",
-}
 
 
 def clock_in_utc(moment: datetime) -> str:
@@ -83,7 +75,7 @@ def fact(
 
 def meaning(run: ImportRun) -> str:
     """What that means for the run."""
-    return _MEANINGS.get(RunStatus(run.status), "")
+    return status_look(run.status).unfollowed
 
 
 ADVICE = {

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from imports.models import FINISHED, ImportRun, RunStatus
 from imports.ui.svg import Chart, ceiling, dots_path, history_chart, line_path, round_up
+from imports.wording.status import status_look
 
 START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -144,5 +145,5 @@ def test_the_days_stand_below_the_first_and_the_last_bar() -> None:
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_every_status_can_be_drawn_without_inline_style(status: RunStatus) -> None:
     made = chart(run(status=status, total_rows=None, errors=None))
-    assert f"s-{status}" in made.bands[0].svg
+    assert f"s-{status_look(status).hue}" in made.bands[0].svg
     assert all("style=" not in band.svg for band in made.bands)

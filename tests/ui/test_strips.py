@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from imports.models import RunStatus
 from imports.ui.svg import bar_text, picture_svg, strip_svg
+from imports.wording.status import status_look
 
 pytestmark = pytest.mark.urls("tests.ui.urls")
 
@@ -42,7 +43,7 @@ def test_only_the_newest_twenty_are_drawn() -> None:
 def test_one_bar_is_a_tab_stop_and_it_is_the_newest() -> None:
     svg = strip_svg([bar(), bar(), bar("failed")])
     assert svg.count('tabindex="0"') == 1
-    assert '<a class="s-failed" href="/runs/7/" tabindex="0">' in svg
+    assert '<a class="s-red" href="/runs/7/" tabindex="0">' in svg
 
 
 def test_every_bar_names_status_time_and_counts() -> None:
@@ -105,22 +106,23 @@ def test_the_picture_of_a_strip_tells_in_a_sentence_how_the_runs_ended() -> None
     assert picture_svg([]) == picture_svg(None) == "–"
 
 
-def test_the_picture_has_one_path_for_each_status() -> None:
-    svg = picture_svg([bar(rows=100), bar("failed"), bar(rows=50), bar("failed")])
-    assert svg.count('class="s-completed"') == 1
-    assert 'class="s-completed" d="M130.5 22V1M146.5 22V11"' in svg
-    assert 'class="s-failed"' in svg
+def test_the_picture_has_one_path_for_each_hue() -> None:
+    svg = picture_svg([bar(rows=100), bar("failed"), bar(rows=50), bar("not_started")])
+    assert re.findall(r'<path class="(s-.*?)"', svg) == ["s-green", "s-red", "s-red o"]
+    (greens,) = re.findall(r'class="s-green" d="(.*?)"', svg)
+    assert greens.count("M") == 2
     assert "tabindex" not in svg
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_the_picture_shows_every_status_as_the_strip_does(status: str) -> None:
     picture, strip = picture_svg([bar(status)]), strip_svg([bar(status)])
+    css = f"s-{status_look(status).hue}"
     for outline in ("o", "d", "h"):
         of_strip = re.findall(rf'class="{outline}" d="([^"]*)"', strip)
-        of_picture = re.findall(rf'class="s-{status} {outline}" d="([^"]*)"', picture)
+        of_picture = re.findall(rf'class="{css} {outline}" d="([^"]*)"', picture)
         assert of_picture == of_strip
-    solid = re.search(rf'class="s-{status}" d="[^"]', picture)
+    solid = re.search(rf'class="{css}" d="[^"]', picture)
     assert bool(solid) == bool(re.search(r'<path d="[^"]', strip))
 
 
