@@ -1,12 +1,14 @@
-"""The strip: the last 20 runs of a definition as bars, newest at the right.
+"""Drawings of runs as SVG: the strip of a definition's last 20 runs, the chart of its
+history, and the horizontal bars of one run.
 
-Above the line stands what was loaded, below it what loaded nothing, across it
-what is not known. Drawn as SVG with sizes in attributes, since the content
-security policy forbids inline styles; colours come from the classes in status.css.
+In strips and charts each run is a bar, newest at the right: above the line stands what
+was loaded, below it what loaded nothing, across it what isn't known. Sizes are given in
+attributes, since the content security policy forbids inline styles; colours come from
+the classes in status.css.
 
-Each bar is a link with its words. A list has a thousand bars, so there the strip is
-drawn as a picture at first, all bars of a hue in one path, with one sentence for
-all; as soon as a reader goes there, static/js/strip.js asks for the strip itself.
+Each bar is a link with its words. A list has a thousand of them, so there a strip is a
+picture at first, all bars of a hue in one path and one sentence for all; as soon as
+a reader goes there, static/js/strip.js asks for the bars themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -28,33 +29,42 @@ from imports.models.status import are_counts_open
 from imports.wording.formats import count_text, duration_text, short_count_text
 from imports.wording.status import look_of, status_look
 
-SLOTS = 20
+# A run as it is kept in ImportDefinition.strip, see `ImportRun.as_bar`.
+Bar = dict[str, Any]
+
+# Bars, in strips and charts alike
+
+# What did run is at least this high.
 LEAST = 3
 # How far beside a bar a pointer still means it.
 REACH = 1.5
-# The pixels of a strip: its height, where bars begin, the line they stand on, and how
-# far down what stands below it reaches.
-HEIGHT, TOP, LINE, FOOT = 30, 1, 22, 29
-# Distance and width of the bars, wide and in a list.
-WIDE, NARROW = (24, 12), (8, 5)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """Where one bar stands: left edge and width, its height in pixels, and the ground
-    with its line between top and foot.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What bars stand on, in pixels from the top: where the highest of them ends, the
+    line, and where ends what hangs below it. Heights differ by multiples of `step`.
     """
+
+    top: int
+    line: int
+    foot: int
+    step: int = 1
+
+
+# Half as many heights make a page of fifty strips a good deal lighter.
+STRIP = Ground(top=1, line=22, foot=29, step=2)
+CHART = Ground(top=8, line=108, foot=127)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """Where one bar stands: its left edge and width, its height above the line."""
 
     x: float
     width: float
     height: int
-    top: int = TOP
-    line: int = LINE
-    foot: int = FOOT
-
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
+    ground: Ground
 
     def box(self, top: float, bottom: float, inset: float = 0) -> str:
         """A path around the slot between two heights."""
@@ -62,209 +72,196 @@ class Slot:
         height = bottom - top - 2 * inset
         return f"M{x:g} {top + inset:g}h{width:g}v{height:g}h{-width:g}z"
 
-    @property
-    def peak(self) -> float:
-        return self.line - self.height
-
-    def stripes(self) -> str:
-        """A hatch from top to foot; stripes drawn singly, so no id is shared."""
+    def hatch(self, top: int, bottom: int) -> str:
+        """Stripes, each drawn by itself: a pattern would need an id on the page."""
         width = self.width
-        tops = range(self.top + round(width), self.foot + 1, 4)
+        tops = range(top + round(width), bottom + 1, 4)
         return "".join(f"M{self.x:g} {top}l{width:g}-{width:g}" for top in tops)
 
-    def stroke(self, top: float, bottom: float) -> str:
-        """The same as `box` as a stroke of the slot's width: fewer characters."""
-        return f"M{self.middle:g} {bottom:g}V{top:g}"
 
-
-# One part of a bar: how it is painted, which is also its class in status.css ("" solid,
-# "o" an outline, "d" a dashed one, "h" a hatch), and the heights that it lies between.
-Part = tuple[str, float, float]
-
-
-def _split(slot: Slot) -> list[Part]:
-    top = slot.line - max(slot.height, 7)
-    return [("", top, slot.line - 4.5), ("", slot.line - 3, slot.line)]
-
-
-# The shapes of bars, which the statuses name in wording/status.py.
-SHAPES: dict[str, Callable[[Slot], list[Part]]] = {
-    "bar": lambda slot: [("", slot.peak, slot.line)],
-    "split": _split,
-    "above-and-below": lambda slot: [
-        ("", slot.peak, slot.line),
-        ("", slot.line + 1, slot.foot),
+# What a bar consists of: a kind ("" filled, "o" outlined, "d" dashed, "h" hatched; the
+# letters are classes in status.css), from which height, down to which.
+Mark = tuple[str, float, float]
+# The shapes of bars, one of which each status names in wording/status.py.
+BARS: dict[str, Callable[[int, Ground], Sequence[Mark]]] = {
+    "dashed-stub": lambda _, at: [("d", at.line - 7, at.line)],
+    "stub": lambda _, at: [("o", at.line - 7, at.line)],
+    "filling": lambda height, at: [
+        ("", at.line - height, at.line),
+        ("o", at.top, at.line),
     ],
-    "filling": lambda slot: [("", slot.peak, slot.line), ("o", slot.top, slot.line)],
-    "below": lambda slot: [("o", slot.line + 1, slot.foot)],
-    "stub": lambda slot: [("o", slot.line - 7, slot.line)],
-    "dashed-stub": lambda slot: [("d", slot.line - 7, slot.line)],
-    "dashed": lambda slot: [("d", slot.top, slot.foot)],
-    "hatched": lambda slot: [("h", slot.top, slot.foot), ("o", slot.top, slot.foot)],
-    "dot": lambda slot: [("o", slot.line + 2, slot.line + 5)],
+    "bar": lambda height, at: [("", at.line - height, at.line)],
+    "split": lambda height, at: [
+        ("", at.line - max(height, 7), at.line - 4.5),
+        ("", at.line - 3, at.line),
+    ],
+    "above-and-below": lambda height, at: [
+        ("", at.line - height, at.line),
+        ("", at.line + 1, at.foot),
+    ],
+    "below": lambda _, at: [("o", at.line + 1, at.foot)],
+    "hatched": lambda _, at: [("h", at.top, at.foot), ("o", at.top, at.foot)],
+    "dashed": lambda _, at: [("d", at.top, at.foot)],
+    "dot": lambda _, at: [("o", at.line + 2, at.line + 5)],
 }
-# What these draw beside their bar tells that a run ran, even if it loaded no row.
-TELLING_WITHOUT_ROWS = {"above-and-below", "filling"}
+# These show that a run ran even where it loaded no row.
+SHOWN_WITHOUT_ROWS = {"above-and-below", "filling"}
 
 
-def paths_of(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
-    """The paths of a status's bar, by the class of each."""
+def _paths(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
+    """The bar as path data by kind. `as_strokes` draws what is filled as a thick line,
+    which gives its width once for all bars instead of in each of them.
+    """
     paths: dict[str, str] = defaultdict(str)
-    for css, top, bottom in SHAPES[status_look(status).bar](slot):
-        if css == "h":
-            paths[css] += slot.stripes()
-        elif css:
-            paths[css] += slot.box(top, bottom, 0.5)
+    for kind, top, bottom in BARS[status_look(status).bar](slot.height, slot.ground):
+        if kind == "h":
+            paths[kind] += slot.hatch(round(top), round(bottom))
+        elif kind:
+            # strokes lie on both sides of their path: half a pixel in, they stay inside
+            paths[kind] += slot.box(top, bottom, 0.5)
+        elif top < bottom and as_strokes:
+            paths[kind] += f"M{slot.x + slot.width / 2:g} {bottom:g}V{top:g}"
         elif top < bottom:
-            paths[css] += (slot.stroke if as_strokes else slot.box)(top, bottom)
+            paths[kind] += slot.box(top, bottom)
     return paths
 
 
-def is_told_without_rows(run: dict[str, Any]) -> bool:
-    """Whether it loaded nothing, and its shape shows that it ran all the same."""
-    return not loaded(run) and (status_look(run["status"]).bar in TELLING_WITHOUT_ROWS)
-
-
-def loaded(run: dict[str, Any]) -> int:
+def loaded(bar: Bar) -> int:
     """Rows that a run brought in, as far as they are known."""
-    rows, errors = run.get("rows"), run.get("errors")
-    if are_counts_open(run["status"], errors):
-        open_rows = run.get("unaccounted")
+    rows, errors = bar.get("rows"), bar.get("errors")
+    if are_counts_open(bar["status"], errors):
+        open_rows = bar.get("unaccounted")
         return 0 if rows is None or open_rows is None else max(0, rows - open_rows)
-    if run["status"] == "failed":
+    if bar["status"] == "failed":
         return max(0, (rows or 0) - (errors or 0)) if errors is not None else 0
     return rows or 0
 
 
-def _height(run: dict[str, Any], largest: int) -> int:
-    """Height in pixels against the largest of the strip, at least 3 if it ran; odd,
-    since half as many heights make a page of fifty strips a good deal lighter.
-    """
-    if is_told_without_rows(run):
+def _height(bar: Bar, largest: int, ground: Ground) -> int:
+    """The bar's height in pixels, where `largest` rows reach the top."""
+    rows = loaded(bar)
+    if not rows and status_look(bar["status"]).bar in SHOWN_WITHOUT_ROWS:
         return 0
-    share = loaded(run) / largest if largest else 0
-    return max(LEAST, 2 * round(share * (LINE - TOP - 1) / 2) + 1)
+    share = min(rows, largest) / largest if largest else 0
+    room = ground.line - ground.top - (ground.step - 1)
+    height = ground.step * round(share * room / ground.step) + ground.step - 1
+    return max(LEAST, height)
 
 
-def _moment(at: str | None) -> datetime | None:
-    moment = parse_datetime(at) if at else None
-    return moment if moment and timezone.is_aware(moment) else None
-
-
-def bar_text(run: dict[str, Any]) -> str:
+def bar_text(bar: Bar) -> str:
     """What a bar says in words: status, time, counts."""
-    moment = _moment(run.get("at"))
-    local = timezone.localtime(moment) if moment else None
-    when = dateformat.format(local, "D j M, H:i") if local else ""
-    rows, errors = run.get("rows"), run.get("errors")
+    at = parse_datetime(bar.get("at") or "")
+    when = ""
+    if at and timezone.is_aware(at):
+        when = dateformat.format(timezone.localtime(at), "D j M, H:i")
+    rows, errors = bar.get("rows"), bar.get("errors")
     counts = [f"{count_text(rows)} rows"] if rows is not None else []
     counts += [f"{count_text(errors)} errors"] if errors else []
-    if are_counts_open(run["status"], errors):
+    if are_counts_open(bar["status"], errors):
         counts += ["errors not reported"] if errors is None else ["0 errors"]
-        open_rows = run.get("unaccounted")
+        open_rows = bar.get("unaccounted")
         counts += [f"{count_text(open_rows)} unaccounted for"] if open_rows else []
-    parts = (look_of(run["status"], errors).label, when, ", ".join(counts))
+    parts = (look_of(bar["status"], errors).label, when, ", ".join(counts))
     return " · ".join(part for part in parts if part)
 
 
-def bar_svg(run: dict[str, Any], slot: Slot, *, last: bool) -> str:
+def _bar_svg(bar: Bar, slot: Slot, *, is_last: bool) -> str:
     """One bar with its words, which leads to its run; only the newest is a tab stop,
     arrows do the rest.
     """
-    hue, tab = status_look(run["status"]).hue, 0 if last else -1
-    drawn = f'<path class="hit" d="{slot.box(0, slot.foot, -REACH)}"/>'
-    for css, path in paths_of(run["status"], slot).items():
-        named = f' class="{css}"' if css else ""
-        drawn += f'<path{named} d="{path}"/>'
-    inside = f"<title>{escape(bar_text(run))}</title>{drawn}"
-    if run.get("run"):
-        address = reverse("imports:run", args=[run["run"]])
+    hue, tab = status_look(bar["status"]).hue, 0 if is_last else -1
+    drawn = "".join(
+        f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
+        for kind, path in _paths(bar["status"], slot).items()
+    )
+    hit = f'<path class="hit" d="{slot.box(0, slot.ground.foot, -REACH)}"/>'
+    inside = f"<title>{escape(bar_text(bar))}</title>{hit}{drawn}"
+    if bar.get("run"):
+        address = reverse("imports:run", args=[bar["run"]])
         return f'<a class="s-{hue}" href="{address}" tabindex="{tab}">{inside}</a>'
     return f'<g class="s-{hue}" tabindex="{tab}" role="img">{inside}</g>'
 
 
-def strip_svg(
-    runs: Sequence[dict[str, Any]] | None, *, wide: bool = False, current: int = 0
-) -> str:
-    """The strip of up to 20 runs, oldest first; a dash when there is none.
+# The strip: the last 20 runs of a definition
 
-    Each run is as kept in ImportDefinition.strip, see `ImportRun.as_bar`. `current`
-    underlines that run (on its own page).
+SLOTS = 20
+HEIGHT = 30
+# Distance and width of the bars, wide and in a list.
+WIDE, NARROW = (24, 12), (8, 5)
+
+
+def strip_svg(
+    runs: Sequence[Bar] | None, *, wide: bool = False, current: int = 0
+) -> str:
+    """The strip of up to 20 runs, oldest first; a dash when there is none. `current`
+    is the run to underline, on its own page.
     """
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
-    pitch, width = WIDE if wide else NARROW
+    size = WIDE if wide else NARROW
     bars = []
-    for run, slot in zip(shown, _slots(shown, pitch, width), strict=True):
-        bars.append(bar_svg(run, slot, last=run is shown[-1]))
-        if current and run.get("run") == current:
-            bars.append(f'<path class="now" d="M{slot.x:g} 33h{width}"/>')
-    attributes = f'role="group" aria-label="{_name(shown)}"'
-    return _frame("".join(bars), attributes, len(shown), wide=wide)
+    for bar, slot in zip(shown, _slots(shown, size), strict=True):
+        bars.append(_bar_svg(bar, slot, is_last=bar is shown[-1]))
+        if current and bar.get("run") == current:
+            bars.append(f'<path class="now" d="M{slot.x:g} 33h{slot.width}"/>')
+    n = len(shown)
+    name = "Last run" if n == 1 else f"Last {n} runs, newest at the end"
+    return _frame("".join(bars), f'role="group" aria-label="{name}"', n, size)
 
 
-def picture_svg(runs: Sequence[dict[str, Any]] | None) -> str:
-    """The strip in a list, until a reader goes there: a path for each hue. Solid
-    bars are strokes, since that gives their height only once.
-    """
+def picture_svg(runs: Sequence[Bar] | None) -> str:
+    """The strip in a list, until a reader goes there."""
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
     paths: dict[str, str] = defaultdict(str)
-    for run, slot in zip(shown, _slots(shown, *NARROW), strict=True):
-        hue = status_look(run["status"]).hue
-        for css, path in paths_of(run["status"], slot, as_strokes=True).items():
-            paths[f"s-{hue} {css}".strip()] += path
-    drawn = "".join(f'<path class="{css}" d="{path}"/>' for css, path in paths.items())
-    title = f"<title>{summary_text(shown)}</title>"
-    return _frame(drawn, 'role="img"', len(shown), title=title)
+    for bar, slot in zip(shown, _slots(shown, NARROW), strict=True):
+        hue = status_look(bar["status"]).hue
+        for kind, path in _paths(bar["status"], slot, as_strokes=True).items():
+            paths[f"s-{hue} {kind}".rstrip()] += path
+    drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items())
+    labels = Counter(look_of(bar["status"], bar.get("errors")).label for bar in shown)
+    ends = ", ".join(f"{n} {label.lower()}" for label, n in labels.most_common())
+    last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
+    title = f"<title>{last}: {ends}</title>"
+    return _frame(title + drawn, 'role="img"', len(shown), NARROW)
 
 
-def _slots(shown: Sequence[dict[str, Any]], pitch: int, width: int) -> list[Slot]:
-    first, largest = SLOTS - len(shown), max(loaded(run) for run in shown)
+def _slots(shown: Sequence[Bar], size: tuple[int, int]) -> list[Slot]:
+    (pitch, width), first = size, SLOTS - len(shown)
+    largest = max(loaded(bar) for bar in shown)
     return [
-        Slot(x=(first + number) * pitch, width=width, height=_height(run, largest))
-        for number, run in enumerate(shown)
+        Slot(
+            x=(first + number) * pitch,
+            width=width,
+            height=_height(bar, largest, STRIP),
+            ground=STRIP,
+        )
+        for number, bar in enumerate(shown)
     ]
 
 
-def _frame(
-    drawn: str, attributes: str, shown: int, *, wide: bool = False, title: str = ""
-) -> SafeString:
-    pitch, width = WIDE if wide else NARROW
-    total, height = (SLOTS - 1) * pitch + width, HEIGHT + (5 if wide else 0)
-    empty = SLOTS - shown
-    ticks = "".join(f"M{slot * pitch} {LINE}h{width}" for slot in range(empty))
+def _frame(drawn: str, attributes: str, n: int, size: tuple[int, int]) -> SafeString:
+    """The strip around its `n` bars, with a tick for each that is still to come."""
+    pitch, width = size
+    is_wide = size == WIDE
+    total, height = (SLOTS - 1) * pitch + width, HEIGHT + (5 if is_wide else 0)
+    empty, line = SLOTS - n, STRIP.line
+    ticks = "".join(f"M{slot * pitch} {line}h{width}" for slot in range(empty))
     return mark_safe(  # noqa: S308 - numbers, our own words and escaped titles
-        f'<svg class="strip{" wide" if wide else ""}" width="{total}"'
-        f' height="{height}" viewBox="0 0 {total} {height}" {attributes}>{title}'
-        f'<path class="t" d="{ticks}M{empty * pitch} {LINE}H{total}"/>{drawn}</svg>'
+        f'<svg class="strip{" wide" if is_wide else ""}" width="{total}"'
+        f' height="{height}" viewBox="0 0 {total} {height}" {attributes}>'
+        f'<path class="t" d="{ticks}M{empty * pitch} {line}H{total}"/>{drawn}</svg>'
     )
 
 
-def _name(shown: Sequence[dict[str, Any]]) -> str:
-    n = len(shown)
-    return "Last run" if n == 1 else f"Last {n} runs, newest at the end"
-
-
-def summary_text(shown: Sequence[dict[str, Any]]) -> str:
-    """The strip in one sentence: how many runs ended how."""
-    labels = (look_of(run["status"], run.get("errors")).label for run in shown)
-    words = [f"{n} {label.lower()}" for label, n in Counter(labels).most_common()]
-    last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
-    return f"{last}: {', '.join(words)}"
-
-
-# A definition's history as a chart: a bar a run in the strip's language, row errors
-
+# The chart: a definition's last 40 runs, row errors and durations as lines below
 
 MOST = 40
 FEWEST_SLOTS = 20
 PITCH, WIDTH = 10, 6
-# The band of rows in pixels: where the scale ends, the line, and what is below it.
-CHART_HEIGHT, CHART_TOP, CHART_LINE, CHART_FOOT = 128, 8, 108, 127
-BAND, BAND_TOP, BAND_LINE = 40, 4, 36
+LINES_TOP, LINES_FOOT, LINES_HEIGHT = 4, 36, 40
 # One run many times as large as the others would flatten them all: it is cut.
 OUTLIER, FEWEST_FOR_A_CUT = 4, 5
 STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
@@ -297,12 +294,16 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
     shown = list(runs)[-MOST:]
     if not shown:
         return None
-    end = ceiling([loaded(run.as_bar()) for run in shown])
+    bars, now = [run.as_bar() for run in shown], timezone.now()
+    end = ceiling([loaded(bar) for bar in bars])
+    bands = [_rows_band(bars, end)]
     errors = [run.errors for run in shown]
-    took = [_seconds(run) for run in shown]
-    bands = [_rows_band(shown, end)]
     if any(errors):
         bands.append(_line_band("Row errors", "errors", errors, count_text))
+    took = [
+        int(run.elapsed(now).total_seconds()) if run.status in FINISHED else None
+        for run in shown
+    ]
     if any(seconds is not None for seconds in took):
         bands.append(_line_band("Took", "took", took, duration_text))
     first, last = _ends(shown)
@@ -311,7 +312,7 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
         runs=len(shown),
         first=first,
         last=last,
-        cut=sum(loaded(run.as_bar()) > end for run in shown),
+        cut=sum(loaded(bar) > end for bar in bars),
     )
 
 
@@ -348,79 +349,59 @@ def round_up(value: float) -> int:
     return next(int(step * size) for step in STEPS if int(step * size) >= value)
 
 
-def _seconds(run: ImportRun) -> int | None:
-    """How long a run took that came to its end; None for all others."""
-    took: timedelta = run.elapsed(timezone.now())
-    return int(took.total_seconds()) if run.status in FINISHED else None
-
-
 def _middles(n: int) -> list[float]:
     """The middle of each run's place, the newest at the right edge."""
     first = max(FEWEST_SLOTS, n) - n
     return [(first + place) * PITCH + PITCH / 2 for place in range(n)]
 
 
-def _rows_band(runs: list[ImportRun], end: int) -> Band:
-    bars = []
-    for run, middle in zip(runs, _middles(len(runs)), strict=True):
+def _rows_band(bars: list[Bar], end: int) -> Band:
+    drawn = []
+    for bar, middle in zip(bars, _middles(len(bars)), strict=True):
         slot = Slot(
             x=middle - WIDTH / 2,
             width=WIDTH,
-            height=_chart_height(run, end),
-            top=CHART_TOP,
-            line=CHART_LINE,
-            foot=CHART_FOOT,
+            height=_height(bar, end, CHART),
+            ground=CHART,
         )
-        bars.append(bar_svg(run.as_bar(), slot, last=run is runs[-1]))
-        if loaded(run.as_bar()) > end:
-            cut = f"M{slot.x - 1:g} {CHART_TOP + 10}l{WIDTH + 2}-5"
-            bars.append(f'<path class="cut" d="{cut}"/>')
-    name = f"Rows of the last {len(runs)} runs, newest at the end"
-    axis = f"M0 {CHART_TOP}H{_width(len(runs))}M0 {CHART_LINE}H{_width(len(runs))}"
-    svg = _svg(
+        drawn.append(_bar_svg(bar, slot, is_last=bar is bars[-1]))
+        if loaded(bar) > end:
+            cut = f"M{slot.x - 1:g} {CHART.top + 10}l{WIDTH + 2}-5"
+            drawn.append(f'<path class="cut" d="{cut}"/>')
+    name = f"Rows of the last {len(bars)} runs, newest at the end"
+    svg = _chart_svg(
         f'class="strip chart rows-band" role="group" aria-label="{name}"',
-        len(runs),
-        CHART_HEIGHT,
-        f'<path class="axis" d="{axis}"/>{"".join(bars)}',
+        len(bars),
+        CHART.foot + 1,
+        (CHART.top, CHART.line),
+        "".join(drawn),
     )
     return Band(name="Rows", svg=svg, top=short_count_text(end))
 
 
-def _chart_height(run: ImportRun, end: int) -> int:
-    """As in the strip: at least 3 pixels for what ran, nothing for what failed."""
-    if is_told_without_rows(run.as_bar()):
-        return 0
-    rows = loaded(run.as_bar())
-    return max(LEAST, round(min(rows, end) / end * (CHART_LINE - CHART_TOP)))
+Point = tuple[float, float] | None
 
 
 def _line_band(
-    name: str,
-    css: str,
-    values: Sequence[int | None],
-    words: Callable[[int], str],
+    name: str, css: str, values: Sequence[int | None], text: Callable[[int], str]
 ) -> Band:
     known = [value for value in values if value is not None]
-    most = max(known)
-    points = [
-        None
-        if value is None
-        else (x, BAND_LINE - (BAND_LINE - BAND_TOP) * value / max(most, 1))
+    most, room = max(known), LINES_FOOT - LINES_TOP
+    points: list[Point] = [
+        None if value is None else (x, LINES_FOOT - room * value / max(most, 1))
         for x, value in zip(_middles(len(values)), values, strict=True)
     ]
-    told = f"{name}: from {words(min(known))} to {words(most)}, last {words(known[-1])}"
-    svg = _svg(
+    title = f"{name}: from {text(min(known))} to {text(most)}, last {text(known[-1])}"
+    svg = _chart_svg(
         'class="chart line-band" role="img"',
         len(values),
-        BAND,
-        f'<title>{told}</title><path class="axis" d="M0 {BAND_LINE}'
-        f'H{_width(len(values))}"/><path class="{css}" d="{line_path(points)}"/>'
+        LINES_HEIGHT,
+        (LINES_FOOT,),
+        f'<path class="{css}" d="{line_path(points)}"/>'
         f'<path class="{css} dot" d="{dots_path(points)}"/>',
+        title=f"<title>{title}</title>",
     )
-    return Band(name=name, svg=svg, top=words(most))
-
-
-Point = tuple[float, float] | None
+    return Band(name=name, svg=svg, top=text(most))
 
 
 def line_path(points: Sequence[Point]) -> str:
@@ -443,33 +424,28 @@ def dots_path(points: Sequence[Point]) -> str:
     )
 
 
-def _width(n: int) -> int:
-    return max(FEWEST_SLOTS, n) * PITCH
-
-
-def _svg(attributes: str, n: int, height: int, drawn: str) -> SafeString:
+def _chart_svg(
+    attributes: str,
+    n: int,
+    height: int,
+    axes: Sequence[int],
+    drawn: str,
+    *,
+    title: str = "",
+) -> SafeString:
+    width = max(FEWEST_SLOTS, n) * PITCH
+    axis = "".join(f"M0 {y}H{width}" for y in axes)
     return mark_safe(  # noqa: S308 - numbers, our own words and escaped titles
-        f'<svg {attributes} viewBox="0 0 {_width(n)} {height}" height="{height}"'
-        f' preserveAspectRatio="none">{drawn}</svg>'
+        f'<svg {attributes} viewBox="0 0 {width} {height}" height="{height}"'
+        f' preserveAspectRatio="none">{title}<path class="axis" d="{axis}"/>'
+        f"{drawn}</svg>"
     )
 
 
-# Horizontal bars: a run's rows in proportion, and a phase's place on a lane.
-
+# Horizontal bars: a run's rows in proportion, and a phase's place on a lane
 
 SCALE = 1000
-BAR_LEAST = 4
-
-
-def _rect(x: float, width: float, hue: str) -> str:
-    return f'<rect class="bar-{hue}" x="{x:.0f}" y="0" width="{width:.0f}" height="8"/>'
-
-
-def _bar_svg(css: str, content: str) -> SafeString:
-    return mark_safe(  # noqa: S308 - numbers and our own class names only
-        f'<svg class="{css}" viewBox="0 0 {SCALE} 8" width="100%" height="8"'
-        f' preserveAspectRatio="none" aria-hidden="true">{content}</svg>'
-    )
+LEAST_WIDTH = 4
 
 
 def proportion_svg(
@@ -478,8 +454,8 @@ def proportion_svg(
     errors: int | None,
     unaccounted: int | None = None,
 ) -> SafeString:
-    """Loaded, duplicate and refused rows as parts of one bar, whose end stays empty for
-    rows that are unaccounted for; the numbers stand beside it, so it is hidden from
+    """Loaded, duplicate and rejected rows as parts of one bar, whose end stays empty
+    for rows that are unaccounted for; the numbers stand beside it, so it is hidden from
     screen readers. Nothing known: an empty bar.
     """
     parts = [
@@ -490,17 +466,30 @@ def proportion_svg(
     total = sum(value for value, _ in parts) + (unaccounted or 0)
     content, x = "", 0.0
     for value, hue in parts:
-        width = max(BAR_LEAST, SCALE * value / total)
-        content += _rect(min(x, SCALE - BAR_LEAST), width, hue)
+        # one row among a million still has to be seen
+        width = max(LEAST_WIDTH, SCALE * value / total)
+        content += _rect(min(x, SCALE - LEAST_WIDTH), width, hue)
         x += width + 2
-    return _bar_svg("proportion", content)
+    return _horizontal("proportion", content)
 
 
 def lane_svg(start: float, length: float, total: float, hue: str) -> SafeString:
     """A phase from `start` over `length` seconds on a lane of `total` seconds."""
-    line = f'<line x1="0" y1="4" x2="{SCALE}" y2="4"/>'
-    if total <= 0:
-        return _bar_svg("lane", line)
-    width = min(max(BAR_LEAST, SCALE * length / total), SCALE)
-    x = min(max(0.0, SCALE * start / total), SCALE - width)
-    return _bar_svg("lane", line + _rect(x, width, hue))
+    content = f'<line x1="0" y1="4" x2="{SCALE}" y2="4"/>'
+    if total > 0:
+        width = min(max(LEAST_WIDTH, SCALE * length / total), SCALE)
+        content += _rect(
+            min(max(0.0, SCALE * start / total), SCALE - width), width, hue
+        )
+    return _horizontal("lane", content)
+
+
+def _rect(x: float, width: float, hue: str) -> str:
+    return f'<rect class="bar-{hue}" x="{x:.0f}" y="0" width="{width:.0f}" height="8"/>'
+
+
+def _horizontal(css: str, content: str) -> SafeString:
+    return mark_safe(  # noqa: S308 - numbers and our own class names only
+        f'<svg class="{css}" viewBox="0 0 {SCALE} 8" width="100%" height="8"'
+        f' preserveAspectRatio="none" aria-hidden="true">{content}</svg>'
+    )

@@ -51,7 +51,7 @@ def test_what_moves_is_drawn_where_it_stands() -> None:
 
 
 def test_every_status_has_a_bar() -> None:
-    assert {look.bar for look in STATUSES.values()} <= set(svg_ui.SHAPES)
+    assert {look.bar for look in STATUSES.values()} <= set(svg_ui.BARS)
 
 
 def test_what_needs_attention_is_ordered_and_the_tab_shows_it() -> None:
