@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django_htmx.http import trigger_client_event
+from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from imports.lists.attention import Attention, attention_counts
@@ -308,6 +308,22 @@ def news(
     parts_seen = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)
+
+
+def dialog(
+    request: SignedInRequest,
+    *,
+    page: str,
+    partial: str,
+    context: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    """A question: `page` without a script, else `partial` in the page's own dialog."""
+    if not request.htmx:
+        return render(request, page, context, status=status)
+    response = render(request, partial, context, status=status)
+    # wherever the form that was sent stands
+    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
 
 
 def next_url(request: SignedInRequest) -> str:

@@ -261,7 +261,7 @@ def test_what_is_under_way_is_named_with_who_started_it(account: Account) -> Non
     busy = define(account, "Busy")
     ImportRunFactory.create(definition=busy, running=True, started_by_name="Tom")
     answer = ask(reader(account), busy)
-    assert "It is under way, started by Tom." in words(answer)
+    assert "It is already running, started by Tom." in words(answer)
     assert "Nothing to start" in words(answer)
     assert '<button class="button danger' not in content(answer)
 
@@ -305,7 +305,7 @@ def test_a_form_that_is_not_complete_starts_nothing(
 ) -> None:
     answer = reader(account).post(URL, fields)
     assert answer.status_code == 400
-    assert "This form was not complete, so nothing was started." in words(answer)
+    assert "Something was missing, so nothing was started." in words(answer)
     assert ImportRun.objects.count() == 0
 
 

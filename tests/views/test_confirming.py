@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.views.start import wanted_for
+from imports.views.start import confirmation_for
 from tests.factories import (
     DIGEST,
     AccountFactory,
@@ -91,7 +91,7 @@ def test_the_question_asks_for_the_name_and_says_why(
 ) -> None:
     page = client.get(url_of(large), headers=headers)
     assert "Type Customers daily to confirm" in words(page)
-    assert "it replaced more than 100,000 rows at its last good run" in words(page)
+    assert "its last successful run replaced more than 100,000 rows" in words(page)
     assert 'data-must-equal="Customers daily"' in content(page)
 
 
@@ -273,4 +273,4 @@ def test_what_is_under_way_is_not_counted_among_the_large_ones(
 
 
 def test_nothing_large_asks_for_nothing() -> None:
-    assert wanted_for([]) is None
+    assert confirmation_for([], "") is None
