@@ -271,7 +271,7 @@ def test_at_most_fifty_are_started_in_one_go(account: Account) -> None:
     client = reader(account)
     answer = ask(client, *chosen)
     assert answer.status_code == 400
-    assert "51 definitions were chosen; at most 50" in words(answer)
+    assert "You chose 51 definitions, but only 50" in words(answer)
     fields = {"batch": uuid.uuid4(), "chosen": [f"{c.pk}:{c.digest}" for c in chosen]}
     assert client.post(URL, fields).status_code == 400
     assert ImportRun.objects.count() == 0
