@@ -430,8 +430,8 @@ def _mark(
 def _note_unlisted(
     account: Account, unlisted: int, now: datetime, *, is_doubted: bool
 ) -> None:
-    """Set on the account, for the pages, how many are not listed, and when to look again: soon after
-    the first miss, then at the usual hour.
+    """Set on the account, for its pages, how many are not listed; and when to look
+    again: soon after the first miss, then at the usual hour.
     """
     waiting = account.definitions.filter(not_seen_since=None)
     missed = waiting.filter(not_listed_since__isnull=False)
