@@ -50,11 +50,9 @@ from imports.models import (
     database_now,
 )
 from imports.models.account import BREAKER_OPENS_AT
-from imports.models.worker import WORKER_SILENT_AFTER
 
 log = logging.getLogger(__name__)
 
-WORKER_SILENT_AFTER_SECONDS = WORKER_SILENT_AFTER.total_seconds()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -442,7 +440,7 @@ def account_states() -> Iterator[Metric]:
 
 def workers() -> Metric:
     """Workers whose heartbeat is recent."""
-    count = Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).count()
+    count = Worker.objects.alive().count()
     return _gauge(
         "mcdash_workers", "Workers that sent a heartbeat in the last minute.", count
     )

@@ -119,8 +119,8 @@ class AuthKind(models.TextChoices):
 
 
 class AccessLevel(models.TextChoices):
-    VIEW = "view", "May see"
-    START = "start", "May see and start"
+    VIEW = "view", "Can view"
+    START = "start", "Can view and start"
 
 
 class AccountQuerySet(models.QuerySet["Account"]):

@@ -99,24 +99,19 @@ class WorkerManager(models.Manager["Worker"]):
         )
         return list(silent.values_list("holder", flat=True))
 
-    def heard_of(self, seconds: float) -> models.QuerySet[Worker]:
-        """Workers that were heard of in the last `seconds`."""
-        return self.filter(seen_at__gte=Now() - timedelta(seconds=seconds))
+    def alive(self) -> models.QuerySet[Worker]:
+        """Workers that have responded lately, see `WORKER_SILENT_AFTER`."""
+        return self.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
 
     def at_work_for(self, seconds: float) -> models.QuerySet[Worker]:
         """Workers that are alive and have been for `seconds`."""
         since = Now() - timedelta(seconds=seconds)
-        alive = self.heard_of(WORKER_SILENT_AFTER.total_seconds())
-        return alive.filter(started_at__lte=since)
+        return self.alive().filter(started_at__lte=since)
 
     def last_heard_at(self) -> datetime | None:
         """When any worker was last heard of."""
         last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
         return last
-
-    def heard_within(self, seconds: float) -> bool:
-        """Whether any worker was heard of in the last `seconds`."""
-        return self.heard_of(seconds).exists()
 
 
 class Worker(models.Model):

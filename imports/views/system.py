@@ -35,7 +35,6 @@ from django_htmx.http import reswap, retarget
 
 from imports.metrics import (
     CONTENT_TYPE,
-    WORKER_SILENT_AFTER_SECONDS,
     exposition,
 )
 from imports.models import (
@@ -136,7 +135,7 @@ def _in_utc(moment: datetime) -> str:
 
 
 def _worker_is_heard() -> bool:
-    return Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).exists()
+    return Worker.objects.alive().exists()
 
 
 def _starts_wait() -> bool:

@@ -144,7 +144,7 @@ def test_staff_cannot_sign_a_superuser_out(staff: Staff, root: User) -> None:
     theirs.force_login(root)
     data = {"action": "sign_out_everywhere", "_selected_action": [root.pk]}
     page = client.post(USERS, data, follow=True).content.decode()
-    assert "Only a superuser may do that: root." in page
+    assert "Only a superuser can do that: root." in page
     assert theirs.get("/admin/").status_code == 200
 
 
