@@ -129,7 +129,7 @@ def test_a_group_shows_its_members_and_accounts(admin: Client) -> None:
     page = admin.get(f"/admin/auth/group/{group.pk}/change/").content.decode()
     assert ">marie</a>" in page
     listed = admin.get("/admin/auth/group/").content.decode()
-    assert "Nordlicht DE (may see and start)" in listed
+    assert "Nordlicht DE (can view and start)" in listed
 
 
 def test_a_group_that_grants_access_stays(admin: Client) -> None:
