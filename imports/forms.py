@@ -1,4 +1,4 @@
-"""What people send."""
+"""Forms: starting definitions, signing in, the profile; and a field for a day."""
 
 from __future__ import annotations
 
@@ -71,9 +71,8 @@ class SignInForm(AuthenticationForm):
     """User name and password, with a refusal that says what to look at."""
 
     error_messages = {
-        "invalid_login": "This user name and password do not belong together. Both "
-        "tell capital letters from small ones.",
-        "inactive": "This sign-in is switched off. Ask an administrator.",
+        "invalid_login": "Incorrect user name or password. Both are case-sensitive.",
+        "inactive": "This sign-in is disabled. Ask an administrator.",
     }
 
 
@@ -109,19 +108,19 @@ class ProfileForm(UserModelForm):
 
 def zone_choices(current: str) -> list[tuple[str, Any]]:
     """The world's time zones by region; `current` is among them, whatever it is."""
-    names = sorted(zone for zone in available_timezones() if _is_offered(zone))
+    # places, not the offsets and the old names that are kept for machines
+    others = ("Etc", "SystemV", "US", "posix", "right")
+    names = sorted(
+        zone
+        for zone in available_timezones()
+        if "/" in zone and zone.partition("/")[0] not in others
+    )
     first = [name for name in dict.fromkeys(("UTC", current)) if name not in names]
     regions: dict[str, list[tuple[str, str]]] = {}
     for name in names:
         region, _, place = name.partition("/")
         regions.setdefault(region, []).append((name, place.replace("_", " ")))
     return [*((name, name) for name in first), *regions.items()]
-
-
-def _is_offered(zone: str) -> bool:
-    """Places, not the offsets and the old names that are kept for machines."""
-    region, _, place = zone.partition("/")
-    return bool(place) and region not in ("Etc", "SystemV", "US", "posix", "right")
 
 
 _AGO = re.compile(r"(\d{1,4})-days-ago")

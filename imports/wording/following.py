@@ -1,4 +1,4 @@
-"""Why nobody looks at a run or an account, in words: for rows, pages and commands."""
+"""Why a run isn’t followed, in words: for rows, pages and commands."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ def meaning(run: ImportRun) -> str:
 ADVICE = {
     NotFollowed.DISABLED: "mcdash carries on by itself once an administrator enables "
     "the account again.",
-    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once the operator of "
-    "this server puts the missing key back into MCDASH_FIELD_KEYS, or an administrator "
-    "enters the secret again.",
+    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once your system "
+    "administrator puts the missing key back into MCDASH_FIELD_KEYS, or an "
+    "administrator enters the secret again.",
     NotFollowed.CREDENTIALS_REFUSED: "mcdash carries on by itself once an "
     "administrator corrects them or tests the connection.",
-    NotFollowed.NO_WORKER: "mcdash carries on by itself once the operator of this "
-    "server starts a worker.",
+    NotFollowed.NO_WORKER: "mcdash carries on by itself once your system "
+    "administrator starts a worker.",
     NotFollowed.NOT_ANSWERING: "mcdash keeps asking, and shows the answer when it "
     "comes.",
-    NotFollowed.OVERDUE: "The operator of this server can see why in the worker’s log.",
+    NotFollowed.OVERDUE: "Your system administrator can see why in the worker’s log.",
 }
 
 

@@ -118,7 +118,7 @@ def test_a_wrong_password_is_a_clear_sentence_that_does_not_say_which(
         "/login/", {"username": name, "password": password, "next": "/runs/"}
     )
     assert answer.status_code == 200
-    assert "This user name and password do not belong together." in words(answer)
+    assert "Incorrect user name or password." in words(answer)
     assert 'name="next" value="/runs/"' in content(answer)
     assert f'value="{name}"' in content(answer)
     assert password not in content(answer)
@@ -142,7 +142,7 @@ def test_who_was_switched_off_cannot_sign_in(person: User) -> None:
     person.is_active = False
     person.save()
     answer = Client().post("/login/", {"username": "ana", "password": PASSWORD})
-    assert "do not belong together" in words(answer)
+    assert "Incorrect user name or password" in words(answer)
 
 
 def test_who_is_signed_in_is_not_asked_again(person: User) -> None:
