@@ -189,22 +189,8 @@ def seen_by(user: User | AnonymousUser) -> list[int] | AccountQuerySet:
 
 
 class Account(models.Model):
-    """One business unit that we can reach: credentials, MID, endpoints.
-
-    `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
-    without daylight saving). `takes_in` and `refused_properties` are what the
-    account taught us about the questions it answers. `sync_pages_read` counts the
-    pages of the sync under way, `sync_pages` those of the last whole one. `disabled_at`
-    is empty where it was disabled before mcdash took note of it.
-
-    `unit` is the business unit that it is (`units.py`), `learned_unit` what answers
-    told of that. `is_doubled`: another active account is the same unit, as found in
-    an older database or learned later; then nothing is started in either.
-
-    `unlisted_count` is how many definitions the last sync did not list, of those that
-    are not believed gone; `listing_doubted_since` is set while so many are missing, or
-    in such a way, that the list itself is in doubt. `sync_again_at` brings the next
-    sync forward.
+    """A business unit of Marketing Cloud that mcdash can reach: how to sign in there,
+    and what is known of it.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -225,21 +211,30 @@ class Account(models.Model):
     auth_url = models.CharField("authentication address", max_length=500, blank=True)
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
+    # which business unit it is (see units.py), and what answers told about that
     unit = models.CharField("business unit", max_length=220, null=True, editable=False)
     learned_unit = models.CharField(max_length=220, null=True, editable=False)
+    # another active account is the same unit, as found in an older database or learned
+    # later: nothing is started in either
     is_doubled = models.BooleanField(default=False, db_default=False, editable=False)
     is_active = models.BooleanField(default=True)
+    # empty where it was disabled before mcdash kept note of it
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
     )
+    # Marketing Cloud's own clock against UTC: UTC-6, without daylight saving
     clock_offset_minutes = models.IntegerField(default=USUAL_CLOCK_MINUTES)
     history_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
     sync_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # pages that the running sync has read, and how many the last whole one had
     sync_pages_read = models.PositiveIntegerField(null=True, blank=True, editable=False)
     sync_pages = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # brings the next sync forward
     sync_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # definitions that the last sync did not list, without those believed gone; and
+    # since when so many are missing that the list itself is in doubt
     unlisted_count = models.PositiveIntegerField(
         default=0, db_default=0, editable=False
     )
@@ -252,6 +247,8 @@ class Account(models.Model):
     secret_unreadable_since = models.DateTimeField(
         null=True, blank=True, editable=False
     )
+    # what the account taught us about the questions it answers: whether it knows IN,
+    # and which properties it refuses
     takes_in = models.BooleanField(null=True, blank=True)
     refused_properties = models.JSONField(default=list, blank=True)
     revision = models.BigIntegerField(default=0)
@@ -277,7 +274,11 @@ class Account(models.Model):
         """Note since when it is disabled, and which business unit it is by now."""
         fields = None if update_fields is None else set(update_fields)
         if fields is None or "is_active" in fields:
-            self._note_disabled()
+            stored = Account.objects.filter(pk=self.pk, is_active=False)
+            if self.is_active:
+                self.disabled_at = None
+            elif not stored.exists():  # else it has been since then
+                self.disabled_at = database_now()
         if fields is not None and TELL_UNIT.isdisjoint(fields):
             super().save(update_fields=fields, **options)
             return
@@ -299,13 +300,6 @@ class Account(models.Model):
         mid = f"MID {number}" if number else None
         known = (self.name, self.label, mid)
         return first_with_ink(*known, otherwise=f"Account {self.pk}")
-
-    def _note_disabled(self) -> None:
-        """Since when it is disabled; what was disabled already stays so since then."""
-        if self.is_active:
-            self.disabled_at = None
-        elif not Account.objects.filter(pk=self.pk, is_active=False).exists():
-            self.disabled_at = database_now()
 
     @property
     def token_address(self) -> str:
