@@ -35,7 +35,7 @@ def test_every_state_but_ready_has_a_filter() -> None:
 def test_of_several_problems_the_first_of_the_table_is_the_state_everywhere() -> None:
     account = AccountFactory.create()
     rows = Account.objects.filter(pk=account.pk)
-    well = Account.objects.values().get(pk=account.pk)
+    well: dict[str, Any] = dict(Account.objects.values().get(pk=account.pk))
     for chosen in COMBINATIONS:
         changes = {
             name: value for state in chosen for name, value in PROBLEMS[state].items()
