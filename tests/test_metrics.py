@@ -539,9 +539,9 @@ class TestTheStateOfThings:
         ):
             AccountFactory.create(**fares)
         AccountFactory.create(**failing, secret_unreadable_since=timezone.now())
+        AccountFactory.create(starts_paused=True)
         twice = AccountFactory.create(starts_paused=True)
         Account.objects.filter(pk=twice.pk).update(is_doubled=True)
-        AccountFactory.create(starts_paused=True)
         now = shown()
         assert {
             state: now("mcdash_accounts", state=state) for state in AccountState

@@ -282,7 +282,7 @@ def test_nothing_chosen_is_a_sentence(account: Account) -> None:
     client = reader(account)
     answer = client.get(URL)
     assert answer.status_code == 400
-    assert "No definition was chosen" in words(answer)
+    assert "You didn’t choose a definition" in words(answer)
     dialog = client.get(URL, headers=HTMX)
     assert "<dialog" in content(dialog)
 

@@ -130,7 +130,7 @@ def test_a_wrong_name_starts_nothing_and_loses_nothing(
         client, large, typed, htmx=htmx, request_token=token, again_of=first.pk
     )
     assert answer.status_code == 422
-    assert "The name below is not the definition’s" in words(answer)
+    assert "That isn’t the definition’s name" in words(answer)
     assert queued() == 0
     page = content(answer)
     assert f'name="request_token" value="{token}"' in page
@@ -221,7 +221,7 @@ def test_the_only_large_one_among_several_asks_for_its_name(
     assert "Type Customers daily to confirm" in words(question)
     refused = press_several(client, question, "Small")
     assert refused.status_code == 422
-    assert "What was typed below is not what is asked for" in words(refused)
+    assert "That isn’t what you were asked to type" in words(refused)
     assert queued() == 0
     assert press_several(client, refused, "Customers daily").status_code == 200
     assert queued() == 2
