@@ -167,7 +167,7 @@ def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[Attentio
             at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
             action=_action(
                 run,
-                may_start=run.account_id in startable,
+                can_start=run.account_id in startable,
                 candidates=candidates.get(run.pk, 0),
             ),
         )
@@ -187,8 +187,8 @@ def _candidate_counts(runs: Iterable[ImportRun]) -> dict[int, int]:
     return {pk: len((look or {}).get("candidates", [])) for pk, look in details}
 
 
-def _action(run: ImportRun, *, may_start: bool, candidates: int) -> Action:
-    if may_start:
+def _action(run: ImportRun, *, can_start: bool, candidates: int) -> Action:
+    if can_start:
         match run.status:
             case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(
                 run

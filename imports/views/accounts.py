@@ -53,7 +53,7 @@ class Card:
     figures: list[Figure]
     others: list[Figure]
     definition_count: int
-    may_start: bool
+    can_start: bool
 
 
 @signed_in
@@ -71,7 +71,7 @@ def account_list(request: SignedInRequest) -> HttpResponse:
             account,
             counts.get(account.pk, {}),
             twins=[other for other in accounts if account.is_twin_of(other)],
-            may_start=account.pk in startable,
+            can_start=account.pk in startable,
         )
         for account in accounts
     ]
@@ -110,7 +110,7 @@ def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
 
 
 def _card(
-    account: Account, counts: dict[str, Any], *, twins: list[Account], may_start: bool
+    account: Account, counts: dict[str, Any], *, twins: list[Account], can_start: bool
 ) -> Card:
     words = account_words(account, twins=twins)
     if words.fact:
@@ -140,7 +140,7 @@ def _card(
             if counts.get(status)
         ],
         definition_count=getattr(account, "definition_count", 0),
-        may_start=may_start,
+        can_start=can_start,
     )
 
 

@@ -93,7 +93,7 @@ def visible_run(user: User, pk: int) -> ImportRun:
     return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
 
 
-def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
+def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
     """Whether `user` may start things in the account of a definition or run."""
     accounts = Account.objects.startable_by(user)
     return accounts.filter(pk=subject.account_id).exists()
@@ -101,7 +101,7 @@ def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
 
 def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
     """Raise `PermissionDenied` with a sentence where `user` can only look."""
-    if not may_start(user, subject):
+    if not can_start(user, subject):
         raise PermissionDenied(
             f"You have view-only access to “{subject.account}”. Ask an administrator "
             "for the right to start imports in it."

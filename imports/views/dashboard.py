@@ -266,7 +266,7 @@ class FavouriteRow:
 
     definition: ImportDefinition
     active: ImportRun | None
-    may_start: bool
+    can_start: bool
 
 
 def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
@@ -290,7 +290,7 @@ def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
         FavouriteRow(
             definition=definition,
             active=active.get(definition.pk),
-            may_start=definition.account_id in startable
+            can_start=definition.account_id in startable
             and not definition.why_not_startable,
         )
         for definition in definitions

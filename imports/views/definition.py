@@ -27,9 +27,9 @@ from imports.views.base import (
     SignedInRequest,
     answer,
     any_moves,
+    can_start,
     is_unchanged,
     live,
-    may_start,
     nothing_changed,
     signed_in,
     visible_definition,
@@ -117,7 +117,7 @@ def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
     latest, active = list(runs[:CHARTED]), runs.active().first()
     for run in filter(None, (*latest, active)):
         run.account = shown.account
-    may = may_start(user, shown)
+    can = can_start(user, shown)
     return {
         "definition": shown,
         "words": words_of(shown, destination := destination_of(shown)),
@@ -129,8 +129,8 @@ def _context(user: User, shown: ImportDefinition) -> dict[str, Any]:
         "chart": history_chart(latest[::-1]),
         "normal": normal(latest),
         "active": active,
-        "may_start": may,
-        "why_not": shown.why_not_startable if may else "",
+        "can_start": can,
+        "why_not": shown.why_not_startable if can else "",
         "is_favourite": getattr(shown, "is_favourite", False),
     }
 

@@ -1,4 +1,4 @@
-"""`/runs/<id>/`: one run, what happened to it, and what a person may do about it."""
+"""`/runs/<id>/`: one run, what happened to it, and what a person can do about it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from imports.views.base import (
     PageVersion,
     SignedInRequest,
     answer,
+    can_start,
     is_unchanged,
     live_of_run,
-    may_start,
     nothing_changed,
     require_start,
     run_and_version,
@@ -67,7 +67,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
 
 
 def _once_the_grace_is_over(run: ImportRun, version: PageVersion) -> PageVersion:
-    """Another version from the moment on when a person may say that it did not start,
+    """Another version from the moment on when a person can say that it did not start,
     though nothing changed in the database.
     """
     is_over = run.status == RunStatus.UNKNOWN and grace_ends_at(run) <= timezone.now()
@@ -86,7 +86,7 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
     around = Surroundings(
         candidates=len(found),
         previous=previous,
-        may_declare=rights["may_declare"],
+        can_declare=rights["can_declare"],
         is_followed=unfollowed is None,
     )
     return {
@@ -107,14 +107,14 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
 
 
 def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:
-    may = may_start(user, shown)
-    again = may and shown.has_ended and can_start_again(shown)
+    can = can_start(user, shown)
+    again = can and shown.has_ended and can_start_again(shown)
     return {
         "start_again": start_again(shown) if again else None,
-        "may_cancel": may and shown.status == RunStatus.QUEUED,
-        "may_check_again": may and shown.status == RunStatus.LOST,
-        "may_choose": may and len(found) > 1,
-        "may_declare": may
+        "can_cancel": can and shown.status == RunStatus.QUEUED,
+        "can_check_again": can and shown.status == RunStatus.LOST,
+        "can_choose": can and len(found) > 1,
+        "can_declare": can
         and shown.status == RunStatus.UNKNOWN
         and not why_not_declarable(shown, timezone.now()),
     }
