@@ -77,7 +77,7 @@ def _uncollected() -> list[str]:
 @register(Tags.security)
 def check_settings(**_: Any) -> list[CheckMessage]:
     """What no installation may have, however it is run."""
-    return [*_loopback(), *_proxies(), *_hosts()]
+    return list(dangerous_settings())
 
 
 @register(Tags.database)
@@ -138,7 +138,8 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     return []
 
 
-def _loopback() -> Iterator[CheckMessage]:
+def dangerous_settings() -> Iterator[CheckMessage]:
+    """Settings that would give away passwords, sessions or tracebacks."""
     foreign = sorted(set(settings.ALLOWED_HOSTS) - LOCAL)
     if settings.MCDASH_ALLOW_LOOPBACK and foreign:
         yield Error(
@@ -160,21 +161,15 @@ def _loopback() -> Iterator[CheckMessage]:
             hint="A browser that was told so once refuses http for all that time.",
             id="mcdash.W003",
         )
-
-
-def _proxies() -> Iterator[CheckMessage]:
     for text in settings.MCDASH_TRUSTED_PROXIES:
         is_network = text != UNIX_SOCKET
         if is_network and ip_network(text, strict=False).prefixlen == 0:
             yield Error(
                 f"MCDASH_TRUSTED_PROXIES has {text!r}: everybody could claim any "
-                "address, and go on guessing passwords under another one.",
+                "address, and keep guessing passwords under another one.",
                 hint="Name the addresses of your own proxies only.",
                 id="mcdash.E004",
             )
-
-
-def _hosts() -> Iterator[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         yield Error(
             "MCDASH_HOSTS has '*': any Host header would be believed.",

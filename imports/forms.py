@@ -1,4 +1,4 @@
-"""What people send."""
+"""Forms: starting definitions, signing in, the profile; and a field for a day."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {
         "invalid_login": "Incorrect user name or password. Both are case-sensitive.",
-        "inactive": "This account is disabled. Ask an administrator.",
+        "inactive": "This sign-in is disabled. Ask an administrator.",
     }
 
 

@@ -20,7 +20,7 @@ import os
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -42,18 +42,17 @@ from imports.models import (
     ACTIVE,
     STORAGE,
     Account,
+    AccountState,
     ImportRun,
     NotFollowed,
     RunStatus,
     Worker,
     database_now,
 )
-from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
-from imports.models.worker import WORKER_SILENT_AFTER
+from imports.models.account import BREAKER_OPENS_AT
 
 log = logging.getLogger(__name__)
 
-WORKER_SILENT_AFTER_SECONDS = WORKER_SILENT_AFTER.total_seconds()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -328,20 +327,6 @@ class CountsCollector(Collector):
 
 # the state of things
 
-# Of accounts `with_lost_keys`.
-_opened = Q(is_active=True, has_lost_key=False)
-_refused = _opened & Q(credentials_refused_at__isnull=False)
-_asked = _opened & Q(credentials_refused_at=None)
-ACCOUNT_STATES: Mapping[str, Q] = {
-    "off": Q(is_active=False),
-    "secret_unreadable": Q(is_active=True, has_lost_key=True),
-    "credentials_refused": _refused,
-    "breaker_open": _asked & Q(failures_in_row__gte=BREAKER_OPENS_AT),
-    "not_answering": _asked
-    & Q(failures_in_row__gte=NOT_ANSWERING_FROM, failures_in_row__lt=BREAKER_OPENS_AT),
-    "answering": _asked & Q(failures_in_row__lt=NOT_ANSWERING_FROM),
-}
-
 
 class StateCollector(Collector):
     """What the database says now: a few queries over active runs and accounts."""
@@ -390,7 +375,7 @@ def unfollowed_runs() -> Metric:
         status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN)
     )
     counted = dict(followed.order_by().values_list("account").annotate(Count("pk")))
-    accounts = Account.objects.with_lost_keys().defer("secret")
+    accounts = Account.objects.defer("secret")
     accounts = accounts.filter(pk__in=followed.values("account"))
     counts = Counter({NotFollowed.OVERDUE: ImportRun.objects.overdue().count()})
     for account in accounts:
@@ -430,25 +415,32 @@ def _since(moment: datetime | None, now: datetime) -> float:
 
 def account_states() -> Iterator[Metric]:
     """How many accounts are in each state, each account in one."""
-    counts = Account.objects.with_lost_keys().aggregate(
-        **{state: Count("pk", filter=is_so) for state, is_so in ACCOUNT_STATES.items()}
+    is_open = Q(
+        is_active=True,
+        secret_unreadable_since=None,
+        credentials_refused_at=None,
+        failures_in_row__gte=BREAKER_OPENS_AT,
+    )
+    counts = Account.objects.with_state().aggregate(
+        breakers_open=Count("pk", filter=is_open),
+        **{state: Count("pk", filter=Q(stored_state=state)) for state in AccountState},
     )
     family = GaugeMetricFamily(
         "mcdash_accounts", "Accounts, by state.", labels=["state"]
     )
-    for state in ACCOUNT_STATES:
+    for state in AccountState:
         family.add_metric([state], counts[state])
     yield family
     yield _gauge(
         "mcdash_breakers_open",
         "Accounts that failed so often that they only get one probe a minute.",
-        counts["breaker_open"],
+        counts["breakers_open"],
     )
 
 
 def workers() -> Metric:
     """Workers whose heartbeat is recent."""
-    count = Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).count()
+    count = Worker.objects.alive().count()
     return _gauge(
         "mcdash_workers", "Workers that sent a heartbeat in the last minute.", count
     )

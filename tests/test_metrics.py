@@ -26,7 +26,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from imports import metrics
 from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
 from imports.middleware.request import MetricsMiddleware
-from imports.models import ImportRun, note_lost_key
+from imports.models import Account, AccountState, ImportRun
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from imports.usecases.errors import AccountBusyError
 from imports.usecases.send import send_start
@@ -538,18 +538,21 @@ class TestTheStateOfThings:
             {**failing, **refused, "is_active": False},
         ):
             AccountFactory.create(**fares)
-        note_lost_key(AccountFactory.create(**failing, **refused).pk)
+        AccountFactory.create(**failing, secret_unreadable_since=timezone.now())
+        AccountFactory.create(starts_paused=True)
+        twice = AccountFactory.create(starts_paused=True)
+        Account.objects.filter(pk=twice.pk).update(is_doubled=True)
         now = shown()
         assert {
-            state: now("mcdash_accounts", state=state)
-            for state in metrics.ACCOUNT_STATES
+            state: now("mcdash_accounts", state=state) for state in AccountState
         } == {
-            "off": 1,
+            "disabled": 1,
+            "doubled": 1,
             "secret_unreadable": 1,
             "credentials_refused": 1,
-            "breaker_open": 2,
-            "not_answering": 1,
-            "answering": 1,
+            "not_answering": 3,
+            "paused": 1,
+            "ready": 1,
         }
         assert now("mcdash_breakers_open") == 2
 
@@ -589,7 +592,7 @@ class TestTheStateOfThings:
             ImportRunFactory.create(running=True, definition=definition)
         ImportRunFactory.create(running=True, next_check_at=now - timedelta(hours=1))
         lost = ImportRunFactory.create(unknown=True)
-        note_lost_key(lost.account_id)
+        lost.account.note_secret_unreadable()
         found = shown()
         for why in (
             *("account_disabled", "credentials_refused", "not_answering"),

@@ -1,10 +1,12 @@
-"""Accounts: credentials go in and never come out; health is to look at."""
+"""Accounts in the administration: their access, what an administrator does to them, and
+their form. A secret goes in and never comes out.
+"""
 
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,6 @@ from imports.models import (
     note_doubles,
 )
 from imports.models.account import FROZEN_WITH_DEFINITIONS
-from imports.models.worker import is_key_lost
 from imports.signin import address_of
 from imports.usecases.accounts import check_account, save_account
 from imports.usecases.adopt import adopt_runs
@@ -53,17 +54,33 @@ else:
     AccessTable = admin.TabularInline
 
 if TYPE_CHECKING:
-    Actions = admin.ModelAdmin[Account]
-else:
-    Actions = object
-
-if TYPE_CHECKING:
     AccountModelForm = forms.ModelForm[Account]
 else:
     AccountModelForm = forms.ModelForm
 
+# Actions call Marketing Cloud while the browser waits.
+ACCOUNTS_AT_ONCE = 10
+GIVE_UP_AFTER_SECONDS = 60
+HEALTH = (
+    "health",
+    "last_contact_at",
+    "failures_in_row",
+    "not_answering_since",
+    "credentials_refused_at",
+)
+LEARNED = (
+    "business_unit",
+    "last_synced_at",
+    "last_adopted_at",
+    "history_since",
+    "takes_in",
+    "refused_properties",
+)
+# While any of these exist, an account stays.
+HANGING = ("definitions", "runs", "accesses", "auditentry_set")
 
-# Who may see and start what: the rows below an account and below a group.
+
+# Access: who can see and start what, in rows below an account and below a group
 
 
 class AccessInline(AccessTable):
@@ -91,33 +108,23 @@ class AccessAudited(AuditedAdmin[M]):
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
-        if formset.model is AccountAccess:
-            _audit_accesses(request, formset)
+        if formset.model is not AccountAccess:
+            return
+        changed = [access for access, _fields in formset.changed_objects]
+        for action, accesses in (
+            (AuditAction.ACCESS_ADDED, formset.new_objects),
+            (AuditAction.ACCESS_CHANGED, changed),
+            (AuditAction.ACCESS_DELETED, formset.deleted_objects),
+        ):
+            for access in accesses:
+                details = {"group": access.group.name, "level": access.level}
+                audit(request, action, access, account=access.account, details=details)
 
 
-def _audit_accesses(
-    request: HttpRequest, formset: forms.BaseInlineFormSet[Any, Any, Any]
-) -> None:
-    changed = [access for access, _fields in formset.changed_objects]
-    for action, accesses in (
-        (AuditAction.ACCESS_ADDED, formset.new_objects),
-        (AuditAction.ACCESS_CHANGED, changed),
-        (AuditAction.ACCESS_DELETED, formset.deleted_objects),
-    ):
-        for access in accesses:
-            details = {"group": access.group.name, "level": access.level}
-            audit(request, action, access, account=access.account, details=details)
+# Actions: what an administrator does to chosen accounts, with a message about each
 
 
-# What an administrator does to accounts in the list: one message per account.
-
-
-# These call Marketing Cloud while the browser waits.
-ACCOUNTS_AT_ONCE = 10
-PATIENCE_SECONDS = 60
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """What became of one account, in a sentence."""
 
@@ -125,48 +132,43 @@ class Report:
     message: str
 
 
-class AccountActions(Actions):
-    actions = (
-        "test_connection",
-        "sync_definitions_now",
-        "adopt_runs_now",
-        "pause_starts",
-        "resume_starts",
+def sync_now(account: Account) -> Report:
+    report = sync_definitions(account=account, holder=new_holder())
+    refused = ", ".join(report.refused_properties)
+    return Report(
+        True,
+        f"{report.seen} definitions read, {report.created} new, "
+        f"{report.changed} changed, {report.missing} not listed for the first time, "
+        f"{report.gone} believed gone."
+        + (f" Not readable here: {refused}." if refused else ""),
     )
 
-    @admin.action(description="Test connection", permissions=["change"])
-    def test_connection(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        _ask_each(request, rows, None, _test(request))
 
-    @admin.action(description="Sync definitions now", permissions=["change"])
-    def sync_definitions_now(
-        self, request: HttpRequest, rows: QuerySet[Account]
-    ) -> None:
-        _ask_each(request, rows, AuditAction.DEFINITIONS_SYNCED, _if_active(_sync))
-
-    @admin.action(description="Adopt runs now", permissions=["change"])
-    def adopt_runs_now(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        _ask_each(request, rows, AuditAction.RUNS_ADOPTED, _if_active(_adopt))
-
-    @admin.action(description="Pause starts", permissions=["change"])
-    def pause_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        with transaction.atomic():  # all of them, or none is said to be
-            for account in rows:
-                _set_paused(request, account, is_paused=True)
-
-    @admin.action(description="Resume starts", permissions=["change"])
-    def resume_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        with transaction.atomic():
-            for account in rows:
-                _set_paused(request, account, is_paused=False)
+def adopt_now(account: Account) -> Report:
+    report = adopt_runs(account=account, holder=new_holder())
+    waiting = (
+        f" {report.waiting} wait until a start of ours is settled."
+        if report.waiting
+        else ""
+    )
+    return Report(
+        True,
+        f"{report.rows} results read, {report.adopted} runs taken into the "
+        f"history.{waiting}",
+    )
 
 
-def _ask_each(
+def ask_each(
     request: HttpRequest,
     rows: QuerySet[Account],
-    action: AuditAction | None,
     ask: Callable[[Account], Report],
+    *,
+    action: AuditAction | None = None,
 ) -> None:
+    """Ask Marketing Cloud about each account, and say what came of it.
+
+    `action` is for the audit, None where the use case itself leaves an entry there.
+    """
     accounts = list(rows[: ACCOUNTS_AT_ONCE + 1])
     if len(accounts) > ACCOUNTS_AT_ONCE:
         messages.error(
@@ -175,118 +177,56 @@ def _ask_each(
             "this page waits for Marketing Cloud.",
         )
         return
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    give_up = time.monotonic() + GIVE_UP_AFTER_SECONDS
     for account in accounts:
         if time.monotonic() > give_up:
             messages.warning(
                 request, f"{account}: not asked, the others took too long. Try again."
             )
             continue
-        _ask_one(request, account, action, ask)
+        try:
+            report = ask(account)
+        except (MarketingCloudError, UseCaseError) as error:
+            report = Report(False, str(error))
+        if action:
+            details = {"is_ok": report.is_ok, "message": report.message}
+            audit(request, action, account, details=details)
+        level = messages.SUCCESS if report.is_ok else messages.ERROR
+        messages.add_message(request, level, f"{account}: {report.message}")
 
 
-def _ask_one(
-    request: HttpRequest,
-    account: Account,
-    action: AuditAction | None,
-    ask: Callable[[Account], Report],
-) -> None:
-    """`action` is None where the use case itself leaves the audit's entry."""
-    try:
-        report = ask(account)
-    except (MarketingCloudError, UseCaseError) as error:
-        report = Report(is_ok=False, message=str(error))
-    if action:
-        details = {"is_ok": report.is_ok, "message": report.message}
-        audit(request, action, account, details=details)
-    _say(request, account, report)
-
-
-def _say(request: HttpRequest, account: Account, report: Report) -> None:
-    level = messages.SUCCESS if report.is_ok else messages.ERROR
-    messages.add_message(request, level, f"{account}: {report.message}")
-
-
-def _test(request: HttpRequest) -> Callable[[Account], Report]:
-    def tested(account: Account) -> Report:
-        by, ip = person_behind(request), address_of(request)
-        steps = list(check_account(account=account, by=by, ip=ip))
-        is_ok = all(step.is_ok for step in steps)
-        told = steps if is_ok else steps[-1:]
-        words = " ".join(f"{step.name}: {step.message}" for step in told)
-        head = "connected." if is_ok else "the test failed."
-        return Report(is_ok=is_ok, message=f"{head} {words}")
-
-    return tested
-
-
-def _if_active(ask: Callable[[Account], Report]) -> Callable[[Account], Report]:
+def if_active(ask: Callable[[Account], Report]) -> Callable[[Account], Report]:
     def asked(account: Account) -> Report:
         if account.is_active:
             return ask(account)
-        return Report(is_ok=False, message="it is disabled; nothing was asked.")
+        return Report(False, "it is disabled; nothing was asked.")
 
     return asked
 
 
-def _sync(account: Account) -> Report:
-    report = sync_definitions(account=account, holder=new_holder())
-    refused = ", ".join(report.refused_properties)
-    return Report(
-        is_ok=True,
-        message=f"{report.seen} definitions read, {report.created} new, "
-        f"{report.changed} changed, {report.missing} not listed for the first time, "
-        f"{report.gone} believed gone."
-        + (f" Not readable here: {refused}." if refused else ""),
-    )
-
-
-def _adopt(account: Account) -> Report:
-    report = adopt_runs(account=account, holder=new_holder())
-    waiting = (
-        f" {report.waiting} wait until a start of ours is settled."
-        if report.waiting
-        else ""
-    )
-    return Report(
-        is_ok=True,
-        message=f"{report.rows} results read, {report.adopted} runs taken into the "
-        f"history.{waiting}",
-    )
-
-
-def _set_paused(request: HttpRequest, account: Account, *, is_paused: bool) -> None:
+def set_paused(
+    request: HttpRequest, rows: QuerySet[Account], *, is_paused: bool
+) -> None:
     state = "paused" if is_paused else "allowed"
-    if account.starts_paused == is_paused:
-        messages.info(request, f"{account}: starts were {state} already.")
-        return
-    account.starts_paused = is_paused
-    save_account(
-        account=account,
-        fields=["starts_paused"],
-        action=AuditAction.STARTS_PAUSED if is_paused else AuditAction.STARTS_RESUMED,
-        by=person_behind(request),
-        ip=address_of(request),
-    )
-    _say(request, account, Report(is_ok=True, message=f"starts are {state} now."))
+    with transaction.atomic():  # all of them, or none is said to be
+        for account in rows:
+            if account.starts_paused == is_paused:
+                messages.info(request, f"{account}: starts were {state} already.")
+                continue
+            account.starts_paused = is_paused
+            save_account(
+                account=account,
+                fields=["starts_paused"],
+                action=AuditAction.STARTS_PAUSED
+                if is_paused
+                else AuditAction.STARTS_RESUMED,
+                by=person_behind(request),
+                ip=address_of(request),
+            )
+            messages.success(request, f"{account}: starts are {state} now.")
 
 
-HEALTH = (
-    "health",
-    "last_contact_at",
-    "failures_in_row",
-    "not_answering_since",
-    "credentials_refused_at",
-)
-LEARNED = (
-    "business_unit",
-    "last_synced_at",
-    "last_adopted_at",
-    "history_since",
-    "takes_in",
-    "refused_properties",
-)
-HANGING = ("definitions", "runs", "accesses", "auditentry_set")
+# The form and the pages
 
 
 class SecretInput(forms.CharField):
@@ -335,8 +275,15 @@ class AccountForm(AccountModelForm):
 
 
 @admin.register(Account)
-class AccountAdmin(AccountActions, AccessAudited[Account]):
+class AccountAdmin(AccessAudited[Account]):
     form = AccountForm
+    actions = (
+        "test_connection",
+        "sync_definitions_now",
+        "adopt_runs_now",
+        "pause_starts",
+        "resume_starts",
+    )
     list_display = (
         "shown_name",
         "health",
@@ -387,7 +334,6 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
             super()
             .get_queryset(request)
             .annotate(
-                has_lost_key=is_key_lost(),
                 seen_definitions=Coalesce(
                     Subquery(number, output_field=IntegerField()), 0
                 ),
@@ -399,6 +345,39 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
     ) -> tuple[str, ...]:
         is_fixed = obj is not None and obj.definitions.exists()
         return (*HEALTH, *LEARNED, *(FROZEN_WITH_DEFINITIONS if is_fixed else ()))
+
+    @admin.action(description="Test connection", permissions=["change"])
+    def test_connection(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
+        def test(account: Account) -> Report:
+            by, ip = person_behind(request), address_of(request)
+            steps = list(check_account(account=account, by=by, ip=ip))
+            is_ok = all(step.is_ok for step in steps)
+            told = steps if is_ok else steps[-1:]
+            words = " ".join(f"{step.name}: {step.message}" for step in told)
+            head = "connected." if is_ok else "the test failed."
+            return Report(is_ok, f"{head} {words}")
+
+        ask_each(request, rows, test)
+
+    @admin.action(description="Sync definitions now", permissions=["change"])
+    def sync_definitions_now(
+        self, request: HttpRequest, rows: QuerySet[Account]
+    ) -> None:
+        action = AuditAction.DEFINITIONS_SYNCED
+        ask_each(request, rows, if_active(sync_now), action=action)
+
+    @admin.action(description="Adopt runs now", permissions=["change"])
+    def adopt_runs_now(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
+        action = AuditAction.RUNS_ADOPTED
+        ask_each(request, rows, if_active(adopt_now), action=action)
+
+    @admin.action(description="Pause starts", permissions=["change"])
+    def pause_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
+        set_paused(request, rows, is_paused=True)
+
+    @admin.action(description="Resume starts", permissions=["change"])
+    def resume_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
+        set_paused(request, rows, is_paused=False)
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
@@ -424,7 +403,12 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Refuses in a sentence, without loading the history that forbids it."""
-        refusals = [text for account in objs for text in _why_it_stays(account)]
+        refusals = [
+            f"“{account}” stays: definitions, runs, accesses or audit entries belong "
+            "to it. Disable it instead (clear “is active”)."
+            for account in objs
+            if any(getattr(account, relation).exists() for relation in HANGING)
+        ]
         if refusals:
             return [], {}, set(), refusals
         return super().get_deleted_objects(objs, request)
@@ -460,19 +444,11 @@ class AccountAdmin(AccountActions, AccessAudited[Account]):
 def health_of(account: Account) -> str:
     """How the account fares, in words."""
     twins = Account.objects.twins_of(account) if account.is_doubled else ()
-    words = account_words(account, clock=_time, twins=twins)
+
+    def clock(moment: datetime) -> str:
+        return date_format(localtime(moment), "Y-m-d H:i")
+
+    words = account_words(account, clock=clock, twins=twins)
     if words.fact:
         return f"{capfirst(words.fact)}. {words.meaning}"
     return "Answers" if account.last_contact_at else "Never asked yet"
-
-
-def _time(moment: datetime) -> str:
-    return date_format(localtime(moment), "Y-m-d H:i")
-
-
-def _why_it_stays(account: Account) -> Iterable[str]:
-    if any(getattr(account, relation).exists() for relation in HANGING):
-        yield (
-            f"“{account}” stays: definitions, runs, accesses or audit entries belong "
-            "to it. Disable it instead (clear “is active”)."
-        )

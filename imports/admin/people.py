@@ -91,7 +91,7 @@ class UserAdmin(AuditedAdmin[User], UserPages):
                     end_sessions(person=person, by=request.user, ip=address_of(request))
                     messages.success(request, f"Signed out everywhere: {person}.")
                 else:
-                    messages.error(request, f"Only a superuser may do that: {person}.")
+                    messages.error(request, f"Only a superuser can do that: {person}.")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: User | None = None

@@ -1,4 +1,4 @@
-"""Workers: who beats, and how far they are behind."""
+"""Workers: which are alive, and how much waits for them."""
 
 from __future__ import annotations
 
@@ -44,26 +44,22 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
 def load_sentences(now: datetime) -> list[str]:
     """How many starts and looks are due and how long the oldest of each waits."""
     queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
-    return [
-        _sentence("Starts queued", _oldest(queued, "queued_at"), now),
-        _sentence("Runs due for a look", _oldest(_due(now), "next_check_at"), now),
-    ]
-
-
-def _due(now: datetime) -> QuerySet[ImportRun]:
-    return ImportRun.objects.due(now)
-
-
-def _oldest(runs: QuerySet[ImportRun], field: str) -> list[datetime]:
-    waiting = runs.filter(**{f"{field}__isnull": False}).order_by(field)
-    return list(waiting.values_list(field, flat=True)[:WAITING_SHOWN])
-
-
-def _sentence(what: str, waiting: list[datetime], now: datetime) -> str:
-    if not waiting:
-        return f"{what}: none."
-    number = f"{len(waiting)}" + (" or more" if len(waiting) == WAITING_SHOWN else "")
-    return f"{what}: {number}; the oldest has waited {_seconds(now - waiting[0])}."
+    due = ImportRun.objects.due(now)
+    sentences = []
+    for what, runs, since in (
+        ("Starts queued", queued, "queued_at"),
+        ("Runs due for a look", due, "next_check_at"),
+    ):
+        waiting = runs.exclude(**{since: None}).order_by(since)
+        # counting goes no further than anybody reads
+        moments = list(waiting.values_list(since, flat=True)[:WAITING_SHOWN])
+        if not moments:
+            sentences.append(f"{what}: none.")
+            continue
+        more = " or more" if len(moments) == WAITING_SHOWN else ""
+        waited = f"the oldest has waited {_seconds(now - moments[0])}"
+        sentences.append(f"{what}: {len(moments)}{more}; {waited}.")
+    return sentences
 
 
 def _silence(worker: Worker) -> timedelta:

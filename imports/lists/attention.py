@@ -36,22 +36,15 @@ from imports.models import (
     RunStatus,
     User,
 )
-from imports.models.account import NOT_ANSWERING_FROM
+from imports.models.account import TROUBLES
 from imports.usecases.resolve import why_wait
 from imports.wording.account import account_words
 from imports.wording.run import cause, is_to_be_mended
+from imports.wording.status import BY_SEVERITY
 
 MOST_SHOWN = 20
 # A run that ended badly is of interest for so long; unknown ones always are.
 SHOWN_FOR = timedelta(days=2)
-# The most pressing first.
-SEVERITY = (
-    RunStatus.FAILED,
-    RunStatus.UNKNOWN,
-    RunStatus.LOST,
-    RunStatus.NOT_STARTED,
-    RunStatus.COMPLETED_WITH_ERRORS,
-)
 FAILED = Count("pk", filter=Q(status=RunStatus.FAILED))
 
 
@@ -109,7 +102,7 @@ def attention(user: User, startable: Container[int]) -> Attention:
     accounts = list(_accounts(user))
     silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
     pressing = Case(
-        *(When(status=status, then=n) for n, status in enumerate(SEVERITY)),
+        *(When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
         output_field=IntegerField(),
     )
     # counted in the same query, over all rows and not only those that it returns
@@ -139,7 +132,7 @@ def _runs(user: User) -> RunQuerySet:
     # an earlier run that failed is settled by whatever its definition ran since
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
     runs = ImportRun.objects.visible_to(user)
-    recent = runs.filter(is_last, status__in=SEVERITY, occurred_at__gte=since)
+    recent = runs.filter(is_last, status__in=BY_SEVERITY, occurred_at__gte=since)
     # each found by its index; with an OR between them a database may read all runs
     unknown = runs.filter(status=RunStatus.UNKNOWN)
     pks = recent.values("pk").union(unknown.values("pk"))
@@ -154,11 +147,8 @@ def _accounts(user: User) -> QuerySet[Account]:
     active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
     # nobody asks for the state of what still runs there
     unwatched = Q(is_active=False) & Exists(active_runs)
-    silent = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
-    locked = Q(credentials_refused_at__isnull=False) | Q(has_lost_key=True)
-    fails = Q(is_active=True) & (silent | locked | Q(is_doubled=True))
-    accounts = Account.objects.visible_to(user).with_lost_keys()
-    return accounts.filter(unwatched | fails)
+    accounts = Account.objects.visible_to(user).with_state()
+    return accounts.filter(unwatched | Q(stored_state__in=TROUBLES))
 
 
 def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[AttentionItem]:
@@ -177,7 +167,7 @@ def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[Attentio
             at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
             action=_action(
                 run,
-                may_start=run.account_id in startable,
+                can_start=run.account_id in startable,
                 candidates=candidates.get(run.pk, 0),
             ),
         )
@@ -197,8 +187,8 @@ def _candidate_counts(runs: Iterable[ImportRun]) -> dict[int, int]:
     return {pk: len((look or {}).get("candidates", [])) for pk, look in details}
 
 
-def _action(run: ImportRun, *, may_start: bool, candidates: int) -> Action:
-    if may_start:
+def _action(run: ImportRun, *, can_start: bool, candidates: int) -> Action:
+    if can_start:
         match run.status:
             case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(
                 run
@@ -249,7 +239,7 @@ def _account_item(account: Account) -> AttentionItem:
         account="account",
         word=capfirst(words.fact),
         cause=words.meaning,
-        at=account.state_since or account.last_contact_at,
+        at=account.since(account.state) or account.last_contact_at,
         action=Action(word="Open account", url=url),
         icon=words.icon,
         hue=words.hue,

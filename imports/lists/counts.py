@@ -23,7 +23,7 @@ from django.db.models import (
     Subquery,
 )
 
-from imports.lists.filters import FAILING, KIND, DefinitionFilter, RunFilter, Show
+from imports.lists.filters import KIND, DefinitionFilter, RunFilter, Show
 from imports.models import (
     Account,
     DefinitionQuerySet,
@@ -31,6 +31,7 @@ from imports.models import (
     RunStatus,
     User,
 )
+from imports.wording.status import FAILING
 
 # By account, last status, update type, kind of destination, and whether it is gone.
 Facts = tuple[int, str | None, str, str, bool]

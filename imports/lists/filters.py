@@ -37,6 +37,7 @@ from imports.models import (
     RunStatus,
     User,
 )
+from imports.wording.status import FAILING
 
 LONGEST_SEARCH = 200
 LONGEST_RUN = dt.timedelta(days=2)
@@ -98,8 +99,6 @@ KIND = Case(
 
 
 SEARCHED = ("name", "customer_key", "file_spec", "description")
-# Ended, and not well: what "Failing" means of a definition's last run.
-FAILING = (RunStatus.FAILED, RunStatus.NOT_STARTED, RunStatus.LOST)
 IS_SHOWN = {
     Show.FAVOURITES: Q(is_favourite=True),
     Show.FAILING: Q(last_run__status__in=FAILING),

@@ -225,14 +225,13 @@ def page_of(
     )
 
 
-def run_parents() -> tuple[Any, Any]:
+def run_parents() -> tuple[str, Any]:
     """What a list of runs shows of account and definition, to be prefetched: without
     facts and strip, which weigh more than everything else together. Both are read
     once the runs are known, so that none but these is joined.
     """
     definitions = ImportDefinition.objects.defer("facts", "strip", "description")
-    accounts = Account.objects.with_lost_keys()
-    return Prefetch("account", accounts), Prefetch("definition", definitions)
+    return "account", Prefetch("definition", definitions)
 
 
 def batches(

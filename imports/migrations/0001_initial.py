@@ -312,10 +312,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='importrun',
-            index=models.Index(fields=['account', 'finished_at'], name='run_by_finish'),
-        ),
-        migrations.AddIndex(
-            model_name='importrun',
             index=models.Index(fields=['account', 'origin', 'occurred_at', 'id'], name='run_by_origin'),
         ),
         migrations.AddIndex(

@@ -66,9 +66,7 @@ from imports.models.worker import (
     Unfollowed,
     Worker,
     WorkerState,
-    forget_lost_key,
     new_holder,
-    note_lost_key,
     process_name,
 )
 
@@ -115,7 +113,6 @@ __all__ = [
     "WorkerState",
     "are_counts_open",
     "database_now",
-    "forget_lost_key",
     "guard_of",
     "is_due",
     "key_digest",
@@ -123,7 +120,6 @@ __all__ = [
     "listen",
     "new_holder",
     "note_doubles",
-    "note_lost_key",
     "process_name",
     "publish",
     "refusal_of",

@@ -23,7 +23,7 @@ from imports.models.endpoints import (
 from imports.models.status import ErrorKind
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
-from imports.models.worker import NotFollowed, Unfollowed, is_key_lost
+from imports.models.worker import NotFollowed, Unfollowed
 from imports.text import first_with_ink, validate_ink
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ TELL_UNIT = frozenset(
 )
 
 
-class AccountState(enum.Enum):
-    """How an account fares, the worst first."""
+class AccountState(enum.StrEnum):
+    """What is wrong with an account, what to mend first on top; or that it is ready."""
 
     DISABLED = "disabled"
     DOUBLED = "doubled"
@@ -60,7 +60,57 @@ class AccountState(enum.Enum):
     CREDENTIALS_REFUSED = "credentials_refused"
     NOT_ANSWERING = "not_answering"
     PAUSED = "paused"
-    WELL = "well"
+    READY = "ready"
+
+
+# Each state as a query has it; `Account.has_problem` says the same of a row in memory.
+STATE_FILTERS: dict[AccountState, models.Q] = {
+    AccountState.DISABLED: models.Q(is_active=False),
+    AccountState.DOUBLED: models.Q(is_doubled=True),
+    AccountState.SECRET_UNREADABLE: models.Q(secret_unreadable_since__isnull=False),
+    AccountState.CREDENTIALS_REFUSED: models.Q(credentials_refused_at__isnull=False),
+    AccountState.NOT_ANSWERING: models.Q(failures_in_row__gte=NOT_ANSWERING_FROM),
+    AccountState.PAUSED: models.Q(starts_paused=True),
+}
+# Somebody has to mend these; disabled and paused somebody wanted them to be.
+TROUBLES = (
+    AccountState.DOUBLED,
+    AccountState.SECRET_UNREADABLE,
+    AccountState.CREDENTIALS_REFUSED,
+    AccountState.NOT_ANSWERING,
+)
+# In these nobody looks at what runs. That starts are paused, or that an account is
+# there twice, keeps nobody from following.
+NOT_FOLLOWED = {
+    AccountState.DISABLED: NotFollowed.DISABLED,
+    AccountState.SECRET_UNREADABLE: NotFollowed.SECRET_UNREADABLE,
+    AccountState.CREDENTIALS_REFUSED: NotFollowed.CREDENTIALS_REFUSED,
+    AccountState.NOT_ANSWERING: NotFollowed.NOT_ANSWERING,
+}
+# Why nothing can be started in these. A secret that some process could not read is not
+# among them: the worker that sends may have the key, and finds out when it asks.
+START_REFUSALS: dict[AccountState, tuple[ErrorKind, str]] = {
+    AccountState.DISABLED: (ErrorKind.PAUSED, "This account is disabled."),
+    AccountState.DOUBLED: (
+        ErrorKind.DOUBLED,
+        "Another account here is the same business unit. Nothing is started in "
+        "either until an administrator disables one of them.",
+    ),
+    AccountState.PAUSED: (
+        ErrorKind.PAUSED,
+        "Starts are paused in this account by an administrator.",
+    ),
+    AccountState.CREDENTIALS_REFUSED: (
+        ErrorKind.CREDENTIALS_REFUSED,
+        "Marketing Cloud refused this account's credentials. An "
+        "administrator must correct them or test the connection.",
+    ),
+    AccountState.NOT_ANSWERING: (
+        ErrorKind.NOT_ANSWERING,
+        "Marketing Cloud does not answer for this account. Start it again "
+        "once the account answers.",
+    ),
+}
 
 
 class AuthKind(models.TextChoices):
@@ -69,8 +119,8 @@ class AuthKind(models.TextChoices):
 
 
 class AccessLevel(models.TextChoices):
-    VIEW = "view", "May see"
-    START = "start", "May see and start"
+    VIEW = "view", "Can view"
+    START = "start", "Can view and start"
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -97,9 +147,22 @@ class AccountQuerySet(models.QuerySet["Account"]):
         granted = AccountAccess.objects.filter(group__user=user.pk, level__in=levels)
         return self.filter(pk__in=granted.values("account"))
 
-    def with_lost_keys(self) -> AccountQuerySet:
-        """Each with `has_lost_key`: a process could not read its stored secret."""
-        return self.annotate(has_lost_key=is_key_lost())
+    def with_state(self) -> AccountQuerySet:
+        """Each with `stored_state`, its `AccountState` as far as the database knows."""
+        whens = [
+            models.When(is_so, then=models.Value(state.value))
+            for state, is_so in STATE_FILTERS.items()
+        ]
+        state = models.Case(
+            *whens,
+            default=models.Value(AccountState.READY.value),
+            output_field=models.CharField(),
+        )
+        return self.annotate(stored_state=state)
+
+    def in_trouble(self) -> AccountQuerySet:
+        """Active accounts in which something fails that somebody has to mend."""
+        return self.with_state().filter(stored_state__in=TROUBLES)  # type: ignore[misc]
 
     def twins_of(self, account: Account) -> AccountQuerySet:
         """The other active accounts that are the same business unit."""
@@ -126,22 +189,8 @@ def seen_by(user: User | AnonymousUser) -> list[int] | AccountQuerySet:
 
 
 class Account(models.Model):
-    """One business unit that we can reach: credentials, MID, endpoints.
-
-    `clock_offset_minutes` is Marketing Cloud's own clock against UTC (UTC-6
-    without daylight saving). `takes_in` and `refused_properties` are what the
-    account taught us about the questions it answers. `sync_pages_read` counts the
-    pages of the sync under way, `sync_pages` those of the last whole one. `disabled_at`
-    is empty where it was disabled before mcdash took note of it.
-
-    `unit` is the business unit that it is (`units.py`), `learned_unit` what answers
-    told of that. `is_doubled`: another active account is the same unit, as found in
-    an older database or learned later; then nothing is started in either.
-
-    `unlisted_count` is how many definitions the last sync did not list, of those that
-    are not believed gone; `listing_doubted_since` is set while so many are missing, or
-    in such a way, that the list itself is in doubt. `sync_again_at` brings the next
-    sync forward.
+    """A business unit of Marketing Cloud that mcdash can reach: how to sign in there,
+    and what is known of it.
     """
 
     name = models.CharField(max_length=200, unique=True)
@@ -162,21 +211,30 @@ class Account(models.Model):
     auth_url = models.CharField("authentication address", max_length=500, blank=True)
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
+    # which business unit it is (see units.py), and what answers told about that
     unit = models.CharField("business unit", max_length=220, null=True, editable=False)
     learned_unit = models.CharField(max_length=220, null=True, editable=False)
+    # another active account is the same unit, as found in an older database or learned
+    # later: nothing is started in either
     is_doubled = models.BooleanField(default=False, db_default=False, editable=False)
     is_active = models.BooleanField(default=True)
+    # empty where it was disabled before mcdash kept note of it
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
     starts_paused = models.BooleanField(
         default=False, help_text="Nothing is started in this account while this is on."
     )
+    # Marketing Cloud's own clock against UTC: UTC-6, without daylight saving
     clock_offset_minutes = models.IntegerField(default=USUAL_CLOCK_MINUTES)
     history_since = models.DateTimeField(null=True, blank=True)
     last_synced_at = models.DateTimeField(null=True, blank=True)
     sync_wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # pages that the running sync has read, and how many the last whole one had
     sync_pages_read = models.PositiveIntegerField(null=True, blank=True, editable=False)
     sync_pages = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    # brings the next sync forward
     sync_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # definitions that the last sync did not list, without those believed gone; and
+    # since when so many are missing that the list itself is in doubt
     unlisted_count = models.PositiveIntegerField(
         default=0, db_default=0, editable=False
     )
@@ -186,6 +244,11 @@ class Account(models.Model):
     failures_in_row = models.PositiveIntegerField(default=0)
     not_answering_since = models.DateTimeField(null=True, blank=True)
     credentials_refused_at = models.DateTimeField(null=True, blank=True)
+    secret_unreadable_since = models.DateTimeField(
+        null=True, blank=True, editable=False
+    )
+    # what the account taught us about the questions it answers: whether it knows IN,
+    # and which properties it refuses
     takes_in = models.BooleanField(null=True, blank=True)
     refused_properties = models.JSONField(default=list, blank=True)
     revision = models.BigIntegerField(default=0)
@@ -211,7 +274,11 @@ class Account(models.Model):
         """Note since when it is disabled, and which business unit it is by now."""
         fields = None if update_fields is None else set(update_fields)
         if fields is None or "is_active" in fields:
-            self._note_disabled()
+            stored = Account.objects.filter(pk=self.pk, is_active=False)
+            if self.is_active:
+                self.disabled_at = None
+            elif not stored.exists():  # else it has been since then
+                self.disabled_at = database_now()
         if fields is not None and TELL_UNIT.isdisjoint(fields):
             super().save(update_fields=fields, **options)
             return
@@ -233,13 +300,6 @@ class Account(models.Model):
         mid = f"MID {number}" if number else None
         known = (self.name, self.label, mid)
         return first_with_ink(*known, otherwise=f"Account {self.pk}")
-
-    def _note_disabled(self) -> None:
-        """Since when it is disabled; what was disabled already stays so since then."""
-        if self.is_active:
-            self.disabled_at = None
-        elif not Account.objects.filter(pk=self.pk, is_active=False).exists():
-            self.disabled_at = database_now()
 
     @property
     def token_address(self) -> str:
@@ -263,65 +323,54 @@ class Account(models.Model):
         return self.failures_in_row >= BREAKER_OPENS_AT
 
     @property
-    def is_secret_lost(self) -> bool:
-        """This process cannot read the stored secret, or another one could not, as
-        far as `with_lost_keys` was asked.
-        """
-        if getattr(self, "has_lost_key", False):
-            return True
+    def is_secret_unreadable(self) -> bool:
+        """Whether a process could not read the stored secret, another one or this."""
         # lists do without the secret: not to be read for each of their rows
         secret = self.__dict__.get("secret")
-        return isinstance(secret, Secret) and not secret.is_readable
+        is_lost_here = isinstance(secret, Secret) and not secret.is_readable
+        return is_lost_here or self.secret_unreadable_since is not None
+
+    def has_problem(self, state: AccountState) -> bool:
+        """Whether it is in `state`, whatever else is wrong with it too."""
+        match state:
+            case AccountState.DISABLED:
+                return not self.is_active
+            case AccountState.DOUBLED:
+                return self.is_doubled
+            case AccountState.SECRET_UNREADABLE:
+                return self.is_secret_unreadable
+            case AccountState.CREDENTIALS_REFUSED:
+                return self.credentials_refused_at is not None
+            case AccountState.NOT_ANSWERING:
+                return self.failures_in_row >= NOT_ANSWERING_FROM
+            case AccountState.PAUSED:
+                return self.starts_paused
+            case AccountState.READY:
+                return False
 
     @property
-    def is_not_answering(self) -> bool:
-        """Calls fail by now, as the pages say it."""
-        return self.failures_in_row >= NOT_ANSWERING_FROM
+    def state(self) -> AccountState:
+        """How it is doing; where several things are wrong, the one to mend first."""
+        problems = (state for state in AccountState if self.has_problem(state))
+        return next(problems, AccountState.READY)
+
+    def since(self, state: AccountState) -> datetime | None:
+        """Since when it has that problem, as far as that is known."""
+        known = {
+            AccountState.DISABLED: self.disabled_at,
+            AccountState.SECRET_UNREADABLE: self.secret_unreadable_since,
+            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at,
+            AccountState.NOT_ANSWERING: self.not_answering_since,
+        }
+        return known.get(state)
 
     @property
     def why_not_followed(self) -> Unfollowed | None:
         """Why nobody looks at what runs here, as far as it lies with the account."""
-        if not self.is_active:
-            return Unfollowed(why=NotFollowed.DISABLED, since=self.disabled_at)
-        if self.is_secret_lost:
-            return Unfollowed(
-                why=NotFollowed.SECRET_UNREADABLE, since=self.last_contact_at
-            )
-        if self.credentials_refused_at:
-            return Unfollowed(
-                why=NotFollowed.CREDENTIALS_REFUSED, since=self.credentials_refused_at
-            )
-        if self.is_not_answering:
-            return Unfollowed(
-                why=NotFollowed.NOT_ANSWERING, since=self.not_answering_since
-            )
+        for state, why in NOT_FOLLOWED.items():
+            if self.has_problem(state):
+                return Unfollowed(why=why, since=self.since(state))
         return None
-
-    @property
-    def state(self) -> AccountState:
-        """How it fares; where several things are wrong, the one to mend first."""
-        if not self.is_active:
-            return AccountState.DISABLED
-        wrong = {
-            AccountState.DOUBLED: self.is_doubled,
-            AccountState.SECRET_UNREADABLE: self.is_secret_lost,
-            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at is not None,
-            AccountState.NOT_ANSWERING: self.is_not_answering,
-            AccountState.PAUSED: self.starts_paused,
-        }
-        return next(
-            (state for state, is_so in wrong.items() if is_so), AccountState.WELL
-        )
-
-    @property
-    def state_since(self) -> datetime | None:
-        """Since when it is in that state, as far as it is known."""
-        known = {
-            AccountState.DISABLED: self.disabled_at,
-            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at,
-            AccountState.NOT_ANSWERING: self.not_answering_since,
-        }
-        return known.get(self.state)
 
     @property
     def is_sync_awaited(self) -> bool:
@@ -343,31 +392,13 @@ class Account(models.Model):
 
         The one rule: lists, dialogs, the use case, commands and the worker ask it.
         """
-        if not self.is_active:
-            return ErrorKind.PAUSED, "This account is disabled."
-        if self.is_doubled:
-            return (
-                ErrorKind.DOUBLED,
-                "Another account here is the same business unit. Nothing is started in "
-                "either until an administrator disables one of them.",
+        for state, refusal in START_REFUSALS.items():
+            # after a call or two that failed the next one may well succeed
+            is_passing = (
+                state == AccountState.NOT_ANSWERING and not self.is_breaker_open
             )
-        if self.starts_paused:
-            return (
-                ErrorKind.PAUSED,
-                "Starts are paused in this account by an administrator.",
-            )
-        if self.credentials_refused_at:
-            return (
-                ErrorKind.CREDENTIALS_REFUSED,
-                "Marketing Cloud refused this account's credentials. An "
-                "administrator must correct them or test the connection.",
-            )
-        if self.is_breaker_open:
-            return (
-                ErrorKind.NOT_ANSWERING,
-                "Marketing Cloud does not answer for this account. Start it again "
-                "once the account answers.",
-            )
+            if self.has_problem(state) and not is_passing:
+                return refusal
         return None
 
     @property
@@ -491,6 +522,14 @@ class Account(models.Model):
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
         """What the account refuses to be asked for, old and new, without doubles."""
         return list(dict.fromkeys([*self.refused_properties, *refused]))
+
+    def note_secret_unreadable(self) -> bool:
+        """Note that a process could not read the secret; False where that was known.
+
+        The next one that can, or a secret that is entered anew, takes it back.
+        """
+        readable = Account.objects.filter(pk=self.pk, secret_unreadable_since=None)
+        return bool(readable.update(secret_unreadable_since=database_now()))
 
 
 class AccountAccess(models.Model):

@@ -1,4 +1,4 @@
-"""The name of the constraint that a failed write violated."""
+"""The database itself: its clock, violated constraints, commits and connections."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from datetime import UTC, datetime
 from django.apps import apps
 from django.db import IntegrityError, connection, models
 
-# The database's clock, the only one that leases and due times are compared with.
-
 
 def database_now() -> datetime:
-    """The database's current time, in UTC.
+    """The database's current time, in UTC: what leases and due times are compared with.
 
-    Processes on several machines may disagree by minutes; they all ask one
-    database.
+    Clocks of several machines may differ by minutes, but they all ask one database.
     """
     if connection.vendor == "sqlite":
         sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
@@ -42,17 +39,14 @@ def violated_constraint(error: IntegrityError) -> str | None:
     if match := re.search(r"CHECK constraint failed: (\w+)", text):
         return match.group(1)
     if match := re.search(r"UNIQUE constraint failed: (.+)", text):
-        return _unique_constraints().get(frozenset(match.group(1).split(", ")))
+        columns = frozenset(match.group(1).split(", "))
+        for model in apps.get_app_config("imports").get_models():
+            for constraint in model._meta.constraints:
+                if isinstance(constraint, models.UniqueConstraint) and (
+                    columns_of(model, constraint) == columns
+                ):
+                    return constraint.name
     return None
-
-
-def _unique_constraints() -> dict[frozenset[str], str]:
-    return {
-        columns_of(model, constraint): constraint.name
-        for model in apps.get_app_config("imports").get_models()
-        for constraint in model._meta.constraints
-        if isinstance(constraint, models.UniqueConstraint)
-    }
 
 
 def columns_of(
@@ -66,9 +60,7 @@ def columns_of(
     )
 
 
-# How far a commit goes before it counts: the one place that relaxes it.
-
-
+# Values of SQLite's `PRAGMA synchronous`.
 NORMAL, FULL = 1, 2
 
 
@@ -86,9 +78,6 @@ def relax_commits() -> None:
         cursor.execute("PRAGMA synchronous")
         if cursor.fetchone()[0] == FULL:
             cursor.execute(f"PRAGMA synchronous={NORMAL}")
-
-
-# Waiting without a connection: PostgreSQL gives a hundred, accounts may be more.
 
 
 def lend_connection() -> None:

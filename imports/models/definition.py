@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STRIP_LENGTH = 20
 # A definition's last run and its strip.
 Drawn = tuple[int | None, list[dict[str, Any]]]
-# More runs of a definition than these are seldom under way at once.
+# More runs of a definition than these are seldom active at once.
 USUALLY_ACTIVE = 2
 BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
 
@@ -45,10 +45,7 @@ class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
 
     def still_visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
         """As `visible_to`, judged within the query: for one definition."""
-        return self.filter(account__in=_accounts().still_visible_to(user))
-
-    def startable_by(self, user: User | AnonymousUser) -> DefinitionQuerySet:
-        return self.filter(account__in=_accounts().startable_by(user))
+        return self.filter(account__in=AccountQuerySet(Account).still_visible_to(user))
 
     def with_destination(self) -> DefinitionQuerySet:
         """Each with what its latest result says of the destination: the definition
@@ -73,20 +70,8 @@ class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
         )
 
 
-def _accounts() -> AccountQuerySet:
-    return AccountQuerySet(Account)
-
-
 class ImportDefinition(models.Model):
-    """What can be run: an ImportDefinition of an account, as last seen there.
-
-    `facts` is everything retrieved, by the vendor's (dotted) names. `strip`
-    holds the last 20 ends, oldest first, ready to draw. `last_seen_at` is kept to
-    within a day while Marketing Cloud lists the definition; its account's
-    `last_synced_at` is exact. `not_listed_since` is when a sync missed it first, asked
-    for by name too; only a second miss, later, makes that `not_seen_since`: it is
-    believed gone.
-    """
+    """What can be run: an ImportDefinition of an account, as last seen there."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="definitions")
     object_id = models.TextField(null=True, blank=True)
@@ -97,15 +82,21 @@ class ImportDefinition(models.Model):
     file_spec = models.TextField("file pattern", blank=True)
     update_type = models.TextField(blank=True)
     destination = models.TextField(blank=True)
+    # everything that was retrieved, by the vendor's (dotted) names
     facts = models.JSONField(default=dict, blank=True)
     digest = models.CharField(max_length=64, editable=False)
     first_seen_at = models.DateTimeField()
+    # to within a day while Marketing Cloud lists it; the account's `last_synced_at` is
+    # exact
     last_seen_at = models.DateTimeField()
+    # when a sync missed it first, asked for by name too; only a second miss, later,
+    # makes that `not_seen_since`: it is believed gone
     not_listed_since = models.DateTimeField(null=True, blank=True)
     not_seen_since = models.DateTimeField(null=True, blank=True)
     last_run = models.ForeignKey(
         "ImportRun", models.PROTECT, null=True, blank=True, related_name="+"
     )
+    # its last 20 ends, oldest first, ready to draw
     strip = models.JSONField(default=list, blank=True)
 
     objects = DefinitionQuerySet.as_manager()

@@ -139,20 +139,6 @@ def validate_endpoint(url: str) -> None:
     MCDASH_ALLOW_LOOPBACK also plain http to this machine. Where a name leads is
     looked at when it is called. Raises `ValidationError` with a sentence.
     """
-    parts, port = _parts(url)
-    host = parts.hostname or ""
-    if any(mark in url for mark in "@?#"):
-        raise ValidationError("An address holds no sign-in, query or fragment.")
-    if settings.MCDASH_ALLOW_LOOPBACK and host in LOOPBACK:
-        _require_scheme(url, parts.scheme, {"http", "https"})
-        return
-    _require_scheme(url, parts.scheme, {"https"})
-    if HOST_NAME.fullmatch(host) is None:
-        raise ValidationError(f"“{host}” is not the full name of a host.")
-    _require_allowed(host if port == HTTPS_PORT else f"{host}:{port}")
-
-
-def _parts(url: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(url)
         port = HTTPS_PORT if parts.port is None else parts.port
@@ -160,17 +146,21 @@ def _parts(url: str) -> tuple[SplitResult, int]:
         raise ValidationError(f"“{url}” is not an address.") from error
     if PLAIN.fullmatch(url) is None:
         raise ValidationError(f"“{url}” is not an address.")
-    return parts, port
-
-
-def _require_scheme(url: str, scheme: str, allowed: set[str]) -> None:
-    if scheme not in allowed:
-        raise ValidationError(f"“{url}” must start with {min(allowed, key=len)}://.")
-
-
-def _require_allowed(host: str) -> None:
-    if not any(fnmatchcase(host, p.lower()) for p in settings.MCDASH_ENDPOINT_HOSTS):
+    if any(mark in url for mark in "@?#"):
+        raise ValidationError("An address holds no sign-in, query or fragment.")
+    host = parts.hostname or ""
+    is_this_machine = settings.MCDASH_ALLOW_LOOPBACK and host in LOOPBACK
+    schemes = ("http", "https") if is_this_machine else ("https",)
+    if parts.scheme not in schemes:
+        raise ValidationError(f"“{url}” must start with {schemes[0]}://.")
+    if is_this_machine:
+        return
+    if HOST_NAME.fullmatch(host) is None:
+        raise ValidationError(f"“{host}” is not the full name of a host.")
+    address = host if port == HTTPS_PORT else f"{host}:{port}"
+    allowed = settings.MCDASH_ENDPOINT_HOSTS
+    if not any(fnmatchcase(address, pattern.lower()) for pattern in allowed):
         raise ValidationError(
-            f"The host “{host}” is not among the allowed endpoint hosts "
+            f"The host “{address}” is not among the allowed endpoint hosts "
             "(MCDASH_ENDPOINT_HOSTS)."
         )

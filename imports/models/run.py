@@ -346,8 +346,6 @@ class ImportRun(models.Model):
                 fields=("status", "account", "occurred_at", "id"), name="run_by_state"
             ),
             models.Index(models.F("account"), ENDED_AT, name="run_by_end"),
-            # nobody asks by it any more; a later release may drop it
-            models.Index(fields=("account", "finished_at"), name="run_by_finish"),
             models.Index(
                 fields=("account", "origin", "occurred_at", "id"), name="run_by_origin"
             ),
@@ -565,7 +563,7 @@ def workers_now() -> WorkerState:
 def workers_word() -> Case:
     """The same as part of a query: ALIVE, STUCK, or null where none is heard of."""
     return Case(
-        When(~Exists(_heard_of()), then=Value(None)),
+        When(~Exists(Worker.objects.alive()), then=Value(None)),
         When(
             Exists(_at_work()) & Exists(ImportRun.objects.overdue()), then=Value(STUCK)
         ),
@@ -579,10 +577,6 @@ def workers_of(word: str | None) -> WorkerState:
     if word is None:
         return WorkerState(is_silent=True, heard_at=Worker.objects.last_heard_at())
     return WorkerState(is_stuck=word == STUCK)
-
-
-def _heard_of() -> QuerySet[Worker]:
-    return Worker.objects.heard_of(WORKER_SILENT_AFTER.total_seconds())
 
 
 def _at_work() -> QuerySet[Worker]:

@@ -58,7 +58,6 @@ def label_of(status: str, errors: int | None) -> str:
 class Origin(models.TextChoices):
     DASHBOARD = "dashboard", "Dashboard"
     COMMAND = "command", "Command"
-    SCHEDULE = "schedule", "Schedule"
     OUTSIDE = "outside", "Outside"
 
 

@@ -78,7 +78,11 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     if isinstance(cause, sqlite3.Error):
         return SQLITE_REFUSALS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
     if isinstance(cause, psycopg.Error):
-        return _postgres_refusal(cause)
+        if cause.sqlstate is None:  # no server said it
+            is_lost = isinstance(cause, psycopg.OperationalError)
+            return Refusal.GONE if is_lost else None
+        exact = POSTGRES_REFUSALS.get(cause.sqlstate)
+        return exact or POSTGRES_REFUSALS.get(cause.sqlstate[:2])
     return Refusal.GONE if cause else None
 
 
@@ -90,14 +94,6 @@ def _root(error: BaseException | None) -> BaseException | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _postgres_refusal(error: psycopg.Error) -> Refusal | None:
-    if error.sqlstate is None:  # no server said it
-        is_lost = isinstance(error, psycopg.OperationalError)
-        return Refusal.GONE if is_lost else None
-    exact = POSTGRES_REFUSALS.get(error.sqlstate)
-    return exact or POSTGRES_REFUSALS.get(error.sqlstate[:2])
 
 
 @contextmanager
@@ -175,8 +171,12 @@ class Storage:
                     "The database cannot be written since %s: %s (%s)",
                     *(since, refusal.value, _root(error)),
                 )
-        if refusal in (Refusal.READ_ONLY, Refusal.GONE):
-            _drop_connections()
+        is_over = refusal in (Refusal.READ_ONLY, Refusal.GONE)
+        if is_over and not connection.in_atomic_block:
+            # one that was opened read-only stays so, and one that broke is broken
+            if pool := getattr(connection, "pool", None):
+                pool.drain()
+            connection.close()
         return True
 
     def note_success(self) -> None:
@@ -212,26 +212,16 @@ class Storage:
 
     def watch(self) -> None:
         """Ask every few seconds, in a thread, so that no page waits for it."""
-        threading.Thread(target=self._ask_forever, name="storage", daemon=True).start()
 
-    def _ask_forever(self) -> None:
-        while True:
-            self.ask()
-            # SQLite's stays open: where it is the last one, -shm and -wal would go with
-            # it, and could not be made anew on a full disk, not even to read
-            lend_connection()
-            time.sleep(WATCH_EVERY.total_seconds())
+        def ask_forever() -> None:
+            while True:
+                self.ask()
+                # SQLite's stays open: where it is the last one, -shm and -wal would go
+                # with it, and could not be made anew on a full disk, not even to read
+                lend_connection()
+                time.sleep(WATCH_EVERY.total_seconds())
 
-
-def _drop_connections() -> None:
-    """One that was opened read-only stays so, and one that broke is broken: begin
-    anew with others.
-    """
-    if connection.in_atomic_block:
-        return
-    if pool := getattr(connection, "pool", None):
-        pool.drain()
-    connection.close()
+        threading.Thread(target=ask_forever, name="storage", daemon=True).start()
 
 
 STORAGE = Storage()

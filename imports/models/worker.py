@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models.functions import Concat, Now
 
 from imports.models.database import database_now
 
@@ -99,24 +99,19 @@ class WorkerManager(models.Manager["Worker"]):
         )
         return list(silent.values_list("holder", flat=True))
 
-    def heard_of(self, seconds: float) -> models.QuerySet[Worker]:
-        """Workers that were heard of in the last `seconds`."""
-        return self.filter(seen_at__gte=Now() - timedelta(seconds=seconds))
+    def alive(self) -> models.QuerySet[Worker]:
+        """Workers that have responded lately, see `WORKER_SILENT_AFTER`."""
+        return self.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
 
     def at_work_for(self, seconds: float) -> models.QuerySet[Worker]:
         """Workers that are alive and have been for `seconds`."""
         since = Now() - timedelta(seconds=seconds)
-        alive = self.heard_of(WORKER_SILENT_AFTER.total_seconds())
-        return alive.filter(started_at__lte=since)
+        return self.alive().filter(started_at__lte=since)
 
     def last_heard_at(self) -> datetime | None:
         """When any worker was last heard of."""
         last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
         return last
-
-    def heard_within(self, seconds: float) -> bool:
-        """Whether any worker was heard of in the last `seconds`."""
-        return self.heard_of(seconds).exists()
 
 
 class Worker(models.Model):
@@ -151,45 +146,6 @@ def process_name() -> str:
 def new_holder() -> str:
     """A name for whoever holds a lease in this process; never the same twice."""
     return f"{process_name()}:{secrets.token_hex(4)}"
-
-
-# Accounts whose stored secret a process could not read: its field keys are others.
-
-
-HOLDER = "lost-key"
-# Whoever cannot read it says so again with each try; this is for processes that went.
-KEPT_SECONDS = 24 * 3600
-
-
-def note_lost_key(account_id: int) -> bool:
-    """Remember that the secret could not be read; False where that was known."""
-    name = _name(account_id)
-    was_known = _kept().filter(name=name).exists()
-    Lease.objects.acquire(name, holder=HOLDER, seconds=KEPT_SECONDS)
-    return not was_known
-
-
-def forget_lost_key(account_id: int) -> bool:
-    """The secret was read, or replaced; True where it had been lost."""
-    lost = Lease.objects.filter(name=_name(account_id))
-    return lost.exists() and bool(lost.delete()[0])
-
-
-def is_key_lost(account: str = "pk") -> models.Exists:
-    """For a query of accounts, or of rows with their `account`: whether a process could
-    not read its secret.
-    """
-    number = Cast(models.OuterRef(account), models.CharField())
-    name = Concat(models.Value(_name("")), number, output_field=models.CharField())
-    return models.Exists(_kept().filter(name=name))
-
-
-def _kept() -> models.QuerySet[Lease]:
-    return Lease.objects.filter(expires_at__gt=Now())
-
-
-def _name(account_id: int | str) -> str:
-    return f"lost-key:{account_id}"
 
 
 # Who looks at runs: why nobody does, and since when. Words are made by the pages.

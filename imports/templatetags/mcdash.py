@@ -35,7 +35,6 @@ register.simple_tag(formats.elapsed_html, name="elapsed")
 register.filter("count", formats.count_text)
 register.filter("duration", formats.duration_text)
 register.filter("share", formats.share_text)
-register.filter("run_name", status.run_name)
 register.filter("shown_phase", status.shown_phase)
 register.filter("run_ended_at", status.ended_at)
 register.filter("took", status.took_text)
@@ -111,6 +110,19 @@ def status_word(status: str) -> str:
 def status_hue(status: str) -> str:
     """The hue of a status, for class names such as "ink-red" and "tint-red"."""
     return status_look(status).hue
+
+
+@register.filter
+def status_gutter(status: str) -> str:
+    """The classes of the mark beside a text about a run of that status."""
+    look = status_look(status)
+    return f"ink-{look.hue}{' hatch' if look.fill == 'hatch' else ''}"
+
+
+@register.filter
+def status_end(status: str) -> str:
+    """The word for the end of a run of that status: ended, closed, cancelled."""
+    return status_look(status).end_word
 
 
 @register.filter

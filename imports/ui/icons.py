@@ -1,4 +1,4 @@
-"""Icons: the ten statuses drawn here, everything else from heroicons.
+"""Icons: the silhouettes of the statuses drawn here, most others from heroicons.
 
 Drawn on 16 × 16 in the colour of the text beside them; what is cut out of a
 filled shape shows the ground it stands on. Icons never stand alone: they are
@@ -17,42 +17,43 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags import heroicons
 
+from imports.wording.status import STATUSES
+
 _LINE = 'fill="none" stroke="currentColor" stroke-width="1.5"'
 _ROUND = 'stroke-linecap="round" stroke-linejoin="round"'
 _CUT = 'fill="currentColor" fill-rule="evenodd"'
 _DIAMOND = "M8 .9 15.1 8 8 15.1.9 8z"
 
-_STATUS_SHAPES: dict[str, str] = {
-    "queued": f'<circle cx="8" cy="8" r="6.25" {_LINE} stroke-linecap="round"'
+# Silhouettes of the statuses, which wording/status.py names.
+_SHAPES: dict[str, str] = {
+    "dotted-ring": f'<circle cx="8" cy="8" r="6.25" {_LINE} stroke-linecap="round"'
     ' stroke-dasharray="0 3.272"/>',
-    "starting": f'<path class="turns" d="M4.2 3.05a6.25 6.25 0 1 0 7.6 0" {_LINE}'
+    "arrow-in-ring": f'<path class="turns" d="M4.2 3.05a6.25 6.25 0 1 0 7.6 0" {_LINE}'
     f' stroke-linecap="round"/><path d="M4.6 8h6M8.2 5.6 10.6 8l-2.4 2.4"'
     f" {_LINE} {_ROUND}/>",
-    "running": f'<circle cx="8" cy="8" r="6.25" {_LINE} opacity=".35"/>'
+    "turning-ring": f'<circle cx="8" cy="8" r="6.25" {_LINE} opacity=".35"/>'
     f'<path class="turns" d="M8 1.75a6.25 6.25 0 0 1 4.42 10.67" {_LINE}'
     ' stroke-linecap="round"/><circle cx="8" cy="8" r="2.75" fill="currentColor"/>',
-    "completed": f'<path {_CUT} d="M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1z'
+    "tick-disc": f'<path {_CUT} d="M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1z'
     'M4.5 8.3 5.6 7.2l1.7 1.7 3.2-3.8 1.15.97-4.3 5.1z"/>',
-    "completed_with_errors": f'<path {_CUT} d="M8 1.3c.5 0 .97.27 1.22.7l5.6 9.8'
+    "warning-triangle": f'<path {_CUT} d="M8 1.3c.5 0 .97.27 1.22.7l5.6 9.8'
     "a1.4 1.4 0 0 1-1.22 2.1H2.4a1.4 1.4 0 0 1-1.22-2.1L6.78 2c.25-.43.72-.7"
     ' 1.22-.7zM7.2 5.2v4h1.6v-4zM8 10.4a.9.9 0 1 0 0 1.8.9.9 0 0 0 0-1.8z"/>',
-    "failed": f'<path {_CUT} d="M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z'
+    "crossed-octagon": f'<path {_CUT} d="M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z'
     "M6.1 5.05 5.05 6.1 6.95 8l-1.9 1.9 1.05 1.05L8 9.05l1.9 1.9 1.05-1.05"
     'L9.05 8l1.9-1.9L9.9 5.05 8 6.95z"/>',
-    "not_started": f'<g {_LINE}><circle cx="8" cy="8" r="6.25"/>'
+    "struck-ring": f'<g {_LINE}><circle cx="8" cy="8" r="6.25"/>'
     '<path d="m3.7 12.3 8.6-8.6"/></g>',
-    "unknown": f'<path {_CUT} d="{_DIAMOND}M5.75 6.2a2.25 2.25 0 1 1 2.95 2.14'
+    "question-diamond": f'<path {_CUT} d="{_DIAMOND}M5.75 6.2a2.25 2.25 0 1 1 2.95 2.14'
     "v.76H7.3V7.9c0-.4.32-.75.72-.75a.95.95 0 1 0-.92-.95z"
     'M8 10.1a.85.85 0 1 0 0 1.7.85.85 0 0 0 0-1.7z"/>',
-    "lost": f'<path d="M8 1.6 14.4 8 8 14.4 1.6 8z" {_LINE} {_ROUND}/>'
+    "dotted-diamond": f'<path d="M8 1.6 14.4 8 8 14.4 1.6 8z" {_LINE} {_ROUND}/>'
     '<path d="M5.2 8h.01M8 8h.01M10.8 8h.01" fill="none" stroke="currentColor"'
     ' stroke-width="1.6" stroke-linecap="round"/>',
-    "cancelled": f'<path d="M5.6 2.9 2.5 6l3.1 3.1M2.5 6h7a3.6 3.6 0 0 1 0 7.2H6.7"'
+    "return-arrow": f'<path d="M5.6 2.9 2.5 6l3.1 3.1M2.5 6h7a3.6 3.6 0 0 1 0 7.2H6.7"'
     f" {_LINE} {_ROUND}/>",
-}
-
-# What heroicons lacks: a pulled plug, and the mark of the product (the strip).
-_OWN_SHAPES: dict[str, str] = {
+    # What else heroicons lacks: a pulled plug, arrows that replace, and the mark of
+    # the product (the strip).
     "unplugged": f'<path d="M2 2l12 12M5.7 1.8v3M10.3 1.8v3M7.2 5h5.1v2.3'
     "c0 1.1-.4 2-1 2.7M9.2 11.2c-.4.1-.8.2-1.2.2-2.4 0-4.3-1.9-4.3-4.3V5H5"
     f'M8 11.4v3" {_LINE} {_ROUND}/>',
@@ -65,7 +66,11 @@ _OWN_SHAPES: dict[str, str] = {
 
 # What tables repeat: drawn once in the sprite.
 _SHARED = (
-    *(status for status, shape in _STATUS_SHAPES.items() if "turns" not in shape),
+    *(
+        look.icon
+        for look in STATUSES.values()
+        if 'class="turns"' not in _SHAPES.get(look.icon, "")
+    ),
     *("replace", "unplugged", "play", "star", "star-outline"),
 )
 _BOX = ' viewBox="0 0 16 16"'
@@ -89,8 +94,7 @@ def _used(name: str, size: int) -> SafeString:
 
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
     """The silhouette of a status; KeyError for a value that is none of ours."""
-    shape = _STATUS_SHAPES[str(status)]
-    return _used(status, size) if status in _SHARED else _svg(shape, size)
+    return icon_svg(STATUSES[str(status)].icon, size=size)
 
 
 @lru_cache(maxsize=256)
@@ -102,8 +106,8 @@ def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
     shared = name if style == "micro" else f"{name}-{style}"
     if shared in _SHARED:
         return _used(shared, size)
-    if name in _OWN_SHAPES:
-        return _svg(_OWN_SHAPES[name], size)
+    if name in _SHAPES:
+        return _svg(_SHAPES[name], size)
     return _heroicon(name, style, size)
 
 
@@ -117,7 +121,7 @@ def sprite_svg() -> SafeString:
     """All shared icons, once a page; icons anywhere on it use them by "#i-name"."""
     symbols = ""
     for name in _SHARED:
-        attributes, shape = _BOX, _STATUS_SHAPES.get(name) or _OWN_SHAPES.get(name)
+        attributes, shape = _BOX, _SHAPES.get(name, "")
         if not shape:
             style = "outline" if name.endswith("-outline") else "micro"
             svg = _heroicon(name.removesuffix("-outline"), style, 16)

@@ -7,7 +7,7 @@ attributes, since the content security policy forbids inline styles; colours com
 the classes in status.css.
 
 Each bar is a link with its words. A list has a thousand of them, so there a strip is a
-picture at first, all bars of a status in one path and one sentence for all; as soon as
+picture at first, all bars of a hue in one path and one sentence for all; as soon as
 a reader goes there, static/js/strip.js asks for the bars themselves.
 """
 
@@ -27,7 +27,7 @@ from django.utils.safestring import SafeString, mark_safe
 from imports.models import FINISHED, ImportRun
 from imports.models.status import are_counts_open
 from imports.wording.formats import count_text, duration_text, short_count_text
-from imports.wording.status import look_of
+from imports.wording.status import look_of, status_look
 
 # A run as it is kept in ImportDefinition.strip, see `ImportRun.as_bar`.
 Bar = dict[str, Any]
@@ -82,27 +82,30 @@ class Slot:
 # What a bar consists of: a kind ("" filled, "o" outlined, "d" dashed, "h" hatched; the
 # letters are classes in status.css), from which height, down to which.
 Mark = tuple[str, float, float]
+# The shapes of bars, one of which each status names in wording/status.py.
 BARS: dict[str, Callable[[int, Ground], Sequence[Mark]]] = {
-    "queued": lambda _, at: [("d", at.line - 7, at.line)],
-    "starting": lambda _, at: [("o", at.line - 7, at.line)],
-    "running": lambda height, at: [
+    "dashed-stub": lambda _, at: [("d", at.line - 7, at.line)],
+    "stub": lambda _, at: [("o", at.line - 7, at.line)],
+    "filling": lambda height, at: [
         ("", at.line - height, at.line),
         ("o", at.top, at.line),
     ],
-    "completed": lambda height, at: [("", at.line - height, at.line)],
-    "completed_with_errors": lambda height, at: [
+    "bar": lambda height, at: [("", at.line - height, at.line)],
+    "split": lambda height, at: [
         ("", at.line - max(height, 7), at.line - 4.5),
         ("", at.line - 3, at.line),
     ],
-    "failed": lambda height, at: [
+    "above-and-below": lambda height, at: [
         ("", at.line - height, at.line),
         ("", at.line + 1, at.foot),
     ],
-    "not_started": lambda _, at: [("o", at.line + 1, at.foot)],
-    "unknown": lambda _, at: [("h", at.top, at.foot), ("o", at.top, at.foot)],
-    "lost": lambda _, at: [("d", at.top, at.foot)],
-    "cancelled": lambda _, at: [("o", at.line + 2, at.line + 5)],
+    "below": lambda _, at: [("o", at.line + 1, at.foot)],
+    "hatched": lambda _, at: [("h", at.top, at.foot), ("o", at.top, at.foot)],
+    "dashed": lambda _, at: [("d", at.top, at.foot)],
+    "dot": lambda _, at: [("o", at.line + 2, at.line + 5)],
 }
+# These show that a run ran even where it loaded no row.
+SHOWN_WITHOUT_ROWS = {"above-and-below", "filling"}
 
 
 def _paths(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
@@ -110,7 +113,7 @@ def _paths(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, st
     which gives its width once for all bars instead of in each of them.
     """
     paths: dict[str, str] = defaultdict(str)
-    for kind, top, bottom in BARS[status](slot.height, slot.ground):
+    for kind, top, bottom in BARS[status_look(status).bar](slot.height, slot.ground):
         if kind == "h":
             paths[kind] += slot.hatch(round(top), round(bottom))
         elif kind:
@@ -137,7 +140,7 @@ def loaded(bar: Bar) -> int:
 def _height(bar: Bar, largest: int, ground: Ground) -> int:
     """The bar's height in pixels, where `largest` rows reach the top."""
     rows = loaded(bar)
-    if not rows and bar["status"] in ("failed", "running"):
+    if not rows and status_look(bar["status"]).bar in SHOWN_WITHOUT_ROWS:
         return 0
     share = min(rows, largest) / largest if largest else 0
     room = ground.line - ground.top - (ground.step - 1)
@@ -166,17 +169,17 @@ def _bar_svg(bar: Bar, slot: Slot, *, is_last: bool) -> str:
     """One bar with its words, which leads to its run; only the newest is a tab stop,
     arrows do the rest.
     """
-    status, tab = bar["status"], 0 if is_last else -1
+    hue, tab = status_look(bar["status"]).hue, 0 if is_last else -1
     drawn = "".join(
         f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
-        for kind, path in _paths(status, slot).items()
+        for kind, path in _paths(bar["status"], slot).items()
     )
     hit = f'<path class="hit" d="{slot.box(0, slot.ground.foot, -REACH)}"/>'
     inside = f"<title>{escape(bar_text(bar))}</title>{hit}{drawn}"
     if bar.get("run"):
         address = reverse("imports:run", args=[bar["run"]])
-        return f'<a class="s-{status}" href="{address}" tabindex="{tab}">{inside}</a>'
-    return f'<g class="s-{status}" tabindex="{tab}" role="img">{inside}</g>'
+        return f'<a class="s-{hue}" href="{address}" tabindex="{tab}">{inside}</a>'
+    return f'<g class="s-{hue}" tabindex="{tab}" role="img">{inside}</g>'
 
 
 # The strip: the last 20 runs of a definition
@@ -208,18 +211,17 @@ def strip_svg(
 
 
 def picture_svg(runs: Sequence[Bar] | None) -> str:
-    """The strip in a list, until a reader goes there: a path for each status. Solid
-    bars are strokes, since that gives their height only once.
-    """
+    """The strip in a list, until a reader goes there."""
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
     paths: dict[str, str] = defaultdict(str)
     for bar, slot in zip(shown, _slots(shown, NARROW), strict=True):
+        hue = status_look(bar["status"]).hue
         for kind, path in _paths(bar["status"], slot, as_strokes=True).items():
-            paths[f"s-{bar['status']} {kind}".rstrip()] += path
+            paths[f"s-{hue} {kind}".rstrip()] += path
     drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items())
-    labels = Counter(look_of(bar["status"], bar["errors"]).label for bar in shown)
+    labels = Counter(look_of(bar["status"], bar.get("errors")).label for bar in shown)
     ends = ", ".join(f"{n} {label.lower()}" for label, n in labels.most_common())
     last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
     title = f"<title>{last}: {ends}</title>"

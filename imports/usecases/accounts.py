@@ -36,17 +36,14 @@ from imports.models import (
     Lease,
     User,
     database_now,
-    forget_lost_key,
     guard_of,
     note_doubles,
-    note_lost_key,
     publish,
     told_unit,
     unit_of,
     violated_constraint,
 )
 from imports.models.account import TELL_UNIT
-from imports.models.worker import is_key_lost
 from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import NameTakenError, UnitTakenError
 
@@ -93,10 +90,13 @@ def ask_account(
 
 def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
     """Pages say so from now on; the log says it once, not with every try."""
+    if not Account.objects.filter(pk=account.pk, secret_unreadable_since=None).exists():
+        return
     with transaction.atomic():
-        if note_lost_key(account.pk):
-            log.error("Account %s: %s", account.pk, error.message)
-            publish(accounts=[account])
+        publish(accounts=[account])
+        is_news = account.note_secret_unreadable()
+    if is_news:
+        log.error("Account %s: %s", account.pk, error.message)
 
 
 def _stop_if_refused(account: Account) -> None:
@@ -118,15 +118,17 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
     rows = Account.objects.filter(pk=account.pk)
     # a call that was under way with an older token proves nothing about a refusal
     cleared = {"credentials_refused_at": None} if clears_refusal else {}
-    well = {"failures_in_row": 0, "not_answering_since": None, **cleared}
-    as_before = rows.filter(~is_key_lost(), **well)
-    if as_before.update(last_contact_at=Now()):
+    # whoever answered did so by the secret, or by a token that was fetched with it
+    well = {
+        "failures_in_row": 0,
+        "not_answering_since": None,
+        "secret_unreadable_since": None,
+        **cleared,
+    }
+    if rows.filter(**well).update(last_contact_at=Now()):
         return
     with transaction.atomic():
-        # both are asked: an account may have been without key and answer
-        was_lost = forget_lost_key(account.pk)
-        if was_lost or rows.exclude(**well).exists():
-            publish(accounts=[account])
+        publish(accounts=[account])
         rows.update(last_contact_at=database_now(), **well)
 
 
@@ -344,8 +346,6 @@ def _save(account: Account, fields: Collection[str]) -> None:
         account.save()
         publish(accounts=[account])
     elif fields:
-        if "secret" in fields:
-            forget_lost_key(account.pk)  # as whoever asks an account: then the counter
         if "is_active" in fields and account.is_active:
             # what was due while nobody looked is due now, not overdue
             account.runs.active().filter(next_check_at__lt=Now()).update(
@@ -361,6 +361,9 @@ def _save_fields(account: Account, fields: set[str]) -> None:
         gateway.forget_token(account)
         account.credentials_refused_at = None
         fields.add("credentials_refused_at")
+    if "secret" in fields:
+        account.secret_unreadable_since = None
+        fields.add("secret_unreadable_since")
     account.save(update_fields=sorted(fields))
 
 

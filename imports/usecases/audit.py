@@ -1,4 +1,4 @@
-"""Keep who did what, for good."""
+"""The audit: who did what to which account, run or person, kept for good."""
 
 from __future__ import annotations
 

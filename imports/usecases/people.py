@@ -1,4 +1,4 @@
-"""A person changes their own password."""
+"""What changes how a person signs in: their password, and ending their sessions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ def change_password(*, person: User, password: str, ip: str | None) -> None:
         record_audit(
             actor=person, action=AuditAction.PASSWORD_CHANGED, obj=person, ip=ip
         )
-
-
-# Sign a person out everywhere.
 
 
 def end_sessions(*, person: User, by: User, ip: str | None) -> None:

@@ -1,4 +1,9 @@
-"""Record that somebody wants a definition started. Nothing is sent here."""
+"""Queue starts, one or several, and cancel what is queued.
+
+Nothing is sent here: a queued run is a promise in the database that the worker keeps
+(`send.py`). Whether a definition can be started is `why_not_startable`; that it runs
+once at a time is held by the database.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +80,8 @@ def start_import(
         origin=origin,
         status=RunStatus.QUEUED,
         started_by=started_by,
-        started_by_name=started_by_name or _name_of(started_by),
+        started_by_name=started_by_name
+        or (started_by.shown_name if started_by else ""),
         request_token=request_token,
         batch=batch,
         again_of=again_of,
@@ -86,11 +92,13 @@ def start_import(
         return _already_there(error, run)
 
 
-def _name_of(person: User | None) -> str:
-    return person.shown_name if person else ""
-
-
 def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
+    known = {
+        "origin": run.origin,
+        "batch": str(run.batch or ""),
+        "again_of": run.again_of_id,
+        "login": login,
+    }
     with transaction.atomic():
         _release_ended_elsewhere(run)
         run.queued_at = run.occurred_at = database_now()
@@ -109,7 +117,7 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             by=run.started_by,
             by_name=run.started_by_name,
             ip=ip,
-            details=_details(run, login),
+            details={name: value for name, value in known.items() if value},
         )
         run.revision = publish(runs=[run])
         wake_workers()
@@ -137,16 +145,6 @@ def _held_elsewhere(run: ImportRun) -> RunQuerySet:
     return runs.exclude(account=run.account_id)
 
 
-def _details(run: ImportRun, login: str) -> dict[str, Any]:
-    known = {
-        "origin": run.origin,
-        "batch": str(run.batch or ""),
-        "again_of": run.again_of_id,
-        "login": login,
-    }
-    return {name: value for name, value in known.items() if value}
-
-
 def _first_with(
     request_token: UUID | None, definition: ImportDefinition
 ) -> ImportRun | None:
@@ -172,36 +170,34 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     if active := definition.runs.ours().active().first():
         raise AlreadyRunningError(active) from error
     if elsewhere := _held_elsewhere(run).select_related("account").first():
-        shown = elsewhere if _may_know(run.started_by, elsewhere) else None
-        raise RunningElsewhereError(definition, shown) from error
+        # whoever starts by command, as nobody here, may know of every account
+        seen = run.started_by is None or (
+            Account.objects.filter(pk=elsewhere.account_id)
+            .still_visible_to(run.started_by)
+            .exists()
+        )
+        raise RunningElsewhereError(definition, elsewhere if seen else None) from error
     raise NotStartableError(
-        definition, "Another run of it ended this moment. Start it again."
+        definition, "Another run of it has only just ended. Please try again."
     ) from error
 
 
-def _may_know(person: User | None, run: ImportRun) -> bool:
-    """Whoever starts by command, as nobody here, may know of every account."""
-    accounts = Account.objects.filter(pk=run.account_id)
-    return person is None or accounts.still_visible_to(person).exists()
-
-
-# Start several definitions in one go: as many single starts in one batch.
-
+# Several definitions in one go: as many single starts in one batch
 
 MOST_AT_ONCE = 50
 NOT_SAVED = "mcdash can’t save anything right now, so it was not started."
 PERHAPS_SAVED = (
-    "The database stopped answering. Look in the History before you start it again."
+    "The database stopped responding. Look in the History before you start it again."
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StartOutcome:
     """What became of one definition: its run, or why there is none."""
 
     definition: ImportDefinition
-    run: ImportRun | None
-    problem: str
+    run: ImportRun | None = None
+    problem: str = ""
 
 
 def start_imports(
@@ -219,46 +215,35 @@ def start_imports(
     definitions = list(definitions)
     if len(definitions) > MOST_AT_ONCE:
         raise UseCaseError(
-            f"{len(definitions)} definitions were chosen; at most {MOST_AT_ONCE} are "
-            "started in one go. Nothing was started."
+            f"You chose {len(definitions)} definitions, but only {MOST_AT_ONCE} can be "
+            "started at once. Nothing was started."
         )
     outcomes: list[StartOutcome] = []
     for definition in definitions:
         try:
-            outcomes.append(_start(definition, started_by, batch, ip))
+            run = start_import(
+                definition=definition,
+                started_by=started_by,
+                request_token=uuid5(batch, str(definition.pk)),
+                batch=batch,
+                ip=ip,
+            )
+        except UseCaseError as error:
+            outcomes.append(StartOutcome(definition, problem=str(error)))
         except DatabaseError as error:
-            # what was queued before is there, and has to be told of
+            # what was queued before is there, and the person has to be told so
             if not outcomes or not STORAGE.note_refusal(error, has_waited=True):
                 raise
+            refusal = refusal_of(error)
+            problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
             rest = definitions[len(outcomes) :]
-            return outcomes + [_not_saved(one, error) for one in rest]
+            return outcomes + [StartOutcome(one, problem=problem) for one in rest]
+        else:
+            outcomes.append(StartOutcome(definition, run=run))
     return outcomes
 
 
-def _not_saved(definition: ImportDefinition, error: DatabaseError) -> StartOutcome:
-    refusal = refusal_of(error)
-    problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
-    return StartOutcome(definition=definition, run=None, problem=problem)
-
-
-def _start(
-    definition: ImportDefinition, by: User, batch: UUID, ip: str | None
-) -> StartOutcome:
-    try:
-        run = start_import(
-            definition=definition,
-            started_by=by,
-            origin=Origin.DASHBOARD,
-            request_token=uuid5(batch, str(definition.pk)),
-            batch=batch,
-            ip=ip,
-        )
-    except UseCaseError as error:
-        return StartOutcome(definition=definition, run=None, problem=str(error))
-    return StartOutcome(definition=definition, run=run, problem="")
-
-
-# Take a queued run back before the worker takes it.
+# Cancelling, as long as a run is queued
 
 
 def cancel_run(

@@ -182,8 +182,15 @@ def _store(
         if is_news or is_other_doubt or account.is_sync_awaited:
             publish(accounts=[account])
         learn_unit(account, answer.definitions)
-        _note_sync(account, answer, now, reading.pages)
+        account.last_synced_at, account.sync_pages = now, reading.pages
+        account.refused_properties = account.noted_refusals(answer.refused_properties)
         _note_unlisted(account, unlisted, now, is_doubted=is_doubted)
+        account.save(
+            update_fields=[
+                *("last_synced_at", "sync_pages", "refused_properties"),
+                *("sync_again_at", "listing_doubted_since", "unlisted_count"),
+            ]
+        )
     return SyncReport(
         seen=len(answer.definitions),
         created=len(matches.created),
@@ -313,19 +320,6 @@ def digest_of(record: DefinitionRecord) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _filled(
-    definition: ImportDefinition, record: DefinitionRecord, now: datetime
-) -> ImportDefinition:
-    for name in COLUMNS:
-        setattr(definition, name, getattr(record, name))
-    definition.key_digest = key_digest(record.customer_key)
-    definition.facts = dict(record.facts)
-    definition.digest = digest_of(record)
-    definition.last_seen_at = now
-    definition.not_listed_since = definition.not_seen_since = None
-    return definition
-
-
 def _create(
     account: Account,
     records: Mapping[tuple[str | None, str], DefinitionRecord],
@@ -347,30 +341,40 @@ def _create(
     }
     columns = (*COLUMNS, "key_digest", "digest", "facts", *same)
     marks = ", ".join(["%s"] * len(columns))
+    rows = [
+        (
+            *(getattr(record, name) for name in COLUMNS),
+            key_digest(record.customer_key),
+            digest_of(record),
+            json.dumps(dict(record.facts)),
+            *same.values(),
+        )
+        for record in records.values()
+    ]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {DEFINITIONS} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-            [(*_values(record), *same.values()) for record in records.values()],
+            rows,
         )
         cursor.execute(
             f"{COPY_TO_VERSIONS} account_id = %s AND {UNVERSIONED}", [account.pk]
         )
 
 
-def _values(record: DefinitionRecord) -> tuple[str | None, ...]:
-    known = (getattr(record, name) for name in COLUMNS)
-    facts = json.dumps(dict(record.facts))
-    return (*known, key_digest(record.customer_key), digest_of(record), facts)
-
-
 def _change(records: Mapping[int, DefinitionRecord], now: datetime) -> None:
-    stored = ImportDefinition.objects.in_bulk(records)
-    changed = [_filled(stored[pk], record, now) for pk, record in records.items()]
+    """Bring changed definitions up to date, each with a next version."""
+    changed = list(ImportDefinition.objects.in_bulk(records).values())
+    for definition in changed:
+        record = records[definition.pk]
+        for name in COLUMNS:
+            setattr(definition, name, getattr(record, name))
+        definition.key_digest = key_digest(record.customer_key)
+        definition.facts = dict(record.facts)
+        definition.digest = digest_of(record)
+        definition.last_seen_at = now
+        definition.not_listed_since = definition.not_seen_since = None
     ImportDefinition.objects.bulk_update(changed, WRITTEN, batch_size=BATCH)
-    _add_versions(list(records))
-
-
-def _add_versions(keys: Sequence[int]) -> None:
+    keys = list(records)
     for start in range(0, len(keys), BATCH):
         chunk = keys[start : start + BATCH]
         marks = ", ".join(["%s"] * len(chunk))
@@ -426,8 +430,8 @@ def _mark(
 def _note_unlisted(
     account: Account, unlisted: int, now: datetime, *, is_doubted: bool
 ) -> None:
-    """Keep for the pages how many are not listed, and when to look again: soon after
-    the first miss, then at the usual hour.
+    """Set on the account, for its pages, how many are not listed; and when to look
+    again: soon after the first miss, then at the usual hour.
     """
     waiting = account.definitions.filter(not_seen_since=None)
     missed = waiting.filter(not_listed_since__isnull=False)
@@ -438,21 +442,9 @@ def _note_unlisted(
     account.sync_again_at = again_at if again_at and again_at > now else None
     account.listing_doubted_since = doubted_since
     account.unlisted_count = unlisted
-    account.save(
-        update_fields=["sync_again_at", "listing_doubted_since", "unlisted_count"]
-    )
 
 
-def _note_sync(
-    account: Account, answer: DefinitionList, now: datetime, pages: int
-) -> None:
-    account.last_synced_at, account.sync_pages = now, pages
-    account.refused_properties = account.noted_refusals(answer.refused_properties)
-    account.save(update_fields=["last_synced_at", "sync_pages", "refused_properties"])
-
-
-# Ask the worker to read the definitions of accounts now, not at its own hour.
-
+# A sync at somebody's wish, not at its own hour
 
 # Reading thousands of definitions costs the account some calls: not at every press.
 SELDOM = timedelta(minutes=1)
@@ -466,23 +458,18 @@ def want_sync(
 
     Nothing is sent: the worker looks every second.
     """
+    wanted = []
     with transaction.atomic():
         accounts = list(accounts)
         publish(accounts=accounts)
-        return [account for account in accounts if _want(account, by, ip)]
-
-
-def _want(account: Account, by: User, ip: str | None) -> bool:
-    now = database_now()
-    long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
-    rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
-    if not rows.update(sync_wanted_at=now):
-        return False
-    record_audit(
-        actor=by,
-        action=AuditAction.SYNC_WANTED,
-        obj=account,
-        account=account,
-        ip=ip,
-    )
-    return True
+        for account in accounts:
+            now = database_now()
+            long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
+            rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
+            if rows.update(sync_wanted_at=now):
+                action = AuditAction.SYNC_WANTED
+                record_audit(
+                    actor=by, action=action, obj=account, account=account, ip=ip
+                )
+                wanted.append(account)
+    return wanted

@@ -1,4 +1,6 @@
-"""Put every stored secret under the newest of the field keys."""
+"""Work on what is stored: strips that were wrong, secrets under older keys, and rows
+that nobody needs any more.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from secrets import token_hex
 
 from django.apps import apps
@@ -22,13 +24,11 @@ from imports.models import (
     database_now,
     publish,
 )
-from imports.models.definition import Drawn
 from imports.usecases.audit import AuditAction, record_audit
 
-# Draw the definitions' strips anew from the history, or prove them right.
-
-
 log = logging.getLogger(__name__)
+
+# Strips: what each definition keeps of its last runs
 
 BATCH = 500
 
@@ -57,62 +57,43 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
     A worker may go on meanwhile: each row that seems wrong is looked at once more
     while it is held, and only that one.
     """
-    checked, wrong = 0, []
-    for definition in _definitions(account):
-        checked += 1
-        if _is_right(definition):
-            continue
-        if what := _mend(definition.pk, check=check):
-            wrong.append(
-                WrongStrip(
-                    definition=definition.pk, name=definition.shown_name, what=what
-                )
-            )
-    return StripReport(checked=checked, wrong=tuple(wrong))
-
-
-def _definitions(account: Account) -> Iterator[ImportDefinition]:
-    """In batches, each read anew: no cursor stays open beside the writing."""
+    checked, wrong, last = 0, [], 0
     rows = account.definitions.order_by("pk").only(
         "object_id", "customer_key", "name", "last_run_id", "strip"
     )
-    last = 0
+    # each batch is a query of its own: no cursor stays open beside the writing
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-        yield from batch
         last = batch[-1].pk
-
-
-def _is_right(definition: ImportDefinition) -> bool:
-    return definition.drawn() == (definition.last_run_id, definition.strip)
+        checked += len(batch)
+        for definition in batch:
+            if definition.drawn() == (definition.last_run_id, definition.strip):
+                continue
+            if what := _mend(definition.pk, check=check):
+                name = definition.shown_name
+                wrong.append(WrongStrip(definition=definition.pk, name=name, what=what))
+    return StripReport(checked=checked, wrong=tuple(wrong))
 
 
 def _mend(pk: int, *, check: bool) -> str:
     """What is wrong, now that nobody else can change it; empty if nothing is."""
     with transaction.atomic():
         held = ImportDefinition.objects.select_for_update().get(pk=pk)
-        stored = (held.last_run_id, held.strip)
-        if check:
-            right = held.drawn()
-        else:
+        stored_run, stored_strip = held.last_run_id, held.strip
+        right_run, right_strip = held.drawn()
+        wrong = []
+        if stored_run != right_run:
+            wrong.append(f"last run {stored_run or '–'}, not {right_run or '–'}")
+        if len(stored_strip) != len(right_strip):
+            wrong.append(f"{len(stored_strip)} ends, not {len(right_strip)}")
+        elif stored_strip != right_strip:
+            wrong.append("other ends")
+        if wrong and not check:
             held.redraw()
-            right = (held.last_run_id, held.strip)
-        what = _difference(stored, right)
-        if what and not check:
             publish(accounts=[held.account])
-        return what
+        return "; ".join(wrong)
 
 
-def _difference(stored: Drawn, right: Drawn) -> str:
-    (last_run, strip), (right_run, right_strip) = stored, right
-    parts = []
-    if last_run != right_run:
-        parts.append(f"last run {last_run or '–'}, not {right_run or '–'}")
-    if len(strip) != len(right_strip):
-        parts.append(f"{len(strip)} ends, not {len(right_strip)}")
-    elif strip != right_strip:
-        parts.append("other ends")
-    return "; ".join(parts)
-
+# Secrets: which field keys they need, and moving them under the newest
 
 KEY_BATCH = 100
 NEWEST = 1
@@ -165,7 +146,8 @@ def field_key_use() -> KeyUse:
                 if position := secret.key_position():
                     use.positions[position] += 1
                 else:
-                    use.unreadable.append(_label(model, pk))
+                    row = model._base_manager.filter(pk=pk).first()
+                    use.unreadable.append(f"{model._meta.verbose_name} “{row}”")
     return use
 
 
@@ -206,10 +188,7 @@ def _rotate(model: Model, name: str, secrets: dict[int, Secret]) -> int:
         )
 
 
-def _label(model: Model, pk: int) -> str:
-    row = model._base_manager.filter(pk=pk).first()
-    return f"{model._meta.verbose_name} “{row}”"
-
+# Rows that nobody needs any more
 
 ONCE_IN_SECONDS = 3600
 GONE_AFTER = timedelta(days=7)
@@ -226,18 +205,12 @@ def clean_up() -> int:
         "clean_up", holder=token_hex(8), seconds=ONCE_IN_SECONDS
     ):
         return 0
-    now = database_now()
-    sessions = _remove_expired_sessions(now)
+    now, sessions = database_now(), 0
+    expired = Session.objects.filter(expire_date__lt=now)
+    while keys := list(expired.values_list("pk", flat=True)[:CLEAN_UP_BATCH]):
+        # again by its date: a session may have been used since
+        sessions += expired.filter(pk__in=keys).delete()[0]
     workers, _ = Worker.objects.filter(seen_at__lt=now - GONE_AFTER).delete()
     if sessions or workers:
         log.info("Removed %s expired sessions, %s workers", sessions, workers)
     return sessions + workers
-
-
-def _remove_expired_sessions(now: datetime) -> int:
-    removed = 0
-    expired = Session.objects.filter(expire_date__lt=now)
-    while keys := list(expired.values_list("pk", flat=True)[:CLEAN_UP_BATCH]):
-        # again by its date: a session may have been used since
-        removed += expired.filter(pk__in=keys).delete()[0]
-    return removed

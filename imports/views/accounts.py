@@ -32,14 +32,12 @@ from imports.views.dashboard import (
 )
 from imports.wording.account import account_words
 from imports.wording.formats import count_text
+from imports.wording.status import STATUSES
 
-# Ends that have no card of their own.
-OTHER_ENDS = (RunStatus.NOT_STARTED, RunStatus.LOST, RunStatus.CANCELLED)
-ENDED_TODAY = (
-    ("Completed", RunStatus.COMPLETED.value),
-    ("With errors", RunStatus.COMPLETED_WITH_ERRORS.value),
-    ("Failed", RunStatus.FAILED.value),
-)
+# What Marketing Cloud finished always has its figure; other ends have theirs on a day
+# on which there are any.
+ALWAYS_SHOWN = [look for look in STATUSES.values() if look.status in FINISHED]
+OTHER_ENDS = [status for status in RunStatus if status in ENDED - FINISHED]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +53,7 @@ class Card:
     figures: list[Figure]
     others: list[Figure]
     definition_count: int
-    may_start: bool
+    can_start: bool
 
 
 @signed_in
@@ -73,7 +71,7 @@ def account_list(request: SignedInRequest) -> HttpResponse:
             account,
             counts.get(account.pk, {}),
             twins=[other for other in accounts if account.is_twin_of(other)],
-            may_start=account.pk in startable,
+            can_start=account.pk in startable,
         )
         for account in accounts
     ]
@@ -112,7 +110,7 @@ def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
 
 
 def _card(
-    account: Account, counts: dict[str, Any], *, twins: list[Account], may_start: bool
+    account: Account, counts: dict[str, Any], *, twins: list[Account], can_start: bool
 ) -> Card:
     words = account_words(account, twins=twins)
     if words.fact:
@@ -142,7 +140,7 @@ def _card(
             if counts.get(status)
         ],
         definition_count=getattr(account, "definition_count", 0),
-        may_start=may_start,
+        can_start=can_start,
     )
 
 
@@ -156,13 +154,13 @@ def _figures(account: int, counts: dict[str, Any]) -> list[Figure]:
     )
     ended = [
         Figure(
-            label=label,
-            figure=count_text(counts.get(status, 0)),
-            url=history_url(status, account=account, is_today=True),
-            status=status,
-            hint=to_check if status == RunStatus.COMPLETED_WITH_ERRORS else "",
+            label=look.short,
+            figure=count_text(counts.get(look.status, 0)),
+            url=history_url(look.status, account=account, is_today=True),
+            status=look.status,
+            hint=to_check if look.status == RunStatus.COMPLETED_WITH_ERRORS else "",
         )
-        for label, status in ENDED_TODAY
+        for look in ALWAYS_SHOWN
     ]
     errors = Figure(
         label="Row errors",

@@ -32,16 +32,15 @@ from imports.models import (
     Account,
     ImportDefinition,
     ImportRun,
-    RunStatus,
     User,
     WorkerState,
     workers_now,
     workers_of,
     workers_word,
 )
-from imports.models.worker import is_key_lost
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
+from imports.wording.status import status_look
 
 P = ParamSpec("P")
 # Seconds between polls: while something on the page moves, and otherwise.
@@ -51,17 +50,6 @@ QUIET_SECONDS = 20
 STEP_SECONDS = 20
 MOST_SENTENCES = 5
 MOST_NAMED = 3
-# The icon of the tab on the page of one run.
-STATE_OF_RUN = {
-    RunStatus.FAILED: "failed",
-    RunStatus.NOT_STARTED: "failed",
-    RunStatus.UNKNOWN: "attention",
-    RunStatus.LOST: "attention",
-    RunStatus.COMPLETED_WITH_ERRORS: "attention",
-    RunStatus.QUEUED: "running",
-    RunStatus.STARTING: "running",
-    RunStatus.RUNNING: "running",
-}
 
 
 class SignedInRequest(HttpRequest):
@@ -106,7 +94,7 @@ def visible_run(user: User, pk: int) -> ImportRun:
     return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
 
 
-def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
+def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
     """Whether `user` may start things in the account of a definition or run."""
     accounts = Account.objects.startable_by(user)
     return accounts.filter(pk=subject.account_id).exists()
@@ -114,7 +102,7 @@ def may_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
 
 def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
     """Raise `PermissionDenied` with a sentence where `user` can only look."""
-    if not may_start(user, subject):
+    if not can_start(user, subject):
         raise PermissionDenied(
             f"You have view-only access to “{subject.account}”. Ask an administrator "
             "for the right to start imports in it."
@@ -173,11 +161,8 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
     """The run, or 404, and its page's version in the same query: a run's page
     follows that run's account alone.
     """
-    runs = ImportRun.objects.still_visible_to(user).annotate(
-        workers=workers_word(), has_lost_key=is_key_lost("account_id")
-    )
+    runs = ImportRun.objects.still_visible_to(user).annotate(workers=workers_word())
     run = get_object_or_404(runs.select_related("account", "definition"), pk=pk)
-    run.account.has_lost_key = run.has_lost_key  # type: ignore[attr-defined]
     return run, PageVersion(
         number=run.account.revision,
         workers=workers_of(run.workers),  # type: ignore[attr-defined]
@@ -254,13 +239,12 @@ def live_of_run(
     is_followed = unfollowed is None
     # the page's own notice says it already, and since when
     is_told = unfollowed is not None and unfollowed.why.lies_with_workers
-    state = STATE_OF_RUN.get(RunStatus(run.status), "quiet")
     word = run.get_status_display() + ("" if is_followed else ", not followed")
     return Live(
         url=_poll_url(request, version),
         seconds=_pace(is_moving=run.is_active and is_followed, is_over=is_over),
         title=f"{word}: {spoken(run.shown_name)} · mcdash",
-        state=state if is_followed else "attention",
+        state=status_look(run.status).tab if is_followed else "attention",
         workers=WorkerState() if is_over else version.workers,
         has_notice=is_told,
         attention_count=attention_counts(request.user).count,

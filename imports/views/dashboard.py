@@ -23,7 +23,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
 
-from imports.lists.attention import SEVERITY, attention
+from imports.lists.attention import attention
 from imports.lists.paging import run_parents
 from imports.models import (
     ACTIVE,
@@ -38,7 +38,6 @@ from imports.models import (
     Worker,
 )
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.models.worker import is_key_lost
 from imports.views.base import (
     SignedInRequest,
     answer,
@@ -53,6 +52,7 @@ from imports.views.base import (
 )
 from imports.wording.account import account_words
 from imports.wording.formats import count_text, share_text, zone_name
+from imports.wording.status import BY_SEVERITY
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
@@ -75,6 +75,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     needing = attention(user, startable)
     context = {
         "attention": needing.items,
+        "attention_url": history_url(*BY_SEVERITY, is_today=False),
         "cards": cards(figures),
         "active": active,
         "active_count": figures["running"],
@@ -82,7 +83,6 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "ended_count": figures["ended"],
         "ended_url": history_url(*sorted(ENDED), is_today=True),
         "active_url": history_url(*sorted(ACTIVE), is_today=False),
-        "attention_url": history_url(*SEVERITY, is_today=False),
         "no_account": None if accounts else no_account(user),
         "accounts": [(account, account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),
@@ -231,7 +231,7 @@ def history_url(*statuses: str, account: int | None = None, is_today: bool) -> s
 
 def accounts_with_counts(user: User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
-    accounts = Account.objects.visible_to(user).with_lost_keys().order_by("name")
+    accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
         account=OuterRef("pk"), not_seen_since=None
@@ -265,7 +265,7 @@ class FavouriteRow:
 
     definition: ImportDefinition
     active: ImportRun | None
-    may_start: bool
+    can_start: bool
 
 
 def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
@@ -274,24 +274,22 @@ def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
     definitions = list(
-        visible.annotate(has_lost_key=is_key_lost("account_id"))
-        .select_related("account", "last_run")
-        .order_by("name", "account__name")[:MOST_FAVOURITES]
+        visible.select_related("account", "last_run").order_by("name", "account__name")[
+            :MOST_FAVOURITES
+        ]
     )
     active = {
         run.definition_id: run
         for run in ImportRun.objects.active().ours().filter(definition__in=definitions)
     }
     for definition in definitions:
-        account = definition.account
-        account.has_lost_key = definition.has_lost_key  # type: ignore[attr-defined]
         if run := active.get(definition.pk):
-            run.account = account  # at hand already
+            run.account = definition.account  # at hand already
     return [
         FavouriteRow(
             definition=definition,
             active=active.get(definition.pk),
-            may_start=definition.account_id in startable
+            can_start=definition.account_id in startable
             and not definition.why_not_startable,
         )
         for definition in definitions

@@ -14,12 +14,10 @@ from imports.lists.filters import with_favourites
 from imports.models import (
     ImportDefinition,
     ImportRun,
-    RunStatus,
     User,
     workers_of,
     workers_word,
 )
-from imports.models.worker import is_key_lost
 from imports.ui.svg import MOST as CHARTED
 from imports.ui.svg import history_chart, strip_svg
 from imports.views.base import (
@@ -27,9 +25,9 @@ from imports.views.base import (
     SignedInRequest,
     answer,
     any_moves,
+    can_start,
     is_unchanged,
     live,
-    may_start,
     nothing_changed,
     signed_in,
     visible_definition,
@@ -43,13 +41,13 @@ from imports.wording.definition import (
     tolerates_errors,
 )
 from imports.wording.formats import duration_text, share_text, spoken
+from imports.wording.status import SUCCESSFUL
 
 # The chart's other runs are folded away below these.
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
 # Fewer successful runs are no habit.
 HABIT = 5
-GOOD = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
 
 
 @signed_in
@@ -89,12 +87,10 @@ def _definition_and_version(
     visible = ImportDefinition.objects.still_visible_to(user).with_destination()
     shown = get_object_or_404(
         with_favourites(visible, user)
-        .annotate(workers=workers_word(), has_lost_key=is_key_lost("account_id"))
+        .annotate(workers=workers_word())
         .select_related("account", "last_run"),
         pk=pk,
     )
-    # one object for all, which knows all about the account
-    shown.account.has_lost_key = shown.has_lost_key  # type: ignore[attr-defined]
     if shown.last_run:
         shown.last_run.account = shown.account
     return shown, PageVersion(
@@ -108,7 +104,7 @@ def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
     latest, active = list(runs[:CHARTED]), runs.active().first()
     for run in filter(None, (*latest, active)):
         run.account = definition.account
-    may = may_start(user, definition)
+    can = can_start(user, definition)
     _, how, _ = UPDATE_TYPES.get(definition.update_type.casefold(), ("", "", ""))
     destination = destination_of(definition)
     return {
@@ -127,8 +123,8 @@ def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
         "chart": history_chart(latest[::-1]),
         "normal": normal(latest),
         "active": active,
-        "may_start": may,
-        "why_not": definition.why_not_startable if may else "",
+        "can_start": can,
+        "why_not": definition.why_not_startable if can else "",
         "is_favourite": getattr(definition, "is_favourite", False),
     }
 
@@ -152,7 +148,7 @@ def normal(runs: list[ImportRun]) -> str:
 
     Empty for fewer than five: some runs are no habit.
     """
-    good = [run for run in runs if run.status in GOOD and not run.are_counts_open]
+    good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
     if len(good) < HABIT:
         return ""
     now = timezone.now()

@@ -13,7 +13,6 @@ from django.db.models import (
     CharField,
     Exists,
     OuterRef,
-    Prefetch,
     Q,
     QuerySet,
     Value,
@@ -81,7 +80,7 @@ ASKED_LATELY = "This was asked for less than a minute ago."
 class DefinitionRow:
     """A definition as the list shows it; `active` is an active run of it.
 
-    `may_start` is the reader's right; `why_not` is why nobody can start it now.
+    `is_permitted` is the reader's right; `why_not` is why nobody can start it now.
     """
 
     definition: ImportDefinition
@@ -90,13 +89,13 @@ class DefinitionRow:
     bars: list[dict[str, Any]]
     is_favourite: bool
     is_new: bool
-    may_start: bool
+    is_permitted: bool
     why_not: str
     active: ImportRun | None
 
     @property
     def can_start(self) -> bool:
-        return self.may_start and not self.why_not
+        return self.is_permitted and not self.why_not
 
 
 @signed_in
@@ -172,7 +171,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "clear_url": query.url(q=""),
         "page": page,
         "rows": rows,
-        "may_pick": any(row.can_start for row in rows),
+        "can_pick": any(row.can_start for row in rows),
         "newer_url": newer,
         "older_url": older,
         "total": total,
@@ -234,7 +233,7 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
             bars=definition.bars,
             is_favourite=getattr(definition, "is_favourite", False),
             is_new=getattr(definition, "is_new", False),
-            may_start=definition.account_id in startable,
+            is_permitted=definition.account_id in startable,
             why_not=definition.why_not_startable,
             active=active.get(definition.pk),
         )
@@ -255,9 +254,7 @@ def _with_all_shown(user: User, pks: list[int]) -> QuerySet[ImportDefinition]:
         definitions.with_destination()
         .annotate(is_new=is_new)
         .defer("facts", "description")
-        .prefetch_related(
-            Prefetch("account", Account.objects.with_lost_keys()), "last_run"
-        )
+        .prefetch_related("account", "last_run")
     )
 
 
@@ -293,7 +290,7 @@ class Syncing:
     synced_at: datetime | None
     sentences: list[str]
     is_moving: bool
-    may_ask: bool
+    can_ask: bool
     account: str
     doubted: list[Account]
 
@@ -316,7 +313,7 @@ def syncing(user: User, account: str = "") -> Syncing:
         synced_at=min(synced_at, default=None),
         sentences=_sentences(awaited),
         is_moving=any(not one.is_breaker_open for one in awaited),
-        may_ask=not awaited and any(not one.credentials_refused_at for one in active),
+        can_ask=not awaited and any(not one.credentials_refused_at for one in active),
         account=account if len(of_list) < len(visible) else "",
         doubted=[one for one in active if one.listing_doubted_since],
     )

@@ -39,10 +39,10 @@ from imports.usecases.start import cancel_run
 from imports.views.base import (
     SignedInRequest,
     answer,
+    can_start,
     dialog,
     is_unchanged,
     live_of_run,
-    may_start,
     nothing_changed,
     require_start,
     run_and_version,
@@ -87,14 +87,14 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
 def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]:
     is_unknown = run.status == RunStatus.UNKNOWN
     candidates = candidates_of(run) if is_unknown else []
-    may = may_start(user, run)
-    may_declare = may and is_unknown and not why_not_declarable(run, timezone.now())
-    can_be_repeated = may and run.has_ended and can_start_again(run)
+    can = can_start(user, run)
+    can_declare = can and is_unknown and not why_not_declarable(run, timezone.now())
+    can_be_repeated = can and run.has_ended and can_start_again(run)
     previous, unfollowed = _previous(run), run.why_not_followed(workers)
     around = Surroundings(
         candidates=len(candidates),
         previous=previous,
-        may_declare=may_declare,
+        can_declare=can_declare,
         is_followed=unfollowed is None,
     )
     events = run.events.all()[:MOST_EVENTS]
@@ -120,10 +120,10 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
         "zone_words": zone_name(),
         "again": list(run.again.latest_first()[:3]),
         "start_again": start_again(run) if can_be_repeated else None,
-        "may_cancel": may and run.status == RunStatus.QUEUED,
-        "may_check_again": may and run.status == RunStatus.LOST,
-        "may_choose": may and len(candidates) > 1,
-        "may_declare": may_declare,
+        "can_cancel": can and run.status == RunStatus.QUEUED,
+        "can_check_again": can and run.status == RunStatus.LOST,
+        "can_choose": can and len(candidates) > 1,
+        "can_declare": can_declare,
     }
 
 

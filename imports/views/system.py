@@ -18,7 +18,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.http.request import split_domain_port
@@ -33,10 +33,11 @@ from django_htmx.http import reswap, retarget
 
 from imports.metrics import (
     CONTENT_TYPE,
-    WORKER_SILENT_AFTER_SECONDS,
     exposition,
 )
 from imports.models import (
+    ACTIVE,
+    ENDED,
     STORAGE,
     Account,
     ImportDefinition,
@@ -47,7 +48,6 @@ from imports.models import (
     refusal_of,
     workers_word,
 )
-from imports.models.account import NOT_ANSWERING_FROM
 from imports.models.run import ALIVE
 from imports.views.base import SignedInRequest, signed_in
 from imports.wording.formats import clock_text
@@ -94,7 +94,7 @@ def healthz(_: HttpRequest) -> HttpResponse:
 def worker(_: HttpRequest) -> HttpResponse:
     """200 when any worker has responded within a minute, else 503."""
     try:
-        is_heard = Worker.objects.heard_of(WORKER_SILENT_AFTER_SECONDS).exists()
+        is_heard = Worker.objects.alive().exists()
     except DatabaseError:
         return _no_database()
     if since := STORAGE.unwritable_since:
@@ -127,11 +127,7 @@ def _starts_wait() -> bool:
 
 
 def _an_account_fails() -> bool:
-    fails = Q(failures_in_row__gte=NOT_ANSWERING_FROM)
-    refused = Q(credentials_refused_at__isnull=False)
-    lost, doubled = Q(has_lost_key=True), Q(is_doubled=True)
-    accounts = Account.objects.with_lost_keys().filter(is_active=True)
-    return accounts.filter(fails | refused | lost | doubled).exists()
+    return Account.objects.in_trouble().exists()
 
 
 @never_cache
@@ -314,13 +310,9 @@ PHASES = {RunStatus.RUNNING: "IOWork"}
 LONG = "Customer numbers, CRM to Marketing Cloud, all brands (do not rename)"
 STATES = ("", "hover", "focus", "disabled", "busy")
 KINDS = ("primary", "", "quiet", "danger")
-# Of the last 20 runs each status at least once.
-LAST_20 = (
-    *("completed", "completed", "completed_with_errors", "completed", "failed"),
-    *("failed", "completed", "not_started", "completed", "cancelled", "completed"),
-    *("lost", "completed", "unknown", "completed_with_errors", "completed"),
-    *("completed", "starting", "running", "queued"),
-)
+# The last 20 runs of a definition, each status at least once.
+ENDS = [status.value for status in RunStatus if status in ENDED]
+LAST_20 = (["completed"] * 20 + ENDS * 2 + sorted(ACTIVE))[-20:]
 CARDS = [
     {"label": "Running", "figure": "4", "status": "running", "url": "#cards"},
     {

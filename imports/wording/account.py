@@ -1,4 +1,4 @@
-"""How an account fares, in words: one row per state, for pages and administration."""
+"""How an account is doing, in words: a row a state, for pages and the admin."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _WORDS = {
     AccountState.SECRET_UNREADABLE: AccountWords(
         icon="key",
         hue="red",
-        fact="stored secret can’t be read",
-        meaning="Nothing can be started or followed until the operator of this server "
+        fact="stored secret can’t be read{since}",
+        meaning="Nothing can be started or followed until your system administrator "
         "puts the missing key back into MCDASH_FIELD_KEYS, or an administrator enters "
         "the secret again.",
     ),
@@ -65,7 +65,7 @@ _WORDS = {
         fact="starts are paused",
         meaning="An administrator paused them. Running imports are followed as usual.",
     ),
-    AccountState.WELL: AccountWords(icon="check", hue="green"),
+    AccountState.READY: AccountWords(icon="check", hue="green"),
 }
 
 
@@ -78,7 +78,7 @@ def account_words(
     """How `account` fares. `twins` are the accounts of the same business unit that the
     reader may see.
     """
-    words, since = _WORDS[account.state], account.state_since
+    words, since = _WORDS[account.state], account.since(account.state)
     names = " and ".join(f"“{twin.shown_name}”" for twin in twins)
     fact = words.fact.format(
         since=f" since {clock(since)}" if since else "",

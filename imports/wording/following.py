@@ -1,4 +1,4 @@
-"""Why nobody looks at a run or an account, in words: for rows, pages and commands."""
+"""Why a run isn’t followed, in words: for rows, pages and commands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from imports.models import (
     User,
 )
 from imports.wording import formats
+from imports.wording.status import status_look
 
 Clock = Callable[[datetime], str]
 # What goes on after "because", with {since} where that is known, and else.
@@ -26,8 +27,7 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "the account is disabled",
     ),
     NotFollowed.SECRET_UNREADABLE: (
-        "the account’s stored secret can’t be read; the account last answered at "
-        "{since}",
+        "the account’s stored secret hasn’t been readable since {since}",
         "the account’s stored secret can’t be read",
     ),
     NotFollowed.CREDENTIALS_REFUSED: (
@@ -46,15 +46,6 @@ _REASONS: dict[NotFollowed, tuple[str, str]] = {
         "the worker is running but late: this was due at {since}",
         "the worker is running but late",
     ),
-}
-# What it means for a run that stands so.
-_MEANINGS = {
-    RunStatus.QUEUED: "Nothing has been sent to Marketing Cloud yet. If it waits too "
-    "long, mcdash gives it up and says so.",
-    RunStatus.STARTING: "Its start may have reached Marketing Cloud; mcdash never "
-    "sends it a second time.",
-    RunStatus.RUNNING: "It may already have ended in Marketing Cloud.",
-    RunStatus.UNKNOWN: "It may be running in Marketing Cloud, or have ended there.",
 }
 
 
@@ -84,22 +75,22 @@ def fact(
 
 def meaning(run: ImportRun) -> str:
     """What that means for the run."""
-    return _MEANINGS.get(RunStatus(run.status), "")
+    return status_look(run.status).unfollowed
 
 
 ADVICE = {
     NotFollowed.DISABLED: "mcdash carries on by itself once an administrator enables "
     "the account again.",
-    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once the operator of "
-    "this server puts the missing key back into MCDASH_FIELD_KEYS, or an administrator "
-    "enters the secret again.",
+    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once your system "
+    "administrator puts the missing key back into MCDASH_FIELD_KEYS, or an "
+    "administrator enters the secret again.",
     NotFollowed.CREDENTIALS_REFUSED: "mcdash carries on by itself once an "
     "administrator corrects them or tests the connection.",
-    NotFollowed.NO_WORKER: "mcdash carries on by itself once the operator of this "
-    "server starts a worker.",
+    NotFollowed.NO_WORKER: "mcdash carries on by itself once your system "
+    "administrator starts a worker.",
     NotFollowed.NOT_ANSWERING: "mcdash keeps asking, and shows the answer when it "
     "comes.",
-    NotFollowed.OVERDUE: "The operator of this server can see why in the worker’s log.",
+    NotFollowed.OVERDUE: "Your system administrator can see why in the worker’s log.",
 }
 
 

@@ -92,7 +92,7 @@ class Surroundings:
 
     candidates: int = 0
     previous: ImportRun | None = None
-    may_declare: bool = False
+    can_declare: bool = False
     is_followed: bool = True
 
 
@@ -266,7 +266,7 @@ def _waiting_facts(run: ImportRun, around: Surroundings) -> Facts:
         "settles_at": clock_text(settles) if is_waiting else None,
         "overdue": "" if is_unknown and not is_waiting else None,
         "by_itself": "" if around.is_followed else None,
-        "may_say": "" if around.may_declare else None,
+        "may_say": "" if around.can_declare else None,
         "last_look": f"mcdash last looked for it at {clock_text(looked)} and found "
         "no trace."
         if looked

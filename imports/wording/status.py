@@ -1,8 +1,8 @@
-"""How each status of a run looks and reads: the one table that pages draw from.
+"""What each status of a run means and how it looks: the one table of it all.
 
-Keys are the values of `imports.models.RunStatus`; hues and silhouettes are those
-of the look (circle: ordinary life, triangle: take care, octagon: stopped, diamond:
-not known, outline: nothing ran or no trace).
+A new status is a row here, its transitions in `imports/models/status.py` and a
+migration. Pages, lists, charts, the tab's icon and the exit codes of commands read
+this table, so nothing else has to know that a status exists.
 """
 
 from __future__ import annotations
@@ -20,122 +20,200 @@ from imports.wording import formats
 
 @dataclass(frozen=True, kw_only=True)
 class StatusLook:
-    """One status as a reader meets it.
+    """One status as a reader or a program meets it."""
 
-    `hue` names a colour of tokens.css, `fill` how its badge is painted (tint,
-    outline or hatch), `speaks` whether the word takes the hue in a row: success
-    and ordinary life stay quiet. `short` is the word for a narrow column.
-    """
-
-    value: str
-    label: str
-    short: str
-    hue: str
-    fill: str
-    speaks: bool
+    status: RunStatus
+    # one sentence for whoever asks what the status means
     sentence: str
+    # a silhouette of ui/icons.py or a name of heroicons: no two statuses share one,
+    # since colour alone tells some readers nothing (circle: ordinary life, triangle:
+    # take care, octagon: stopped, diamond: not known, outline: nothing ran)
+    icon: str
+    # a colour of tokens.css
+    hue: str
+    # how its badge is painted: tint, outline or hatch
+    fill: str = "tint"
+    # whether its word takes the colour too; ordinary life and success stay quiet
+    speaks: bool = False
+    # the shape of its bar in strips and charts, from ui/svg.py
+    bar: str = "bar"
+    # its place among what needs attention, 1 on top; None: it needs nobody
+    severity: int | None = None
+    # what a run's tab shows in its icon: running, failed, attention or quiet
+    tab: str = "quiet"
+    # what `start_import --wait` exits with
+    exit_code: int
+    # None: it has not ended, or nobody wanted it to run any more
+    ended_well: bool | None = None
+    # how its end is called, between who started the run and when that was
+    end_word: str = "ended"
+    # what it means for the run that nobody follows it
+    unfollowed: str = ""
+    # set where they differ from the label of RunStatus
+    short_label: str = ""
+    own_label: str = ""
 
+    @property
+    def label(self) -> str:
+        return self.own_label or str(self.status.label)
 
-def _look(
-    value: str,
-    label: str,
-    hue: str,
-    sentence: str,
-    *,
-    fill: str = "tint",
-    speaks: bool = False,
-    short: str = "",
-) -> StatusLook:
-    return StatusLook(
-        value=value,
-        label=label,
-        short=short or label,
-        hue=hue,
-        fill=fill,
-        speaks=speaks,
-        sentence=sentence,
-    )
+    @property
+    def short(self) -> str:
+        """The word for a narrow column."""
+        return self.short_label or self.label
 
 
 _ALL = (
-    _look("queued", "Queued", "grey", "Waiting for the worker to take it."),
-    _look("starting", "Starting", "grey", "On its way to Marketing Cloud, once."),
-    _look("running", "Running", "blue", "Marketing Cloud is working on it."),
-    _look("completed", "Completed", "green", "Ended without a refused row."),
-    _look(
-        "completed_with_errors",
-        "Completed with errors",
-        "amber",
-        "Ended; some rows were refused, or its counts leave that open.",
-        speaks=True,
-        short="With errors",
+    StatusLook(
+        status=RunStatus.QUEUED,
+        sentence="Waiting to be sent to Marketing Cloud.",
+        icon="dotted-ring",
+        hue="grey",
+        bar="dashed-stub",
+        tab="running",
+        exit_code=4,
+        unfollowed="Nothing has been sent to Marketing Cloud yet. If it waits too "
+        "long, mcdash gives it up and says so.",
     ),
-    _look("failed", "Failed", "red", "Marketing Cloud gave up on it.", speaks=True),
-    _look(
-        "not_started",
-        "Not started",
-        "red",
-        "Nothing ran in Marketing Cloud.",
+    StatusLook(
+        status=RunStatus.STARTING,
+        sentence="Being sent to Marketing Cloud, once.",
+        icon="arrow-in-ring",
+        hue="grey",
+        bar="stub",
+        tab="running",
+        exit_code=4,
+        unfollowed="Its start may have reached Marketing Cloud; mcdash never sends "
+        "it a second time.",
+    ),
+    StatusLook(
+        status=RunStatus.RUNNING,
+        sentence="Marketing Cloud is working on it.",
+        icon="turning-ring",
+        hue="blue",
+        bar="filling",
+        tab="running",
+        exit_code=4,
+        unfollowed="It may already have ended in Marketing Cloud.",
+    ),
+    StatusLook(
+        status=RunStatus.COMPLETED,
+        sentence="Ended without a rejected row.",
+        icon="tick-disc",
+        hue="green",
+        exit_code=0,
+        ended_well=True,
+    ),
+    StatusLook(
+        status=RunStatus.COMPLETED_WITH_ERRORS,
+        sentence="Ended; some rows were rejected, or its counts leave that open.",
+        icon="warning-triangle",
+        hue="amber",
+        speaks=True,
+        bar="split",
+        severity=5,
+        tab="attention",
+        exit_code=5,
+        ended_well=True,
+        short_label="With errors",
+    ),
+    StatusLook(
+        status=RunStatus.FAILED,
+        sentence="Marketing Cloud gave up on it.",
+        icon="crossed-octagon",
+        hue="red",
+        speaks=True,
+        bar="above-and-below",
+        severity=1,
+        tab="failed",
+        exit_code=1,
+        ended_well=False,
+    ),
+    StatusLook(
+        status=RunStatus.NOT_STARTED,
+        sentence="Nothing ran in Marketing Cloud.",
+        icon="struck-ring",
+        hue="red",
         fill="outline",
         speaks=True,
+        bar="below",
+        severity=4,
+        tab="failed",
+        exit_code=1,
+        ended_well=False,
+        end_word="closed",
     ),
-    _look(
-        "unknown",
-        "Outcome unknown",
-        "violet",
-        "Sent, and no readable answer came; it is never sent twice.",
+    StatusLook(
+        status=RunStatus.UNKNOWN,
+        sentence="Sent, but no readable answer came; it is never sent twice.",
+        icon="question-diamond",
+        hue="violet",
         fill="hatch",
         speaks=True,
+        bar="hatched",
+        severity=2,
+        tab="attention",
+        exit_code=3,
+        unfollowed="It may be running in Marketing Cloud, or have ended there.",
     ),
-    _look(
-        "lost",
-        "Lost",
-        "violet",
-        "A task without a final phase for 24 hours.",
+    StatusLook(
+        status=RunStatus.LOST,
+        sentence="Marketing Cloud reported no end for 24 hours.",
+        icon="dotted-diamond",
+        hue="violet",
         fill="outline",
         speaks=True,
+        bar="dashed",
+        severity=3,
+        tab="attention",
+        exit_code=3,
+        ended_well=False,
+        end_word="closed",
     ),
-    _look(
-        "cancelled",
-        "Cancelled",
-        "grey",
-        "Taken back before it was sent.",
+    StatusLook(
+        status=RunStatus.CANCELLED,
+        sentence="Cancelled before it was sent.",
+        icon="return-arrow",
+        hue="grey",
         fill="outline",
+        bar="dot",
+        exit_code=1,
+        end_word="cancelled",
     ),
 )
 
-STATUSES: dict[str, StatusLook] = {look.value: look for look in _ALL}
+STATUSES: dict[str, StatusLook] = {look.status.value: look for look in _ALL}
 # `completed_with_errors` where no error was reported: it looks the same and says else.
 OPEN_LOOK = replace(
     STATUSES["completed_with_errors"],
-    label=OPEN_COUNTS,
-    short="Check counts",
-    sentence="Ended; its counts leave open whether rows were refused.",
+    own_label=OPEN_COUNTS,
+    short_label="Check counts",
+    sentence="Ended; its counts leave open whether rows were rejected.",
+)
+SUCCESSFUL = tuple(look.status for look in _ALL if look.ended_well)
+FAILING = tuple(look.status for look in _ALL if look.ended_well is False)
+# What needs attention, the most pressing first.
+BY_SEVERITY = tuple(
+    look.status
+    for look in sorted(_ALL, key=lambda look: look.severity or 0)
+    if look.severity
 )
 
 
 def status_look(status: str, *, is_open: bool = False) -> StatusLook:
-    """The look of a status; KeyError for a value that is none of ours. `is_open`: see
+    """The row of a status; KeyError for a value that is none of ours. `is_open`: see
     `are_counts_open`.
     """
     return OPEN_LOOK if is_open else STATUSES[str(status)]
 
 
 def look_of(status: str, errors: int | None) -> StatusLook:
-    """The look of a run of that status and number of errors."""
+    """The row for a run of that status and number of errors."""
     return status_look(status, is_open=are_counts_open(status, errors))
 
 
-# Tags and filters about one run, for every table and page that shows runs.
-
-
-def run_name(run: ImportRun) -> str:
-    """The definition's name; the customer key where the definition is gone."""
-    return run.shown_name
-
-
 def shown_phase(run: ImportRun) -> str:
-    """Marketing Cloud's phase says something only while the run is under way; one
+    """Marketing Cloud's phase says something only while the run is running; one
     that is final there is looked at once more for its counts.
     """
     if run.status != RunStatus.RUNNING:

@@ -18,7 +18,6 @@ LONGEST_WORDS = 300
 ORIGINS = {
     Origin.DASHBOARD: "from the dashboard",
     Origin.COMMAND: "by a command",
-    Origin.SCHEDULE: "by a schedule",
 }
 # What a step's lane is drawn in; a step without a hue has no lane.
 HUES = {

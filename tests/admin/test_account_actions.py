@@ -132,7 +132,7 @@ def test_accounts_that_would_keep_the_page_waiting_are_named(
     cloud: FakeMarketingCloud,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(accounts_admin, "PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(accounts_admin, "GIVE_UP_AFTER_SECONDS", -1)
     (words,) = run_action(admin, "test_connection", [account])
     assert words == "Nordlicht DE: not asked, the others took too long. Try again."
     assert not cloud.calls

@@ -129,7 +129,7 @@ def test_a_group_shows_its_members_and_accounts(admin: Client) -> None:
     page = admin.get(f"/admin/auth/group/{group.pk}/change/").content.decode()
     assert ">marie</a>" in page
     listed = admin.get("/admin/auth/group/").content.decode()
-    assert "Nordlicht DE (may see and start)" in listed
+    assert "Nordlicht DE (can view and start)" in listed
 
 
 def test_a_group_that_grants_access_stays(admin: Client) -> None:
@@ -144,7 +144,7 @@ def test_staff_cannot_sign_a_superuser_out(staff: Staff, root: User) -> None:
     theirs.force_login(root)
     data = {"action": "sign_out_everywhere", "_selected_action": [root.pk]}
     page = client.post(USERS, data, follow=True).content.decode()
-    assert "Only a superuser may do that: root." in page
+    assert "Only a superuser can do that: root." in page
     assert theirs.get("/admin/").status_code == 200
 
 

@@ -11,7 +11,7 @@ from tests.e2e.site import Site, wait_until
 from tests.e2e.test_with_a_worker import end_of_run
 
 pytestmark = pytest.mark.slow
-MARKS = "SELECT count(*) FROM imports_lease WHERE name LIKE 'lost-key:%'"
+MARKS = "SELECT count(*) FROM imports_account WHERE secret_unreadable_since IS NOT NULL"
 
 
 def test_a_worker_without_the_key_stays_up_and_sends_nothing(

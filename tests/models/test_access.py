@@ -120,7 +120,6 @@ def test_definitions_and_runs_follow_their_account() -> None:
     grant(user, started.account, START)
     runs = [ImportRunFactory.create(definition=d) for d in (seen, started, other)]
     assert set(ImportDefinition.objects.visible_to(user)) == {seen, started}
-    assert set(ImportDefinition.objects.startable_by(user)) == {started}
     assert set(ImportRun.objects.visible_to(user)) == set(runs[:2])
 
 

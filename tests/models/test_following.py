@@ -14,7 +14,6 @@ from imports.models import (
     NotFollowed,
     Unfollowed,
     WorkerState,
-    note_lost_key,
     workers_now,
 )
 from imports.models.worker import overdue_after
@@ -63,9 +62,8 @@ def test_an_account_that_nobody_asks_leaves_its_runs_unfollowed(
 
 
 def test_a_secret_that_cannot_be_read_is_a_reason_wherever_it_was_noticed() -> None:
-    run = a_run("running", {"last_contact_at": SINCE})
-    note_lost_key(run.account_id)
-    account = Account.objects.with_lost_keys().get(pk=run.account_id)
+    run = a_run("running", {"secret_unreadable_since": SINCE})
+    account = Account.objects.get(pk=run.account_id)
     expected = Unfollowed(why=NotFollowed.SECRET_UNREADABLE, since=SINCE)
     assert account.why_not_followed == expected
 

@@ -96,7 +96,7 @@ def test_counts_of_a_run_that_has_ended_are_not_written() -> None:
         ("run_by_state", lambda runs: runs.active()),
         ("run_by_end", lambda runs: runs.ended_since(NOON)),
         ("run_by_person", lambda runs: runs.started_by_person("Ada")),
-        ("run_by_origin", lambda runs: runs.filter(origin="schedule")),
+        ("run_by_origin", lambda runs: runs.filter(origin="command")),
         (
             "run_by_state",
             lambda runs: runs.filter(status="failed", occurred_at__gte=NOON),

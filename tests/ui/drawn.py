@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from imports.wording.status import status_look
+
 PATH = re.compile(r'<path(?: class="([\w -]*)")? d="([^"]*)"')
 STEP = re.compile(r"([MmHhVvLlz])([^MmHhVvLlz]*)")
 
@@ -26,7 +28,7 @@ class Shape:
 
 def hue_class(status: str) -> str:
     """The class that gives the bars of a status their colour."""
-    return f"s-{status}"
+    return f"s-{status_look(status).hue}"
 
 
 def points_of(path: str) -> list[list[tuple[float, float]]]:

@@ -17,10 +17,8 @@ from imports.models import (
     Account,
     AccountToken,
     ImportDefinition,
-    Lease,
     RunStatus,
     new_holder,
-    note_lost_key,
 )
 from imports.usecases.accounts import (
     ask_account,
@@ -83,11 +81,11 @@ def _refuse(*_: object, **__: object) -> None:
 
 
 def fresh(account: Account) -> Account:
-    return Account.objects.with_lost_keys().get(pk=account.pk)
+    return Account.objects.get(pk=account.pk)
 
 
 def has_mark(account: Account) -> bool:
-    return bool(vars(fresh(account))["has_lost_key"])
+    return fresh(account).secret_unreadable_since is not None
 
 
 def test_a_queued_start_ends_as_not_started_with_the_sentence(
@@ -153,29 +151,23 @@ def test_check_account_says_it_at_its_own_step(
 def test_with_the_key_back_the_next_answer_clears_the_mark(
     account: Account, door: FakeDoor
 ) -> None:
-    note_lost_key(account.pk)
+    account.note_secret_unreadable()
     before = fresh(account).revision
     with ask_account(account):
         pass
     assert not has_mark(account)
     assert fresh(account).revision > before
-    assert not Lease.objects.filter(name__startswith="lost-key").exists()
 
 
 def test_a_secret_that_is_entered_again_clears_the_mark(account: Account) -> None:
     other = AccountFactory.create()
     for one in (account, other):
-        note_lost_key(one.pk)
+        one.note_secret_unreadable()
     account.secret = "entered again"
     save_account(account=account, fields=["secret"])
     assert not has_mark(account)
     assert has_mark(other)
     assert not AccountToken.objects.exists()
-
-
-def test_a_name_that_begins_alike_is_another_account(account: Account) -> None:
-    note_lost_key(int(f"{account.pk}0"))
-    assert not has_mark(account)
 
 
 # what people see
@@ -193,7 +185,7 @@ def pages(account: Account) -> dict[str, str]:
 
 
 def test_pages_say_what_another_process_could_not_read(account: Account) -> None:
-    note_lost_key(account.pk)
+    account.note_secret_unreadable()
     for url, text in pages(account).items():
         assert "stored secret can’t be read" in text, url
 
@@ -212,7 +204,7 @@ def test_pages_say_nothing_of_it_when_all_is_well(account: Account) -> None:
 
 
 def test_only_who_may_see_the_account_learns_of_it(account: Account) -> None:
-    note_lost_key(account.pk)
+    account.note_secret_unreadable()
     stranger = reader(AccountFactory.create())
     for url in ("/", "/accounts/"):
         assert "cannot be read" not in words(stranger.get(url))

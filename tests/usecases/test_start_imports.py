@@ -47,7 +47,7 @@ def test_a_repeated_press_gives_the_same_runs() -> None:
 
 def test_too_many_at_once_start_nothing() -> None:
     definitions = [ImportDefinitionFactory.create()] * (MOST_AT_ONCE + 1)
-    with pytest.raises(UseCaseError, match="at most 50"):
+    with pytest.raises(UseCaseError, match="only 50 can"):
         start_imports(
             definitions=definitions, started_by=UserFactory.create(), batch=uuid4()
         )

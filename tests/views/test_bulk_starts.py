@@ -261,7 +261,7 @@ def test_what_is_under_way_is_named_with_who_started_it(account: Account) -> Non
     busy = define(account, "Busy")
     ImportRunFactory.create(definition=busy, running=True, started_by_name="Tom")
     answer = ask(reader(account), busy)
-    assert "It is under way, started by Tom." in words(answer)
+    assert "It is already running, started by Tom." in words(answer)
     assert "Nothing to start" in words(answer)
     assert '<button class="button danger' not in content(answer)
 
@@ -271,7 +271,7 @@ def test_at_most_fifty_are_started_in_one_go(account: Account) -> None:
     client = reader(account)
     answer = ask(client, *chosen)
     assert answer.status_code == 400
-    assert "51 definitions were chosen; at most 50" in words(answer)
+    assert "You chose 51 definitions, but only 50" in words(answer)
     fields = {"batch": uuid.uuid4(), "chosen": [f"{c.pk}:{c.digest}" for c in chosen]}
     assert client.post(URL, fields).status_code == 400
     assert ImportRun.objects.count() == 0
@@ -282,7 +282,7 @@ def test_nothing_chosen_is_a_sentence(account: Account) -> None:
     client = reader(account)
     answer = client.get(URL)
     assert answer.status_code == 400
-    assert "No definition was chosen" in words(answer)
+    assert "You didn’t choose a definition" in words(answer)
     dialog = client.get(URL, headers=HTMX)
     assert "<dialog" in content(dialog)
 
@@ -305,7 +305,7 @@ def test_a_form_that_is_not_complete_starts_nothing(
 ) -> None:
     answer = reader(account).post(URL, fields)
     assert answer.status_code == 400
-    assert "This form was not complete, so nothing was started." in words(answer)
+    assert "Something was missing, so nothing was started." in words(answer)
     assert ImportRun.objects.count() == 0
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from imports.models import Account, ImportDefinition, ImportRun
-from imports.views.start import wanted_for
+from imports.views.start import confirmation_for
 from tests.factories import (
     DIGEST,
     ImportDefinitionFactory,
@@ -79,7 +79,7 @@ def test_the_question_asks_for_the_name_and_says_why(
 ) -> None:
     page = client.get(url_of(large), headers=headers)
     assert "Type Customers daily to confirm" in words(page)
-    assert "it replaced more than 100,000 rows at its last good run" in words(page)
+    assert "its last successful run replaced more than 100,000 rows" in words(page)
     assert 'data-must-equal="Customers daily"' in content(page)
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_name_starts_nothing_and_loses_nothing(
         client, large, typed, htmx=htmx, request_token=token, again_of=first.pk
     )
     assert answer.status_code == 422
-    assert "The name below is not the definition’s" in words(answer)
+    assert "That isn’t the definition’s name" in words(answer)
     assert queued() == 0
     page = content(answer)
     assert f'name="request_token" value="{token}"' in page
@@ -209,7 +209,7 @@ def test_the_only_large_one_among_several_asks_for_its_name(
     assert "Type Customers daily to confirm" in words(question)
     refused = press_several(client, question, "Small")
     assert refused.status_code == 422
-    assert "What was typed below is not what is asked for" in words(refused)
+    assert "That isn’t what you were asked to type" in words(refused)
     assert queued() == 0
     assert press_several(client, refused, "Customers daily").status_code == 200
     assert queued() == 2
@@ -261,4 +261,4 @@ def test_what_is_under_way_is_not_counted_among_the_large_ones(
 
 
 def test_nothing_large_asks_for_nothing() -> None:
-    assert wanted_for([]) is None
+    assert confirmation_for([], "") is None

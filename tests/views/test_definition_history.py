@@ -70,7 +70,7 @@ def test_the_history_is_a_chart_that_leads_to_the_runs(
     run = ImportRunFactory.create(definition=prices, completed=True)
     history = part(see(reader(prices.account), prices), "definition-history")
     assert "Its only run" in history
-    assert f'<a class="s-completed" href="/runs/{run.pk}/" tabindex="0">' in history
+    assert f'<a class="s-green" href="/runs/{run.pk}/" tabindex="0">' in history
 
 
 def test_what_never_ran_has_no_chart_but_says_so(prices: ImportDefinition) -> None:

@@ -13,7 +13,6 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from imports import metrics
-from imports.models import note_lost_key
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from tests.factories import AccountFactory, ImportRunFactory, WorkerFactory
 
@@ -93,7 +92,7 @@ class TestHealthz:
     def test_a_secret_that_cannot_be_read_is_an_account_that_fails(
         self, client: Client
     ) -> None:
-        note_lost_key(AccountFactory.create().pk)
+        AccountFactory.create().note_secret_unreadable()
         assert parts(client.get("/healthz"))["accounts"] == "degraded"
 
     @pytest.mark.parametrize(("minutes", "worker"), [(5, "ok"), (10, "degraded")])

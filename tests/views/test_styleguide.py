@@ -24,7 +24,7 @@ def test_it_shows_every_status_and_stores_nothing() -> None:
     assert page.status_code == 200
     for status in RunStatus.values:
         assert status_look(status).label in words(page)
-        assert f"s-{status}" in content(page)
+        assert f"s-{status_look(status).hue}" in content(page)
     assert not Account.objects.exists()
     assert not ImportRun.objects.exists()
 

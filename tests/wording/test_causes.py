@@ -377,7 +377,7 @@ def test_an_unknown_run_says_until_when_to_wait_and_then_who_may_end_it(
     assert "settles it by itself, at the earliest at" in waiting.check[0]
     assert "Mark as not started…" not in " ".join(waiting.check)
     run.answered_at = run.sent_at = timezone.now() - timedelta(hours=1)
-    overdue = advice(run, Surroundings(may_declare=True))
+    overdue = advice(run, Surroundings(can_declare=True))
     assert overdue is not None
     assert overdue.check[0].startswith("mcdash goes on looking")
     assert "press “Mark as not started…”" in overdue.check[-1]

@@ -7,10 +7,10 @@ import re
 import pytest
 from django.template import Context, Template
 
-from imports.models import RunStatus
+from imports.models import ACTIVE, ENDED, FINISHED, RunStatus
 from imports.ui import icons
 from imports.ui import svg as svg_ui
-from imports.wording.status import STATUSES, status_look
+from imports.wording.status import BY_SEVERITY, STATUSES, SUCCESSFUL, status_look
 
 EVERY = list(RunStatus)
 
@@ -30,7 +30,8 @@ def test_six_hues_and_no_more_say_how_a_run_stands() -> None:
 
 
 def test_every_status_has_a_silhouette_of_its_own() -> None:
-    assert len({icons._STATUS_SHAPES[status] for status in EVERY}) == len(EVERY)
+    assert len({look.icon for look in STATUSES.values()}) == len(EVERY)
+    assert len({icons.status_icon_svg(status) for status in EVERY}) == len(EVERY)
 
 
 def test_what_is_used_from_the_sprite_is_there_once() -> None:
@@ -38,7 +39,7 @@ def test_what_is_used_from_the_sprite_is_there_once() -> None:
     drawn = [icons.status_icon_svg(status) for status in EVERY]
     drawn += [icons.icon_svg("play"), icons.icon_svg("star", style="outline")]
     used = {name for svg in drawn for name in re.findall(r'href="#(.+?)"', svg)}
-    assert len(used) == 10
+    assert used
     for name in used:
         assert sprite.count(f'<symbol id="{name}" ') == 1
     assert "style=" not in sprite
@@ -50,7 +51,20 @@ def test_what_moves_is_drawn_where_it_stands() -> None:
 
 
 def test_every_status_has_a_bar() -> None:
-    assert set(svg_ui.BARS) == set(RunStatus)
+    assert {look.bar for look in STATUSES.values()} <= set(svg_ui.BARS)
+
+
+def test_what_needs_attention_is_ordered_and_the_tab_shows_it() -> None:
+    assert [look.severity for look in map(status_look, BY_SEVERITY)] == [1, 2, 3, 4, 5]
+    for look in STATUSES.values():
+        assert (look.severity is not None) == (look.tab in {"failed", "attention"})
+
+
+def test_only_what_has_ended_ended_well_or_badly() -> None:
+    ended = {look.status for look in STATUSES.values() if look.ended_well is not None}
+    assert ended == ENDED - {RunStatus.CANCELLED}
+    assert set(SUCCESSFUL) <= FINISHED
+    assert {status for status in RunStatus if status_look(status).unfollowed} == ACTIVE
 
 
 @pytest.mark.parametrize("status", EVERY)

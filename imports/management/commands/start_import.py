@@ -47,23 +47,12 @@ from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
 from imports.wording.following import clock_in_utc, fact, meaning
 from imports.wording.formats import clock_text, problem_text
+from imports.wording.status import status_look
 
 # A person is watching: every second at first, then as the worker would.
 LOOK_EVERY_SECONDS, WHILE_YOUNG_SECONDS, THEN_EVERY_SECONDS = 1, 60, 5
 SYNC_TRIES = 30
 USAGE_ERROR = 2
-EXIT_CODES = {
-    RunStatus.COMPLETED: 0,
-    RunStatus.FAILED: 1,
-    RunStatus.NOT_STARTED: 1,
-    RunStatus.CANCELLED: 1,
-    RunStatus.LOST: 3,
-    RunStatus.UNKNOWN: 3,
-    RunStatus.QUEUED: 4,
-    RunStatus.STARTING: 4,
-    RunStatus.RUNNING: 4,
-    RunStatus.COMPLETED_WITH_ERRORS: 5,
-}
 
 
 class Command(McdashCommand):
@@ -193,13 +182,13 @@ class Command(McdashCommand):
             raise CommandError(
                 f"The database stopped serving ({error}) while run {run.pk} was "
                 "followed. The import may be running; look at the run later.",
-                returncode=EXIT_CODES[RunStatus.UNKNOWN],
+                returncode=status_look(RunStatus.UNKNOWN).exit_code,
             ) from error
         if options["json"]:
             self.print_json(record_of(run, _why_nobody_looks(run)))
         else:
             progress.end(run)
-        sys.exit(EXIT_CODES[RunStatus(run.status)])
+        sys.exit(status_look(run.status).exit_code)
 
     def _interrupted(self, run: ImportRun, options: dict[str, Any]) -> None:
         """Ctrl-C: what was not sent is taken back, what was sent goes on."""
