@@ -38,8 +38,8 @@ from imports.models import (
     AccountToken,
     Lease,
     database_now,
-    lend_connection,
     new_holder,
+    release_connection,
     validate_endpoint,
 )
 
@@ -129,7 +129,7 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     names = [f"call:{account.pk}:{slot}" for slot in slots]
     seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
     name = _first_free(names, holder, seconds)
-    lend_connection()
+    release_connection()
     try:
         yield
     finally:
@@ -153,7 +153,7 @@ def _tries() -> Iterator[None]:
     pause = POLL_SECONDS
     yield
     while time.monotonic() < give_up:
-        lend_connection()
+        release_connection()
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
         yield
@@ -220,7 +220,7 @@ class DatabaseTokenStore:
                 "Marketing Cloud gave no access token just now; it is asked again "
                 "after a minute. Nothing was sent."
             )
-        lend_connection()
+        release_connection()
         try:
             return fetch()
         except AuthenticationError:

@@ -12,7 +12,11 @@ from imports.models.account import (
     AuthKind,
 )
 from imports.models.audit import AuditEntry
-from imports.models.database import database_now, lend_connection, violated_constraint
+from imports.models.database import (
+    database_now,
+    release_connection,
+    violated_constraint,
+)
 from imports.models.definition import (
     BY_NAME,
     DefinitionQuerySet,
@@ -22,7 +26,7 @@ from imports.models.definition import (
     key_digest,
 )
 from imports.models.endpoints import validate_endpoint
-from imports.models.revision import Revision, publish
+from imports.models.revision import Revision, bump_revision
 from imports.models.run import (
     ONE_ACTIVE,
     TOO_FAR_AHEAD,
@@ -114,19 +118,19 @@ __all__ = [
     "Worker",
     "WorkerState",
     "are_counts_open",
+    "bump_revision",
     "database_now",
     "forget_lost_key",
     "guard_of",
     "is_due",
     "key_digest",
-    "lend_connection",
     "listen",
     "new_holder",
     "note_doubles",
     "note_lost_key",
     "process_name",
-    "publish",
     "refusal_of",
+    "release_connection",
     "tidy_object_id",
     "told_unit",
     "unit_of",

@@ -35,12 +35,12 @@ from imports.models import (
     ImportRun,
     Lease,
     User,
+    bump_revision,
     database_now,
     forget_lost_key,
     guard_of,
     note_doubles,
     note_lost_key,
-    publish,
     told_unit,
     unit_of,
     violated_constraint,
@@ -96,7 +96,7 @@ def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
     with transaction.atomic():
         if note_lost_key(account.pk):
             log.error("Account %s: %s", account.pk, error.message)
-            publish(accounts=[account])
+            bump_revision(accounts=[account])
 
 
 def _stop_if_refused(account: Account) -> None:
@@ -110,8 +110,8 @@ def _stop_if_refused(account: Account) -> None:
         )
 
 
-# Each publishes before it writes: whoever changes runs locks the counter first and
-# accounts after it, so the other order could deadlock with them.
+# Each bumps the revision before it writes: whoever changes runs locks the counter
+# first and accounts after it, so the other order could deadlock with them.
 
 
 def _note_contact(account: Account, *, clears_refusal: bool) -> None:
@@ -126,13 +126,13 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
         # both are asked: an account may have been without key and answer
         was_lost = forget_lost_key(account.pk)
         if was_lost or rows.exclude(**well).exists():
-            publish(accounts=[account])
+            bump_revision(accounts=[account])
         rows.update(last_contact_at=database_now(), **well)
 
 
 def _note_failure(account: Account) -> None:
     with transaction.atomic():
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         Account.objects.filter(pk=account.pk).update(
             failures_in_row=F("failures_in_row") + 1,
             not_answering_since=Coalesce("not_answering_since", database_now()),
@@ -141,7 +141,7 @@ def _note_failure(account: Account) -> None:
 
 def _note_refused(account: Account) -> None:
     with transaction.atomic():
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         Account.objects.filter(pk=account.pk).update(
             credentials_refused_at=Coalesce("credentials_refused_at", database_now())
         )
@@ -342,7 +342,7 @@ def save_account(
 def _save(account: Account, fields: Collection[str]) -> None:
     if account._state.adding:
         account.save()
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
     elif fields:
         if "secret" in fields:
             forget_lost_key(account.pk)  # as whoever asks an account: then the counter
@@ -351,8 +351,8 @@ def _save(account: Account, fields: Collection[str]) -> None:
             account.runs.active().filter(next_check_at__lt=Now()).update(
                 next_check_at=Now()
             )
-        # first the counter, then the row: the order that `publish` asks for
-        publish(accounts=[account])
+        # first the counter, then the row: the order that `bump_revision` asks for
+        bump_revision(accounts=[account])
         _save_fields(account, set(fields))
 
 
@@ -393,7 +393,7 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     UTC, plus the time the task waited there. So the least distance of the latest
     runs counts; a larger one than we know needs three runs, since one may have
     waited. Only tasks that Perform's answer named teach anything. Opens a
-    transaction of its own: never call it inside one that publishes later.
+    transaction of its own: never call it inside one that bumps the revision later.
     """
     taught = [d for d in map(_distance, _of_latest(account, runs)) if d is not None]
     if not taught:
@@ -404,7 +404,7 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
         return
     account.clock_offset_minutes = offset
     with transaction.atomic():
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         account.save(update_fields=["clock_offset_minutes"])
 
 
@@ -461,7 +461,7 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
         account.learned_unit = learned or account.learned_unit
         unit = unit_of(account)
         if unit != account.unit:
-            publish(accounts=[account])
+            bump_revision(accounts=[account])
             _become(account, unit)
         _keep_guards(account)
         note_doubles()

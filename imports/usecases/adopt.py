@@ -25,8 +25,8 @@ from imports.models import (
     Origin,
     RunEvent,
     RunStatus,
+    bump_revision,
     database_now,
-    publish,
     violated_constraint,
 )
 from imports.usecases.accounts import ask_account, learn_answers
@@ -132,7 +132,7 @@ def _enter(
         ]
         _save(runs)
         if runs:
-            publish(runs=runs)
+            bump_revision(runs=runs)
         _note_adoption(account, runs, now)
     return runs, len(new) - len(free)
 
@@ -211,13 +211,13 @@ def _save(runs: list[ImportRun]) -> None:
         ],
         batch_size=BATCH,
     )
-    _redraw(run.definition for run in runs)
+    _refresh_recent_runs(run.definition for run in runs)
 
 
-def _redraw(definitions: Iterable[ImportDefinition | None]) -> None:
+def _refresh_recent_runs(definitions: Iterable[ImportDefinition | None]) -> None:
     # in the order of refreshing, so that the two never wait for each other
     for definition in sorted({d for d in definitions if d}, key=lambda d: d.pk):
-        definition.redraw()
+        definition.refresh_recent_runs()
 
 
 def _note_adoption(account: Account, runs: list[ImportRun], now: datetime) -> None:

@@ -33,8 +33,8 @@ from imports.models import (
     StaleRunError,
     User,
     are_counts_open,
+    bump_revision,
     database_now,
-    publish,
     violated_constraint,
 )
 from imports.usecases.accounts import ask_account, learn_answers, learn_clock
@@ -127,7 +127,7 @@ def _record(
         changed = [*counted, *moved]
         _note_looks(set(followed.values()).difference(changed), now)
         if changed:
-            publish(runs=changed)
+            bump_revision(runs=changed)
     return RefreshReport(
         checked=len(followed),
         changed=len(changed),
@@ -193,7 +193,7 @@ def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
         next_check_at=None,
     )
     if run.definition:
-        run.definition.redraw()
+        run.definition.refresh_recent_runs()
     return True
 
 
@@ -334,7 +334,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
     """Write the row into `run`; True where a person would see a difference.
 
     A run that has no task yet takes the row's. Runs inside the caller's
-    transaction; the caller publishes what changed.
+    transaction; the caller bumps the revision of what changed.
     Raises `StaleRunError` where somebody else moved the run first.
     """
     fields = _fields_for(run, result, at)
@@ -384,7 +384,7 @@ def _move(
         **looked,
     )
     if ended and run.definition:
-        run.definition.redraw()
+        run.definition.refresh_recent_runs()
 
 
 def _details(result: ImportResult) -> dict[str, Any]:
@@ -432,7 +432,7 @@ def _settle(run: ImportRun, move: _Move, now: datetime) -> bool:
     try:
         with transaction.atomic():
             move(run, now)
-            publish(runs=[run])
+            bump_revision(runs=[run])
     except StaleRunError as error:
         log.info("%s", error)
         return False
@@ -466,7 +466,7 @@ def _expire(run: ImportRun, now: datetime) -> None:
         settled_at=now,
     )
     if run.definition:
-        run.definition.redraw()
+        run.definition.refresh_recent_runs()
 
 
 # Follow a lost run once more.
@@ -497,8 +497,8 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
             if run.definition:  # its strip must not show it as an end any more
-                run.definition.redraw()
-            publish(runs=[run])
+                run.definition.refresh_recent_runs()
+            bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error
     except IntegrityError as error:

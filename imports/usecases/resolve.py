@@ -28,9 +28,9 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     User,
+    bump_revision,
     database_now,
     is_due,
-    publish,
     violated_constraint,
 )
 from imports.usecases.accounts import ask_account, learn_answers
@@ -135,7 +135,7 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
         try:
             with transaction.atomic():
                 _settle_one(run, rows, database_now())
-                publish(runs=[run])
+                bump_revision(runs=[run])
         except StaleRunError as error:
             log.info("%s", error)
             run.refresh_from_db()
@@ -172,7 +172,7 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
     if len(found) == 1:
         record_result(run, found[0], at=now)
         if run.definition:
-            run.definition.redraw()
+            run.definition.refresh_recent_runs()
         return
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
@@ -236,7 +236,7 @@ def _no_trace(run: ImportRun, now: datetime) -> None:
         next_check_at=None,
     )
     if run.definition:
-        run.definition.redraw()
+        run.definition.refresh_recent_runs()
 
 
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
@@ -362,7 +362,7 @@ def _take(run: ImportRun, task_id: str, by: User) -> None:
         message="",
         next_check_at=database_now(),
     )
-    publish(runs=[run])
+    bump_revision(runs=[run])
 
 
 def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
@@ -374,7 +374,7 @@ def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
     run.record(EventKind.CHOSEN, actor=by, details={"none_of": tasks})
     run.record(EventKind.LOOKED, details={"candidates": []})
     run.change(next_check_at=now)
-    publish(runs=[run, *outside])
+    bump_revision(runs=[run, *outside])
 
 
 def _outside(run: ImportRun, task_id: str) -> ImportRun:
@@ -412,7 +412,7 @@ def declare_not_started(
                 raise UseCaseError(f"{reason} Nothing was changed.")
             record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
             _declare(run, by)
-            publish(runs=[run])
+            bump_revision(runs=[run])
     except (StaleRunError, InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     return run
@@ -433,7 +433,7 @@ def _declare(run: ImportRun, by: User) -> None:
         next_check_at=None,
     )
     if run.definition:
-        run.definition.redraw()
+        run.definition.refresh_recent_runs()
 
 
 def why_not_declarable(run: ImportRun, now: datetime) -> str:

@@ -45,10 +45,10 @@ from imports.models import (
     Origin,
     RunStatus,
     StaleRunError,
+    bump_revision,
     database_now,
     guard_of,
-    lend_connection,
-    publish,
+    release_connection,
     violated_constraint,
 )
 from imports.usecases.accounts import ask_account
@@ -205,7 +205,7 @@ def _perform(
     *,
     send_before: float,
 ) -> StartedImport:
-    lend_connection()
+    release_connection()
     if time.monotonic() >= send_before:
         raise HeldUpError(
             f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
@@ -245,7 +245,7 @@ def _claim(run: ImportRun, holder: str) -> float:
             claim_expires_at=now + lease,
             **_known_now(run),
         )
-        publish(runs=[run])
+        bump_revision(runs=[run])
     return claimed
 
 
@@ -304,7 +304,7 @@ def _unknown(run: ImportRun, error: MarketingCloudError) -> None:
             answered_at=now,
             next_check_at=now,
         )
-        publish(runs=[run])
+        bump_revision(runs=[run])
 
 
 def _not_started(
@@ -324,8 +324,8 @@ def _not_started(
             **changes,
         )
         if run.definition:
-            run.definition.redraw()
-        publish(runs=[run])
+            run.definition.refresh_recent_runs()
+        bump_revision(runs=[run])
     return run
 
 
@@ -510,7 +510,7 @@ def _take(run: ImportRun, started: StartedImport) -> bool:
     try:
         with transaction.atomic():
             _accept(run, started)
-            publish(runs=[run])
+            bump_revision(runs=[run])
     except IntegrityError as error:
         if violated_constraint(error) != "run_task_once":
             raise
@@ -569,8 +569,8 @@ def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
         run.record(EventKind.MERGED, details={"adopted_run": adopted.pk})
         for definition in {run.definition, adopted.definition}:
             if definition:
-                definition.redraw()
-        publish(runs=[run])
+                definition.refresh_recent_runs()
+        bump_revision(runs=[run])
 
 
 def _leave_open(run: ImportRun, other: ImportRun, started: StartedImport) -> None:
@@ -592,4 +592,4 @@ def _leave_open(run: ImportRun, other: ImportRun, started: StartedImport) -> Non
                 answered_at=now,
                 next_check_at=now,
             )
-        publish(runs=[run])
+        bump_revision(runs=[run])

@@ -24,9 +24,9 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     User,
+    bump_revision,
     database_now,
     guard_of,
-    publish,
     refusal_of,
     violated_constraint,
     wake_workers,
@@ -111,7 +111,7 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             ip=ip,
             details=_details(run, login),
         )
-        run.revision = publish(runs=[run])
+        run.revision = bump_revision(runs=[run])
         wake_workers()
     return run
 
@@ -282,8 +282,8 @@ def cancel_run(
                 ip=ip,
             )
             if run.definition:
-                run.definition.redraw()
-            publish(runs=[run])
+                run.definition.refresh_recent_runs()
+            bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         run.refresh_from_db()
         raise NotCancellableError(run) from error

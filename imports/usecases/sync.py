@@ -24,9 +24,9 @@ from imports.models import (
     ImportDefinition,
     Lease,
     User,
+    bump_revision,
     database_now,
     key_digest,
-    publish,
     tidy_object_id,
 )
 from imports.usecases.accounts import ask_account, learn_unit
@@ -126,7 +126,7 @@ class _Reading:
             return
         try:
             with transaction.atomic():
-                publish(accounts=[self.account])
+                bump_revision(accounts=[self.account])
                 rows = Account.objects.filter(pk=self.account.pk)
                 rows.update(sync_pages_read=pages)
         except DatabaseError:
@@ -180,7 +180,7 @@ def _store(
         is_news = matches.created or matches.changed or any(marked)
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
-            publish(accounts=[account])
+            bump_revision(accounts=[account])
         learn_unit(account, answer.definitions)
         _note_sync(account, answer, now, reading.pages)
         _note_unlisted(account, unlisted, now, is_doubted=is_doubted)
@@ -468,7 +468,7 @@ def want_sync(
     """
     with transaction.atomic():
         accounts = list(accounts)
-        publish(accounts=accounts)
+        bump_revision(accounts=accounts)
         return [account for account in accounts if _want(account, by, ip)]
 
 

@@ -19,10 +19,10 @@ from imports.models import (
     ImportDefinition,
     Lease,
     Worker,
+    bump_revision,
     database_now,
-    publish,
 )
-from imports.models.definition import Drawn
+from imports.models.definition import RecentRuns
 from imports.usecases.audit import AuditAction, record_audit
 
 # Draw the definitions' strips anew from the history, or prove them right.
@@ -83,7 +83,7 @@ def _definitions(account: Account) -> Iterator[ImportDefinition]:
 
 
 def _is_right(definition: ImportDefinition) -> bool:
-    return definition.drawn() == (definition.last_run_id, definition.strip)
+    return definition.recent_runs() == (definition.last_run_id, definition.strip)
 
 
 def _mend(pk: int, *, check: bool) -> str:
@@ -92,17 +92,17 @@ def _mend(pk: int, *, check: bool) -> str:
         held = ImportDefinition.objects.select_for_update().get(pk=pk)
         stored = (held.last_run_id, held.strip)
         if check:
-            right = held.drawn()
+            right = held.recent_runs()
         else:
-            held.redraw()
+            held.refresh_recent_runs()
             right = (held.last_run_id, held.strip)
         what = _difference(stored, right)
         if what and not check:
-            publish(accounts=[held.account])
+            bump_revision(accounts=[held.account])
         return what
 
 
-def _difference(stored: Drawn, right: Drawn) -> str:
+def _difference(stored: RecentRuns, right: RecentRuns) -> str:
     (last_run, strip), (right_run, right_strip) = stored, right
     parts = []
     if last_run != right_run:

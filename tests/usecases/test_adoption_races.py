@@ -225,7 +225,7 @@ def adopted(definition: ImportDefinition, task: FakeTask) -> ImportRun:
         total_rows=1000,
     )
     run.record(EventKind.ADOPTED)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return run
 
 

@@ -62,7 +62,7 @@ def test_a_run_that_is_checked_again_is_no_end_in_the_strip(
 ) -> None:
     run = ImportRunFactory.create(lost=True)
     assert run.definition
-    run.definition.redraw()
+    run.definition.refresh_recent_runs()
     check_again(run=run, by=None)
     run.definition.refresh_from_db()
     assert (run.definition.strip, run.definition.last_run) == ([], run)

@@ -69,12 +69,12 @@ def test_a_run_that_moved_on_in_the_meantime_is_left_alone(
         2, starting=True, claim_expires_at=database_now() - SECOND
     )
 
-    def publish(*, runs: list[ImportRun]) -> int:
+    def bump_revision(*, runs: list[ImportRun]) -> int:
         others = ImportRun.objects.exclude(pk__in=[run.pk for run in runs])
         others.update(status="running", task_id="1")
         return 1
 
-    monkeypatch.setattr(module, "publish", publish)
+    monkeypatch.setattr(module, "bump_revision", bump_revision)
     assert settle_overdue() == [first]
     second.refresh_from_db()
     assert second.status == RunStatus.RUNNING

@@ -53,7 +53,7 @@ def overwrite(
     )
     if rows is not None:
         ImportRunFactory.create(definition=made, completed=True, total_rows=rows)
-        made.redraw()
+        made.refresh_recent_runs()
     return made
 
 

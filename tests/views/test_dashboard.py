@@ -44,7 +44,7 @@ def ended(account: Account, **facts: Any) -> ImportRun:
     definition = ImportDefinitionFactory.create(account=account)
     facts = {"occurred_at": timezone.now() - timedelta(seconds=90)} | facts
     run = ImportRunFactory.create(definition=definition, **facts)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return run
 
 
@@ -114,7 +114,7 @@ def test_a_good_run_since_settles_an_earlier_failure(
     failed = ended(account, failed=True)
     assert failed.definition
     ImportRunFactory.create(completed=True, definition=failed.definition)
-    failed.definition.redraw()
+    failed.definition.refresh_recent_runs()
     page = client.get("/")
     assert "All quiet" in words(page)
     assert "attention-run" not in content(page)
@@ -128,7 +128,7 @@ def test_an_unknown_run_needs_attention_however_old_and_whatever_came_after(
     )
     assert unknown.definition
     ImportRunFactory.create(outside=True, completed=True, definition=unknown.definition)
-    unknown.definition.redraw()
+    unknown.definition.refresh_recent_runs()
     assert "Outcome unknown" in row_of(client.get("/"), unknown)
 
 
@@ -287,7 +287,7 @@ def test_names_and_messages_with_html_are_text(
         definition=definition,
         message="Marketing Cloud refused to start it: “<img src=x onerror=alert(2)>”.",
     )
-    definition.redraw()
+    definition.refresh_recent_runs()
     page = content(client.get("/"))
     assert "<script>alert" not in page
     assert "<img" not in page

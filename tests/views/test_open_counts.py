@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.models import ImportDefinition, ImportRun, publish
+from imports.models import ImportDefinition, ImportRun, bump_revision
 from imports.ui.svg import loaded
 from imports.views.definition import normal
 from imports.wording.run import Surroundings, advice, compare
@@ -47,8 +47,8 @@ def ended(definition: ImportDefinition, **counts: int | None) -> ImportRun:
         settled_at=timezone.now(),
         **counts,
     )
-    definition.redraw()
-    publish(runs=[run])
+    definition.refresh_recent_runs()
+    bump_revision(runs=[run])
     return run
 
 
