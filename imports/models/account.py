@@ -21,7 +21,7 @@ from imports.models.endpoints import (
     validate_endpoint,
 )
 from imports.models.names import first_with_ink, validate_ink
-from imports.models.status import ErrorKind
+from imports.models.status import Reason
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed, is_key_lost
@@ -338,33 +338,33 @@ class Account(models.Model):
         return drift if abs(drift) >= DRIFT_SHOWN_FROM_MINUTES else 0
 
     @property
-    def start_refusal(self) -> tuple[ErrorKind, str] | None:
+    def start_refusal(self) -> tuple[Reason, str] | None:
         """Why nothing can be started here now, by its kind and in a sentence.
 
         The one rule: lists, dialogs, the use case, commands and the worker ask it.
         """
         if not self.is_active:
-            return ErrorKind.PAUSED, "This account is disabled."
+            return Reason.DISABLED, "This account is disabled."
         if self.is_doubled:
             return (
-                ErrorKind.DOUBLED,
+                Reason.DOUBLED,
                 "Another account here is the same business unit. Nothing is started in "
                 "either until an administrator disables one of them.",
             )
         if self.starts_paused:
             return (
-                ErrorKind.PAUSED,
+                Reason.PAUSED,
                 "Starts are paused in this account by an administrator.",
             )
         if self.credentials_refused_at:
             return (
-                ErrorKind.CREDENTIALS_REFUSED,
+                Reason.CREDENTIALS_REFUSED,
                 "Marketing Cloud refused this account's credentials. An "
                 "administrator must correct them or test the connection.",
             )
         if self.is_breaker_open:
             return (
-                ErrorKind.NOT_ANSWERING,
+                Reason.NOT_ANSWERING,
                 "Marketing Cloud does not answer for this account. Start it again "
                 "once the account answers.",
             )

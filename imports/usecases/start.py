@@ -40,6 +40,7 @@ from imports.usecases.errors import (
     RunningElsewhereError,
     UseCaseError,
 )
+from imports.usecases.settle import settle
 
 
 def start_import(
@@ -267,13 +268,7 @@ def cancel_run(
     """Cancel `run`. Raises `NotCancellableError` once it is no longer queued."""
     try:
         with transaction.atomic():
-            run.move_to(
-                RunStatus.CANCELLED,
-                kind=EventKind.CANCELLED,
-                actor=by,
-                actor_name=by_name,
-                settled_at=database_now(),
-            )
+            settle(run, RunStatus.CANCELLED, at=database_now(), by=by, by_name=by_name)
             record_run_deed(
                 run=run,
                 action=AuditAction.RUN_CANCELLED,
@@ -281,9 +276,6 @@ def cancel_run(
                 by_name=by_name,
                 ip=ip,
             )
-            if run.definition:
-                run.definition.refresh_recent_runs()
-            bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         run.refresh_from_db()
         raise NotCancellableError(run) from error

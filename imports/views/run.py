@@ -15,7 +15,16 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 
 from imports.lists.attention import can_start_again, start_again
 from imports.lists.paging import RunOrder
-from imports.models import FINISHED, ImportRun, RunStatus, User, WorkerState
+from imports.models import (
+    FINISHED,
+    GIVEN_UP,
+    EventKind,
+    ImportRun,
+    Reason,
+    RunStatus,
+    User,
+    WorkerState,
+)
 from imports.signin import address_of
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import check_again
@@ -75,7 +84,7 @@ def _once_the_grace_is_over(run: ImportRun, version: PageVersion) -> PageVersion
 
 
 def _may_be_found_late(run: ImportRun) -> bool:
-    return run.status == RunStatus.NOT_STARTED and run.error_kind == "no_trace"
+    return run.status == RunStatus.NOT_STARTED and run.reason in GIVEN_UP
 
 
 def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
         candidates=len(found),
         previous=previous,
         may_declare=rights["may_declare"],
+        declared_by=_declared_by(shown),
         is_followed=unfollowed is None,
     )
     return {
@@ -104,6 +114,14 @@ def _context(user: User, shown: ImportRun, workers: WorkerState) -> dict[str, An
         "again": list(shown.again.latest_first()[:3]),
         **rights,
     }
+
+
+def _declared_by(run: ImportRun) -> str:
+    """Who said that it did not start, where a person did."""
+    if run.reason != Reason.DECLARED:
+        return ""
+    declared = run.events.filter(kind=EventKind.NOT_STARTED).last()
+    return declared.actor_name if declared else ""
 
 
 def _rights(user: User, shown: ImportRun, found: list[Any]) -> dict[str, Any]:

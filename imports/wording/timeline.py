@@ -8,7 +8,16 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from imports.models import Counts, EventKind, ImportRun, Origin, RunEvent, RunStatus
+from imports.models import (
+    Counts,
+    EventKind,
+    ImportRun,
+    Origin,
+    Reason,
+    RunEvent,
+    RunStatus,
+    message_of,
+)
 from imports.models.status import label_of
 from imports.wording.formats import errors_text, problem_text, rows_text
 
@@ -217,17 +226,18 @@ def _ended(event: RunEvent) -> Words:
 def _chosen(event: RunEvent) -> Words:
     if task := event.details.get("task_id"):
         return f"Task {task} chosen{_by(event)}", ""
-    return f"None of the found runs, said{_by(event)}", ""
+    return f"“None of these” chosen{_by(event)}", ""
 
 
 def _not_started(event: RunEvent) -> Words:
-    if event.details.get("declared"):
+    if event.details.get("why") == Reason.DECLARED:
         return f"Not started, said{_by(event)}", "nothing of it is in Marketing Cloud"
-    return "Not started", event.details.get("message", "")
+    return "Not started", _why(event)
 
 
-def _message(label: str) -> Callable[[RunEvent], Words]:
-    return lambda event: (label, event.details.get("message", ""))
+def _why(event: RunEvent) -> str:
+    reason, message = (event.details.get(name, "") for name in ("why", "message"))
+    return message_of(reason, message)
 
 
 def _plain(label: str, more: str = "") -> Callable[[RunEvent], Words]:
@@ -244,7 +254,7 @@ WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
         event.details.get("words", ""),
     ),
     EventKind.NOT_STARTED: _not_started,
-    EventKind.UNANSWERED: _message("No readable answer"),
+    EventKind.UNANSWERED: lambda event: ("No readable answer", _why(event)),
     EventKind.LOOKED: _looked,
     EventKind.FOUND: _found,
     EventKind.PHASE: _phase,
@@ -252,6 +262,6 @@ WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
     EventKind.LOST: _plain("Lost", "no final phase for 24 hours"),
     EventKind.CHECKED_AGAIN: _plain("Checked again"),
     EventKind.ADOPTED: _plain("Seen by mcdash", "it was started outside"),
-    EventKind.MERGED: _plain("Joined with the same task seen outside"),
+    EventKind.MERGED: _plain("Merged with the run seen in Marketing Cloud"),
     EventKind.CHOSEN: _chosen,
 }

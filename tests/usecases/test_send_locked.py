@@ -25,8 +25,9 @@ from imports.models import (
 )
 from imports.models.storage import Storage
 from imports.usecases import send as module
-from imports.usecases.follow import settle_overdue
+from imports.usecases import settle as settling
 from imports.usecases.send import send_start
+from imports.usecases.settle import settle_overdue
 from imports.usecases.start import start_import
 from tests.fakes import FakeMarketingCloud
 
@@ -145,7 +146,7 @@ def test_a_failure_is_written_down_once_the_database_is_free_again(
             raise failures.pop()
         return real(**changed)
 
-    monkeypatch.setattr(module, "bump_revision", locked)
+    monkeypatch.setattr(settling, "bump_revision", locked)
     cloud.fail("start_definition", error)
     run = send(run)
     assert (run.status, waits.waited) == (status, 2)

@@ -60,7 +60,7 @@ def test_a_failed_run_needs_attention_with_cause_and_start_again(
     run = ended(account, failed=True)
     row = row_of(client.get("/"), run)
     assert "Failed." in row
-    assert "counted no rows" in row
+    assert "reported an error and no row counts" in row
     assert f"/definitions/{run.definition_id}/start/?again_of={run.pk}" in row
     assert "Start again…" in row
 
@@ -285,7 +285,7 @@ def test_names_and_messages_with_html_are_text(
     ImportRunFactory.create(
         not_started=True,
         definition=definition,
-        message="Marketing Cloud refused to start it: “<img src=x onerror=alert(2)>”.",
+        vendor_message="<img src=x onerror=alert(2)>",
     )
     definition.refresh_recent_runs()
     page = content(client.get("/"))
@@ -359,7 +359,9 @@ def test_a_refused_start_quotes_marketing_cloud_once(
     run = ended(
         account,
         not_started=True,
+        reason="not_valid",
         error_code="43060",
+        vendor_message="validation error.",
         message="Marketing Cloud refused to start the import: “validation error.”.",
     )
     row = row_of(client.get("/"), run)
@@ -371,9 +373,7 @@ def test_a_refused_start_quotes_marketing_cloud_once(
 def test_what_was_never_reached_is_started_again_by_one_press(
     client: Client, account: Account
 ) -> None:
-    run = ended(
-        account, not_started=True, error_kind="unavailable", message="Not reached."
-    )
+    run = ended(account, not_started=True, reason="unreachable", message="Not reached.")
     assert "Start again…" in row_of(client.get("/"), run)
 
 

@@ -155,7 +155,7 @@ def test_before_the_grace_is_over_the_page_says_from_when_on(
 ) -> None:
     run = ImportRunFactory.create(definition=definition, unknown=True)
     page = client.get(url_of(run))
-    assert "it is too early to give it up. You may say so from" in words(page)
+    assert "may still appear. You may say so from" in words(page)
     assert 'name="looked"' not in content(page)
     answer = client.post(url_of(run), LOOKED)
     assert answer.status_code == 409
@@ -170,7 +170,7 @@ def test_while_runs_were_found_it_is_not_offered_and_not_done(
     assert "not-started" not in content(client.get(f"/runs/{run.pk}/"))
     answer = client.post(url_of(run), LOOKED, headers=HTMX)
     assert answer.status_code == 409
-    assert "Runs were found in Marketing Cloud" in words(answer)
+    assert "Runs in Marketing Cloud could be run" in words(answer)
     assert status_of(run) == RunStatus.UNKNOWN
 
 

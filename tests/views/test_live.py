@@ -187,7 +187,7 @@ def test_a_run_without_trace_may_still_turn_up_so_its_page_goes_on(
 ) -> None:
     run = ImportRunFactory.create(
         not_started=True,
-        error_kind="no_trace",
+        reason="no_trace",
         definition=ImportDefinitionFactory.create(account=account),
     )
     assert poll_seconds(client.get(f"/runs/{run.pk}/")) == 20

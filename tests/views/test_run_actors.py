@@ -70,7 +70,7 @@ def choose_none(person: User) -> ImportRun:
         (cancel, "cancelled", "Cancelled by Ana Ruiz"),
         (look_again, "checked_again", "Checked again by Ana Ruiz"),
         (choose, "chosen", "Task 501 chosen by Ana Ruiz"),
-        (choose_none, "chosen", "None of the found runs, said by Ana Ruiz"),
+        (choose_none, "chosen", "“None of these” chosen by Ana Ruiz"),
     ],
 )
 def test_the_timeline_names_who_did_it_also_when_they_are_gone(
