@@ -1,6 +1,6 @@
-"""The one door to Marketing Cloud: `connect(account)`.
+"""The one way to Marketing Cloud: `connect(account)`.
 
-It gives the wall what the wall may not know: where tokens are kept, how many
+It gives `marketingcloud` what that may not know: where tokens are kept, how many
 calls an account may have at a time, which addresses are allowed. Tests replace
 `connect` and nothing else.
 """
@@ -37,9 +37,12 @@ from imports.models import (
     Account,
     AccountToken,
     Lease,
+    Reason,
     database_now,
-    lend_connection,
+    held,
+    lease_seconds,
     new_holder,
+    release_connection,
     validate_endpoint,
 )
 
@@ -55,9 +58,13 @@ READ_SLOTS = (2,)
 class NotAskedError(UnavailableError):
     """We held the call back ourselves, which says nothing about the account."""
 
+    reason: str = Reason.ACCOUNT_BUSY
+
 
 class LostSecretError(NotAskedError):
     """No key of this process opens the account's stored secret."""
+
+    reason: str = Reason.SECRET_UNREADABLE
 
 
 def connect(account: Account) -> MarketingCloudClient:
@@ -65,7 +72,7 @@ def connect(account: Account) -> MarketingCloudClient:
 
     Names are checked here, each time, and where they led by the client, before it
     sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks
-    them up, and is itself where the operator has put it. Raises `UnavailableError`
+    them up. Raises `UnavailableError`
     where the account's addresses are not allowed or its secret cannot be read:
     nothing is sent then.
     """
@@ -74,14 +81,21 @@ def connect(account: Account) -> MarketingCloudClient:
             validate_endpoint(url)
         credentials = _credentials(account)
     except ValidationError as error:
-        raise UnavailableError(" ".join(error.messages)) from error
+        raise UnavailableError(
+            " ".join(error.messages), reason=Reason.ADDRESS_REFUSED
+        ) from error
     except LostKeyError as error:
         raise LostSecretError(f"{error} Nothing was sent.") from error
     return MarketingCloudClient(
         soap_url=account.service_address,
         credentials=credentials,
         tokens=DatabaseTokenStore(account),
-        limits=_limits(),
+        limits=Limits(
+            connect_timeout_seconds=settings.MCDASH_CONNECT_TIMEOUT_SECONDS,
+            read_timeout_seconds=settings.MCDASH_READ_TIMEOUT_SECONDS,
+            call_deadline_seconds=settings.MCDASH_CALL_DEADLINE_SECONDS,
+            max_answer_bytes=settings.MCDASH_MAX_ANSWER_MB * 1024 * 1024,
+        ),
         refused_properties=account.refused_properties,
         takes_in=account.takes_in,
         proxy=settings.MCDASH_PROXY_URL,
@@ -103,48 +117,36 @@ def _credentials(account: Account) -> OAuthCredentials | UsernameCredentials:
     )
 
 
-def _limits() -> Limits:
-    return Limits(
-        connect_timeout_seconds=settings.MCDASH_CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=settings.MCDASH_READ_TIMEOUT_SECONDS,
-        call_deadline_seconds=settings.MCDASH_CALL_DEADLINE_SECONDS,
-        max_answer_bytes=settings.MCDASH_MAX_ANSWER_MB * 1024 * 1024,
-    )
-
-
-@contextmanager
-def start_slot(account: Account) -> Iterator[None]:
-    """Hold one of the account's call slots for a start."""
-    with call_slot(account, START_SLOTS):
-        yield
-
-
 @contextmanager
 def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     """Hold one of `slots`, so that an account has two calls at a time at most.
 
     Raises `NotAskedError` where none is free within the call deadline.
     """
-    holder = new_holder()
     names = [f"call:{account.pk}:{slot}" for slot in slots]
-    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-    name = _first_free(names, holder, seconds)
-    lend_connection()
-    try:
+    with _held_once_free(names, new_holder(), lease_seconds()) as name:
+        if name is None:
+            raise NotAskedError(
+                "The account is busy with other calls; nothing was sent."
+            )
+        release_connection()
         yield
-    finally:
-        Lease.objects.release(name, holder=holder)
 
 
-def _first_free(names: list[str], holder: str, seconds: float) -> str:
+@contextmanager
+def _held_once_free(
+    names: list[str], holder: str, seconds: float
+) -> Iterator[str | None]:
+    """As `held`, but waits until one is free; None after the call deadline."""
     for _ in _tries():
-        held = Lease.objects.held(names)
-        for name in names:
-            if name not in held and Lease.objects.acquire(
-                name, holder=holder, seconds=seconds
-            ):
-                return name
-    raise NotAskedError("The account is busy with other calls; nothing was sent.")
+        # looking locks nothing, trying does: many may be waiting
+        taken = Lease.objects.held(names)
+        free = (name for name in names if name not in taken)
+        with held(*free, holder=holder, seconds=seconds) as name:
+            if name is not None:
+                yield name
+                return
+    yield None
 
 
 def _tries() -> Iterator[None]:
@@ -153,7 +155,7 @@ def _tries() -> Iterator[None]:
     pause = POLL_SECONDS
     yield
     while time.monotonic() < give_up:
-        lend_connection()
+        release_connection()
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
         yield
@@ -198,17 +200,26 @@ class DatabaseTokenStore:
 
         Raises `NotAskedError` while another process asks, or just failed.
         """
-        name = f"token:{self.account.pk}"
         seconds = settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-        for _ in _tries():
-            if not Lease.objects.held([name]) and Lease.objects.acquire(
-                name, holder=self.holder, seconds=seconds
-            ):
-                try:
-                    return self._usable(refused) or self._store(self._fetched(fetch))
-                finally:
-                    Lease.objects.release(name, holder=self.holder)
-        raise NotAskedError("Another process is still asking for a token.")
+        name = f"token:{self.account.pk}"
+        with _held_once_free([name], self.holder, seconds) as lease:
+            if lease is None:
+                raise NotAskedError(
+                    "Another process is still asking for a token.",
+                    reason=Reason.NO_TOKEN,
+                )
+            token = self.current()  # perhaps another process just stored it
+            if token is None or token.value == refused:
+                token = self._fetched(fetch)
+                AccountToken.objects.update_or_create(
+                    account=self.account,
+                    defaults={
+                        "token": Secret.hide(token.value),
+                        "expires_at": database_now()
+                        + timedelta(seconds=token.expires_in_seconds),
+                    },
+                )
+            return token
 
     def _fetched(self, fetch: Callable[[], Token]) -> Token:
         """A new token. After a failure none is asked for within a minute; refused
@@ -218,9 +229,10 @@ class DatabaseTokenStore:
         if Lease.objects.held([pause]):
             raise NotAskedError(
                 "Marketing Cloud gave no access token just now; it is asked again "
-                "after a minute. Nothing was sent."
+                "after a minute. Nothing was sent.",
+                reason=Reason.NO_TOKEN,
             )
-        lend_connection()
+        release_connection()
         try:
             return fetch()
         except AuthenticationError:
@@ -228,15 +240,3 @@ class DatabaseTokenStore:
         except MarketingCloudError:
             Lease.objects.acquire(pause, holder="pause", seconds=TOKEN_PAUSE_SECONDS)
             raise
-
-    def _usable(self, refused: str | None) -> Token | None:
-        token = self.current()
-        return token if token and token.value != refused else None
-
-    def _store(self, token: Token) -> Token:
-        until = database_now() + timedelta(seconds=token.expires_in_seconds)
-        AccountToken.objects.update_or_create(
-            account=self.account,
-            defaults={"token": Secret.hide(token.value), "expires_at": until},
-        )
-        return token

@@ -48,9 +48,10 @@ from imports.models.database import relax_commits
 from imports.usecases.accounts import probe_account
 from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.follow import out_of_time, refresh_runs, settle_overdue
+from imports.usecases.follow import refresh_runs
 from imports.usecases.resolve import reconcile_runs
 from imports.usecases.send import SENDERS, send_queued
+from imports.usecases.settle import out_of_time, settle_overdue
 from imports.usecases.sync import sync_definitions
 from imports.usecases.upkeep import clean_up
 

@@ -30,13 +30,13 @@ from imports.models import (
     AuditEntry,
     AuthKind,
     DefinitionVersion,
-    ErrorKind,
     EventKind,
     Favourite,
     ImportDefinition,
     ImportRun,
     Lease,
     Origin,
+    Reason,
     RunEvent,
     RunStatus,
     User,
@@ -249,7 +249,7 @@ class ImportRunFactory(DjangoModelFactory[ImportRun]):
         not_started = Trait(
             status=RunStatus.NOT_STARTED,
             settled_at=_after(2),
-            error_kind=ErrorKind.REFUSED,
+            reason=Reason.REFUSED,
             message="ImportDefinition validation error.",
             **_CLAIMED,
         )
@@ -257,14 +257,14 @@ class ImportRunFactory(DjangoModelFactory[ImportRun]):
             status=RunStatus.UNKNOWN,
             answered_at=_ours_after(120),
             next_check_at=_after(120),
-            error_kind=ErrorKind.NO_ANSWER,
+            reason=Reason.NO_ANSWER,
             message="No answer came.",
             **_CLAIMED,
         )
         lost = Trait(
             status=RunStatus.LOST,
             settled_at=_after(86400),
-            error_kind=ErrorKind.TOO_OLD,
+            reason=Reason.TOO_OLD,
             **_ACCEPTED,
         )
         cancelled = Trait(status=RunStatus.CANCELLED, settled_at=_after(1))

@@ -15,6 +15,7 @@ from typing import Any
 
 from imports.marketingcloud.errors import (
     AuthenticationError,
+    ErrorReason,
     MarketingCloudError,
     RequestRefusedError,
     UnavailableError,
@@ -323,9 +324,11 @@ class FakeMarketingCloud:
     def _perform(self, customer_key: str, object_id: str | None) -> FakeTask:
         definition = self._find(customer_key, object_id)
         if definition is None:
+            unknown = f"ImportDefinition not found: {customer_key or object_id}."
             raise RequestRefusedError(
-                "Marketing Cloud refused to start the import: “ImportDefinition not "
-                f"found: {customer_key or object_id}.”.",
+                f"Marketing Cloud refused to start the import: “{unknown}”.",
+                reason=ErrorReason.NOT_FOUND,
+                vendor_message=unknown,
                 code="43010",
                 request_id="bda5a2c0-0000-0000-0000-000000043010",
             )
@@ -333,6 +336,8 @@ class FakeMarketingCloud:
         if words := self.refused_starts.get(key):
             raise RequestRefusedError(
                 f"Marketing Cloud refused to start the import: “{words}”.",
+                reason=ErrorReason.NOT_VALID,
+                vendor_message=words,
                 code="43060",
                 request_id="bda5a2c0-0000-0000-0000-000000043060",
             )

@@ -20,7 +20,6 @@ from imports.gateway import (
     NotAskedError,
     call_slot,
     connect,
-    start_slot,
 )
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import AuthenticationError, UnavailableError
@@ -182,9 +181,12 @@ def test_an_account_has_two_starts_at_a_time(
     account: Account, settings: Settings
 ) -> None:
     settings.MCDASH_CALL_DEADLINE_SECONDS = 0
-    with start_slot(account), start_slot(account):
+    with call_slot(account, START_SLOTS), call_slot(account, START_SLOTS):
         assert held() == {f"call:{account.pk}:1", f"call:{account.pk}:2"}
-        with pytest.raises(UnavailableError, match="busy"), start_slot(account):
+        with (
+            pytest.raises(UnavailableError, match="busy"),
+            call_slot(account, START_SLOTS),
+        ):
             pytest.fail("A third call at a time.")
     assert held() == set()
 
@@ -194,18 +196,22 @@ def test_reads_leave_a_place_for_a_start(account: Account, settings: Settings) -
     with call_slot(account, READ_SLOTS):
         with pytest.raises(UnavailableError), call_slot(account, READ_SLOTS):
             pytest.fail("A second read at a time.")
-        with start_slot(account):
+        with call_slot(account, START_SLOTS):
             assert len(held()) == 2
     assert set(READ_SLOTS) < set(START_SLOTS)
 
 
 def test_accounts_do_not_share_slots(account: Account) -> None:
-    with start_slot(account), start_slot(account), start_slot(AccountFactory.create()):
+    with (
+        call_slot(account, START_SLOTS),
+        call_slot(account, START_SLOTS),
+        call_slot(AccountFactory.create(), START_SLOTS),
+    ):
         assert len(held()) == 3
 
 
 def test_a_slot_is_given_back_whatever_happens(account: Account) -> None:
-    with pytest.raises(ZeroDivisionError), start_slot(account):
+    with pytest.raises(ZeroDivisionError), call_slot(account, START_SLOTS):
         raise ZeroDivisionError
     assert held() == set()
 
@@ -216,7 +222,7 @@ def test_the_slot_of_a_worker_that_died_is_free_after_its_lease(
     over = database_now() - timedelta(seconds=1)
     for slot in START_SLOTS:
         LeaseFactory.create(name=f"call:{account.pk}:{slot}", expires_at=over)
-    with start_slot(account):
+    with call_slot(account, START_SLOTS):
         assert len(held()) == 1
 
 

@@ -119,7 +119,10 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
                 )
             },
         ),
-        ("What went wrong", {"fields": ("error_kind", "error_code", "message")}),
+        (
+            "What went wrong",
+            {"fields": ("reason", "error_code", "vendor_message", "message")},
+        ),
         (
             "Following it",
             {

@@ -12,6 +12,7 @@ from lxml import etree
 
 from imports.marketingcloud.errors import (
     AuthenticationError,
+    ErrorReason,
     MarketingCloudError,
     UnavailableError,
     quote,
@@ -112,7 +113,7 @@ class OAuthSigner:
                 operation="token",
             )
         except MarketingCloudError as exc:
-            raise _no_token(str(exc)) from exc
+            raise _no_token(str(exc), exc.vendor_message) from exc
         finally:
             self._wire.close()
         token = read_token(answer)
@@ -160,16 +161,23 @@ def read_token(answer: Answer) -> Token:
     for everything else: without a token nothing was asked of the SOAP service.
     """
     content = _json(answer)
+    words = (
+        _text(content, "error_description")
+        or _text(content, "message")
+        or _text(content, "error")
+    )
+    said = f": {quote(words)}" if words else ""
     if answer.status == 401 or _refuses_credentials(answer.status, content):
         raise AuthenticationError(
-            f"Marketing Cloud refused the client ID or client secret{_said(content)}.",
+            f"Marketing Cloud refused the client ID or client secret{said}.",
+            vendor_message=words,
             code=_text(content, "error") or str(content.get("errorcode", "")) or None,
         )
     if answer.broken is not None:
         raise _no_token(str(answer.broken)) from answer.broken
     if answer.status != 200:
         raise _no_token(
-            f"The token address answered with HTTP {answer.status}{_said(content)}."
+            f"The token address answered with HTTP {answer.status}{said}.", words
         )
     return _token(content)
 
@@ -213,15 +221,6 @@ def _refuses_credentials(status: int, content: dict[str, Any]) -> bool:
     )
 
 
-def _said(content: dict[str, Any]) -> str:
-    words = (
-        _text(content, "error_description")
-        or _text(content, "message")
-        or _text(content, "error")
-    )
-    return f": {quote(words)}" if words else ""
-
-
 def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -239,8 +238,12 @@ def _address(text: str) -> str | None:
     return text if len(text) <= 500 and _ADDRESS.fullmatch(text) else None
 
 
-def _no_token(why: str) -> UnavailableError:
-    return UnavailableError(f"Marketing Cloud gave no access token. {why}")
+def _no_token(why: str, vendor_message: str = "") -> UnavailableError:
+    return UnavailableError(
+        f"Marketing Cloud gave no access token. {why}",
+        reason=ErrorReason.NO_TOKEN,
+        vendor_message=vendor_message,
+    )
 
 
 def _fueloauth(token: Token) -> etree._Element:

@@ -257,6 +257,7 @@ class MarketingCloudClient:
         except MarketingCloudError as error:
             error.message = self._printable(error.message)
             error.args = (error.message,)
+            error.vendor_message = self._printable(error.vendor_message)
             error.code = error.code and self._printable(error.code)[:_MOST_CODE]
             error.request_id = error.request_id and self._printable(error.request_id)
             raise

@@ -1,30 +1,68 @@
-"""What a fault, an HTTP status or a status text proves: the table of errors."""
+"""Errors named by what the caller may do next, each with its reason, and what a fault,
+an HTTP status or a status text of Marketing Cloud proves.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
-# Errors named by what the caller may do next.
+
+class ErrorReason(StrEnum):
+    """Why Marketing Cloud did not do, or did not say that it did, what was asked.
+
+    The values are those of `imports.models.Reason`, which this room may not import.
+    """
+
+    CREDENTIALS_REFUSED = "credentials_refused"
+    NOT_FOUND = "not_found"
+    PERMISSION_MISSING = "permission_missing"
+    MAINTENANCE = "maintenance"
+    THROTTLED = "throttled"
+    ALREADY_RUNNING = "already_running"
+    NOT_PROCESSED = "not_processed"
+    WRONG_KIND = "wrong_kind"
+    NOT_VALID = "not_valid"
+    WRONG_ADDRESS = "wrong_address"
+    WRONG_MID = "wrong_mid"
+    REFUSED = "refused"
+    ADDRESS_REFUSED = "address_refused"
+    NO_TOKEN = "no_token"  # noqa: S105 - the name of a reason
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    OUTAGE = "outage"
+    NO_ANSWER = "no_answer"
+
+
+_MOST_WORDS = 500
 
 
 class MarketingCloudError(Exception):
     """Marketing Cloud did not do, or did not say that it did, what we asked.
 
-    `code` is the vendor's ErrorCode or fault code, `request_id` the vendor's
-    RequestID; both are None where the answer had none. The message is fit for a
-    person and never contains a credential or a token.
+    `reason` is for the program, `message` for a person: it never contains a credential
+    or a token, and nobody looks into it. `vendor_message` is what Marketing Cloud said
+    itself, on one line, at most 500 characters. `code` is the vendor's ErrorCode or
+    fault code, `request_id` the vendor's RequestID; both are None where the answer had
+    none.
     """
+
+    reason: str = ErrorReason.NO_ANSWER
 
     def __init__(
         self,
         message: str,
         *,
+        reason: str | None = None,
+        vendor_message: str = "",
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason or self.reason
+        self.vendor_message = one_line(vendor_message)
         self.code = code
         self.request_id = request_id
 
@@ -32,34 +70,17 @@ class MarketingCloudError(Exception):
 class AuthenticationError(MarketingCloudError):
     """The credentials were refused; asking again with them is pointless."""
 
-
-class RequestRefusedError(MarketingCloudError):
-    """An answer proves that the request was not carried out."""
-
-
-class UnavailableError(MarketingCloudError):
-    """Proven that nothing was sent; the same request may be made again."""
-
-
-class OutcomeUnknownError(MarketingCloudError):
-    """The request was sent and no readable answer came.
-
-    A read may be repeated. A Perform may have started an import: never again.
-    """
-
-
-_MOST_WORDS = 500
-_NOT_DONE = frozenset(
-    # Sender is SOAP 1.2's word for Client.
-    {"client", "sender", "security", "mustunderstand", "versionmismatch"}
-)
-_ABOUT_US = frozenset({"client", "sender", "security"})
-_GENERAL_EXCEPTION = "2"
-_IN_MAINTENANCE = "9"
+    reason: str = ErrorReason.CREDENTIALS_REFUSED
 
 
 class TokenExpiredError(AuthenticationError):
     """The token was refused for its age; nothing was carried out."""
+
+
+class RequestRefusedError(MarketingCloudError):
+    """An answer proves that the request was not carried out."""
+
+    reason: str = ErrorReason.REFUSED
 
 
 class QuestionRefusedError(RequestRefusedError):
@@ -73,11 +94,79 @@ class QuestionRefusedError(RequestRefusedError):
         message: str,
         *,
         words: str,
+        reason: str | None = None,
+        vendor_message: str = "",
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(message, code=code, request_id=request_id)
+        super().__init__(
+            message,
+            reason=reason,
+            vendor_message=vendor_message or words,
+            code=code,
+            request_id=request_id,
+        )
         self.words = words
+
+
+class UnavailableError(MarketingCloudError):
+    """Proven that nothing was sent; the same request may be made again."""
+
+    reason: str = ErrorReason.UNREACHABLE
+
+
+class OutcomeUnknownError(MarketingCloudError):
+    """The request was sent and no readable answer came.
+
+    A read may be repeated. A Perform may have started an import: never again.
+    """
+
+    reason: str = ErrorReason.NO_ANSWER
+
+
+_NOT_DONE = frozenset(
+    # Sender is SOAP 1.2's word for Client.
+    {"client", "sender", "security", "mustunderstand", "versionmismatch"}
+)
+_ABOUT_US = frozenset({"client", "sender", "security"})
+_GENERAL_EXCEPTION = "2"
+_IN_MAINTENANCE = "9"
+_TOO_MANY_REQUESTS = 429
+R = ErrorReason
+# Why Marketing Cloud refused, by its codes and, where it gives none of these, by its
+# words. The words are the vendor's: nobody reads any of ours.
+_REASON_BY_CODE: dict[str, ErrorReason] = {
+    **dict.fromkeys(("43000", "43010"), R.NOT_FOUND),
+    **dict.fromkeys(("4", "11"), R.PERMISSION_MISSING),
+    _IN_MAINTENANCE: R.MAINTENANCE,
+    **dict.fromkeys(("50100", "50200"), R.THROTTLED),
+    **dict.fromkeys(("5", "8", "43020"), R.WRONG_KIND),
+    **dict.fromkeys(("43030", "43040", "43050", "43060"), R.NOT_VALID),
+}
+_REASON_BY_WORDS: tuple[tuple[ErrorReason, tuple[str, ...]], ...] = (
+    (R.NOT_FOUND, ("not found", "not specified")),
+    (R.PERMISSION_MISSING, ("permission", "not authorized", "no access to")),
+    (R.MAINTENANCE, ("maintenance",)),
+    (R.THROTTLED, ("throttl", "rate limit", "too many", "temporarily blocked")),
+    (
+        R.ALREADY_RUNNING,
+        ("already running", "already in progress", "is in progress", "is busy"),
+    ),
+    (R.NOT_PROCESSED, ("not processed", "database problems")),
+    (R.WRONG_KIND, ("object not supported", "cannot perform")),
+    (R.NOT_VALID, ("validation",)),
+)
+
+
+def refusal_reason(code: str, words: str) -> ErrorReason:
+    """Why Marketing Cloud refused, by its code or else by its words."""
+    if known := _REASON_BY_CODE.get(code):
+        return known
+    said = words.casefold()
+    return next(
+        (reason for reason, told in _REASON_BY_WORDS if any(w in said for w in told)),
+        ErrorReason.REFUSED,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,39 +180,62 @@ class Fault:
     detail_code: str = ""
     detail_words: str = ""
 
+    @property
+    def said(self) -> str:
+        """All that it says, on one line."""
+        words = self.words or self.detail_words or f"{self.code or 'no'} fault"
+        if self.detail_words and self.detail_words not in words:
+            words = f"{words} {self.detail_words}"
+        return one_line(words)
+
+
+def one_line(words: str) -> str:
+    """The vendor's words on one line, at most 500 characters."""
+    line = " ".join(words.split())
+    return line if len(line) <= _MOST_WORDS else f"{line[: _MOST_WORDS - 1]}…"
+
 
 def quote(words: str) -> str:
-    """The vendor's words between quotes, on one line, at most 500 characters."""
-    line = " ".join(words.split())
-    if len(line) > _MOST_WORDS:
-        line = f"{line[: _MOST_WORDS - 1]}…"
-    return f"“{line}”"
+    """The vendor's words between quotes, as a sentence of ours gives them."""
+    return f"“{one_line(words)}”"
 
 
 def fault_error(fault: Fault) -> MarketingCloudError:
     """The error that a SOAP fault proves (vendor: "SOAP Faults")."""
     kind, said = fault.code.casefold(), f"{fault.words} {fault.detail_words}".casefold()
-    code, words = fault.detail_code or fault.code or None, _fault_words(fault)
+    code, words = fault.detail_code or fault.code or None, fault.said
     if kind in _ABOUT_US and "token expired" in said:
         return TokenExpiredError(
-            f"Marketing Cloud did not accept the token: {words}.", code=code
+            f"Marketing Cloud did not accept the token: {quote(words)}.",
+            vendor_message=words,
+            code=code,
         )
     if kind in _ABOUT_US and "login failed" in said:
         return AuthenticationError(
-            f"Marketing Cloud refused the credentials: {words}.", code=code
+            f"Marketing Cloud refused the credentials: {quote(words)}.",
+            vendor_message=words,
+            code=code,
         )
     if fault.detail_code == _IN_MAINTENANCE or "not processed" in said:
         return RequestRefusedError(
-            f"Marketing Cloud did not carry out the request: {words}.", code=code
+            f"Marketing Cloud did not carry out the request: {quote(words)}.",
+            reason=refusal_reason(fault.detail_code, said),
+            vendor_message=words,
+            code=code,
         )
     if kind in _NOT_DONE and not is_general_exception(fault.detail_code, said):
         return QuestionRefusedError(
-            f"Marketing Cloud refused the request: {words}.",
+            f"Marketing Cloud refused the request: {quote(words)}.",
             words=fault.words,
+            reason=refusal_reason(fault.detail_code, said),
+            vendor_message=words,
             code=code,
         )
     return OutcomeUnknownError(
-        f"Marketing Cloud reported an error of its own: {words}.", code=code
+        f"Marketing Cloud reported an error of its own: {quote(words)}.",
+        reason=ErrorReason.OUTAGE,
+        vendor_message=words,
+        code=code,
     )
 
 
@@ -135,8 +247,10 @@ def is_general_exception(code: str, words: str) -> bool:
 def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudError:
     """What an HTTP status proves where the answer itself could not be used."""
     if 400 <= status < 500 and status != 408:
+        is_throttled = status == _TOO_MANY_REQUESTS
         return RequestRefusedError(
-            f"Marketing Cloud refused the request with HTTP {status}."
+            f"Marketing Cloud refused the request with HTTP {status}.",
+            reason=ErrorReason.THROTTLED if is_throttled else None,
         )
     return unknown
 
@@ -148,17 +262,21 @@ def overall_error(status: str, message: str, request_id: str) -> MarketingCloudE
     if not known.startswith(("error", "has errors", "api permission failed")):
         return OutcomeUnknownError(
             f"Marketing Cloud's answer has an unknown status: {quote(status)}.",
+            vendor_message=status,
             request_id=request_id[:100] or None,
         )
     if is_permission(words):
         return RequestRefusedError(
             "Marketing Cloud says that the account's package or user lacks a"
             f" permission: {quote(words)}.",
+            reason=ErrorReason.PERMISSION_MISSING,
+            vendor_message=words,
             request_id=request_id[:100] or None,
         )
     return QuestionRefusedError(
         f"Marketing Cloud refused the request: {quote(words)}.",
         words=words,
+        reason=refusal_reason("", words),
         request_id=request_id[:100] or None,
     )
 
@@ -180,10 +298,3 @@ def named_properties(words: str, asked: tuple[str, ...]) -> tuple[str, ...]:
     names = {name.strip(".") for name in re.findall(r"[\w.]+", listed or quoted)}
     exact = tuple(name for name in asked if name in names)
     return exact or tuple(name for name in asked if name.rpartition(".")[2] in names)
-
-
-def _fault_words(fault: Fault) -> str:
-    words = fault.words or fault.detail_words or f"{fault.code or 'no'} fault"
-    if fault.detail_words and fault.detail_words not in words:
-        words = f"{words} {fault.detail_words}"
-    return quote(words)

@@ -24,6 +24,7 @@ import requests
 from urllib3 import exceptions as urllib3_errors
 
 from imports.marketingcloud.errors import (
+    ErrorReason,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
@@ -184,7 +185,8 @@ class Wire:
         if 300 <= status < 400:
             raise RequestRefusedError(
                 f"Marketing Cloud pointed to another address (HTTP {status}), which"
-                " mcdash does not follow. Check the account's addresses."
+                " mcdash does not follow. Check the account's addresses.",
+                reason=ErrorReason.WRONG_ADDRESS,
             )
         answer = Answer(
             status=status,
@@ -295,9 +297,12 @@ def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
     if exchange.expired:
         return OutcomeUnknownError(
             f"Marketing Cloud did not finish its answer within {exchange.seconds:g}"
-            " seconds."
+            " seconds.",
+            reason=ErrorReason.TIMEOUT,
         )
-    return OutcomeUnknownError("Marketing Cloud did not answer in time.")
+    return OutcomeUnknownError(
+        "Marketing Cloud did not answer in time.", reason=ErrorReason.TIMEOUT
+    )
 
 
 def _why_not_sent(exc: BaseException) -> str:

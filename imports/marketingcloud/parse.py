@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from lxml import etree
 
 from imports.marketingcloud.errors import (
+    ErrorReason,
     Fault,
     MarketingCloudError,
     OutcomeUnknownError,
@@ -41,13 +42,13 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 class Message:
     """The message in an envelope's Body, and the HTTP status it came with.
 
-    `fault` is a fault that stands beside it, in words: such an answer contradicts
+    `fault` is what a fault that stands beside it proves: such an answer contradicts
     itself and proves nothing but what a task id proves.
     """
 
     element: etree._Element
     status: int
-    fault: str = ""
+    fault: MarketingCloudError | None = None
 
 
 def read_message(answer: Answer, name: str) -> Message:
@@ -69,11 +70,7 @@ def read_message(answer: Answer, name: str) -> Message:
     refusal = fault_error(_fault(fault)) if fault is not None else None
     if element is None:
         raise refusal or _unreadable(answer, "does not contain what was asked for")
-    return Message(
-        element=element,
-        status=answer.status,
-        fault=refusal.message if refusal else "",
-    )
+    return Message(element=element, status=answer.status, fault=refusal)
 
 
 def local(element: etree._Element) -> str:
@@ -95,7 +92,8 @@ def refuse_contradiction(message: Message) -> None:
     """Raises OutcomeUnknownError where a fault stands beside the message."""
     if message.fault:
         raise OutcomeUnknownError(
-            f"Marketing Cloud's answer contradicts itself. {message.fault}"
+            f"Marketing Cloud's answer contradicts itself. {message.fault}",
+            vendor_message=message.fault.vendor_message,
         )
 
 
@@ -167,7 +165,8 @@ def _look_before_parsing(answer: Answer) -> None:
 
 def _unreadable(answer: Answer, what: str) -> MarketingCloudError:
     unknown = OutcomeUnknownError(
-        f"Marketing Cloud's answer (HTTP {answer.status}) {what}."
+        f"Marketing Cloud's answer (HTTP {answer.status}) {what}.",
+        reason=ErrorReason.OUTAGE if answer.status >= 500 else None,
     )
     return status_error(answer.status, unknown)
 

@@ -10,12 +10,14 @@ from itertools import chain
 from lxml import etree
 
 from imports.marketingcloud.errors import (
+    ErrorReason,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
     is_general_exception,
     is_permission,
     quote,
+    refusal_reason,
     status_error,
 )
 from imports.marketingcloud.parse import Message, child, children, text
@@ -23,6 +25,7 @@ from imports.marketingcloud.records import StartedImport
 
 _MOST_CODE = 100
 _TASK_ID = re.compile(r"\d{1,19}", re.ASCII)
+# where an answer names its task in words only: "… performed AsyncID:129159023"
 _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 
 
@@ -40,6 +43,15 @@ class _Result:
     @property
     def is_ok(self) -> bool:
         return self.status_code.casefold() == "ok"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it proves that nothing was started: an Error, and not just the one
+        that says that something broke.
+        """
+        return self.status_code.casefold() == "error" and not is_general_exception(
+            self.error_code, self.status_message
+        )
 
 
 def read_started(message: Message, *, customer_key: str) -> StartedImport:
@@ -68,32 +80,19 @@ def _everywhere(element: etree._Element, name: str) -> Iterator[etree._Element]:
     return element.getroottree().getroot().iter(f"{{*}}{name}")
 
 
-def _names_a_task(element: etree._Element) -> bool:
-    """True where an id of a task stands anywhere at all."""
-    in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
-    texts = (node.text or "" for node in _everywhere(element, "*"))
-    in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
-    return any(map(_is_task_id, chain(in_tasks, in_words)))
-
-
 def _result(node: etree._Element) -> _Result:
     words = text(node, "StatusMessage")
     numbers = (number for task in children(node, "Task") for number in _ids(task))
-    named = [*numbers, *_ASYNC_ID.findall(words)]
-    tasks = [number for number in named if _is_task_id(number)]
+    tasks = [n for n in [*numbers, *_ASYNC_ID.findall(words)] if _is_task_id(n)]
+    definition = child(node, "Object")
     return _Result(
         task_id=tasks[0] if tasks else "",
         other_tasks=tuple(n for n in dict.fromkeys(tasks) if n != tasks[0]),
         status_code=text(node, "StatusCode")[:_MOST_CODE],
         status_message=words,
         error_code=text(node, "ErrorCode")[:_MOST_CODE],
-        customer_key=_echoed_key(node),
+        customer_key=text(definition, "CustomerKey"),
     )
-
-
-def _echoed_key(node: etree._Element) -> str:
-    definition = child(node, "Object")
-    return text(definition, "CustomerKey") if definition is not None else ""
 
 
 def _ids(task: etree._Element) -> Iterator[str]:
@@ -101,6 +100,7 @@ def _ids(task: etree._Element) -> Iterator[str]:
 
 
 def _is_task_id(number: str) -> bool:
+    # an ID of 0 is how the vendor's samples say that there is none
     return bool(_TASK_ID.fullmatch(number) and number.strip("0"))
 
 
@@ -111,86 +111,83 @@ def _request_id(element: etree._Element) -> str | None:
 def _contradiction(
     message: Message, started: _Result, results: int, customer_key: str
 ) -> str | None:
+    """What the answer says against the start that it names, for the timeline."""
     overall = text(message.element, "OverallStatus")
+    echoed, has_code = started.customer_key, started.error_code not in ("", "0")
+    is_other = echoed.casefold() != customer_key.strip().casefold()
     said = [
         f"HTTP {message.status}" if not 200 <= message.status < 300 else "",
-        message.fault,
+        str(message.fault or ""),
         f"{results} results for one definition" if results > 1 else "",
         *(f"task {number}" for number in started.other_tasks),
         f"StatusCode {quote(started.status_code)}" if not started.is_ok else "",
         f"StatusMessage {quote(started.status_message)}" if not started.is_ok else "",
-        f"ErrorCode {quote(started.error_code)}" if _is_code(started) else "",
+        f"ErrorCode {quote(started.error_code)}" if has_code else "",
         f"OverallStatus {quote(overall)}" if overall.casefold() != "ok" else "",
-        _other_definition(started.customer_key, customer_key),
+        f"CustomerKey {quote(echoed)}" if echoed and customer_key and is_other else "",
     ]
     return ", ".join(part for part in said if part) or None
 
 
-def _is_code(result: _Result) -> bool:
-    return result.error_code not in ("", "0")
-
-
-def _other_definition(echoed: str, asked: str) -> str:
-    if not echoed or not asked or echoed.casefold() == asked.strip().casefold():
-        return ""
-    return f"CustomerKey {quote(echoed)}"
-
-
 def _not_started(message: Message, results: list[_Result]) -> MarketingCloudError:
-    if message.fault or _names_a_task(message.element):
+    """The error that an answer without a result that names a task proves."""
+    element, request_id = message.element, _request_id(message.element)
+    in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
+    texts = (node.text or "" for node in _everywhere(element, "*"))
+    in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
+    # an id of a task anywhere at all: something may have been started
+    if message.fault or any(map(_is_task_id, chain(in_tasks, in_words))):
+        fault = message.fault
         return OutcomeUnknownError(
             "Marketing Cloud's answer contradicts itself, so nobody can tell whether"
-            f" the import was started. {message.fault}".rstrip()
+            f" the import was started. {fault or ''}".rstrip(),
+            vendor_message=fault.vendor_message if fault else "",
         )
     if not 200 <= message.status < 300:
         return status_error(
             message.status,
             OutcomeUnknownError(
-                f"Marketing Cloud answered without a task id (HTTP {message.status})."
+                f"Marketing Cloud answered without a task id (HTTP {message.status}).",
+                reason=ErrorReason.OUTAGE if message.status >= 500 else None,
             ),
         )
     if not results:
-        return _without_results(message.element)
-    return _refused_or_unknown(message.element, results)
+        return _without_results(element, request_id)
+    # one that proves nothing outweighs those that prove a refusal
+    result = next((one for one in results if not one.is_refusal), results[0])
+    words = result.status_message or result.status_code
+    if result.is_refusal:
+        return RequestRefusedError(
+            f"Marketing Cloud refused to start the import: {quote(words)}.",
+            reason=refusal_reason(result.error_code, words),
+            vendor_message=words,
+            code=result.error_code or None,
+            request_id=request_id,
+        )
+    return OutcomeUnknownError(
+        "Marketing Cloud answered without a task id, so nobody can tell whether the"
+        f" import was started: {quote(words)}.",
+        vendor_message=words,
+        code=result.error_code or None,
+        request_id=request_id,
+    )
 
 
-def _without_results(element: etree._Element) -> MarketingCloudError:
+def _without_results(
+    element: etree._Element, request_id: str | None
+) -> MarketingCloudError:
     said = f"{text(element, 'OverallStatus')} {text(element, 'OverallStatusMessage')}"
     if is_permission(said):
         return RequestRefusedError(
             "Marketing Cloud says that the account's package or user lacks a"
             f" permission: {quote(said)}.",
-            request_id=_request_id(element),
+            reason=ErrorReason.PERMISSION_MISSING,
+            vendor_message=said,
+            request_id=request_id,
         )
     return OutcomeUnknownError(
         "Marketing Cloud's answer does not say whether the import was started:"
         f" {quote(said)}.",
-        request_id=_request_id(element),
-    )
-
-
-def _refused_or_unknown(
-    element: etree._Element, results: list[_Result]
-) -> MarketingCloudError:
-    result = next((one for one in results if not _is_refusal(one)), results[0])
-    code, request_id = result.error_code or None, _request_id(element)
-    if _is_refusal(result):
-        return RequestRefusedError(
-            "Marketing Cloud refused to start the import:"
-            f" {quote(result.status_message or result.status_code)}.",
-            code=code,
-            request_id=request_id,
-        )
-    words = result.status_message or result.status_code
-    return OutcomeUnknownError(
-        "Marketing Cloud answered without a task id, so nobody can tell whether the"
-        f" import was started: {quote(words)}.",
-        code=code,
+        vendor_message=said,
         request_id=request_id,
-    )
-
-
-def _is_refusal(result: _Result) -> bool:
-    return result.status_code.casefold() == "error" and not is_general_exception(
-        result.error_code, result.status_message
     )

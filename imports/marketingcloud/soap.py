@@ -19,7 +19,11 @@ from zeep import xsd
 from zeep.wsdl import Document
 
 from imports.marketingcloud.auth import Signer
-from imports.marketingcloud.errors import RequestRefusedError, TokenExpiredError
+from imports.marketingcloud.errors import (
+    ErrorReason,
+    RequestRefusedError,
+    TokenExpiredError,
+)
 from imports.marketingcloud.http import Answer, Wire, retry_read
 from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
@@ -149,7 +153,8 @@ class SoapService:
         else:
             raise RequestRefusedError(
                 "The import definition has neither a customer key nor an ObjectID,"
-                " so it cannot be started. Nothing was sent."
+                " so it cannot be started. Nothing was sent.",
+                reason=ErrorReason.NOT_FOUND,
             )
         options = (
             self._types.PerformOptions(Client=self._client()) if self._mid else None
@@ -171,7 +176,8 @@ class SoapService:
     def _client(self) -> Any:
         if self._mid is None or not (self._mid.isascii() and self._mid.isdecimal()):
             raise RequestRefusedError(
-                "The account's MID is not a number. Nothing was sent."
+                "The account's MID is not a number. Nothing was sent.",
+                reason=ErrorReason.WRONG_MID,
             )
         return self._types.ClientID(ID=int(self._mid))
 

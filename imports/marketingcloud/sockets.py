@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from imports.marketingcloud.errors import UnavailableError
+from imports.marketingcloud.errors import ErrorReason, UnavailableError
 
 PeerCheck = Callable[[str], None]
 
@@ -218,7 +218,8 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
     if not _is_public(peer):
         raise UnavailableError(
             f"The account's address leads to {peer}, which is not on the public"
-            " Internet, so mcdash does not speak to it. Nothing was sent."
+            " Internet, so mcdash does not speak to it. Nothing was sent.",
+            reason=ErrorReason.ADDRESS_REFUSED,
         )
 
 

@@ -12,7 +12,11 @@ from imports.models.account import (
     AuthKind,
 )
 from imports.models.audit import AuditEntry
-from imports.models.database import database_now, lend_connection, violated_constraint
+from imports.models.database import (
+    database_now,
+    release_connection,
+    violated_constraint,
+)
 from imports.models.definition import (
     BY_NAME,
     DefinitionQuerySet,
@@ -22,7 +26,7 @@ from imports.models.definition import (
     key_digest,
 )
 from imports.models.endpoints import validate_endpoint
-from imports.models.revision import Revision, publish
+from imports.models.revision import Revision, bump_revision
 from imports.models.run import (
     ONE_ACTIVE,
     TOO_FAR_AHEAD,
@@ -40,15 +44,17 @@ from imports.models.status import (
     COUNTS,
     ENDED,
     FINISHED,
+    GIVEN_UP,
     TRANSITIONS,
     CountProblem,
     Counts,
-    ErrorKind,
     InvalidTransitionError,
     Origin,
+    Reason,
     RunStatus,
     StaleRunError,
     are_counts_open,
+    message_of,
 )
 from imports.models.storage import STORAGE, refusal_of
 from imports.models.units import (
@@ -66,6 +72,8 @@ from imports.models.worker import (
     Unfollowed,
     Worker,
     WorkerState,
+    held,
+    lease_seconds,
     new_holder,
     process_name,
 )
@@ -76,6 +84,7 @@ __all__ = [
     "COUNTS",
     "ENDED",
     "FINISHED",
+    "GIVEN_UP",
     "ONE_ACTIVE",
     "STORAGE",
     "TOO_FAR_AHEAD",
@@ -92,7 +101,6 @@ __all__ = [
     "Counts",
     "DefinitionQuerySet",
     "DefinitionVersion",
-    "ErrorKind",
     "EventKind",
     "Favourite",
     "ImportDefinition",
@@ -101,6 +109,7 @@ __all__ = [
     "Lease",
     "NotFollowed",
     "Origin",
+    "Reason",
     "Revision",
     "RunEvent",
     "RunQuerySet",
@@ -112,17 +121,20 @@ __all__ = [
     "Worker",
     "WorkerState",
     "are_counts_open",
+    "bump_revision",
     "database_now",
     "guard_of",
+    "held",
     "is_due",
     "key_digest",
-    "lend_connection",
+    "lease_seconds",
     "listen",
+    "message_of",
     "new_holder",
     "note_doubles",
     "process_name",
-    "publish",
     "refusal_of",
+    "release_connection",
     "tidy_object_id",
     "told_unit",
     "unit_of",

@@ -20,7 +20,7 @@ from imports.models.endpoints import (
     tidy_subdomain,
     validate_endpoint,
 )
-from imports.models.status import ErrorKind
+from imports.models.status import Reason
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed
@@ -89,24 +89,24 @@ NOT_FOLLOWED = {
 }
 # Why nothing can be started in these. A secret that some process could not read is not
 # among them: the worker that sends may have the key, and finds out when it asks.
-START_REFUSALS: dict[AccountState, tuple[ErrorKind, str]] = {
-    AccountState.DISABLED: (ErrorKind.PAUSED, "This account is disabled."),
+START_REFUSALS: dict[AccountState, tuple[Reason, str]] = {
+    AccountState.DISABLED: (Reason.PAUSED, "This account is disabled."),
     AccountState.DOUBLED: (
-        ErrorKind.DOUBLED,
+        Reason.DOUBLED,
         "Another account here is the same business unit. Nothing is started in "
         "either until an administrator disables one of them.",
     ),
     AccountState.PAUSED: (
-        ErrorKind.PAUSED,
+        Reason.PAUSED,
         "Starts are paused in this account by an administrator.",
     ),
     AccountState.CREDENTIALS_REFUSED: (
-        ErrorKind.CREDENTIALS_REFUSED,
+        Reason.CREDENTIALS_REFUSED,
         "Marketing Cloud refused this account's credentials. An "
         "administrator must correct them or test the connection.",
     ),
     AccountState.NOT_ANSWERING: (
-        ErrorKind.NOT_ANSWERING,
+        Reason.NOT_ANSWERING,
         "Marketing Cloud does not answer for this account. Start it again "
         "once the account answers.",
     ),
@@ -387,7 +387,7 @@ class Account(models.Model):
         return drift if abs(drift) >= DRIFT_SHOWN_FROM_MINUTES else 0
 
     @property
-    def start_refusal(self) -> tuple[ErrorKind, str] | None:
+    def start_refusal(self) -> tuple[Reason, str] | None:
         """Why nothing can be started here now, by its kind and in a sentence.
 
         The one rule: lists, dialogs, the use case, commands and the worker ask it.

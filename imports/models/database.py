@@ -80,8 +80,9 @@ def relax_commits() -> None:
             cursor.execute(f"PRAGMA synchronous={NORMAL}")
 
 
-def lend_connection() -> None:
-    """Before this thread waits: let others use its connection until it asks again.
+def release_connection() -> None:
+    """Give this thread's database connection back before it waits for something slow;
+    the next query takes one again. PostgreSQL allows a hundred, accounts may be more.
 
     PostgreSQL only: SQLite's is this thread's own file. Nothing happens within a
     transaction, which belongs to its connection.

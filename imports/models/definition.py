@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STRIP_LENGTH = 20
 # A definition's last run and its strip.
-Drawn = tuple[int | None, list[dict[str, Any]]]
+RecentRuns = tuple[int | None, list[dict[str, Any]]]
 # More runs of a definition than these are seldom active at once.
 USUALLY_ACTIVE = 2
 BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
@@ -173,7 +173,7 @@ class ImportDefinition(models.Model):
         counted = self.runs.filter(status__in=good).exclude(total_rows=None)
         return counted.latest_first().first()
 
-    def redraw(self) -> bool:
+    def refresh_recent_runs(self) -> bool:
         """Set `last_run` and `strip` from the history; whether they differed.
 
         The definition's row is held until the transaction ends, so that two runs
@@ -182,12 +182,12 @@ class ImportDefinition(models.Model):
         with transaction.atomic(savepoint=False):
             row = ImportDefinition.objects.filter(pk=self.pk)
             stored = row.select_for_update().values_list("last_run_id", "strip").get()
-            self.last_run_id, self.strip = drawn = self.drawn()
-            if drawn != stored:
-                row.update(last_run=drawn[0], strip=drawn[1])
-        return drawn != stored
+            self.last_run_id, self.strip = recent = self.recent_runs()
+            if recent != stored:
+                row.update(last_run=recent[0], strip=recent[1])
+        return recent != stored
 
-    def drawn(self) -> Drawn:
+    def recent_runs(self) -> RecentRuns:
         """`last_run` and `strip` as the history has them now."""
         latest = self.runs.latest_first().only(*BAR_FIELDS)
         runs = list(latest[: STRIP_LENGTH + USUALLY_ACTIVE])

@@ -38,7 +38,9 @@ class Revision(models.Model):
         return str(self.number)
 
 
-def publish(*, runs: Iterable[ImportRun] = (), accounts: Iterable[Account] = ()) -> int:
+def bump_revision(
+    *, runs: Iterable[ImportRun] = (), accounts: Iterable[Account] = ()
+) -> int:
     """Stamp changed runs and accounts with the next number, last in a transaction."""
     runs = list(runs)
     number = Revision.objects.take()

@@ -32,13 +32,14 @@ from imports.models.status import (
     TRANSITIONS,
     WITH_TASK,
     Counts,
-    ErrorKind,
     InvalidTransitionError,
     Origin,
+    Reason,
     RunStatus,
     StaleRunError,
     are_counts_open,
     label_of,
+    message_of,
 )
 from imports.models.units import guard_of
 from imports.models.worker import (
@@ -283,8 +284,11 @@ class ImportRun(models.Model):
     duplicated = models.BigIntegerField(null=True, blank=True)
     errors = models.BigIntegerField(null=True, blank=True)
 
-    error_kind = models.CharField(max_length=20, choices=ErrorKind, blank=True)
+    reason = models.CharField(max_length=30, choices=Reason, blank=True)
     error_code = models.TextField(blank=True)
+    # Marketing Cloud's own words, without our secrets, at most 500 characters of them
+    vendor_message = models.TextField(blank=True)
+    # what the error said that ended the try: shown, and never looked into
     message = models.TextField(blank=True)
     looks = models.PositiveIntegerField(default=0)
     # how long nobody looked: no part of the age after which a run is lost
@@ -480,7 +484,9 @@ class ImportRun(models.Model):
             **{name: getattr(self, name) for name in RECORDED},
             "started_by": self.started_by_name,
             **{name: at and at.isoformat() for name, at in moments.items()},
-            "message": self.message,
+            "message": message_of(self.reason, self.message),
+            "reason": self.reason,
+            "vendor_message": self.vendor_message,
             "unaccounted_rows": self.unaccounted_rows,
         }
 

@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from imports.models.database import lend_connection
+from imports.models.database import release_connection
 from imports.models.worker import Lease
 
 log = logging.getLogger(__name__)
@@ -218,7 +218,7 @@ class Storage:
                 self.ask()
                 # SQLite's stays open: where it is the last one, -shm and -wal would go
                 # with it, and could not be made anew on a full disk, not even to read
-                lend_connection()
+                release_connection()
                 time.sleep(WATCH_EVERY.total_seconds())
 
         threading.Thread(target=ask_forever, name="storage", daemon=True).start()

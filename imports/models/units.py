@@ -93,7 +93,7 @@ def note_doubles() -> None:
     only those; pages are told.
     """
     from imports.models.account import Account  # which notes doubles when it is saved
-    from imports.models.revision import publish
+    from imports.models.revision import bump_revision
 
     twin = Account.objects.filter(unit=OuterRef("unit"), is_active=True)
     is_double = Q(Exists(twin.exclude(pk=OuterRef("pk"))), is_active=True)
@@ -101,7 +101,7 @@ def note_doubles() -> None:
     over = list(Account.objects.filter(~is_double, is_doubled=True))
     if not new and not over:
         return
-    publish(accounts=[*new, *over])
+    bump_revision(accounts=[*new, *over])
     for accounts, is_doubled in ((new, True), (over, False)):
         keys = [account.pk for account in accounts]
         Account.objects.filter(pk__in=keys).update(is_doubled=is_doubled)

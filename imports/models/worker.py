@@ -7,20 +7,18 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Concat, Now
 
 from imports.models.database import database_now
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class LeaseManager(models.Manager["Lease"]):
@@ -33,6 +31,7 @@ class LeaseManager(models.Manager["Lease"]):
         return bool(taken) or self._create(name, holder, seconds)
 
     def _create(self, name: str, holder: str, seconds: float) -> bool:
+        # looked for first: an INSERT that fails would lock and log for nothing
         if self.filter(name=name).exists():
             return False
         until = database_now() + timedelta(seconds=seconds)
@@ -71,6 +70,34 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} held by {self.holder}"
+
+
+@contextmanager
+def held(*names: str, holder: str, seconds: float) -> Iterator[str | None]:
+    """Hold the first of the leases `names` that is free, and give it back afterwards.
+
+    Gives its name, None where somebody else has each of them: the block then decides
+    whether to wait, to raise or to walk away. A process that dies in it keeps the lease
+    until `seconds` are over.
+    """
+    free = (
+        name
+        for name in names
+        if Lease.objects.acquire(name, holder=holder, seconds=seconds)
+    )
+    lease = next(free, None)
+    try:
+        yield lease
+    finally:
+        if lease is not None:
+            Lease.objects.release(lease, holder=holder)
+
+
+def lease_seconds() -> float:
+    """How long a lease lasts in which one call to Marketing Cloud is made: twice its
+    deadline, so that a slow call outlives no lease of its own.
+    """
+    return 2 * float(settings.MCDASH_CALL_DEADLINE_SECONDS) + 30
 
 
 class WorkerManager(models.Manager["Worker"]):
@@ -140,7 +167,7 @@ def _process_name(pid: int) -> str:
 
 def process_name() -> str:
     """This process's name, unlike that of any other process now or later."""
-    return _process_name(os.getpid())
+    return _process_name(os.getpid())  # by its id: a fork must not keep its parent's
 
 
 def new_holder() -> str:

@@ -1,15 +1,17 @@
-"""Try an account step by step: addresses, credentials, service, permissions."""
+"""What is done with an account: ask it something and remember how it fared, test its
+connection step by step, save what an administrator entered, learn from its answers.
+"""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
@@ -25,7 +27,6 @@ from imports.marketingcloud.errors import (
     RequestRefusedError,
 )
 from imports.marketingcloud.records import (
-    ConnectionReport,
     DefinitionRecord,
     ImportResults,
 )
@@ -35,22 +36,50 @@ from imports.models import (
     ImportRun,
     Lease,
     User,
+    bump_revision,
     database_now,
     guard_of,
+    held,
+    lease_seconds,
     note_doubles,
-    publish,
     told_unit,
     unit_of,
     violated_constraint,
 )
 from imports.models.account import TELL_UNIT
 from imports.usecases.audit import AuditAction, record_audit
-from imports.usecases.errors import NameTakenError, UnitTakenError
-
-# Ask an account something, and remember how it fared.
-
+from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
 
 log = logging.getLogger(__name__)
+
+# The vendor wants GetSystemStatus no more often than every 60 seconds.
+STATUS_ONCE_IN_SECONDS = 60
+NO_SUCH_TASK = "0"
+# A token and a refusal belong to these; with new ones the account is tried anew.
+SIGN_IN = frozenset(
+    {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
+)
+STEP_MINUTES = 15
+# No zone is further from UTC; what lies beyond is no clock.
+FURTHEST = timedelta(hours=15)
+LATEST, ENOUGH = 5, 3
+CLIENT = "Client.ClientID1"
+NO_CLIENT = ("", "0")
+
+
+@contextmanager
+def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
+    """Do `work` for `account` while no other process does the same.
+
+    Raises `AccountBusyError` where one is at it already.
+    """
+    name = f"{work}:{account.pk}"
+    with held(name, holder=holder, seconds=lease_seconds()) as lease:
+        if lease is None:
+            raise AccountBusyError(
+                f"The same is being done for “{account}” by another process."
+            )
+        yield
 
 
 @contextmanager
@@ -63,8 +92,14 @@ def ask_account(
     were refused raises `AuthenticationError` without being asked; only with
     `although_refused` it is, and then an answer clears the refusal.
     """
-    if not although_refused:
-        _stop_if_refused(account)
+    refused = Account.objects.filter(
+        pk=account.pk, credentials_refused_at__isnull=False
+    )
+    if not although_refused and refused.exists():
+        raise AuthenticationError(
+            "Marketing Cloud refused this account's credentials. It is not asked "
+            "again until they are changed or the connection is tested."
+        )
     try:
         with logs.about(account=account.pk):
             yield gateway.connect(account)
@@ -75,14 +110,21 @@ def ask_account(
         raise
     except AuthenticationError as error:
         log.warning("Account %s: credentials refused: %s", account.pk, error.message)
-        _note_refused(account)
+        _note(
+            account,
+            credentials_refused_at=Coalesce("credentials_refused_at", database_now()),
+        )
         raise
     except RequestRefusedError:
         _note_contact(account, clears_refusal=although_refused)
         raise
     except MarketingCloudError as error:
         log.warning("Account %s does not answer: %s", account.pk, error.message)
-        _note_failure(account)
+        _note(
+            account,
+            failures_in_row=F("failures_in_row") + 1,
+            not_answering_since=Coalesce("not_answering_since", database_now()),
+        )
         raise
     else:
         _note_contact(account, clears_refusal=although_refused)
@@ -93,25 +135,18 @@ def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
     if not Account.objects.filter(pk=account.pk, secret_unreadable_since=None).exists():
         return
     with transaction.atomic():
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         is_news = account.note_secret_unreadable()
     if is_news:
         log.error("Account %s: %s", account.pk, error.message)
 
 
-def _stop_if_refused(account: Account) -> None:
-    refused = Account.objects.filter(
-        pk=account.pk, credentials_refused_at__isnull=False
-    )
-    if refused.exists():
-        raise AuthenticationError(
-            "Marketing Cloud refused this account's credentials. It is not asked "
-            "again until they are changed or the connection is tested."
-        )
-
-
-# Each publishes before it writes: whoever changes runs locks the counter first and
-# accounts after it, so the other order could deadlock with them.
+# The revision first, then the account's row: whoever changes runs locks the counter
+# first and accounts after it, so the other order could deadlock with them.
+def _note(account: Account, **changes: Any) -> None:
+    with transaction.atomic():
+        bump_revision(accounts=[account])
+        Account.objects.filter(pk=account.pk).update(**changes)
 
 
 def _note_contact(account: Account, *, clears_refusal: bool) -> None:
@@ -128,35 +163,13 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
     if rows.filter(**well).update(last_contact_at=Now()):
         return
     with transaction.atomic():
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         rows.update(last_contact_at=database_now(), **well)
 
 
-def _note_failure(account: Account) -> None:
-    with transaction.atomic():
-        publish(accounts=[account])
-        Account.objects.filter(pk=account.pk).update(
-            failures_in_row=F("failures_in_row") + 1,
-            not_answering_since=Coalesce("not_answering_since", database_now()),
-        )
-
-
-def _note_refused(account: Account) -> None:
-    with transaction.atomic():
-        publish(accounts=[account])
-        Account.objects.filter(pk=account.pk).update(
-            credentials_refused_at=Coalesce("credentials_refused_at", database_now())
-        )
-
-
-# Ask an account that stopped answering whether it is back.
-
-
-ONCE_IN_SECONDS = 60
-
-
 def probe_account(*, account: Account) -> bool:
-    """Ask for the system status, once a minute at most over all processes.
+    """Ask an account that stopped answering whether it is back: for its system status,
+    once a minute at most over all processes.
 
     False where this minute's question was already asked. An answer closes the
     breaker; otherwise the `MarketingCloudError` goes on to the caller.
@@ -171,15 +184,13 @@ def probe_account(*, account: Account) -> bool:
 def may_ask_status(account: Account) -> bool:
     """Whether the account's system status may be asked for now; then it must be.
 
-    The vendor wants GetSystemStatus no more often than every 60 seconds. The lease
-    is never given back, not even when the process dies that took it.
+    The lease is never given back, not even when the process dies that took it.
     """
     return Lease.objects.acquire(
-        f"probe:{account.pk}", holder=secrets.token_hex(8), seconds=ONCE_IN_SECONDS
+        f"probe:{account.pk}",
+        holder=secrets.token_hex(8),
+        seconds=STATUS_ONCE_IN_SECONDS,
     )
-
-
-NO_SUCH_TASK = "0"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,12 +231,6 @@ def check_account(
 def _steps(account: Account) -> Iterator[CheckStep]:
     account = copy(account)
     account.refused_properties = []
-    steps: tuple[tuple[str, Callable[[MarketingCloudClient], str]], ...] = (
-        ("Credentials", lambda client: _sign_in(account, client)),
-        ("SOAP service", lambda client: _ask_status(account, client)),
-        ("Definitions", lambda client: _list_definitions(account, client)),
-        ("Results", lambda client: _read_results(account, client)),
-    )
     try:
         client = gateway.connect(account)
     except gateway.LostSecretError as error:
@@ -238,24 +243,25 @@ def _steps(account: Account) -> Iterator[CheckStep]:
     yield CheckStep(
         name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
     )
-    for name, step in steps:
-        result = _try(account, name, partial(step, client))
-        yield result
-        if not result.is_ok:
+    steps: dict[str, Callable[[Account, MarketingCloudClient], str]] = {
+        "Credentials": _sign_in,
+        "SOAP service": _ask_status,
+        "Definitions": _list_definitions,
+        "Results": _read_results,
+    }
+    for name, step in steps.items():
+        # one client for all steps: it knows what its token's answer named
+        try:
+            with ask_account(account, although_refused=True):
+                message, is_ok = step(account, client), True
+        except MarketingCloudError as error:
+            message, is_ok = error.message, False
+        yield CheckStep(name=name, is_ok=is_ok, message=message)
+        if not is_ok:
             return
     if account.is_doubled:
         words = Account.objects.twins_of(account)[0].taken_words
         yield CheckStep(name="Business unit", is_ok=False, message=words)
-
-
-def _try(account: Account, name: str, step: Callable[[], str]) -> CheckStep:
-    # one client for all steps: it knows what its token's answer named
-    try:
-        with ask_account(account, although_refused=True):
-            message = step()
-    except MarketingCloudError as error:
-        return CheckStep(name=name, is_ok=False, message=error.message)
-    return CheckStep(name=name, is_ok=True, message=message)
 
 
 def _sign_in(account: Account, client: MarketingCloudClient) -> str:
@@ -272,15 +278,11 @@ def _ask_status(account: Account, client: MarketingCloudClient) -> str:
         return "Its system status was asked for less than a minute ago."
     report = client.check_connection()
     status = f"It answers; its system status is {report.system_status}."
-    return status + _other_host(account, report)
-
-
-def _other_host(account: Account, report: ConnectionReport) -> str:
     named = urlsplit(report.soap_instance_url or "").hostname
-    ours = urlsplit(account.service_address).hostname
-    if named is None or named == ours:
-        return ""
-    return f" The token names another host, {named}; the account's own one is used."
+    if named is None or named == urlsplit(account.service_address).hostname:
+        return status
+    other = f"The token names another host, {named}; the account's own one is used."
+    return f"{status} {other}"
 
 
 def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
@@ -297,15 +299,6 @@ def _read_results(account: Account, client: MarketingCloudClient) -> str:
     account.refused_properties = account.noted_refusals(answer.refused_properties)
     account.save(update_fields=["refused_properties"])
     return "ImportResultsSummary can be read."
-
-
-# Save what an administrator entered about an account.
-
-
-# A token and a refusal belong to these; with new ones the account is tried anew.
-SIGN_IN = frozenset(
-    {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
-)
 
 
 def save_account(
@@ -344,49 +337,34 @@ def save_account(
 def _save(account: Account, fields: Collection[str]) -> None:
     if account._state.adding:
         account.save()
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
     elif fields:
         if "is_active" in fields and account.is_active:
             # what was due while nobody looked is due now, not overdue
             account.runs.active().filter(next_check_at__lt=Now()).update(
                 next_check_at=Now()
             )
-        # first the counter, then the row: the order that `publish` asks for
-        publish(accounts=[account])
-        _save_fields(account, set(fields))
-
-
-def _save_fields(account: Account, fields: set[str]) -> None:
-    if fields & SIGN_IN:
-        gateway.forget_token(account)
-        account.credentials_refused_at = None
-        fields.add("credentials_refused_at")
-    if "secret" in fields:
-        account.secret_unreadable_since = None
-        fields.add("secret_unreadable_since")
-    account.save(update_fields=sorted(fields))
-
-
-# Remember what an account's answers teach about the questions it takes.
+        # first the counter, then the row: the order that `bump_revision` asks for
+        bump_revision(accounts=[account])
+        saved = set(fields)
+        if saved & SIGN_IN:
+            gateway.forget_token(account)
+            account.credentials_refused_at = None
+            saved.add("credentials_refused_at")
+        if "secret" in saved:
+            account.secret_unreadable_since = None
+            saved.add("secret_unreadable_since")
+        account.save(update_fields=sorted(saved))
 
 
 def learn_answers(account: Account, answer: ImportResults) -> None:
-    """Keep on `account` whether it takes IN and which properties it refuses."""
+    """Keep on `account` which questions it takes: IN, and properties it refuses."""
     refused = account.noted_refusals(answer.refused_properties)
     takes_in = account.takes_in if answer.takes_in is None else answer.takes_in
     if (takes_in, refused) == (account.takes_in, account.refused_properties):
         return
     account.takes_in, account.refused_properties = takes_in, refused
     account.save(update_fields=["takes_in", "refused_properties"])
-
-
-# Learn an account's clock from our own runs.
-
-
-STEP_MINUTES = 15
-# No zone is further from UTC; what lies beyond is no clock.
-FURTHEST = timedelta(hours=15)
-LATEST, ENOUGH = 5, 3
 
 
 def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
@@ -396,25 +374,8 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     UTC, plus the time the task waited there. So the least distance of the latest
     runs counts; a larger one than we know needs three runs, since one may have
     waited. Only tasks that Perform's answer named teach anything. Opens a
-    transaction of its own: never call it inside one that publishes later.
+    transaction of its own: never call it inside one that bumps the revision later.
     """
-    taught = [d for d in map(_distance, _of_latest(account, runs)) if d is not None]
-    if not taught:
-        return
-    offset = _rounded(min(taught))
-    known = account.clock_offset_minutes
-    if offset == known or (offset > known and len(taught) < ENOUGH):
-        return
-    account.clock_offset_minutes = offset
-    with transaction.atomic():
-        publish(accounts=[account])
-        account.save(update_fields=["clock_offset_minutes"])
-
-
-def _of_latest(
-    account: Account, runs: Mapping[ImportRun, str]
-) -> Iterable[tuple[datetime, str]]:
-    """When each of the latest own runs was sent, and its StartDate."""
     texts = {run.pk: text for run, text in runs.items()}
     own = account.runs.ours().filter(
         events__kind=EventKind.ACCEPTED, sent_at__isnull=False
@@ -422,34 +383,25 @@ def _of_latest(
     latest = own.order_by("-occurred_at", "-pk").values_list(
         "pk", "sent_at", "start_text"
     )
-    return [
-        (sent_at, texts.get(pk) or stored)
-        for pk, sent_at, stored in latest[:LATEST]
-        if sent_at
-    ]
-
-
-def _distance(sent: tuple[datetime, str]) -> timedelta | None:
-    """How far a text without a zone lies from the send; None where it has one."""
-    sent_at, text = sent
-    as_utc = read_time(text, offset_minutes=0)
-    if as_utc is None or as_utc == read_time(text, offset_minutes=60):
-        return None
-    return as_utc - sent_at if abs(as_utc - sent_at) <= FURTHEST else None
-
-
-def _rounded(distance: timedelta) -> int:
-    steps = distance / timedelta(minutes=STEP_MINUTES)
-    return STEP_MINUTES * round(steps)
-
-
-# Learn from a listing which business unit an account is.
-
-
-log = logging.getLogger(__name__)
-
-CLIENT = "Client.ClientID1"
-NO_CLIENT = ("", "0")
+    taught = []
+    for pk, sent_at, stored in latest[:LATEST]:
+        text = texts.get(pk) or stored
+        as_utc = read_time(text, offset_minutes=0)
+        # a text that names its zone teaches nothing of the account's
+        has_zone = as_utc == read_time(text, offset_minutes=60)
+        if sent_at and as_utc and not has_zone and abs(as_utc - sent_at) <= FURTHEST:
+            taught.append(as_utc - sent_at)
+    if not taught:
+        return
+    step = timedelta(minutes=STEP_MINUTES)
+    offset = STEP_MINUTES * round(min(taught) / step)
+    known = account.clock_offset_minutes
+    if offset == known or (offset > known and len(taught) < ENOUGH):
+        return
+    account.clock_offset_minutes = offset
+    with transaction.atomic():
+        bump_revision(accounts=[account])
+        account.save(update_fields=["clock_offset_minutes"])
 
 
 def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> None:
@@ -460,37 +412,28 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
     """
     with transaction.atomic():
         account.refresh_from_db(fields=[*TELL_UNIT, "unit"])  # others saved meanwhile
-        learned = None if account.mid else _told(account, definitions)
+        learned = None
+        if not account.mid:
+            facts = (definition.facts for definition in definitions)
+            clients = {known.get(CLIENT, "").strip() for known in facts}
+            objects = [definition.object_id or "" for definition in definitions]
+            learned = told_unit(account, clients.difference(NO_CLIENT), objects)
         account.learned_unit = learned or account.learned_unit
         unit = unit_of(account)
         if unit != account.unit:
-            publish(accounts=[account])
-            _become(account, unit)
-        _keep_guards(account)
+            bump_revision(accounts=[account])
+            account.unit = unit
+            # as doubled, which the constraint lets in; whether it is so comes next
+            Account.objects.filter(pk=account.pk).update(
+                learned_unit=account.learned_unit, unit=unit, is_doubled=True
+            )
+            log.info("Account %s is business unit %s", account.pk, unit)
+        # what is running is guarded by what is known of it now: its unit, its GUID
+        for run in account.runs.ours().active().select_related("definition__account"):
+            guard = guard_of(run.definition) if run.definition else run.guard
+            same = ImportRun.objects.ours().active().filter(guard=guard)
+            # of two that are the same, the first keeps holding it
+            if guard != run.guard and not same.exists():
+                ImportRun.objects.filter(pk=run.pk).update(guard=guard)
         note_doubles()
         account.refresh_from_db(fields=["is_doubled"])
-
-
-def _told(account: Account, definitions: Sequence[DefinitionRecord]) -> str | None:
-    clients = {definition.facts.get(CLIENT, "").strip() for definition in definitions}
-    objects = [definition.object_id or "" for definition in definitions]
-    return told_unit(account, clients.difference(NO_CLIENT), objects)
-
-
-def _become(account: Account, unit: str | None) -> None:
-    account.unit = unit
-    # as doubled, which the constraint lets in; whether it is so is looked up next
-    Account.objects.filter(pk=account.pk).update(
-        learned_unit=account.learned_unit, unit=unit, is_doubled=True
-    )
-    log.info("Account %s is business unit %s", account.pk, unit)
-
-
-def _keep_guards(account: Account) -> None:
-    """What is under way is guarded by what is known of it now: its unit, its GUID."""
-    for run in account.runs.ours().active().select_related("definition__account"):
-        guard = guard_of(run.definition) if run.definition else run.guard
-        same = ImportRun.objects.ours().active().filter(guard=guard)
-        # of two that are the same, the first goes on holding it
-        if guard != run.guard and not same.exists():
-            ImportRun.objects.filter(pk=run.pk).update(guard=guard)

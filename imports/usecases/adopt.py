@@ -1,36 +1,32 @@
-"""Take into the history what was started elsewhere."""
+"""Adopt runs: enter into the history what was started outside mcdash."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import RequestRefusedError
-from imports.marketingcloud.records import ImportResult, ImportResults
+from imports.marketingcloud.records import ImportResult
 from imports.models import (
     FINISHED,
     Account,
     EventKind,
     ImportDefinition,
     ImportRun,
-    Lease,
     Origin,
     RunEvent,
     RunStatus,
+    bump_revision,
     database_now,
-    publish,
     violated_constraint,
 )
-from imports.usecases.accounts import ask_account, learn_answers
-from imports.usecases.errors import AccountBusyError
+from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.follow import fields_of, status_of
 from imports.usecases.resolve import find_candidates, folded, settle_with, unsettled
 
@@ -55,44 +51,29 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
     Raises `AccountBusyError` while another process does the same, and
     `MarketingCloudError`.
     """
-    name = f"adopt:{account.pk}"
-    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
-        raise AccountBusyError(f"“{account}” is being adopted by another process.")
-    try:
-        return _adopt(account)
-    finally:
-        Lease.objects.release(name, holder=holder)
-
-
-def _adopt(account: Account) -> AdoptReport:
-    definitions = _by_key(account)
-    open_runs = [run for run in unsettled(account) if run.customer_key in definitions]
-    with ask_account(account) as client:
-        answer = _ask(client, list(definitions))
-    learn_answers(account, answer)
-    rows = {row.task_id: row for row in answer.results}
-    settle_with(open_runs, answer)
-    for attempt in range(TRIES):
-        try:
-            adopted, waiting = _enter(account, definitions, rows)
-            break
-        except IntegrityError as error:
-            # a start got its task id in the meantime: look once more
-            if violated_constraint(error) != "run_task_once" or attempt == TRIES - 1:
-                raise
-    return AdoptReport(rows=len(rows), adopted=len(adopted), waiting=waiting)
-
-
-def _ask(client: MarketingCloudClient, keys: list[str]) -> ImportResults:
-    """Everything in one question, since a result may have no customer key; where
-    the account does not take it, by the keys of the definitions.
-    """
-    try:
-        return client.all_results()
-    except RequestRefusedError as error:
-        log.info("Results are asked for by key: %s", error.message)
-        return client.results_of_definitions(keys)
+    with exclusively(account, "adopt", holder):
+        definitions = _by_key(account)
+        open_runs = [r for r in unsettled(account) if r.customer_key in definitions]
+        with ask_account(account) as client:
+            # everything in one question, since a result may have no customer key
+            try:
+                answer = client.all_results()
+            except RequestRefusedError as error:
+                log.info("Results are asked for by key: %s", error.message)
+                answer = client.results_of_definitions(list(definitions))
+        learn_answers(account, answer)
+        rows = {row.task_id: row for row in answer.results}
+        settle_with(open_runs, answer)
+        for attempt in range(TRIES):
+            try:
+                adopted, waiting = _enter(account, definitions, rows)
+                break
+            except IntegrityError as error:
+                # a start got its task id in the meantime: look once more
+                is_last = attempt == TRIES - 1
+                if violated_constraint(error) != "run_task_once" or is_last:
+                    raise
+    return AdoptReport(rows=len(rows), adopted=adopted, waiting=waiting)
 
 
 def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
@@ -118,40 +99,39 @@ def _enter(
     account: Account,
     definitions: dict[str, ImportDefinition | None],
     rows: dict[str, ImportResult],
-) -> tuple[list[ImportRun], int]:
+) -> tuple[int, int]:
+    """How many of the rows became runs, and how many have to wait."""
     now = database_now()
     with transaction.atomic():
         # in this order: a run that leaves `starting` in between has its task then
         busy = _waiting_keys(account, rows.values())
-        known = _known(account, list(rows))
+        known: set[str | None] = set()
+        task_ids = list(rows)
+        # asked for by id: the history has many more than Marketing Cloud remembers
+        for start in range(0, len(task_ids), BATCH):
+            runs = account.runs.filter(task_id__in=task_ids[start : start + BATCH])
+            known.update(runs.values_list("task_id", flat=True))
         new = [row for row in rows.values() if row.task_id not in known]
-        free = [row for row in new if folded(row) not in busy]
-        runs = [
+        adopted = [
             _outside_run(account, _definition_of(row, definitions), row, now)
-            for row in free
+            for row in new
+            if folded(row) not in busy
         ]
-        _save(runs)
-        if runs:
-            publish(runs=runs)
-        _note_adoption(account, runs, now)
-    return runs, len(new) - len(free)
-
-
-def _known(account: Account, task_ids: Sequence[str]) -> set[str | None]:
-    """Those of the tasks that the history has: asked for by id, since it may have
-    many more than Marketing Cloud remembers.
-    """
-    found: set[str | None] = set()
-    for start in range(0, len(task_ids), BATCH):
-        runs = account.runs.filter(task_id__in=task_ids[start : start + BATCH])
-        found.update(runs.values_list("task_id", flat=True))
-    return found
+        if adopted:
+            _save(adopted)
+            bump_revision(runs=adopted)
+        account.last_adopted_at = now
+        times = [run.occurred_at for run in adopted]
+        if account.history_since:
+            times.append(account.history_since)
+        account.history_since = min(times, default=None)
+        account.save(update_fields=["last_adopted_at", "history_since"])
+    return len(adopted), len(new) - len(adopted)
 
 
 def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
     """Keys whose new tasks may be an own start's: they are not adopted yet."""
-    starting = account.runs.ours().filter(status=RunStatus.STARTING)
-    waiting = list(starting)
+    waiting = list(account.runs.ours().filter(status=RunStatus.STARTING))
     for run in unsettled(account):
         is_open = run.status == RunStatus.UNKNOWN
         # one without a key was given up by a person: no look settles it ever
@@ -211,19 +191,7 @@ def _save(runs: list[ImportRun]) -> None:
         ],
         batch_size=BATCH,
     )
-    _redraw(run.definition for run in runs)
-
-
-def _redraw(definitions: Iterable[ImportDefinition | None]) -> None:
     # in the order of refreshing, so that the two never wait for each other
-    for definition in sorted({d for d in definitions if d}, key=lambda d: d.pk):
-        definition.redraw()
-
-
-def _note_adoption(account: Account, runs: list[ImportRun], now: datetime) -> None:
-    account.last_adopted_at = now
-    times = [run.occurred_at for run in runs]
-    if account.history_since:
-        times.append(account.history_since)
-    account.history_since = min(times, default=None)
-    account.save(update_fields=["last_adopted_at", "history_since"])
+    definitions = {run.definition for run in runs if run.definition}
+    for definition in sorted(definitions, key=lambda definition: definition.pk):
+        definition.refresh_recent_runs()

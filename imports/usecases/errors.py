@@ -1,4 +1,4 @@
-"""What a use case may refuse, in words fit for the person who asked."""
+"""What a use case can refuse, in words fit for the person who asked."""
 
 from __future__ import annotations
 

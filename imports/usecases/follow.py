@@ -1,17 +1,16 @@
-"""Look at an account's running runs, in as few Retrieves as possible."""
+"""Follow running runs: ask for their results, and write down what the rows mean."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from imports import logs
 from imports.marketingcloud.dates import read_time
@@ -20,31 +19,46 @@ from imports.models import (
     COUNTS,
     FINISHED,
     ONE_ACTIVE,
-    TOO_FAR_AHEAD,
     Account,
     Counts,
-    ErrorKind,
     EventKind,
     ImportRun,
     InvalidTransitionError,
-    Lease,
-    RunQuerySet,
+    Reason,
     RunStatus,
     StaleRunError,
     User,
     are_counts_open,
+    bump_revision,
     database_now,
-    publish,
     violated_constraint,
 )
-from imports.usecases.accounts import ask_account, learn_answers, learn_clock
+from imports.usecases.accounts import (
+    ask_account,
+    exclusively,
+    learn_answers,
+    learn_clock,
+)
 from imports.usecases.audit import AuditAction, record_run_deed
-from imports.usecases.errors import AccountBusyError, UseCaseError
+from imports.usecases.errors import UseCaseError
+from imports.usecases.settle import settle
 
 log = logging.getLogger(__name__)
 
 # The slowest looks are five minutes apart; after this nobody looked in between.
 ABSENT_AFTER = timedelta(minutes=15)
+# How far clocks that are right may still differ.
+CLOCKS_DIFFER = timedelta(minutes=5)
+# The vendor documents New, Processing, IOWork, Completed, Error and Unknown and
+# declares the property as plain text, so others may come: they leave a run running.
+STATUS_BY_PHASE = {
+    "new": RunStatus.RUNNING,
+    "processing": RunStatus.RUNNING,
+    "iowork": RunStatus.RUNNING,
+    "unknown": RunStatus.RUNNING,
+    "completed": RunStatus.COMPLETED,
+    "error": RunStatus.FAILED,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,51 +79,35 @@ def refresh_runs(
     With `only_due` just those whose time has come. Raises `AccountBusyError`
     while another process does the same, and `MarketingCloudError`.
     """
-    name = f"refresh:{account.pk}"
-    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
-        raise AccountBusyError(f"“{account}” is being refreshed by another process.")
-    try:
-        return _refresh(account, only_due=only_due)
-    finally:
-        Lease.objects.release(name, holder=holder)
-
-
-def _refresh(account: Account, *, only_due: bool) -> RefreshReport:
-    runs = account.runs.followed().order_by("definition_id", "pk")
-    if only_due:
-        runs = runs.due(database_now())
-    followed = {run.task_id: run for run in runs if run.task_id}
-    if not followed:
-        return RefreshReport()
-    try:
-        with ask_account(account) as client:
-            answer = client.results_of_tasks(list(followed))
-    except Exception:
-        _postpone(followed.values())
-        raise
-    learn_answers(account, answer)
-    rows = {row.task_id: row for row in answer.results if row.task_id in followed}
-    _learn_clock(account, followed, rows)
-    return _record(followed, rows)
-
-
-def _learn_clock(
-    account: Account,
-    followed: Mapping[str, ImportRun],
-    rows: Mapping[str, ImportResult],
-) -> None:
-    """First, so that the rows' dates are read by the right clock."""
-    rows_by_run = {followed[task_id]: row for task_id, row in rows.items()}
-    new = {
-        run: row.start_text
-        for run, row in rows_by_run.items()
-        if row.start_text and not run.start_text
-    }
-    if new:
-        learn_clock(account, new)
-    for run in followed.values():
-        run.account = account
+    with exclusively(account, "refresh", holder):
+        runs = account.runs.followed().order_by("definition_id", "pk")
+        if only_due:
+            runs = runs.due(database_now())
+        followed = {run.task_id: run for run in runs if run.task_id}
+        if not followed:
+            return RefreshReport()
+        try:
+            with ask_account(account) as client:
+                answer = client.results_of_tasks(list(followed))
+        except Exception:
+            # look again when it is next due, not at once
+            for at, keys in _by_next_look(followed.values(), database_now()).items():
+                still = ImportRun.objects.followed().filter(pk__in=keys)
+                still.update(next_check_at=at)
+            raise
+        learn_answers(account, answer)
+        rows = {row.task_id: row for row in answer.results if row.task_id in followed}
+        # the clock first, so that the rows' dates are read by the right one
+        new = {
+            followed[task_id]: row.start_text
+            for task_id, row in rows.items()
+            if row.start_text and not followed[task_id].start_text
+        }
+        if new:
+            learn_clock(account, new)
+        for run in followed.values():
+            run.account = account
+        return _record(followed, rows)
 
 
 def _record(
@@ -117,7 +115,8 @@ def _record(
 ) -> RefreshReport:
     now = database_now()
     with transaction.atomic():
-        _note_absences(followed.values(), now)
+        for run in followed.values():
+            _note_absence(run, now)
         counted = _note_counts(followed, rows, now)
         moved = [
             run
@@ -125,9 +124,13 @@ def _record(
             if run not in counted and _look_at(run, rows.get(task_id), now)
         ]
         changed = [*counted, *moved]
-        _note_looks(set(followed.values()).difference(changed), now)
+        same = set(followed.values()).difference(changed)
+        for next_check_at, keys in _by_next_look(same, now).items():
+            ImportRun.objects.followed().filter(pk__in=keys).update(
+                last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
+            )
         if changed:
-            publish(runs=changed)
+            bump_revision(runs=changed)
     return RefreshReport(
         checked=len(followed),
         changed=len(changed),
@@ -136,18 +139,17 @@ def _record(
     )
 
 
-def _note_absences(runs: Iterable[ImportRun], now: datetime) -> None:
+def _note_absence(run: ImportRun, now: datetime) -> None:
     """Time in which nobody looked (a disabled account, no worker) proves nothing of a
     run, so it makes none lost.
     """
-    for run in runs:
-        known = (run.last_checked_at, run.settled_at, run.answered_at)
-        seen_at = max((at for at in known if at), default=run.occurred_at)
-        if now - seen_at > ABSENT_AFTER:
-            run.unwatched_seconds += int((now - seen_at).total_seconds())
-            ImportRun.objects.followed().filter(pk=run.pk).update(
-                unwatched_seconds=run.unwatched_seconds
-            )
+    known = (run.last_checked_at, run.settled_at, run.answered_at)
+    seen_at = max((at for at in known if at), default=run.occurred_at)
+    if now - seen_at > ABSENT_AFTER:
+        run.unwatched_seconds += int((now - seen_at).total_seconds())
+        ImportRun.objects.followed().filter(pk=run.pk).update(
+            unwatched_seconds=run.unwatched_seconds
+        )
 
 
 def _note_counts(
@@ -174,42 +176,23 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
     """Needs no savepoint: who moved the run first is noticed by the first write."""
     try:
         with logs.about(run=run.pk, task=run.task_id):
-            changed = row is not None and record_result(run, row, at=now)
-            return _lose_if_too_old(run, now) or changed
+            changed = row is not None and record_result(
+                run, row, at=now, is_one_of_many=True
+            )
+            if run.status != RunStatus.RUNNING or not run.is_too_old(now):
+                return changed
+            settle(
+                run,
+                RunStatus.LOST,
+                at=now,
+                reason=Reason.TOO_OLD,
+                details={"phase": run.phase, "looks": run.looks},
+                is_one_of_many=True,
+            )
+            return True
     except StaleRunError as error:
         log.info("%s", error)
         return False
-
-
-def _lose_if_too_old(run: ImportRun, now: datetime) -> bool:
-    if run.status != RunStatus.RUNNING or not run.is_too_old(now):
-        return False
-    run.move_to(
-        RunStatus.LOST,
-        kind=EventKind.LOST,
-        details={"phase": run.phase, "looks": run.looks},
-        error_kind=ErrorKind.TOO_OLD,
-        settled_at=now,
-        next_check_at=None,
-    )
-    if run.definition:
-        run.definition.redraw()
-    return True
-
-
-def _note_looks(runs: Iterable[ImportRun], now: datetime) -> None:
-    for next_check_at, keys in _by_next_look(runs, now).items():
-        ImportRun.objects.followed().filter(pk__in=keys).update(
-            last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
-        )
-
-
-def _postpone(runs: Iterable[ImportRun]) -> None:
-    """After a failure: look again when it is next due, not at once."""
-    for next_check_at, keys in _by_next_look(runs, database_now()).items():
-        ImportRun.objects.followed().filter(pk__in=keys).update(
-            next_check_at=next_check_at
-        )
 
 
 def _by_next_look(
@@ -220,25 +203,6 @@ def _by_next_look(
     for run in runs:
         by_time[run.next_look(now)].append(run.pk)
     return by_time
-
-
-# What a row of ImportResultsSummary means for its run.
-
-
-log = logging.getLogger(__name__)
-
-# The vendor documents New, Processing, IOWork, Completed, Error and Unknown and
-# declares the property as plain text, so others may come: they leave a run running.
-STATUS_BY_PHASE = {
-    "new": RunStatus.RUNNING,
-    "processing": RunStatus.RUNNING,
-    "iowork": RunStatus.RUNNING,
-    "unknown": RunStatus.RUNNING,
-    "completed": RunStatus.COMPLETED,
-    "error": RunStatus.FAILED,
-}
-# How far clocks that are right may still differ.
-CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def status_of(result: ImportResult) -> RunStatus:
@@ -272,10 +236,14 @@ def fields_of(
     true, becomes null: one after `seen_at`, one before we sent the start, an end before
     its start. Its text is kept.
     """
-    started_at, finished_at = (
-        _possible(read_time(text, offset_minutes=offset_minutes), seen_at, sent_at)
-        for text in (result.start_text, result.end_text)
-    )
+
+    def possible(text: str) -> datetime | None:
+        moment = read_time(text, offset_minutes=offset_minutes)
+        if moment is None or moment > seen_at + CLOCKS_DIFFER:
+            return None
+        return None if sent_at and moment < sent_at - CLOCKS_DIFFER else moment
+
+    started_at, finished_at = possible(result.start_text), possible(result.end_text)
     if started_at and finished_at and finished_at < started_at:
         finished_at = None
     return {name: getattr(result, name) for name in COUNTS} | {
@@ -289,14 +257,6 @@ def fields_of(
     }
 
 
-def _possible(
-    moment: datetime | None, seen_at: datetime, sent_at: datetime | None
-) -> datetime | None:
-    if moment is None or moment > seen_at + CLOCKS_DIFFER:
-        return None
-    return None if sent_at and moment < sent_at - CLOCKS_DIFFER else moment
-
-
 def _fields_for(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
     return fields_of(
         result,
@@ -304,19 +264,6 @@ def _fields_for(run: ImportRun, result: ImportResult, at: datetime) -> dict[str,
         seen_at=at,
         sent_at=run.sent_at,
     )
-
-
-def _status_for(run: ImportRun, result: ImportResult, at: datetime) -> RunStatus:
-    """Our status for the row, but that a running run which is Completed with counts
-    that leave something open is looked at once more: counts may come after the phase,
-    all or some of them, and one look that misses them proves nothing.
-    """
-    status = status_of(result)
-    is_open = are_counts_open(status, result.errors)
-    is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
-    if is_open and is_followed and not is_final(run.phase):
-        return RunStatus.RUNNING
-    return status
 
 
 def new_counts(
@@ -330,146 +277,62 @@ def new_counts(
     return {name: fields[name] for name in COUNTS}
 
 
-def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:
+def record_result(
+    run: ImportRun, result: ImportResult, *, at: datetime, is_one_of_many: bool = False
+) -> bool:
     """Write the row into `run`; True where a person would see a difference.
 
     A run that has no task yet takes the row's. Runs inside the caller's
-    transaction; the caller publishes what changed.
+    transaction; for `is_one_of_many` see `settle`.
     Raises `StaleRunError` where somebody else moved the run first.
     """
     fields = _fields_for(run, result, at)
     fields["task_id"] = result.task_id
     changed = {k: v for k, v in fields.items() if getattr(run, k) != v}
-    status = _status_for(run, result, at)
+    status = status_of(result)
+    # Counts may come after the phase, all or some of them, and one look that misses
+    # them proves nothing: such an end is believed when it is seen again.
+    is_open = are_counts_open(status, result.errors)
+    is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
+    if is_open and is_followed and not is_final(run.phase):
+        status = RunStatus.RUNNING
     if not changed and status == run.status:
         return False
-    looked = {"last_checked_at": at, "looks": run.looks + 1}
-    if status == run.status:
-        _note_progress(run, result, changed, looked, at)
+    changed |= {"last_checked_at": at, "looks": run.looks + 1}
+    details = {"phase": result.phase} | {name: fields[name] for name in COUNTS}
+    had_ended, is_same = run.has_ended, status == run.status
+    if status in FINISHED and not is_same:
+        settle(
+            run,
+            status,
+            at=at,
+            details=details,
+            is_one_of_many=is_one_of_many,
+            **changed,
+        )
+        return True
+    changed["next_check_at"] = run.next_look(at)
+    if is_same:
+        run.change(**changed)
+        if "phase" in changed:
+            run.record(EventKind.PHASE, details=details)
     else:
-        _move(run, status, result, changed, looked, at)
+        run.move_to(
+            status,
+            kind=EventKind.FOUND,
+            details=details,
+            settled_at=None,
+            reason=Reason.NONE,
+            vendor_message="",
+            message="",
+            **changed,
+        )
+        if had_ended and run.definition:
+            # found late: its strip must not show it as an end any more
+            run.definition.refresh_recent_runs()
+    if not is_one_of_many:
+        bump_revision(runs=[run])
     return True
-
-
-def _note_progress(
-    run: ImportRun,
-    result: ImportResult,
-    changed: dict[str, Any],
-    looked: dict[str, Any],
-    at: datetime,
-) -> None:
-    run.change(next_check_at=run.next_look(at), **changed, **looked)
-    if "phase" in changed:
-        run.record(EventKind.PHASE, details=_details(result))
-
-
-def _move(
-    run: ImportRun,
-    status: RunStatus,
-    result: ImportResult,
-    changed: dict[str, Any],
-    looked: dict[str, Any],
-    at: datetime,
-) -> None:
-    ended = status in FINISHED
-    run.move_to(
-        status,
-        kind=EventKind.ENDED if ended else EventKind.FOUND,
-        details=_details(result),
-        settled_at=at if ended else None,
-        next_check_at=None if ended else run.next_look(at),
-        error_kind=ErrorKind.NONE,
-        message="",
-        **changed,
-        **looked,
-    )
-    if ended and run.definition:
-        run.definition.redraw()
-
-
-def _details(result: ImportResult) -> dict[str, Any]:
-    return {"phase": result.phase} | {name: getattr(result, name) for name in COUNTS}
-
-
-# Settle runs whose time ran out: claims without an answer, starts that waited.
-
-
-log = logging.getLogger(__name__)
-
-_Move = Callable[[ImportRun, datetime], None]
-
-
-def settle_overdue() -> list[ImportRun]:
-    """Settle every overdue run; returns those that were settled.
-
-    A claim older than its lease becomes `unknown`, never `queued`: its Perform
-    may have been sent. A run queued longer than MCDASH_START_EXPIRES_SECONDS
-    becomes `not_started`.
-    """
-    now = database_now()
-    settled = []
-    for run in out_of_time(now).select_related("definition"):
-        move = _expire if run.status == RunStatus.QUEUED else _give_up_claim
-        if _settle(run, move, now):
-            settled.append(run)
-    return settled
-
-
-def out_of_time(now: datetime) -> RunQuerySet:
-    """Claims whose lease is over, and starts that waited too long in the queue."""
-    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
-    is_over = Q(claim_expires_at__lt=now)
-    # made by a clock that ran ahead: nobody holds it for so long
-    is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
-    expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
-    return ImportRun.objects.filter(
-        Q(is_over, status=RunStatus.STARTING)
-        | Q(status=RunStatus.QUEUED, queued_at__lt=expired)
-    )
-
-
-def _settle(run: ImportRun, move: _Move, now: datetime) -> bool:
-    try:
-        with transaction.atomic():
-            move(run, now)
-            publish(runs=[run])
-    except StaleRunError as error:
-        log.info("%s", error)
-        return False
-    return True
-
-
-def _give_up_claim(run: ImportRun, now: datetime) -> None:
-    message = (
-        "The worker that sent the start vanished before it could write down an "
-        "answer. The import may be running."
-    )
-    run.move_to(
-        RunStatus.UNKNOWN,
-        kind=EventKind.UNANSWERED,
-        details={"message": message, "claimed_by": run.claimed_by},
-        error_kind=ErrorKind.LEASE_OVER,
-        message=message,
-        next_check_at=now,
-        claim_expires_at=None,
-    )
-
-
-def _expire(run: ImportRun, now: datetime) -> None:
-    message = "It waited too long in the queue; nothing was sent."
-    run.move_to(
-        RunStatus.NOT_STARTED,
-        kind=EventKind.NOT_STARTED,
-        details={"why": ErrorKind.EXPIRED, "message": message},
-        error_kind=ErrorKind.EXPIRED,
-        message=message,
-        settled_at=now,
-    )
-    if run.definition:
-        run.definition.redraw()
-
-
-# Follow a lost run once more.
 
 
 def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:
@@ -493,12 +356,12 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
                 settled_at=now,
                 next_check_at=now,
                 unwatched_seconds=0,
-                error_kind=ErrorKind.NONE,
+                reason=Reason.NONE,
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
             if run.definition:  # its strip must not show it as an end any more
-                run.definition.redraw()
-            publish(runs=[run])
+                run.definition.refresh_recent_runs()
+            bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error
     except IntegrityError as error:

@@ -1,4 +1,6 @@
-"""Look in Marketing Cloud for runs whose start got no answer."""
+"""Settle runs whose start got no answer: look for them in Marketing Cloud, let a person
+choose or say that one did not start.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +19,35 @@ from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult, ImportResults
 from imports.models import (
+    GIVEN_UP,
     ONE_ACTIVE,
     Account,
-    ErrorKind,
     EventKind,
     ImportRun,
     InvalidTransitionError,
-    Lease,
     Origin,
+    Reason,
     RunStatus,
     StaleRunError,
     User,
+    bump_revision,
     database_now,
     is_due,
-    publish,
     violated_constraint,
 )
-from imports.usecases.accounts import ask_account, learn_answers
+from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.audit import AuditAction, record_run_deed
-from imports.usecases.errors import AccountBusyError, UseCaseError
+from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import record_result
+from imports.usecases.settle import settle
 
 log = logging.getLogger(__name__)
 
 LEAST_LOOKS = 3
 FOUND_LATE_WITHIN = timedelta(hours=24)
 SHOWN_WITHIN = timedelta(hours=24)
+# The vendor's dates have no certain format and no zone: 26 h cover every zone.
+TOO_FAR = timedelta(hours=26)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,30 +69,20 @@ def reconcile_runs(
     grace period and three looks that succeeded → `not_started`. Only reads are
     sent. Raises `AccountBusyError` and `MarketingCloudError`.
     """
-    name = f"reconcile:{account.pk}"
-    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
-        raise AccountBusyError(f"“{account}” is being reconciled elsewhere.")
-    try:
-        return _reconcile(account, only_due=only_due)
-    finally:
-        Lease.objects.release(name, holder=holder)
-
-
-def _reconcile(account: Account, *, only_due: bool) -> ReconcileReport:
-    runs = list(unsettled(account, only_due=only_due))
-    keys = list(dict.fromkeys(run.customer_key for run in runs if run.customer_key))
-    if not keys:
-        _postpone(runs)
-        return ReconcileReport(looked_for=len(runs))
-    try:
-        with ask_account(account) as client:
-            answer = client.results_of_definitions(keys)
-    except MarketingCloudError as error:
-        _note_failed_look(runs, error)
-        raise
-    learn_answers(account, answer)
-    settle_with(runs, answer)
+    with exclusively(account, "reconcile", holder):
+        runs = list(unsettled(account, only_due=only_due))
+        keys = list(dict.fromkeys(run.customer_key for run in runs if run.customer_key))
+        if not keys:
+            _postpone(runs)
+            return ReconcileReport(looked_for=len(runs))
+        try:
+            with ask_account(account) as client:
+                answer = client.results_of_definitions(keys)
+        except MarketingCloudError as error:
+            _note_failed_look(runs, error)
+            raise
+        learn_answers(account, answer)
+        settle_with(runs, answer)
     statuses = [run.status for run in runs]
     return ReconcileReport(
         looked_for=len(runs),
@@ -100,13 +95,13 @@ def _reconcile(account: Account, *, only_due: bool) -> ReconcileReport:
 
 
 def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun]:
-    """Runs whose task is looked for: unknown ones, and those without a trace that
-    may still turn up.
+    """Runs whose task is looked for: unknown ones, and those given up without proof,
+    which may still turn up.
     """
     now = database_now()
     late = Q(
         status=RunStatus.NOT_STARTED,
-        error_kind=ErrorKind.NO_TRACE,
+        reason__in=GIVEN_UP,
         settled_at__gt=now - FOUND_LATE_WITHIN,
     )
     runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
@@ -121,21 +116,32 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
     """Settle what the answer settles, each run in a transaction of its own.
 
     `runs` were read before the answer was asked for. A run waits while another own
-    one of its key is on the wire or was cut off since: the rows may be that one's.
+    one of its key is being sent or was cut off since: the rows may be that one's.
     All wait where the answer is not whole: the row of one may be what is missing.
     """
     runs, rows = list(runs), list(answer.results)
     if not answer.is_whole:
         _postpone(runs)
         return
-    busy = _keys_on_the_wire(runs)
+    others = ImportRun.objects.ours().filter(
+        account__in={run.account_id for run in runs},
+        status__in=(RunStatus.STARTING, RunStatus.UNKNOWN),
+    )
+    busy = {folded(run) for run in others.exclude(pk__in=[run.pk for run in runs])}
     free = [run for run in runs if run.customer_key and folded(run) not in busy]
     _postpone(run for run in runs if run not in free)
-    for run in sorted(free, key=lambda run: _nearness(run, rows)):
+
+    def nearness(run: ImportRun) -> tuple[timedelta, bool]:
+        candidates = find_candidates(run, rows)
+        nearest = rank(run, candidates[0]) if candidates else TOO_FAR
+        return nearest, run.status != RunStatus.UNKNOWN
+
+    # of two runs that may be one task, the nearer in time comes first
+    for run in sorted(free, key=nearness):
         try:
             with transaction.atomic():
                 _settle_one(run, rows, database_now())
-                publish(runs=[run])
+                bump_revision(runs=[run])
         except StaleRunError as error:
             log.info("%s", error)
             run.refresh_from_db()
@@ -152,36 +158,13 @@ def folded(row: ImportRun | ImportResult) -> str:
     return row.customer_key.casefold()
 
 
-def _keys_on_the_wire(runs: list[ImportRun]) -> set[str]:
-    accounts = {run.account_id for run in runs}
-    others = ImportRun.objects.ours().filter(
-        account__in=accounts, status__in=(RunStatus.STARTING, RunStatus.UNKNOWN)
-    )
-    return {folded(run) for run in others.exclude(pk__in=[run.pk for run in runs])}
-
-
-def _nearness(run: ImportRun, rows: list[ImportResult]) -> tuple[timedelta, bool]:
-    """Of two runs that may be one task, the nearer in time comes first."""
-    found = find_candidates(run, rows)
-    nearest = rank(run, found[0]) if found else TOO_FAR
-    return nearest, run.status != RunStatus.UNKNOWN
-
-
 def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
     found = find_candidates(run, rows)
     if len(found) == 1:
-        record_result(run, found[0], at=now)
-        if run.definition:
-            run.definition.redraw()
+        record_result(run, found[0], at=now, is_one_of_many=True)
         return
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
-    _note_look(run, found, now)
-    if not found and _is_given_up(run, now) and _shows_what_is_known(run, rows, now):
-        _no_trace(run, now)
-
-
-def _note_look(run: ImportRun, found: list[ImportResult], now: datetime) -> None:
     candidates = [asdict(row) for row in found]
     if not found or candidates != candidates_of(run):  # told once while it waits
         run.record(EventKind.LOOKED, details={"candidates": candidates})
@@ -190,6 +173,14 @@ def _note_look(run: ImportRun, found: list[ImportResult], now: datetime) -> None
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
+    if not found and _is_given_up(run, now) and _shows_what_is_known(run, rows, now):
+        settle(
+            run,
+            RunStatus.NOT_STARTED,
+            reason=Reason.NO_TRACE,
+            at=now,
+            is_one_of_many=True,
+        )
 
 
 def look_interval_seconds() -> float:
@@ -221,24 +212,6 @@ def _shows_what_is_known(
     )
 
 
-def _no_trace(run: ImportRun, now: datetime) -> None:
-    message = (
-        f"Marketing Cloud showed no trace of it in {run.looks} looks. It very "
-        "probably did not start."
-    )
-    run.move_to(
-        RunStatus.NOT_STARTED,
-        kind=EventKind.NOT_STARTED,
-        details={"why": ErrorKind.NO_TRACE, "message": message},
-        error_kind=ErrorKind.NO_TRACE,
-        message=message,
-        settled_at=now,
-        next_check_at=None,
-    )
-    if run.definition:
-        run.definition.redraw()
-
-
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
     """What the last look that succeeded found, for a person to choose from."""
     looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
@@ -263,13 +236,6 @@ def _postpone(runs: Iterable[ImportRun]) -> None:
     ImportRun.objects.filter(pk__in=keys, status=RunStatus.UNKNOWN).update(
         next_check_at=after
     )
-
-
-# Which tasks may be the run whose start got no answer.
-
-
-# The vendor's dates have no certain format and no zone: 26 h cover every zone.
-TOO_FAR = timedelta(hours=26)
 
 
 def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[ImportResult]:
@@ -311,16 +277,13 @@ def distance(run: ImportRun, row: ImportResult) -> timedelta | None:
     return None if started_at > timezone.now() + TOO_FAR else apart
 
 
-# A person says which task an unknown run is, or that it is none of them.
-
-
 def choose_task(
     *, run: ImportRun, task_id: str | None, by: User, ip: str | None = None
 ) -> ImportRun:
     """Give the unknown `run` the task `task_id`; None means "none of these".
 
-    Of none of them, each enters the history as started outside, and the run is
-    looked for on. Raises `UseCaseError` where the choice is no longer open.
+    Of none of them, each enters the history as started outside, and mcdash keeps
+    looking for the run. Raises `UseCaseError` where the choice is no longer open.
     """
     if run.status != RunStatus.UNKNOWN:
         raise UseCaseError(
@@ -341,7 +304,18 @@ def choose_task(
             if task_id is None:
                 _none_of_these(run, sorted(offered), by)
             else:
-                _take(run, task_id, by)
+                run.move_to(
+                    RunStatus.RUNNING,
+                    kind=EventKind.CHOSEN,
+                    actor=by,
+                    details=details,
+                    task_id=task_id,
+                    reason=Reason.NONE,
+                    vendor_message="",
+                    message="",
+                    next_check_at=database_now(),
+                )
+                bump_revision(runs=[run])
     except (StaleRunError, InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     except IntegrityError as error:
@@ -351,48 +325,30 @@ def choose_task(
     return run
 
 
-def _take(run: ImportRun, task_id: str, by: User) -> None:
-    run.move_to(
-        RunStatus.RUNNING,
-        kind=EventKind.CHOSEN,
-        actor=by,
-        details={"task_id": task_id},
-        task_id=task_id,
-        error_kind=ErrorKind.NONE,
-        message="",
-        next_check_at=database_now(),
-    )
-    publish(runs=[run])
-
-
 def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
     now = database_now()
-    outside = [_outside(run, task_id) for task_id in tasks]
+    outside = [
+        ImportRun(
+            account=run.account,
+            definition=run.definition,
+            customer_key=run.customer_key,
+            origin=Origin.OUTSIDE,
+            status=RunStatus.RUNNING,
+            task_id=task_id,
+            occurred_at=run.sent_at or now,
+            first_seen_at=now,
+            next_check_at=now,
+        )
+        for task_id in tasks
+    ]
     ImportRun.objects.bulk_create(outside)
     for other in outside:
         other.record(EventKind.ADOPTED, to_status=other.status)
     run.record(EventKind.CHOSEN, actor=by, details={"none_of": tasks})
+    # they are nobody's candidates any more: the choice is over
     run.record(EventKind.LOOKED, details={"candidates": []})
     run.change(next_check_at=now)
-    publish(runs=[run, *outside])
-
-
-def _outside(run: ImportRun, task_id: str) -> ImportRun:
-    now = database_now()
-    return ImportRun(
-        account=run.account,
-        definition=run.definition,
-        customer_key=run.customer_key,
-        origin=Origin.OUTSIDE,
-        status=RunStatus.RUNNING,
-        task_id=task_id,
-        occurred_at=run.sent_at or now,
-        first_seen_at=now,
-        next_check_at=now,
-    )
-
-
-# A person looked in Marketing Cloud and says that an unknown run did not start.
+    bump_revision(runs=[run, *outside])
 
 
 def declare_not_started(
@@ -411,40 +367,27 @@ def declare_not_started(
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
             record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
-            _declare(run, by)
-            publish(runs=[run])
+            settle(
+                run,
+                RunStatus.NOT_STARTED,
+                reason=Reason.DECLARED,
+                at=database_now(),
+                by=by,
+            )
     except (StaleRunError, InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     return run
 
 
-def _declare(run: ImportRun, by: User) -> None:
-    message = (
-        f"{by.shown_name} looked in Marketing Cloud and said that it did not start."
-    )
-    run.move_to(
-        RunStatus.NOT_STARTED,
-        kind=EventKind.NOT_STARTED,
-        actor=by,
-        details={"why": ErrorKind.NO_TRACE, "declared": True, "message": message},
-        error_kind=ErrorKind.NO_TRACE,
-        message=message,
-        settled_at=database_now(),
-        next_check_at=None,
-    )
-    if run.definition:
-        run.definition.redraw()
-
-
 def why_not_declarable(run: ImportRun, now: datetime) -> str:
-    """Why nobody may say yet that `run` did not start, in a sentence; empty if one
-    may: its outcome is unknown, its worker's lease and the grace period are over,
+    """Why nobody can say yet that `run` did not start, in a sentence; empty if one
+    can: its outcome is unknown, its worker's lease and the grace period are over,
     and the last look that succeeded found no task that it may be.
     """
     if reason := why_wait(run, now):
         return reason
     if candidates_of(run):
-        return f"Runs were found in Marketing Cloud that run {run.pk} may be."
+        return f"Runs in Marketing Cloud could be run {run.pk}."
     return ""
 
 
@@ -455,7 +398,7 @@ def why_wait(run: ImportRun, now: datetime) -> str:
     if run.claim_expires_at is not None and run.claim_expires_at > now:
         return f"The worker that sent run {run.pk} may still get its answer."
     if now < grace_ends_at(run):
-        return f"Run {run.pk} may still turn up: it is too early to give it up."
+        return f"Too early to tell: run {run.pk} may still appear."
     return ""
 
 

@@ -1,8 +1,8 @@
 """Send a queued run's Perform, at most once.
 
-Order: call slot, token, claim, send, record. The claim is committed before the
-wire; from then on the run is never queued again, and a claim whose lease runs
-out is `unknown`.
+Order: call slot, token, claim, send, record. The claim is committed before anything
+is sent; from then on the run is never queued again, and a claim whose lease runs out
+is `unknown`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import (
@@ -33,48 +33,96 @@ from imports.marketingcloud.errors import (
 )
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
+    GIVEN_UP,
     ONE_ACTIVE,
     STORAGE,
     Account,
-    ErrorKind,
     EventKind,
     ImportDefinition,
     ImportRun,
     InvalidTransitionError,
     Lease,
     Origin,
+    Reason,
     RunStatus,
     StaleRunError,
+    bump_revision,
     database_now,
     guard_of,
-    lend_connection,
-    publish,
+    held,
+    release_connection,
     violated_constraint,
 )
 from imports.usecases.accounts import ask_account
 from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import AccountBusyError
+from imports.usecases.settle import fields_of_error, leave_unknown, settle
 
 log = logging.getLogger(__name__)
 
+# As many senders as an account may have calls at a time.
+SENDERS = 2
 # More than this between claim and send: a frozen worker, which must send nothing.
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
 ADOPTION_POLL_SECONDS = 0.2
-
-UNDER_WAY_ELSEWHERE = (
-    "The same import is under way in another account of this business unit. Nothing "
-    "was sent."
+# What an adopted row already knows and the run takes over.
+TAKEN_OVER = (
+    "phase",
+    "import_type",
+    "destination_id",
+    "start_text",
+    "end_text",
+    "started_at",
+    "finished_at",
+    "total_rows",
+    "successful",
+    "duplicated",
+    "errors",
 )
-NOTHING_SENT = (ErrorKind.UNAVAILABLE, ErrorKind.STOPPED, ErrorKind.HELD_UP)
-
-
-class HeldUpError(UnavailableError):
-    """The worker stood still between its claim and the send."""
 
 
 def never() -> bool:
     return False
+
+
+def send_queued(
+    *,
+    account: Account,
+    holder: str,
+    is_stopping: Callable[[], bool] = never,
+    senders: Iterable[int] = range(1, SENDERS + 1),
+) -> list[ImportRun]:
+    """Send the queued starts of `account`, oldest first; returns those sent.
+
+    Once `is_stopping()` no further one is taken: they stay queued for another
+    worker.
+
+    At most two senders work for an account, over all processes; a third one
+    leaves its starts to them, so that one slow account cannot occupy a worker.
+    `senders` are those of the two that this call may be.
+    """
+    names = [f"send:{account.pk}:{number}" for number in senders]
+    seconds = settings.MCDASH_START_LEASE_SECONDS
+    sent: dict[int, ImportRun] = {}
+    with held(*names, holder=holder, seconds=seconds) as name:
+        # prolonged before each start: a start takes no longer than the lease
+        while (
+            name is not None
+            and not is_stopping()
+            and Lease.objects.acquire(name, holder=holder, seconds=seconds)
+        ):
+            run = (
+                account.runs.filter(status=RunStatus.QUEUED)
+                .exclude(pk__in=list(sent))
+                .select_related("account", "definition")
+                .order_by("queued_at", "pk")
+                .first()
+            )
+            if run is None:
+                break
+            sent[run.pk] = send_start(run=run, holder=holder, is_stopping=is_stopping)
+    return list(sent.values())
 
 
 def send_start(
@@ -90,35 +138,37 @@ def send_start(
     if run.status != RunStatus.QUEUED:
         return run
     with logs.about(run=run.pk, account=run.account_id):
-        _send(run, holder, is_stopping)
+        try:
+            _send(run, holder, is_stopping)
+        except StaleRunError as error:
+            log.info("Run %s: %s", run.pk, error)
+        except MarketingCloudError as error:
+            _record_error(run, error)
     metrics.count_start(run.status)
     return run
 
 
 def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
-    try:
-        if reason := _reason_not_to(run):
-            _not_started(run, *reason)
-            return
-        _adopt_first(run, holder)
-        with gateway.start_slot(run.account), ask_account(run.account) as client:
-            client.authenticate()
-            _claim_and_perform(run, client, holder, is_stopping)
-    except StaleRunError as error:
-        log.info("Run %s: %s", run.pk, error)
-    except MarketingCloudError as error:
-        _settle(run, error)
+    if reason := _why_not(run):
+        _not_started(run, reason)
+        return
+    _adopt_first(run, holder)
+    with (
+        gateway.call_slot(run.account, gateway.START_SLOTS),
+        ask_account(run.account) as client,
+    ):
+        client.authenticate()
+        _claim_and_perform(run, client, holder, is_stopping)
 
 
-def _reason_not_to(run: ImportRun) -> tuple[ErrorKind, str] | None:
+def _why_not(run: ImportRun) -> Reason | None:
+    """Why the run must not be sent, by what the account says this moment."""
     run.account.refresh_from_db()
     waited = database_now() - (run.queued_at or run.occurred_at)
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
-        return ErrorKind.EXPIRED, "It waited too long in the queue; nothing was sent."
-    if refusal := run.account.start_refusal:
-        kind, sentence = refusal
-        return kind, f"{sentence} Nothing was sent."
-    return None
+        return Reason.EXPIRED
+    refusal = run.account.start_refusal
+    return refusal[0] if refusal else None
 
 
 def _adopt_first(run: ImportRun, holder: str) -> None:
@@ -142,89 +192,49 @@ def _claim_and_perform(
     client: MarketingCloudClient,
     holder: str,
     is_stopping: Callable[[], bool],
-) -> ImportRun:
+) -> None:
     if is_stopping() or STORAGE.unwritable_since:
-        return run
-    # again: it may have waited for its place, and somebody may have pulled the brake
-    if reason := _reason_not_to(run):
-        return _not_started(run, *reason)
+        return
+    # again: it may have waited for its slot, and somebody may have paused the starts
+    if reason := _why_not(run):
+        _not_started(run, reason)
+        return
     names = _names_of(run)
     try:
         claimed = _claim(run, holder)
     except IntegrityError as error:
         if violated_constraint(error) not in ONE_ACTIVE:
             raise
-        return _not_started(run, ErrorKind.DOUBLED, UNDER_WAY_ELSEWHERE)
+        _not_started(run, Reason.RUNNING_ELSEWHERE)
+        return
     if is_stopping():
-        return _not_started(
-            run,
-            ErrorKind.STOPPED,
-            "The worker was stopped before it was sent; nothing was sent.",
-        )
+        _not_started(run, Reason.STOPPED, sent_at=None)
+        return
     started = _perform(run, client, names, send_before=claimed + SEND_WITHIN_SECONDS)
     _persist(run, lambda: record_start(run=run, started=started))
-    return run
 
 
-class _Names(NamedTuple):
-    """What Perform calls the definition: by customer key, or by ObjectID without."""
+def _names_of(run: ImportRun) -> tuple[str, str | None]:
+    """What Perform calls the definition: its customer key and ObjectID, or only the
+    latter.
 
-    customer_key: str
-    object_id: str | None
-
-
-def _names_of(run: ImportRun) -> _Names:
-    """By key, as all of the vendor's samples do, unless that may be another's: where
+    By key, as all of the vendor's samples do, unless that may be another's: where
     definitions share it, or Marketing Cloud no longer lists this one, which may have
     been deleted and made anew. By ObjectID the chosen one is started, or none.
     """
     definition = run.definition
     if definition is None:
-        return _Names(run.customer_key, None)
+        return run.customer_key, None
     definition.refresh_from_db(fields=["object_id", "customer_key"])
-    if not definition.object_id or _is_certain(run):
-        return _Names(run.customer_key, definition.object_id)
-    return _Names("", definition.object_id)
-
-
-def _is_certain(run: ImportRun) -> bool:
-    """Whether the run's key is the definition's alone, however the case of letters is
-    compared (databases differ in that beyond ASCII), and listed.
-    """
+    if not definition.object_id:
+        return run.customer_key, None
+    # compared here, since databases differ in the case of letters beyond ASCII
+    key = run.customer_key.casefold()
     names = ("customer_key", "pk", "not_listed_since", "not_seen_since")
     known = run.account.definitions.values_list(*names).iterator()
-    key = run.customer_key.casefold()
     same = [marks for other, *marks in known if other.casefold() == key]
-    return same == [[run.definition_id, None, None]]
-
-
-def _perform(
-    run: ImportRun,
-    client: MarketingCloudClient,
-    names: _Names,
-    *,
-    send_before: float,
-) -> StartedImport:
-    lend_connection()
-    if time.monotonic() >= send_before:
-        raise HeldUpError(
-            f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
-            "its claim; nothing was sent."
-        )
-    try:
-        return client.start_definition(
-            customer_key=names.customer_key,
-            object_id=names.object_id,
-            send_before=send_before,
-        )
-    except MarketingCloudError:
-        raise
-    except Exception as error:
-        log.exception("Run %s: an unforeseen end of Perform", run.pk)
-        raise OutcomeUnknownError(
-            "Something unforeseen happened while the start was sent. The import may "
-            "be running."
-        ) from error
+    is_certain = same == [[run.definition_id, None, None]]
+    return run.customer_key if is_certain else "", definition.object_id
 
 
 def _claim(run: ImportRun, holder: str) -> float:
@@ -234,6 +244,13 @@ def _claim(run: ImportRun, holder: str) -> float:
     moment by `time.monotonic()`, taken with the database's, once that is ours.
     """
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    known_now: dict[str, Any] = {}
+    if definition := run.definition:
+        # What is sent is found again by the key that its definition has by now, and
+        # guarded by what is known now: neither may have been so when it was queued.
+        definition.account = run.account
+        known_now["customer_key"] = definition.customer_key
+        known_now["guard"] = guard_of(definition)
     with transaction.atomic():
         now, claimed = database_now(), time.monotonic()
         run.move_to(
@@ -243,227 +260,125 @@ def _claim(run: ImportRun, holder: str) -> float:
             sent_at=now,
             claimed_by=holder,
             claim_expires_at=now + lease,
-            **_known_now(run),
+            **known_now,
         )
-        publish(runs=[run])
+        bump_revision(runs=[run])
     return claimed
 
 
-def _known_now(run: ImportRun) -> dict[str, Any]:
-    """What is sent is found again by the key that its definition has by now, and is
-    guarded by what is known now: when it was queued neither may have been so.
+def _perform(
+    run: ImportRun,
+    client: MarketingCloudClient,
+    names: tuple[str, str | None],
+    *,
+    send_before: float,
+) -> StartedImport:
+    customer_key, object_id = names
+    release_connection()
+    # A worker that stood still (a suspended machine, a full disk) may wake up after
+    # its lease: by then the run is looked for, and somebody may have started it again.
+    if time.monotonic() >= send_before:
+        raise UnavailableError(
+            f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
+            "its claim; nothing was sent.",
+            reason=Reason.HELD_UP,
+        )
+    try:
+        return client.start_definition(
+            customer_key=customer_key, object_id=object_id, send_before=send_before
+        )
+    except MarketingCloudError:
+        raise
+    except Exception as error:
+        # whatever it was, the bytes may be out: nothing but "unknown" is safe
+        log.exception("Run %s: an unforeseen end of Perform", run.pk)
+        raise OutcomeUnknownError(
+            "Something unforeseen happened while the start was sent. The import may "
+            "be running."
+        ) from error
+
+
+def _record_error(run: ImportRun, error: MarketingCloudError) -> None:
+    """What the error proves decides the state: once, by where the run is now, however
+    often the writing has to be tried.
     """
-    definition = run.definition
-    if definition is None:
-        return {}
-    definition.account = run.account
-    return {
-        "customer_key": definition.customer_key,
-        "guard": guard_of(definition),
-    }
+    fields = fields_of_error(error)
+    if isinstance(error, OutcomeUnknownError):
+        if run.status == RunStatus.STARTING:
+            _persist(run, lambda: _unknown(run, fields))
+            return
+        fields["reason"] = Reason.UNREACHABLE  # before the claim: nothing was sent
+    # only an answer proves that something was sent
+    is_answer = isinstance(error, AuthenticationError | RequestRefusedError)
+    fields["sent_at"] = run.sent_at if is_answer else None
+    _persist(run, lambda: _not_started(run, **fields))
 
 
-def _settle(run: ImportRun, error: MarketingCloudError) -> None:
-    """What the error proves decides the state."""
-    if run.status == RunStatus.STARTING and isinstance(error, OutcomeUnknownError):
-        _persist(run, lambda: _unknown(run, error))
-        return
-    _persist(
-        run,
-        lambda: _not_started(
-            run,
-            _kind_of(error),
-            error.message,
-            error_code=error.code or "",
-            request_id=error.request_id or "",
-        ),
-    )
+def _unknown(run: ImportRun, fields: dict[str, Any]) -> None:
+    with transaction.atomic():
+        leave_unknown(run, answered_at=database_now(), **fields)
 
 
-def _kind_of(error: MarketingCloudError) -> ErrorKind:
-    """By what was proven; the wall may have finer kinds of each error."""
-    if isinstance(error, AuthenticationError):
-        return ErrorKind.CREDENTIALS_REFUSED
-    if isinstance(error, RequestRefusedError):
-        return ErrorKind.REFUSED
-    is_late = isinstance(error, HeldUpError)
-    return ErrorKind.HELD_UP if is_late else ErrorKind.UNAVAILABLE
-
-
-def _unknown(run: ImportRun, error: MarketingCloudError) -> None:
+def _not_started(run: ImportRun, reason: Reason, **changes: Any) -> None:
     now = database_now()
     with transaction.atomic():
-        run.move_to(
-            RunStatus.UNKNOWN,
-            kind=EventKind.UNANSWERED,
-            details={"message": error.message, "code": error.code},
-            error_kind=ErrorKind.NO_ANSWER,
-            error_code=error.code or "",
-            request_id=error.request_id or "",
-            message=error.message,
-            answered_at=now,
-            next_check_at=now,
-        )
-        publish(runs=[run])
-
-
-def _not_started(
-    run: ImportRun, kind: ErrorKind, message: str, **changes: Any
-) -> ImportRun:
-    now: datetime = database_now()
-    with transaction.atomic():
-        run.move_to(
+        settle(
+            run,
             RunStatus.NOT_STARTED,
-            kind=EventKind.NOT_STARTED,
-            details={"why": kind, "message": message},
-            error_kind=kind,
-            message=message,
-            sent_at=None if kind in NOTHING_SENT else run.sent_at,
+            reason=reason,
+            at=now,
             answered_at=now,
-            settled_at=now,
             **changes,
         )
-        if run.definition:
-            run.definition.redraw()
-        publish(runs=[run])
-    return run
 
 
 def _persist(run: ImportRun, write: Callable[[], object]) -> None:
-    """Write an answer down even where the database takes no writes for a while.
+    """Write down what Marketing Cloud answered, with `write`, even where the database
+    takes no writes for a while: what was sent cannot be asked again.
 
-    What still fails is raised; the run's lease then ends it as `unknown`.
+    What still fails after a minute is raised; the run's lease then ends it as
+    `unknown`, and its task is found by looking. `write` may be called several times
+    and checks by itself, in its UPDATE, that the run is still where `run` says.
     """
-    known, again = RunStatus(run.status), False
+    known = RunStatus(run.status)
+    # Our answer counts while the run is where we left it, or `unknown` since its
+    # claim's lease ended while we waited for the answer. But one that we knew as
+    # queued and that is claimed by now is another worker's, who may have sent it.
+    ours = {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}
     give_up = time.monotonic() + RECORD_FOR_SECONDS
+    is_reread = has_warned = False
     while True:
         try:
-            _write(run, write, known, again=again)
+            if is_reread:
+                # a try that failed has set fields of `run` that were rolled back
+                run.refresh_from_db()
+                if run.status not in ours:
+                    raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
+            write()
+        except (StaleRunError, InvalidTransitionError) as error:
+            # moved by somebody else: once more, by what it is now, and then never
+            if is_reread or isinstance(error, InvalidTransitionError):
+                log.warning("An answer came too late: %s", error)
+                return
+            log.info("Run %s was moved while its answer was awaited", run.pk)
+            is_reread = True
         except DatabaseError as error:
             is_refused = STORAGE.note_refusal(error, has_waited=True)
             is_hopeless = not (is_refused or isinstance(error, OperationalError))
             if is_hopeless or time.monotonic() > give_up:
                 raise
-            if not again:
+            if not has_warned:
                 log.warning(
                     "Run %s: the answer cannot be written down yet; it is tried for "
                     "%s seconds: %s",
                     *(run.pk, RECORD_FOR_SECONDS, error),
                 )
+            is_reread = has_warned = True
             time.sleep(1)
+            # the connection itself may be what broke
             close_old_connections()
-            again = True
-        except (StaleRunError, InvalidTransitionError) as error:
-            log.warning("An answer came too late: %s", error)
-            return
         else:
             return
-
-
-def _write(
-    run: ImportRun, write: Callable[[], object], known: RunStatus, *, again: bool
-) -> None:
-    if not again:
-        try:
-            write()
-        except StaleRunError:
-            log.info("Run %s was moved while its answer was under way", run.pk)
-        else:
-            return
-    # a failed try may have left on `run` what the database rolled back
-    run.refresh_from_db()
-    if run.status not in _still_ours(known):
-        raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
-    write()
-
-
-def _still_ours(known: RunStatus) -> set[RunStatus]:
-    """Where a run may be for our answer to count: a claim's lease may have ended.
-
-    One that was queued for us and is claimed by now is another worker's.
-    """
-    return {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}
-
-
-# Send an account's queued starts.
-
-
-log = logging.getLogger(__name__)
-
-# As many senders as an account may have calls at a time.
-SENDERS = 2
-
-
-def send_queued(
-    *,
-    account: Account,
-    holder: str,
-    is_stopping: Callable[[], bool] = never,
-    senders: Iterable[int] = range(1, SENDERS + 1),
-) -> list[ImportRun]:
-    """Send the queued starts of `account`, oldest first; returns those sent.
-
-    Once `is_stopping()` no further one is taken: they stay queued for another
-    worker.
-
-    At most two senders work for an account, over all processes; a third one
-    leaves its starts to them, so that one slow account cannot occupy a worker.
-    `senders` are those of the two that this call may be.
-    """
-    names = [f"send:{account.pk}:{number}" for number in senders]
-    name = next((name for name in names if _hold(name, holder)), None)
-    if name is None:
-        return []
-    try:
-        return _send_all(account, name, holder, is_stopping)
-    finally:
-        Lease.objects.release(name, holder=holder)
-
-
-def _hold(name: str, holder: str) -> bool:
-    seconds = settings.MCDASH_START_LEASE_SECONDS
-    return Lease.objects.acquire(name, holder=holder, seconds=seconds)
-
-
-def _send_all(
-    account: Account, name: str, holder: str, is_stopping: Callable[[], bool]
-) -> list[ImportRun]:
-    sent: dict[int, ImportRun] = {}
-    while not is_stopping() and _hold(name, holder):
-        run = _next_queued(account, list(sent))
-        if run is None:
-            break
-        sent[run.pk] = send_start(run=run, holder=holder, is_stopping=is_stopping)
-    return list(sent.values())
-
-
-def _next_queued(account: Account, tried: list[int]) -> ImportRun | None:
-    return (
-        account.runs.filter(status=RunStatus.QUEUED)
-        .exclude(pk__in=tried)
-        .select_related("account", "definition")
-        .order_by("queued_at", "pk")
-        .first()
-    )
-
-
-# Marketing Cloud accepted a start: write its task into the run.
-
-
-# What an adopted row already knows and the run takes over.
-TAKEN_OVER = (
-    "phase",
-    "import_type",
-    "destination_id",
-    "start_text",
-    "end_text",
-    "started_at",
-    "finished_at",
-    "total_rows",
-    "successful",
-    "duplicated",
-    "errors",
-)
 
 
 def record_start(*, run: ImportRun, started: StartedImport) -> None:
@@ -478,23 +393,26 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
         _record(run, started)
     except StaleRunError:
         run.refresh_from_db()
-        if not _is_open(run):
-            _note_contradiction(run, started)
+        is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in GIVEN_UP
+        if run.status != RunStatus.UNKNOWN and not is_given_up:
+            # a run that was found by looking, and an answer that names another task
+            if run.task_id not in (None, started.task_id):
+                words = f"A late answer names task {started.task_id}."
+                run.record(EventKind.CONTRADICTED, details={"words": words})
             raise
         _record(run, started)
 
 
-def _is_open(run: ImportRun) -> bool:
-    is_given_up = run.status == RunStatus.NOT_STARTED
-    return run.status == RunStatus.UNKNOWN or (
-        is_given_up and run.error_kind == ErrorKind.NO_TRACE
-    )
-
-
 def _record(run: ImportRun, started: StartedImport) -> None:
     try:
-        if not _take(run, started):
-            _share(run, started)
+        if _take_task(run, started):
+            return
+        # the task is in the history already: an adopted one is ours, in truth
+        other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
+        if other.origin == Origin.OUTSIDE:
+            _merge(run, other, started)
+        else:
+            _leave_open(run, other, started)
     except IntegrityError as error:
         run.refresh_from_db()
         if violated_constraint(error) not in ONE_ACTIVE:
@@ -503,14 +421,14 @@ def _record(run: ImportRun, started: StartedImport) -> None:
         raise StaleRunError(f"Run {run.pk} was started again.") from error
 
 
-def _take(run: ImportRun, started: StartedImport) -> bool:
+def _take_task(run: ImportRun, started: StartedImport) -> bool:
     """Whether the run has its task now; False where the history has that already.
     Of two constraints that are violated at once, engines name one or the other.
     """
     try:
         with transaction.atomic():
             _accept(run, started)
-            publish(runs=[run])
+            bump_revision(runs=[run])
     except IntegrityError as error:
         if violated_constraint(error) != "run_task_once":
             raise
@@ -520,7 +438,7 @@ def _take(run: ImportRun, started: StartedImport) -> bool:
 
 
 def _accept(run: ImportRun, started: StartedImport) -> None:
-    now = database_now()
+    now, had_ended = database_now(), run.has_ended
     run.move_to(
         RunStatus.RUNNING,
         kind=EventKind.ACCEPTED,
@@ -528,7 +446,8 @@ def _accept(run: ImportRun, started: StartedImport) -> None:
         task_id=started.task_id,
         request_id=started.request_id or "",
         error_code=started.error_code or "",
-        error_kind=ErrorKind.NONE,
+        reason=Reason.NONE,
+        vendor_message="",
         message="",
         answered_at=now,
         settled_at=None,
@@ -537,22 +456,8 @@ def _accept(run: ImportRun, started: StartedImport) -> None:
     )
     if started.contradiction:
         run.record(EventKind.CONTRADICTED, details={"words": started.contradiction})
-
-
-def _note_contradiction(run: ImportRun, started: StartedImport) -> None:
-    """A run that was found by looking, and an answer that names another task."""
-    if run.task_id not in (None, started.task_id):
-        words = f"A late answer names task {started.task_id}."
-        run.record(EventKind.CONTRADICTED, details={"words": words})
-
-
-def _share(run: ImportRun, started: StartedImport) -> None:
-    """The task is in the history already: an adopted one is ours, in truth."""
-    other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
-    if other.origin == Origin.OUTSIDE:
-        _merge(run, other, started)
-    else:
-        _leave_open(run, other, started)
+    if had_ended and run.definition:  # its strip must not show it as an end any more
+        run.definition.refresh_recent_runs()
 
 
 def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
@@ -569,12 +474,12 @@ def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
         run.record(EventKind.MERGED, details={"adopted_run": adopted.pk})
         for definition in {run.definition, adopted.definition}:
             if definition:
-                definition.redraw()
-        publish(runs=[run])
+                definition.refresh_recent_runs()
+        bump_revision(runs=[run])
 
 
 def _leave_open(run: ImportRun, other: ImportRun, started: StartedImport) -> None:
-    """Another run of ours was taken for this task: `run` is looked for on."""
+    """Another run of ours was taken for this task: keep looking for `run`."""
     message = (
         f"Marketing Cloud's answer names task {started.task_id}, for which run "
         f"{other.pk} was taken. A task that is left over is this run's."
@@ -582,14 +487,11 @@ def _leave_open(run: ImportRun, other: ImportRun, started: StartedImport) -> Non
     with transaction.atomic():
         run.record(EventKind.CONTRADICTED, details={"words": message})
         if run.status == RunStatus.STARTING:
-            now = database_now()
-            run.move_to(
-                RunStatus.UNKNOWN,
-                kind=EventKind.UNANSWERED,
-                details={"message": message},
-                error_kind=ErrorKind.NO_ANSWER,
+            leave_unknown(
+                run,
+                reason=Reason.NO_ANSWER,
                 message=message,
-                answered_at=now,
-                next_check_at=now,
+                answered_at=database_now(),
             )
-        publish(runs=[run])
+        else:
+            bump_revision(runs=[run])

@@ -29,9 +29,9 @@ from imports.models import (
     RunStatus,
     StaleRunError,
     User,
+    bump_revision,
     database_now,
     guard_of,
-    publish,
     refusal_of,
     violated_constraint,
     wake_workers,
@@ -45,6 +45,7 @@ from imports.usecases.errors import (
     RunningElsewhereError,
     UseCaseError,
 )
+from imports.usecases.settle import settle
 
 
 def start_import(
@@ -119,7 +120,7 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             ip=ip,
             details={name: value for name, value in known.items() if value},
         )
-        run.revision = publish(runs=[run])
+        run.revision = bump_revision(runs=[run])
         wake_workers()
     return run
 
@@ -252,13 +253,7 @@ def cancel_run(
     """Cancel `run`. Raises `NotCancellableError` once it is no longer queued."""
     try:
         with transaction.atomic():
-            run.move_to(
-                RunStatus.CANCELLED,
-                kind=EventKind.CANCELLED,
-                actor=by,
-                actor_name=by_name,
-                settled_at=database_now(),
-            )
+            settle(run, RunStatus.CANCELLED, at=database_now(), by=by, by_name=by_name)
             record_run_deed(
                 run=run,
                 action=AuditAction.RUN_CANCELLED,
@@ -266,9 +261,6 @@ def cancel_run(
                 by_name=by_name,
                 ip=ip,
             )
-            if run.definition:
-                run.definition.redraw()
-            publish(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         run.refresh_from_db()
         raise NotCancellableError(run) from error

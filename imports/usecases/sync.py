@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Min, Q
 
@@ -22,16 +21,14 @@ from imports.models import (
     Account,
     DefinitionVersion,
     ImportDefinition,
-    Lease,
     User,
+    bump_revision,
     database_now,
     key_digest,
-    publish,
     tidy_object_id,
 )
-from imports.usecases.accounts import ask_account, learn_unit
+from imports.usecases.accounts import ask_account, exclusively, learn_unit
 from imports.usecases.audit import AuditAction, record_audit
-from imports.usecases.errors import AccountBusyError
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +90,8 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
     `AccountBusyError` while another process does the same, and
     `MarketingCloudError`.
     """
-    name = f"sync:{account.pk}"
-    seconds = 2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-    if not Lease.objects.acquire(name, holder=holder, seconds=seconds):
-        raise AccountBusyError(f"“{account}” is being synced by another process.")
     reading = _Reading(account=account)
-    try:
+    with exclusively(account, "sync", holder):
         reading.note(0)
         with ask_account(account) as client:
             answer = client.list_definitions(on_page=reading.note)
@@ -106,8 +99,6 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
         matches.sort(answer.definitions)
         missed = _missed(account, matches) if answer.is_whole else set()
         return _store(account, answer, matches, missed, reading)
-    finally:
-        Lease.objects.release(name, holder=holder)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -126,7 +117,7 @@ class _Reading:
             return
         try:
             with transaction.atomic():
-                publish(accounts=[self.account])
+                bump_revision(accounts=[self.account])
                 rows = Account.objects.filter(pk=self.account.pk)
                 rows.update(sync_pages_read=pages)
         except DatabaseError:
@@ -180,7 +171,7 @@ def _store(
         is_news = matches.created or matches.changed or any(marked)
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
-            publish(accounts=[account])
+            bump_revision(accounts=[account])
         learn_unit(account, answer.definitions)
         account.last_synced_at, account.sync_pages = now, reading.pages
         account.refused_properties = account.noted_refusals(answer.refused_properties)
@@ -461,7 +452,7 @@ def want_sync(
     wanted = []
     with transaction.atomic():
         accounts = list(accounts)
-        publish(accounts=accounts)
+        bump_revision(accounts=accounts)
         for account in accounts:
             now = database_now()
             long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)

@@ -21,8 +21,8 @@ from imports.models import (
     ImportDefinition,
     Lease,
     Worker,
+    bump_revision,
     database_now,
-    publish,
 )
 from imports.usecases.audit import AuditAction, record_audit
 
@@ -66,7 +66,7 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
         last = batch[-1].pk
         checked += len(batch)
         for definition in batch:
-            if definition.drawn() == (definition.last_run_id, definition.strip):
+            if definition.recent_runs() == (definition.last_run_id, definition.strip):
                 continue
             if what := _mend(definition.pk, check=check):
                 name = definition.shown_name
@@ -79,7 +79,7 @@ def _mend(pk: int, *, check: bool) -> str:
     with transaction.atomic():
         held = ImportDefinition.objects.select_for_update().get(pk=pk)
         stored_run, stored_strip = held.last_run_id, held.strip
-        right_run, right_strip = held.drawn()
+        right_run, right_strip = held.recent_runs()
         wrong = []
         if stored_run != right_run:
             wrong.append(f"last run {stored_run or '–'}, not {right_run or '–'}")
@@ -88,8 +88,8 @@ def _mend(pk: int, *, check: bool) -> str:
         elif stored_strip != right_strip:
             wrong.append("other ends")
         if wrong and not check:
-            held.redraw()
-            publish(accounts=[held.account])
+            held.refresh_recent_runs()
+            bump_revision(accounts=[held.account])
         return "; ".join(wrong)
 
 

@@ -18,9 +18,10 @@ from imports.lists.attention import can_start_again, start_again
 from imports.lists.paging import RunOrder
 from imports.models import (
     FINISHED,
-    ErrorKind,
+    EventKind,
     ImportDefinition,
     ImportRun,
+    Reason,
     RunStatus,
     User,
     WorkerState,
@@ -77,7 +78,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     context = _context(request.user, shown, version.workers)
     # a result may still turn up for a run of which there was no trace
     may_come_back = (
-        shown.status == RunStatus.NOT_STARTED and shown.error_kind == ErrorKind.NO_TRACE
+        shown.status == RunStatus.NOT_STARTED and shown.reason == Reason.NO_TRACE
     )
     is_over = shown.has_ended and not may_come_back
     context["live"] = live_of_run(request, version, shown, is_over=is_over)
@@ -95,6 +96,7 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
         candidates=len(candidates),
         previous=previous,
         can_declare=can_declare,
+        declared_by=_declared_by(run),
         is_followed=unfollowed is None,
     )
     events = run.events.all()[:MOST_EVENTS]
@@ -125,6 +127,14 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
         "can_choose": can and len(candidates) > 1,
         "can_declare": can_declare,
     }
+
+
+def _declared_by(run: ImportRun) -> str:
+    """Who said that it did not start, where a person did."""
+    if run.reason != Reason.DECLARED:
+        return ""
+    declared = run.events.filter(kind=EventKind.NOT_STARTED).last()
+    return declared.actor_name if declared else ""
 
 
 def _previous(run: ImportRun) -> ImportRun | None:

@@ -35,6 +35,7 @@ from imports.models import (
     Counts,
     ImportRun,
     User,
+    message_of,
 )
 from imports.text import visible
 from imports.views.base import (
@@ -91,8 +92,9 @@ COLUMNS = {
     "import_type": "import_type",
     "destination_id": "destination_id",
     "request_id": "request_id",
-    "error_kind": "error_kind",
+    "reason": "reason",
     "error_code": "error_code",
+    "vendor_message": "vendor_message",
     "message": "message",
 }
 # Reckoned from the others.
@@ -267,6 +269,7 @@ def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
                 name: value.isoformat() if isinstance(value, datetime) else value
                 for name, value in values.items()
             }
+            row["message"] = message_of(run["reason"], run["message"])
             # as `ImportRun.unaccounted_rows`
             is_counted = run["status"] in FINISHED
             row[UNACCOUNTED] = Counts.read(run).unaccounted if is_counted else None

@@ -1,8 +1,9 @@
-"""How a run stands in plain words: the table of causes, filled in for one run."""
+"""A run in words: why it stands as it does and what to check, Marketing Cloud's details
+of it, and how it compares with the run before.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import timezone as offset_zone
@@ -11,9 +12,9 @@ from string import Formatter
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from imports.models import FINISHED, Counts, ErrorKind, ImportRun, RunStatus
+from imports.models import FINISHED, GIVEN_UP, ImportRun, RunStatus
 from imports.usecases.resolve import grace_ends_at
-from imports.wording.causes import ENDINGS, MEND_FIRST, STARTS, Cause
+from imports.wording.causes import TABLE, Cause
 from imports.wording.definition import (
     error_mail,
     fact,
@@ -32,7 +33,6 @@ from imports.wording.formats import (
     share_text,
 )
 
-TABLE: tuple[Cause, ...] = (*STARTS, *ENDINGS)
 LONGEST_WORDS = 240
 ALIKE_WITHIN = 0.05
 # What Marketing Cloud's documented error codes mean.
@@ -63,10 +63,20 @@ REPEAT = {
 }
 LEAVES_ROWS = ("addanddonotupdate", "updatebutdonotadd")
 AT_RISK = (
-    "Look into what it loads into before you use that: this import replaces every "
-    "row, and may have left fewer, or none."
+    "Check the destination before you use it: this import replaces every row, and may "
+    "have left fewer, or none."
 )
-THEIRS = re.compile(r"^Marketing Cloud.*?“(.*)”", re.DOTALL)
+FORMAT = "%Y-%m-%d %H:%M:%S"
+# What their support asks for first: said even where it is not known.
+IDS = ("Request", "TaskResultID", "Customer key")
+NOT_KNOWN = "not known"
+COUNTS = (
+    ("total_rows", "Rows"),
+    ("successful", "Loaded"),
+    ("duplicated", "Duplicates"),
+    ("errors", "Errors"),
+)
+# Every {name} of the table of causes; None where it is not known.
 Facts = dict[str, str | None]
 
 
@@ -86,35 +96,21 @@ class Advice:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """What is known beside the run itself: how many tasks the last look found that it
-    may be, the run before it, whether somebody looks at the run at all, and whether
-    the reader may say that it did not start.
+    may be, the run before it, whether somebody looks at the run at all, whether the
+    reader can say that it did not start, and who said so.
     """
 
     candidates: int = 0
     previous: ImportRun | None = None
     can_declare: bool = False
+    declared_by: str = ""
     is_followed: bool = True
 
 
 def cause_of(run: ImportRun, around: Surroundings) -> Cause | None:
     """The first row of the table that fits; None where nothing is to be explained."""
-    traits = _traits(run, around)
-    message = run.message.casefold()
-    return next((row for row in TABLE if _fits(row, run, traits, message)), None)
-
-
-def _fits(row: Cause, run: ImportRun, traits: set[str], message: str) -> bool:
-    is_its_kind = row.kind is None or row.kind == run.error_kind
-    named = not (row.codes or row.words) or (
-        run.error_code in row.codes or any(word in message for word in row.words)
-    )
-    fits_traits = traits.issuperset(row.traits)
-    return row.status == run.status and is_its_kind and named and fits_traits
-
-
-def _traits(run: ImportRun, around: Surroundings) -> set[str]:
     total, errors = run.total_rows, run.errors
-    told = {
+    traits = {
         "counted": bool(total),
         "zero_rows": total == 0,
         "all_errors": bool(total and errors and errors >= total),
@@ -126,15 +122,16 @@ def _traits(run: ImportRun, around: Surroundings) -> set[str]:
         "keyless": not run.customer_key,
         "several": around.candidates > 1,
     }
-    return {name for name, is_so in told.items() if is_so}
-
-
-def their_words(run: ImportRun) -> str:
-    """What Marketing Cloud itself said, without the quotes that our message put
-    around it; empty where the message is all ours.
-    """
-    found = THEIRS.search(run.message)
-    return found[1] if found else ""
+    return next(
+        (
+            row
+            for row in TABLE
+            if row.status == run.status
+            and row.reason in (None, run.reason)
+            and all(traits[name] for name in row.traits)
+        ),
+        None,
+    )
 
 
 def cause(run: ImportRun, *, candidates: int = 0) -> str:
@@ -143,7 +140,7 @@ def cause(run: ImportRun, *, candidates: int = 0) -> str:
     row = cause_of(run, around)
     if row is None:
         return ""
-    title, words = _fill(row.headline, _facts(run, around)), their_words(run)
+    title, words = _fill(row.headline, _facts(run, around)), run.vendor_message
     if not row.says_words or not words:
         return title
     cut = words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]}…"
@@ -153,7 +150,7 @@ def cause(run: ImportRun, *, candidates: int = 0) -> str:
 def is_to_be_mended(run: ImportRun) -> bool:
     """Whether something must be put right first for another start to end better."""
     row = cause_of(run, Surroundings())
-    return row is not None and row.name in MEND_FIRST
+    return row is not None and row.is_mended_first
 
 
 def advice(run: ImportRun, around: Surroundings) -> Advice | None:
@@ -163,13 +160,13 @@ def advice(run: ImportRun, around: Surroundings) -> Advice | None:
         return None
     facts = _facts(run, around)
     title = _fill(row.headline, facts)
-    known = [*(_fill(text, facts) for text in row.known), _code(run)]
+    known = [_fill(text, facts) for text in (*row.known, "{code}")]
     check = [_fill(text, facts) for text in row.check]
     return Advice(
         cause=row.name,
         title=title,
-        known=tuple(text for text in known if text and text not in title),
-        words=their_words(run),
+        known=tuple(text for text in known if text and text != title),
+        words=run.vendor_message,
         check=tuple(text for text in check if text),
     )
 
@@ -182,62 +179,55 @@ def _fill(sentence: str, facts: Facts) -> str:
     return sentence.format_map(facts)
 
 
-def _code(run: ImportRun) -> str:
-    code = run.error_code
-    if not code:
-        return ""
-    meaning = f", {CODES[code]}" if code in CODES else ""
-    return f"Marketing Cloud’s error code is {code[:80]}{meaning}."
-
-
 def _facts(run: ImportRun, around: Surroundings) -> Facts:
-    """Every {name} of the table; None where it is not known."""
+    code = run.error_code
+    meaning = f", {CODES[code]}" if code in CODES else ""
     return {
         **_count_facts(run),
         **_file_facts(run),
         **_waiting_facts(run, around),
         **_previous_facts(run, around.previous),
         "candidates": count_text(around.candidates),
-        "message": run.message if not their_words(run) else None,
-        "phase": run.phase or "not told",
+        "code": f"Marketing Cloud’s error code is {code[:80]}{meaning}."
+        if code
+        else None,
+        "declared_by": around.declared_by or None,
+        "looks": str(run.looks),
+        # with Marketing Cloud's words, which are shown, ours would say them twice
+        "message": run.message if run.message and not run.vendor_message else None,
+        "phase": run.phase or "not reported",
         "task": run.task_id or "–",
     }
 
 
 def _count_facts(run: ImportRun) -> Facts:
     tolerant = tolerates_errors(run.definition) if run.definition else None
+    counted = None
+    if run.total_rows is not None:
+        counts = {
+            "loaded": run.successful,
+            "duplicates": run.duplicated,
+            "with errors": run.errors,
+            "unaccounted for": run.unaccounted_rows or None,
+        }
+        told = [f"{n:,} {word}" for word, n in counts.items() if n is not None]
+        parts = f": {', '.join(told)}" if told else ""
+        counted = f"It counted {rows_text(run.total_rows)}{parts}."
+    # what became of the rows that were not rejected; empty where that is not known
+    unaccounted, rest = run.counts.unaccounted, ""
+    if unaccounted == 0:
+        rest = f"; the rest is loaded{' or duplicate' if run.duplicated else ''}"
+    elif unaccounted:
+        rest = f"; {rows_text(unaccounted)} unaccounted for"
     return {
         "rows": count_text(run.total_rows),
         "errors": count_text(run.errors),
         "share": share_text(run.errors, run.total_rows),
-        "counted": _counted(run),
+        "counted": counted,
         "problem": capfirst(problem_text(run.counts)) or None,
-        "rest": _rest(run.counts),
+        "rest": rest,
         "tolerance": TOLERANCE[tolerant] if tolerant is not None else None,
     }
-
-
-def _counted(run: ImportRun) -> str | None:
-    if run.total_rows is None:
-        return None
-    counts = {
-        "loaded": run.successful,
-        "duplicates": run.duplicated,
-        "with errors": run.errors,
-        "unaccounted for": run.unaccounted_rows or None,
-    }
-    told = [f"{n:,} {word}" for word, n in counts.items() if n is not None]
-    rows = f"It counted {rows_text(run.total_rows)}"
-    return f"{rows}: {', '.join(told)}." if told else f"{rows}."
-
-
-def _rest(counts: Counts) -> str:
-    """What became of the rows that were not refused; empty where that is not known."""
-    if counts.unaccounted is None:
-        return ""
-    if not counts.unaccounted:
-        return f"; the rest is loaded{' or duplicate' if counts.duplicated else ''}"
-    return f"; {rows_text(counts.unaccounted)} unaccounted for"
 
 
 def _file_facts(run: ImportRun) -> Facts:
@@ -259,8 +249,14 @@ def _waiting_facts(run: ImportRun, around: Surroundings) -> Facts:
     is_unknown = run.status == RunStatus.UNKNOWN
     settles = grace_ends_at(run) if is_unknown else None
     is_waiting = settles is not None and settles > timezone.now()
-    found_none = is_unknown and not around.candidates
-    looked = run.last_checked_at if found_none else None
+    looked = run.last_checked_at if is_unknown and not around.candidates else None
+    late = None
+    if run.reason in GIVEN_UP:
+        late = (
+            "If a result appears within 24 hours, it’s added to this run."
+            if run.customer_key
+            else "If it ran after all, it enters the history as started outside."
+        )
     return {
         "sent_at": clock_text(run.sent_at),
         "settles_at": clock_text(settles) if is_waiting else None,
@@ -271,52 +267,28 @@ def _waiting_facts(run: ImportRun, around: Surroundings) -> Facts:
         "no trace."
         if looked
         else None,
-        "late_result": _late_result(run),
+        "late_result": late,
     }
-
-
-def _late_result(run: ImportRun) -> str | None:
-    if run.error_kind != ErrorKind.NO_TRACE:
-        return None
-    if not run.customer_key:
-        return "If it ran after all, it enters the history as started outside."
-    return "If a result of it turns up within 24 hours after that, this run takes it."
 
 
 def _previous_facts(run: ImportRun, previous: ImportRun | None) -> Facts:
-    length = _length(run, previous)
+    if previous is None:
+        return {"length": None, "values": "", "changed": None}
+    length = changed = None
+    this, that = run.total_rows, previous.total_rows
+    # only where they are so alike that it tells something
+    if this and that and abs(this - that) <= ALIKE_WITHIN * that:
+        alike = f"about as long as the previous one ({this - that:+,} rows)"
+        length = "exactly as long as the previous one" if this == that else alike
+    versions = {run.definition_version_id, previous.definition_version_id}
+    if None not in versions and len(versions) > 1:
+        began = clock_text(previous.began_at)
+        changed = f"The definition was changed after the previous run, that of {began}."
     return {
         "length": length,
         "values": "" if length is None else None,
-        "changed": _changed(run, previous),
+        "changed": changed,
     }
-
-
-def _length(run: ImportRun, previous: ImportRun | None) -> str | None:
-    """How the file's length compares, where it is so alike that it tells something."""
-    this, that = run.total_rows, previous.total_rows if previous else None
-    if not this or not that or abs(this - that) > ALIKE_WITHIN * that:
-        return None
-    if this == that:
-        return "exactly as long as the previous one"
-    return f"about as long as the previous one ({this - that:+,} rows)"
-
-
-def _changed(run: ImportRun, previous: ImportRun | None) -> str | None:
-    versions = {run.definition_version_id, previous and previous.definition_version_id}
-    if previous is None or None in versions or len(versions) == 1:
-        return None
-    began = clock_text(previous.began_at)
-    return f"The definition was changed after the previous run, that of {began}."
-
-
-# A run in Marketing Cloud's own words, and the same as text for its support.
-
-
-FORMAT = "%Y-%m-%d %H:%M:%S"
-# What their support asks for first: said even where it is not known.
-IDS = ("Request", "TaskResultID", "Customer key")
-NOT_KNOWN = "not known"
 
 
 def details_of(run: ImportRun) -> list[tuple[str, str]]:
@@ -324,28 +296,25 @@ def details_of(run: ImportRun) -> list[tuple[str, str]]:
     left out.
     """
     clock = clock_name(run.account.clock_offset_minutes)
+
+    def dated(text: str, moment: datetime | None) -> str:
+        """Its date, and where mcdash does not go by it, that."""
+        unused = "" if moment else " (not used: unreadable or not possible)"
+        return f"{text} {clock}{unused}" if text else ""
+
     facts = (
         ("ImportStatus", run.phase),
         ("TaskResultID", run.task_id or ""),
         ("Customer key", run.customer_key),
         ("Request", run.request_id),
-        ("StartDate", _date(run.start_text, run.started_at, clock)),
-        ("EndDate", _date(run.end_text, run.finished_at, clock)),
+        ("StartDate", dated(run.start_text, run.started_at)),
+        ("EndDate", dated(run.end_text, run.finished_at)),
         ("ImportType", run.import_type),
         ("DestinationID", run.destination_id),
         ("Error code", run.error_code),
-        ("Message", their_words(run)),
+        ("Message", run.vendor_message),
     )
     return [(name, value) for name, value in facts if value]
-
-
-def _date(text: str, moment: datetime | None, clock: str) -> str:
-    """Marketing Cloud's date, and where mcdash does not go by it, that."""
-    if not text:
-        return ""
-    return (
-        f"{text} {clock}{'' if moment else ' (not used: unreadable or not possible)'}"
-    )
 
 
 def support_text(run: ImportRun) -> str:
@@ -357,33 +326,24 @@ def support_text(run: ImportRun) -> str:
         ("Started", run.started_at),
         ("Ended", run.finished_at),
     )
-    head = [
+    offset = run.account.clock_offset_minutes
+    theirs = offset_zone(timedelta(minutes=offset))
+    times = [
+        (
+            name,
+            f"{at.astimezone(UTC):{FORMAT}} UTC "
+            f"({at.astimezone(theirs):{FORMAT}} {clock_name(offset)})",
+        )
+        for name, at in moments
+        if at
+    ]
+    lines = [
         ("Business unit (MID)", run.account.known_mid or NOT_KNOWN),
         ("Run in mcdash", f"{run.pk}, {run.get_status_display().lower()}"),
         *(dict.fromkeys(IDS, NOT_KNOWN) | dict(details_of(run))).items(),
+        *times,
     ]
-    offset = run.account.clock_offset_minutes
-    times = [(name, _both_clocks(at, offset)) for name, at in moments if at]
-    return "\n".join(f"{name}: {value}" for name, value in [*head, *times] if value)
-
-
-def _both_clocks(moment: datetime, offset_minutes: int) -> str:
-    theirs = moment.astimezone(offset_zone(timedelta(minutes=offset_minutes)))
-    return (
-        f"{moment.astimezone(UTC):{FORMAT}} UTC "
-        f"({theirs:{FORMAT}} {clock_name(offset_minutes)})"
-    )
-
-
-# A run beside the previous one of its definition, number by number.
-
-
-COUNTS = (
-    ("total_rows", "Rows"),
-    ("successful", "Loaded"),
-    ("duplicated", "Duplicates"),
-    ("errors", "Errors"),
-)
+    return "\n".join(f"{name}: {value}" for name, value in lines if value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -398,50 +358,38 @@ class Row:
 
 
 def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
-    """What is not known of either run is a dash, and so is its change.
+    """A run beside the previous one of its definition, number by number.
 
-    More errors are worse; fewer rows loaded are, where errors took them.
+    What is not known of either run is a dash, and so is its change. More errors are
+    worse; fewer rows loaded are, where errors took them.
     """
-    changes = {name: _change(run, previous, name) for name, _ in COUNTS}
-    has_more_errors = (changes["errors"] or 0) > 0
-    worse = {
-        "errors": has_more_errors,
-        "successful": has_more_errors and (changes["successful"] or 0) < 0,
-    }
-    counts = [
-        Row(
+
+    def change_in(name: str) -> int | None:
+        this, that = getattr(run, name), getattr(previous, name)
+        return None if this is None or that is None else int(this - that)
+
+    def row(name: str, label: str, *, is_worse: bool) -> Row:
+        change = change_in(name)
+        return Row(
             label=label,
             this=count_text(getattr(run, name)),
             previous=count_text(getattr(previous, name)),
-            change=_change_text(changes[name]),
-            is_worse=worse.get(name, False),
+            change=UNKNOWN
+            if change is None
+            else signed(change, count_text(abs(change))),
+            is_worse=is_worse,
         )
-        for name, label in COUNTS
-    ]
+
+    has_more_errors = (change_in("errors") or 0) > 0
+    worse = {
+        "errors": has_more_errors,
+        "successful": has_more_errors and (change_in("successful") or 0) < 0,
+    }
+    rows = [row(name, label, is_worse=worse.get(name, False)) for name, label in COUNTS]
     if run.unaccounted_rows or previous.unaccounted_rows:
-        counts.append(_unaccounted_row(run, previous))
-    return [*counts, _share_row(run, previous), _took_row(run, previous)]
-
-
-def _unaccounted_row(run: ImportRun, previous: ImportRun) -> Row:
-    change = _change(run, previous, "unaccounted_rows")
-    return Row(
-        label="Unaccounted for",
-        this=count_text(run.unaccounted_rows),
-        previous=count_text(previous.unaccounted_rows),
-        change=_change_text(change),
-        is_worse=(change or 0) > 0,
-    )
-
-
-def _change(run: ImportRun, previous: ImportRun, name: str) -> int | None:
-    this: int | None = getattr(run, name)
-    that: int | None = getattr(previous, name)
-    return None if this is None or that is None else this - that
-
-
-def _change_text(change: int | None) -> str:
-    return UNKNOWN if change is None else signed(change, count_text(abs(change)))
+        is_worse = (change_in("unaccounted_rows") or 0) > 0
+        rows.append(row("unaccounted_rows", "Unaccounted for", is_worse=is_worse))
+    return [*rows, _share_row(run, previous), _took_row(run, previous)]
 
 
 def signed(value: float, text: str) -> str:
@@ -454,30 +402,28 @@ def _share(run: ImportRun) -> float | None:
     return 100 * run.errors / run.total_rows
 
 
-def _share_text(run: ImportRun) -> str:
-    is_known = _share(run) is not None
-    return share_text(run.errors, run.total_rows) if is_known else UNKNOWN
-
-
 def _share_row(run: ImportRun, previous: ImportRun) -> Row:
-    this, that = _share(run), _share(previous)
-    known = this is not None and that is not None
-    change = round((this or 0) - (that or 0), 1) if known else 0.0
+    shares = [_share(one) for one in (run, previous)]
+    texts = [
+        UNKNOWN if share is None else share_text(one.errors, one.total_rows)
+        for one, share in zip((run, previous), shares, strict=True)
+    ]
+    this, that = shares
+    change = None if this is None or that is None else round(this - that, 1)
     return Row(
         label="Error share",
-        this=_share_text(run),
-        previous=_share_text(previous),
-        change=signed(change, f"{abs(change):.1f} pts") if known else UNKNOWN,
-        is_worse=change > 0,
+        this=texts[0],
+        previous=texts[1],
+        change=UNKNOWN if change is None else signed(change, f"{abs(change):.1f} pts"),
+        is_worse=(change or 0) > 0,
     )
 
 
-def _took(run: ImportRun) -> timedelta | None:
-    return run.elapsed(timezone.now()) if run.status in FINISHED else None
-
-
 def _took_row(run: ImportRun, previous: ImportRun) -> Row:
-    this, that = _took(run), _took(previous)
+    now = timezone.now()
+    this, that = (
+        one.elapsed(now) if one.status in FINISHED else None for one in (run, previous)
+    )
     change = UNKNOWN
     if this is not None and that is not None:
         seconds = int(this.total_seconds()) - int(that.total_seconds())

@@ -9,7 +9,16 @@ from itertools import groupby
 
 from django.utils import timezone
 
-from imports.models import Counts, EventKind, ImportRun, Origin, RunEvent, RunStatus
+from imports.models import (
+    Counts,
+    EventKind,
+    ImportRun,
+    Origin,
+    Reason,
+    RunEvent,
+    RunStatus,
+    message_of,
+)
 from imports.models.status import label_of
 from imports.wording.formats import errors_text, problem_text, rows_text
 
@@ -194,12 +203,13 @@ def _chosen(event: RunEvent) -> Words:
 
 
 def _not_started(event: RunEvent) -> Words:
-    if event.details.get("declared"):
+    reason, message = (event.details.get(name, "") for name in ("why", "message"))
+    if reason == Reason.DECLARED:
         return (
             f"Marked as not started{_by(event)}",
             "nothing of it is in Marketing Cloud",
         )
-    return "Not started", event.details.get("message", "")
+    return "Not started", message_of(reason, message)
 
 
 def _plain(label: str, more: str = "") -> Callable[[RunEvent], Words]:
@@ -224,7 +234,7 @@ WORDS: dict[EventKind, Callable[[RunEvent], Words]] = {
     EventKind.NOT_STARTED: _not_started,
     EventKind.UNANSWERED: lambda event: (
         "No readable answer",
-        event.details.get("message", ""),
+        message_of(event.details.get("why", ""), event.details.get("message", "")),
     ),
     EventKind.LOOKED: _looked,
     EventKind.FOUND: lambda event: _phase(event, "Found: "),

@@ -28,6 +28,8 @@ SHORT = {
 PACE_SECONDS = "0.5"
 DOOMED, CLERK = "tests.at_most_once.doomed_worker", "tests.at_most_once.clerk"
 # From the claim to the Perform's arrival at the sandbox.
+# Why a start was given up where nothing was sent.
+NOTHING_SENT = {"held_up", "unreachable", "no_token", "account_busy"}
 LONGEST_WAY = timedelta(seconds=5 + DEADLINE_SECONDS)
 OUTCOMES = {
     Behaviour.FAILS: "failed",
@@ -36,7 +38,7 @@ OUTCOMES = {
 }
 RUNS = """
     SELECT run.id, account.name, run.customer_key, run.status, run.task_id,
-        run.error_kind, run.sent_at
+        run.reason, run.sent_at
     FROM imports_importrun run JOIN imports_account account
         ON account.id = run.account_id
     WHERE run.origin != 'outside' ORDER BY run.id
@@ -52,7 +54,7 @@ class Ended:
     key: str
     status: str
     task_id: str | None
-    error_kind: str
+    reason: str
     sent_at: datetime | None
 
     @property
@@ -146,7 +148,7 @@ class CrashSite(Site):
                 key=row[2],
                 status=row[3],
                 task_id=row[4],
-                error_kind=row[5],
+                reason=row[5],
                 sent_at=_moment(row[6]),
             )
             for row in self.ask(RUNS)
@@ -194,15 +196,15 @@ def judge(runs: list[Ended], journal: list[dict[str, Any]]) -> Counter[str]:
     assert not done - sent, "performed more often than sent"
     for run in runs:
         _judge_one(run, lines.get(run.task_id or ""))
-    return Counter(f"{run.status} {run.error_kind}".strip() for run in runs)
+    return Counter(f"{run.status} {run.reason}".strip() for run in runs)
 
 
 def _judge_one(run: Ended, line: dict[str, Any] | None) -> None:
     behaviour = BEHAVIOURS[run.definition]
     if line is None:
         assert run.status == "not_started", run
-        assert run.error_kind in {"no_trace", "held_up", "unavailable"} or (
-            behaviour is Behaviour.REFUSED and run.error_kind == "refused"
+        assert run.reason in {"no_trace", *NOTHING_SENT} or (
+            behaviour is Behaviour.REFUSED and run.reason == "not_valid"
         ), run
         return
     assert run.status == OUTCOMES.get(behaviour, "completed"), run

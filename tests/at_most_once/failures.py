@@ -17,45 +17,40 @@ MOMENTS = ("before", "instead", "after")
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """What a run becomes: at first and why, in the end, and how often it was done.
+    """What a run becomes: at first, in the end, and how often it was done.
 
     `performed` counts the tasks that Marketing Cloud made of the one run.
     """
 
     first: str
-    why: str
     end: str
     performed: int
     words: str
 
 
 STARTED = Ending(
-    first="running", why="", end="completed", performed=1, words="Running → Completed"
+    first="running", end="completed", performed=1, words="Running → Completed"
 )
 REFUSED = Ending(
     first="not_started",
-    why="refused",
     end="not_started",
     performed=0,
     words="Not started",
 )
 NO_CREDENTIALS = Ending(
     first="not_started",
-    why="credentials_refused",
     end="not_started",
     performed=0,
     words="Not started; the account's credentials count as refused",
 )
 NO_TRACE = Ending(
     first="unknown",
-    why="no_answer",
     end="not_started",
     performed=0,
     words="Unknown → Not started (no trace)",
 )
 FOUND = Ending(
     first="unknown",
-    why="no_answer",
     end="completed",
     performed=1,
     words="Unknown → Completed (found)",
@@ -64,14 +59,6 @@ FOUND = Ending(
 # through that, but the task is not lost.
 LIE = Ending(
     first="not_started",
-    why="refused",
-    end="not_started",
-    performed=1,
-    words="Not started; the task enters the history as outside",
-)
-CREDENTIALS_LIE = Ending(
-    first="not_started",
-    why="credentials_refused",
     end="not_started",
     performed=1,
     words="Not started; the task enters the history as outside",
@@ -80,10 +67,13 @@ CREDENTIALS_LIE = Ending(
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One switch of the sandbox and the ending at each moment; None: not played."""
+    """One switch of the sandbox, why a start fails by it, and the ending at each
+    moment; None: not played.
+    """
 
     name: str
     what: str
+    reason: str = ""
     endings: tuple[Ending | None, Ending | None, Ending | None]
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -96,63 +86,88 @@ class Failure:
 CUT = (NO_TRACE, NO_TRACE, FOUND)
 WELL = (STARTED, STARTED, STARTED)
 PROVES_NOTHING_DONE = (REFUSED, REFUSED, LIE)
-LOGIN = (NO_CREDENTIALS, NO_CREDENTIALS, CREDENTIALS_LIE)
+LOGIN = (NO_CREDENTIALS, NO_CREDENTIALS, LIE)
 
 
-def _cut(name: str, what: str = "", **options: Any) -> Failure:
-    return Failure(name=name, what=what or name, endings=CUT, options=options)
+def _cut(
+    name: str, what: str = "", reason: str = "no_answer", **options: Any
+) -> Failure:
+    return Failure(
+        name=name, what=what or name, reason=reason, endings=CUT, options=options
+    )
 
 
-def _fault(kind: str, endings: Any) -> Failure:
-    name = f"fault: {kind.replace('_', ' ')}"
-    return Failure(name=name, what="fault", endings=endings, options={"kind": kind})
+def _fault(kind: str, reason: str, endings: Any) -> Failure:
+    return Failure(
+        name=f"fault: {kind.replace('_', ' ')}",
+        what="fault",
+        reason=reason,
+        endings=endings,
+        options={"kind": kind},
+    )
 
 
 FAILURES = (
     _cut("reset"),
     _cut("close"),
-    _cut("hang"),
-    _cut("drip"),
+    _cut("hang", reason="timeout"),
+    _cut("drip", reason="timeout"),
     Failure(name="delay", what="delay", endings=WELL, options={"seconds": 0.05}),
     _cut("truncated", framing="length"),
     _cut("truncated, no length", "truncated", framing="close"),
     _cut("broken XML", "broken_xml"),
     _cut("empty answer", "empty"),
     _cut("HTML with 200", "html", status=200),
-    _cut("HTML with 500", "html", status=500),
-    _cut("HTML with 503", "html", status=503),
-    Failure(name="HTTP 429", what="throttled", endings=PROVES_NOTHING_DONE),
+    _cut("HTML with 500", "html", "outage", status=500),
+    _cut("HTML with 503", "html", "outage", status=503),
+    Failure(
+        name="HTTP 429",
+        what="throttled",
+        reason="throttled",
+        endings=PROVES_NOTHING_DONE,
+    ),
     Failure(
         name="redirect 302",
         what="redirect",
+        reason="wrong_address",
         endings=PROVES_NOTHING_DONE,
         options={"status": 302},
     ),
     Failure(
         name="redirect 307",
         what="redirect",
+        reason="wrong_address",
         endings=PROVES_NOTHING_DONE,
         options={"status": 307, "location": "/Service.asmx"},
     ),
-    Failure(name="refused (43060)", what="refused", endings=(None, REFUSED, LIE)),
-    _fault("client", PROVES_NOTHING_DONE),
-    _fault("server", CUT),
-    _fault("maintenance", PROVES_NOTHING_DONE),
-    _fault("database", PROVES_NOTHING_DONE),
-    _fault("throttled", CUT),
-    _fault("not_authorized", PROVES_NOTHING_DONE),
-    _fault("must_understand", PROVES_NOTHING_DONE),
-    _fault("version_mismatch", PROVES_NOTHING_DONE),
-    _fault("login_failed", LOGIN),
-    _fault("token_expired", (STARTED, STARTED, None)),
+    Failure(
+        name="refused (43060)",
+        what="refused",
+        reason="not_valid",
+        endings=(None, REFUSED, LIE),
+    ),
+    _fault("client", "refused", PROVES_NOTHING_DONE),
+    _fault("server", "outage", CUT),
+    _fault("maintenance", "maintenance", PROVES_NOTHING_DONE),
+    _fault("database", "not_processed", PROVES_NOTHING_DONE),
+    _fault("throttled", "outage", CUT),
+    _fault("not_authorized", "permission_missing", PROVES_NOTHING_DONE),
+    _fault("must_understand", "refused", PROVES_NOTHING_DONE),
+    _fault("version_mismatch", "refused", PROVES_NOTHING_DONE),
+    _fault("login_failed", "credentials_refused", LOGIN),
+    _fault("token_expired", "", (STARTED, STARTED, None)),
     Failure(
         name="fault: token expired, twice",
         what="fault",
+        reason="credentials_refused",
         endings=(NO_CREDENTIALS, NO_CREDENTIALS, None),
         options={"kind": "token_expired", "times": 2},
     ),
     Failure(
-        name="OK without a task id", what="no_task_id", endings=(None, FOUND, None)
+        name="OK without a task id",
+        what="no_task_id",
+        reason="no_answer",
+        endings=(None, FOUND, None),
     ),
     Failure(
         name="rows come late",
@@ -181,8 +196,10 @@ plays over real HTTP against the sandbox.
 it is carried out, and then the answer is spoilt. In no case is a Perform sent a second
 time, but for the one fault "Token Expired", which proves that nothing was performed.
 
-| what goes wrong | before | instead | after |
-|---|---|---|---|
+*Reason*: what the run keeps of why it is not started, or unknown.
+
+| what goes wrong | reason | before | instead | after |
+|---|---|---|---|---|
 """
 TAIL = """
 "–": cannot happen, or means nothing there. An answer that proves "nothing was done"
@@ -204,10 +221,15 @@ in which mcdash looked; time in which nobody could look does not count.
 def drawn() -> str:
     """The page `docs/failures.md`."""
     lines = [
-        f"| {failure.name} | {' | '.join(map(_words, failure.endings))} |\n"
+        f"| {failure.name} | {_code(failure.reason)} | "
+        f"{' | '.join(map(_words, failure.endings))} |\n"
         for failure in FAILURES
     ]
     return HEAD + "".join(lines) + TAIL
+
+
+def _code(reason: str) -> str:
+    return f"`{reason}`" if reason else ""
 
 
 def _words(ending: Ending | None) -> str:

@@ -55,7 +55,7 @@ def test_a_worker_frozen_after_its_claim_sends_nothing_when_it_wakes(
     wait_until(lambda: site.statuses() == ["not_started"], "the frozen one's word")
     (run,) = site.ended()
     # SIGSTOP may let it run a few steps further, as far as its connection
-    assert run.error_kind in {"held_up", "unavailable"}
+    assert run.reason in {"held_up", "unreachable"}
     assert site.performed() == []
 
 

@@ -79,7 +79,7 @@ def test_without_a_token_nothing_is_sent_and_none_is_asked_for_within_a_minute(
     fail_tokens(sandbox, **failure)
     for _ in range(3):
         run = start_import(definition=definition, started_by=None)
-        assert send_start(run=run, holder="worker").error_kind == "unavailable"
+        assert send_start(run=run, holder="worker").reason == "no_token"
         assert isinstance(try_to_ask(account), UnavailableError)
     assert sandbox.calls.count("token") == 1
     assert sandbox.calls.count("Perform") == sandbox.calls.count("Retrieve") == 0

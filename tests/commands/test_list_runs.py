@@ -17,6 +17,7 @@ FIELDS = [
     *("id", "account", "customer_key", "status", "phase", "task_id"),
     *("total_rows", "successful", "duplicated", "errors", "origin", "started_by"),
     *("queued_at", "started_at", "finished_at", "message"),
+    *("reason", "vendor_message"),
     *("unaccounted_rows", "not_followed", "not_followed_since"),
 ]
 
@@ -51,6 +52,8 @@ def test_each_run_has_the_fields_of_the_interface_in_order() -> None:
         "started_at": "2026-03-18T12:00:03+00:00",
         "finished_at": "2026-03-18T12:01:03+00:00",
         "message": "",
+        "reason": "",
+        "vendor_message": "",
         "not_followed": None,
         "not_followed_since": None,
         "unaccounted_rows": 0,

@@ -40,7 +40,7 @@ def test_a_check_that_finds_something_fails_and_changes_nothing(
 
 
 def test_a_check_that_finds_nothing_succeeds(definition: ImportDefinition) -> None:
-    definition.redraw()
+    definition.refresh_recent_runs()
     ran = run("rebuild_strips", "--check", "--json")
     assert ran.code == 0
     assert ran.document == [

@@ -14,10 +14,10 @@ from imports.management.commands import start_import
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import (
     Account,
-    ErrorKind,
     ImportDefinition,
     ImportRun,
     Origin,
+    Reason,
     RunStatus,
 )
 from imports.sandbox.server import SandboxServer
@@ -119,7 +119,7 @@ def test_a_refused_start_ends_with_1_and_the_vendors_words(
     ran = run("start_import", NAME, "outlet-stock-nightly", "--wait")
     assert ran.code == 1
     one = ImportRun.objects.ours().get()
-    assert (one.status, one.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.REFUSED)
+    assert (one.status, one.reason) == (RunStatus.NOT_STARTED, Reason.NOT_VALID)
     assert one.message in ran.out
     assert performed(sandbox) == []
 
@@ -168,9 +168,9 @@ def test_an_account_out_of_reach_ends_with_1_and_nothing_was_sent(
     assert ran.code == 1
     assert "Nothing was sent." in ran.out
     one = ImportRun.objects.ours().get()
-    assert (one.status, one.error_kind, one.sent_at) == (
+    assert (one.status, one.reason, one.sent_at) == (
         RunStatus.NOT_STARTED,
-        ErrorKind.UNAVAILABLE,
+        Reason.UNREACHABLE,
         None,
     )
 
@@ -183,7 +183,7 @@ def test_refused_credentials_end_with_1_and_mark_the_account(
     sandbox.misbehave("refused", operation="token", times=None)
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 1
-    assert ImportRun.objects.ours().get().error_kind == ErrorKind.CREDENTIALS_REFUSED
+    assert ImportRun.objects.ours().get().reason == Reason.CREDENTIALS_REFUSED
     de.refresh_from_db()
     assert de.credentials_refused_at is not None
     assert performed(sandbox) == []
@@ -440,7 +440,7 @@ def test_what_was_deleted_is_refused_by_marketing_cloud_and_nothing_runs(
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 1
     one = ImportRun.objects.ours().get()
-    assert (one.status, one.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.REFUSED)
+    assert (one.status, one.reason) == (RunStatus.NOT_STARTED, Reason.NOT_FOUND)
     assert quick.performed == []
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from imports.models import AccessLevel, Account, ImportDefinition, publish
+from imports.models import AccessLevel, Account, ImportDefinition, bump_revision
 from tests.factories import AccountFactory, FavouriteFactory, UserFactory, grant
 from tests.views.defining import ask, define, with_last
 from tests.views.reading import client_of, reader
@@ -62,7 +62,7 @@ def test_what_has_changed_is_counted_in_its_account_only(
     assert counts(ask(client), "Last status") == {"Completed": 1}
     failing.last_run.change(status="failed")  # type: ignore[union-attr]
     define(changed, "New")
-    publish(accounts=[changed])
+    bump_revision(accounts=[changed])
     [query] = of_all(counting(client))
     where = query[query.index("WHERE") :]
     assert f"({changed.pk})" in where

@@ -12,7 +12,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition, ImportRun, publish
+from imports.models import Account, ImportDefinition, ImportRun, bump_revision
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -149,7 +149,7 @@ def test_a_poll_brings_the_new_counts(
     ImportRunFactory.create(completed=True, definition=definition)
     page = client.get("/runs/")
     failed = ImportRunFactory.create(failed=True, definition=definition)
-    publish(runs=[failed])
+    bump_revision(runs=[failed])
     news = poll(client, page)
     assert counts_on(news) == {"Completed": "1", "Failed": "1"}
     assert "Export 2 runs" in words(news)

@@ -149,5 +149,5 @@ def test_commits_that_wait_for_nothing_are_left_so() -> None:
 def test_redrawing_tells_whether_anything_differed() -> None:
     definition = ImportDefinitionFactory.create()
     ImportRunFactory.create(definition=definition, completed=True)
-    assert definition.redraw()
-    assert not ImportDefinition.objects.get(pk=definition.pk).redraw()
+    assert definition.refresh_recent_runs()
+    assert not ImportDefinition.objects.get(pk=definition.pk).refresh_recent_runs()

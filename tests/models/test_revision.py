@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connections, transaction
 
-from imports.models import Account, ImportRun, Revision, publish
+from imports.models import Account, ImportRun, Revision, bump_revision
 from tests.factories import AccountFactory, ImportRunFactory
 
 pytestmark = pytest.mark.django_db
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.django_db
 
 def test_changed_runs_and_their_accounts_carry_the_next_number() -> None:
     run, other = ImportRunFactory.create(), ImportRunFactory.create()
-    first = publish(runs=[other])
-    second = publish(runs=[run])
+    first = bump_revision(runs=[other])
+    second = bump_revision(runs=[run])
     assert second == first + 1
     for row, number in ((run, second), (other, first)):
         row.refresh_from_db()
@@ -26,7 +26,7 @@ def test_changed_runs_and_their_accounts_carry_the_next_number() -> None:
 
 def test_an_account_can_change_without_a_run() -> None:
     account, other = AccountFactory.create(), AccountFactory.create()
-    number = publish(accounts=[account])
+    number = bump_revision(accounts=[account])
     assert Account.objects.get(revision=number) == account
     other.refresh_from_db()
     assert other.revision == 0
@@ -34,19 +34,19 @@ def test_an_account_can_change_without_a_run() -> None:
 
 def test_many_changes_of_one_transaction_share_a_number() -> None:
     runs = ImportRunFactory.create_batch(3)
-    number = publish(runs=runs)
+    number = bump_revision(runs=runs)
     assert ImportRun.objects.filter(revision=number).count() == 3
 
 
 def test_a_number_rolled_back_is_not_seen() -> None:
     run = ImportRunFactory.create()
-    before = publish(runs=[run])
+    before = bump_revision(runs=[run])
     with transaction.atomic():
-        publish(runs=[run])
+        bump_revision(runs=[run])
         transaction.set_rollback(True)
     run.refresh_from_db()
     assert run.revision == before
-    assert publish(runs=[run]) == before + 1
+    assert bump_revision(runs=[run]) == before + 1
 
 
 @pytest.mark.django_db(transaction=True)

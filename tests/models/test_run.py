@@ -107,7 +107,7 @@ def test_a_strip_holds_the_last_twenty_ends_oldest_first() -> None:
     active = ImportRunFactory.create(
         definition=definition, running=True, occurred_at=NOON + 30 * MINUTE
     )
-    definition.redraw()
+    definition.refresh_recent_runs()
     definition.refresh_from_db()
     assert [bar["run"] for bar in definition.strip] == [run.pk for run in ends[2:]]
     assert definition.last_run == active
@@ -126,6 +126,6 @@ def test_a_bar_keeps_unknown_counts_unknown() -> None:
 
 def test_a_redrawn_definition_without_runs_has_an_empty_strip() -> None:
     definition = ImportDefinitionFactory.create(strip=[{"run": 7}])
-    definition.redraw()
+    definition.refresh_recent_runs()
     definition.refresh_from_db()
     assert (definition.strip, definition.last_run) == ([], None)

@@ -44,7 +44,7 @@ def hide() -> dict[str, list[Any]]:
     runs = [_run(status, person, account) for status in RunStatus]
     runs += [_run(RunStatus.FAILED, person, account, origin=Origin.OUTSIDE)]
     for one in ImportDefinition.objects.filter(account=account):
-        one.redraw()
+        one.refresh_recent_runs()
     AuditEntryFactory.create(account=account, actor=person, object_label=WORD)
     Account.objects.update_or_create(pk=account.pk, defaults={"revision": REVISION})
     ImportRun.objects.filter(account=account).update(revision=REVISION)

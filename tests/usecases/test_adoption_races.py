@@ -13,11 +13,11 @@ from imports.marketingcloud.errors import UnavailableError
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
     Account,
-    ErrorKind,
     EventKind,
     ImportDefinition,
     ImportRun,
     Origin,
+    Reason,
     RunStatus,
     database_now,
 )
@@ -47,7 +47,7 @@ def no_trace(definition: ImportDefinition, **fields: Any) -> ImportRun:
         definition=definition,
         not_started=True,
         **{
-            "error_kind": ErrorKind.NO_TRACE,
+            "reason": Reason.NO_TRACE,
             "occurred_at": ago,
             "sent_at": ago,
             "settled_at": ago,
@@ -225,7 +225,7 @@ def adopted(definition: ImportDefinition, task: FakeTask) -> ImportRun:
         total_rows=1000,
     )
     run.record(EventKind.ADOPTED)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return run
 
 
@@ -286,14 +286,14 @@ def test_an_answer_counts_even_after_no_trace_was_found(
     run = ImportRunFactory.create(definition=definition, starting=True)
     ImportRun.objects.update(
         status=RunStatus.NOT_STARTED,
-        error_kind=ErrorKind.NO_TRACE,
+        reason=Reason.NO_TRACE,
         settled_at=database_now(),
     )
     task = cloud.add_task(KEY)
     record_start(run=run, started=answer(task))
     run = again(run)
     assert (run.status, run.task_id) == (RunStatus.RUNNING, task.task_id)
-    assert (run.error_kind, run.settled_at) == ("", None)
+    assert (run.reason, run.settled_at) == ("", None)
 
 
 def test_an_answer_for_a_run_that_was_started_again_touches_neither(
@@ -314,7 +314,7 @@ def test_an_answer_for_a_run_that_was_started_again_touches_neither(
 def given_up_and_started_again(definition: ImportDefinition) -> None:
     ImportRun.objects.update(
         status=RunStatus.NOT_STARTED,
-        error_kind=ErrorKind.NO_TRACE,
+        reason=Reason.NO_TRACE,
         settled_at=database_now(),
     )
     ImportRunFactory.create(definition=definition, running=True, task_id="1")

@@ -27,7 +27,7 @@ def test_a_lost_run_is_looked_at_again_for_another_day(
     assert run.events.get().actor == person
     refresh_runs(account=run.account, holder="worker")
     run.refresh_from_db()
-    assert (run.status, run.error_kind) == (RunStatus.RUNNING, "")
+    assert (run.status, run.reason) == (RunStatus.RUNNING, "")
 
 
 def test_a_lost_run_found_again_ends(cloud: FakeMarketingCloud) -> None:
@@ -62,7 +62,7 @@ def test_a_run_that_is_checked_again_is_no_end_in_the_strip(
 ) -> None:
     run = ImportRunFactory.create(lost=True)
     assert run.definition
-    run.definition.redraw()
+    run.definition.refresh_recent_runs()
     check_again(run=run, by=None)
     run.definition.refresh_from_db()
     assert (run.definition.strip, run.definition.last_run) == ([], run)

@@ -11,11 +11,11 @@ from pytest_django import Settings
 from imports.marketingcloud.records import StartedImport
 from imports.models import (
     AuditEntry,
-    ErrorKind,
     EventKind,
     ImportDefinition,
     ImportRun,
     Origin,
+    Reason,
     RunStatus,
     StaleRunError,
     User,
@@ -84,8 +84,8 @@ def test_it_is_written_down_who_said_so_and_the_definition_is_free_again(
     before = definition.account.revision
     declare_not_started(run=run, by=person, ip="192.0.2.7")
     run = again(run)
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.NO_TRACE)
-    assert run.message.startswith("Ana Ruiz looked in Marketing Cloud")
+    assert (run.status, run.reason) == (RunStatus.NOT_STARTED, Reason.DECLARED)
+    assert "said that it did not start" in run.as_record()["message"]
     assert run.settled_at is not None
     assert run.next_check_at is None
     (event,) = run.events.all()
@@ -95,7 +95,7 @@ def test_it_is_written_down_who_said_so_and_the_definition_is_free_again(
         "Ana Ruiz",
     )
     assert (event.from_status, event.to_status) == ("unknown", "not_started")
-    assert event.details["declared"] is True
+    assert event.details["why"] == Reason.DECLARED
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.actor, entry.ip) == (
         "run_declared",
@@ -142,9 +142,9 @@ def test_not_before_the_grace_period_is_over(
         definition, sent_at=sent_at, answered_at=sent_at if has_answer else None
     )
     just_before = sent_at + timedelta(seconds=waited - 1)
-    assert "may still turn up" in why_not_declarable(run, just_before)
+    assert "may still appear" in why_not_declarable(run, just_before)
     assert why_not_declarable(run, sent_at + timedelta(seconds=waited)) == ""
-    with pytest.raises(UseCaseError, match="may still turn up"):
+    with pytest.raises(UseCaseError, match="may still appear"):
         declare_not_started(run=run, by=person)
 
 
@@ -156,7 +156,7 @@ def test_not_while_a_look_has_found_what_it_may_be(
     found: dict[str, Any] = {"candidates": tasks}
     RunEventFactory.create(run=run, kind=EventKind.LOOKED, details=found)
     RunEventFactory.create(run=run, kind=EventKind.LOOKED, details={"error": "503"})
-    with pytest.raises(UseCaseError, match="Runs were found"):
+    with pytest.raises(UseCaseError, match="could be run"):
         declare_not_started(run=run, by=person)
     assert again(run).status == RunStatus.UNKNOWN
 

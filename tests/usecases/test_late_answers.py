@@ -8,16 +8,16 @@ import pytest
 
 from imports.marketingcloud.errors import OutcomeUnknownError, RequestRefusedError
 from imports.models import (
-    ErrorKind,
     ImportDefinition,
     ImportRun,
+    Reason,
     RunEvent,
     RunStatus,
     database_now,
 )
 from imports.usecases.adopt import adopt_runs
-from imports.usecases.follow import settle_overdue
 from imports.usecases.send import send_start
+from imports.usecases.settle import settle_overdue
 from imports.usecases.start import start_import
 from tests.factories import ImportRunFactory
 from tests.fakes import FakeMarketingCloud
@@ -51,7 +51,7 @@ def test_an_answer_after_the_lease_still_counts(
 ) -> None:
     cloud.after["start_definition"] = lambda: let_the_lease_end(run)
     run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.RUNNING, "")
+    assert (run.status, run.reason) == (RunStatus.RUNNING, "")
     assert run.task_id in cloud.tasks
     assert kinds(run) == ["queued", "claimed", "unanswered", "accepted"]
 
@@ -71,7 +71,7 @@ def test_no_answer_after_the_lease_leaves_the_run_unknown(
     cloud.before["start_definition"] = lambda: let_the_lease_end(run)
     cloud.fail("start_definition", OutcomeUnknownError("Cut off."))
     run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.LEASE_OVER)
+    assert (run.status, run.reason) == (RunStatus.UNKNOWN, Reason.WORKER_VANISHED)
 
 
 def test_a_task_adopted_before_its_answer_came_is_merged_into_our_run(
@@ -126,7 +126,7 @@ def test_an_answer_after_it_was_given_up_started_again_and_adopted_is_no_crash(
             definition=run.definition, outside=True, running=True, task_id=task.task_id
         )
         ImportRun.objects.filter(pk=run.pk).update(
-            status=RunStatus.NOT_STARTED, error_kind=ErrorKind.NO_TRACE
+            status=RunStatus.NOT_STARTED, reason=Reason.NO_TRACE
         )
         ImportRunFactory.create(definition=run.definition, running=True)
 

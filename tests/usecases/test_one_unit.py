@@ -14,10 +14,10 @@ from django.utils import timezone
 from imports.models import (
     AccessLevel,
     Account,
-    ErrorKind,
     ImportDefinition,
     ImportRun,
     Origin,
+    Reason,
     RunStatus,
 )
 from imports.usecases.accounts import check_account, save_account
@@ -193,7 +193,7 @@ def test_a_run_that_was_queued_before_the_double_was_found_is_not_sent(
     run = start_import(definition=known_in(first), started_by=None)
     synced(AccountFactory.create(mid=""), MID, cloud)
     send_start(run=run, holder="worker")
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.DOUBLED)
+    assert (run.status, run.reason) == (RunStatus.NOT_STARTED, Reason.DOUBLED)
     assert cloud.performed == []
 
 
@@ -214,7 +214,8 @@ def test_a_queued_run_that_nothing_guards_is_not_sent_beside_another(
     )
     send_start(run=run, holder="worker")
     assert cloud.performed == []
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.DOUBLED)
+    why = (RunStatus.NOT_STARTED, Reason.RUNNING_ELSEWHERE)
+    assert (run.status, run.reason) == why
 
 
 def test_a_queued_run_that_nothing_guarded_is_guarded_from_its_claim_on(

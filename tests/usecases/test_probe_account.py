@@ -7,7 +7,7 @@ import pytest
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import Lease, database_now
 from imports.models.account import BREAKER_OPENS_AT
-from imports.usecases.accounts import ONCE_IN_SECONDS, probe_account
+from imports.usecases.accounts import STATUS_ONCE_IN_SECONDS, probe_account
 from tests.factories import AccountFactory
 from tests.fakes import FakeMarketingCloud
 
@@ -34,4 +34,4 @@ def test_a_probe_is_sent_once_a_minute_whether_it_fails_or_not(
     account.refresh_from_db()
     assert account.failures_in_row == BREAKER_OPENS_AT + 1
     left = Lease.objects.get().expires_at - database_now()
-    assert ONCE_IN_SECONDS - 5 < left.total_seconds() <= ONCE_IN_SECONDS
+    assert STATUS_ONCE_IN_SECONDS - 5 < left.total_seconds() <= STATUS_ONCE_IN_SECONDS

@@ -70,7 +70,7 @@ def test_a_check_tells_and_changes_nothing(account: Account) -> None:
 
 def test_other_ends_of_the_same_number_are_told(account: Account) -> None:
     definition = a_definition(account, ends=1)
-    definition.redraw()
+    definition.refresh_recent_runs()
     run = definition.runs.get()
     ImportRun.objects.filter(pk=run.pk).update(total_rows=7)
     (wrong,) = rebuild_strips(account=account, check=True).wrong
@@ -119,14 +119,14 @@ def test_what_a_worker_drew_in_the_meantime_is_not_told_as_wrong(
 ) -> None:
     """The first look is without a lock; the second one, which counts, holds the row."""
     definition = a_definition(account, ends=1)
-    definition.redraw()
-    drawn: Callable[[ImportDefinition], Any] = ImportDefinition.drawn
+    definition.refresh_recent_runs()
+    recent: Callable[[ImportDefinition], Any] = ImportDefinition.recent_runs
 
     def a_run_ends_first(self: ImportDefinition) -> Any:
-        monkeypatch.setattr(ImportDefinition, "drawn", drawn)
+        monkeypatch.setattr(ImportDefinition, "recent_runs", recent)
         a_run(definition, 10)
-        again(definition).redraw()
-        return drawn(self)
+        again(definition).refresh_recent_runs()
+        return recent(self)
 
-    monkeypatch.setattr(ImportDefinition, "drawn", a_run_ends_first)
+    monkeypatch.setattr(ImportDefinition, "recent_runs", a_run_ends_first)
     assert rebuild_strips(account=account, check=True).wrong == ()

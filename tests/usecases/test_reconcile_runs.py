@@ -12,11 +12,11 @@ from pytest_django import Settings
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import (
     Account,
-    ErrorKind,
     ImportDefinition,
     ImportRun,
     Lease,
     Origin,
+    Reason,
     RunStatus,
     database_now,
 )
@@ -99,7 +99,7 @@ def test_the_only_candidate_is_taken(
     assert look(account).found == 1
     run = again(run)
     assert (run.status, run.task_id) == (status, task.task_id)
-    assert (run.error_kind, run.message) == ("", "")
+    assert (run.reason, run.message) == ("", "")
     assert cloud.performed == []
 
 
@@ -138,8 +138,8 @@ def test_absence_after_grace_and_three_looks_means_not_started(
         seen.append(again(run).status)
     assert seen == ["unknown", "unknown", "not_started"]
     run = again(run)
-    assert run.error_kind == ErrorKind.NO_TRACE
-    assert "no trace" in run.message
+    assert run.reason == Reason.NO_TRACE
+    assert "no trace" in run.as_record()["message"]
     assert run.settled_at is not None
     assert cloud.performed == []
 
@@ -184,7 +184,7 @@ def test_a_row_that_turns_up_late_is_still_taken(
     run = ImportRunFactory.create(
         definition=definition,
         not_started=True,
-        error_kind=ErrorKind.NO_TRACE,
+        reason=Reason.NO_TRACE,
         settled_at=database_now() - 23 * HOUR,
     )
     task = cloud.add_task(KEY)
@@ -196,8 +196,8 @@ def test_a_row_that_turns_up_late_is_still_taken(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"error_kind": ErrorKind.NO_TRACE, "settled_at": timedelta(hours=25)},
-        {"error_kind": ErrorKind.REFUSED, "settled_at": timedelta(hours=1)},
+        {"reason": Reason.NO_TRACE, "settled_at": timedelta(hours=25)},
+        {"reason": Reason.REFUSED, "settled_at": timedelta(hours=1)},
     ],
 )
 def test_what_turns_up_for_others_was_started_outside(

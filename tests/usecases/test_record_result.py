@@ -204,7 +204,7 @@ def test_a_failure_without_counts_keeps_them_unknown(run: ImportRun) -> None:
 def test_a_run_found_again_runs_or_ends(db: None, status: str) -> None:
     run = ImportRunFactory.create(**{status: True}, task_id="129159023")
     assert record(run)
-    assert (run.status, run.error_kind, run.message) == ("running", "", "")
+    assert (run.status, run.reason, run.message) == ("running", "", "")
     assert run.next_check_at is not None
     assert kinds(run) == ["found"]
     record(run, phase="Completed", errors=0)

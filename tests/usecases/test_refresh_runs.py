@@ -16,10 +16,10 @@ from imports.marketingcloud.errors import (
 )
 from imports.models import (
     Account,
-    ErrorKind,
     EventKind,
     ImportRun,
     Lease,
+    Reason,
     RunStatus,
     database_now,
 )
@@ -197,7 +197,7 @@ def test_a_lost_run_says_why_and_is_asked_for_no_more(
     )
     assert refresh(account).ended == 1
     run = again(run)
-    assert (run.status, run.error_kind) == (RunStatus.LOST, ErrorKind.TOO_OLD)
+    assert (run.status, run.reason) == (RunStatus.LOST, Reason.TOO_OLD)
     assert run.next_check_at is None
     assert run.definition
     assert [bar["status"] for bar in run.definition.strip] == ["lost"]

@@ -72,7 +72,7 @@ def test_a_start_that_was_queued_before_is_not_sent(
     run = ImportRunFactory.create(definition=definition)
     send_start(run=run, holder="worker")
     run = ImportRun.objects.get()
-    assert (run.status, run.error_kind) == ("not_started", "credentials_refused")
+    assert (run.status, run.reason) == ("not_started", "credentials_refused")
     assert not cloud.calls
 
 

@@ -20,13 +20,14 @@ from imports.models import (
     ImportDefinition,
     ImportRun,
     RunStatus,
+    bump_revision,
     database_now,
-    publish,
 )
 from imports.models.storage import Storage
 from imports.usecases import send as module
-from imports.usecases.follow import settle_overdue
+from imports.usecases import settle as settling
 from imports.usecases.send import send_start
+from imports.usecases.settle import settle_overdue
 from imports.usecases.start import start_import
 from tests.fakes import FakeMarketingCloud
 
@@ -72,7 +73,7 @@ def test_an_answer_is_written_down_once_the_database_is_free_again(
     monkeypatch: pytest.MonkeyPatch,
     waits: Waits,
 ) -> None:
-    real, failures = publish, [OperationalError("locked")] * 3
+    real, failures = bump_revision, [OperationalError("locked")] * 3
 
     def locked(**changed: Any) -> int:
         (changing,) = changed["runs"]
@@ -80,7 +81,7 @@ def test_an_answer_is_written_down_once_the_database_is_free_again(
             raise failures.pop()
         return real(**changed)
 
-    monkeypatch.setattr(module, "publish", locked)
+    monkeypatch.setattr(module, "bump_revision", locked)
     run = send(run)
     assert (run.status, run.task_id) == (RunStatus.RUNNING, next(iter(cloud.tasks)))
     assert kinds(run) == ["queued", "claimed", "accepted"]
@@ -95,7 +96,7 @@ def test_an_answer_is_kept_also_where_the_server_became_a_standby(
     caplog_imports: pytest.LogCaptureFixture,
 ) -> None:
     """PostgreSQL says so by another kind of error than for a lock."""
-    real, failures = publish, [1, 2]
+    real, failures = bump_revision, [1, 2]
 
     def read_only(**changed: Any) -> int:
         (changing,) = changed["runs"]
@@ -103,7 +104,7 @@ def test_an_answer_is_kept_also_where_the_server_became_a_standby(
             raise InternalError("read-only") from ReadOnlySqlTransaction()
         return real(**changed)
 
-    monkeypatch.setattr(module, "publish", read_only)
+    monkeypatch.setattr(module, "bump_revision", read_only)
     run = send(run)
     assert (run.status, waits.waited) == (RunStatus.RUNNING, 2)
     assert len(cloud.performed) == 1
@@ -137,7 +138,7 @@ def test_a_failure_is_written_down_once_the_database_is_free_again(
     error: MarketingCloudError,
     status: RunStatus,
 ) -> None:
-    real, failures = publish, [OperationalError("locked")] * 2
+    real, failures = bump_revision, [OperationalError("locked")] * 2
 
     def locked(**changed: Any) -> int:
         (changing,) = changed["runs"]
@@ -145,7 +146,7 @@ def test_a_failure_is_written_down_once_the_database_is_free_again(
             raise failures.pop()
         return real(**changed)
 
-    monkeypatch.setattr(module, "publish", locked)
+    monkeypatch.setattr(settling, "bump_revision", locked)
     cloud.fail("start_definition", error)
     run = send(run)
     assert (run.status, waits.waited) == (status, 2)

@@ -18,10 +18,10 @@ from imports.marketingcloud.errors import (
 )
 from imports.models import (
     Account,
-    ErrorKind,
     ImportDefinition,
     ImportRun,
     Lease,
+    Reason,
     RunStatus,
     database_now,
 )
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 REFUSALS: list[tuple[MarketingCloudError, str, str]] = [
     (AuthenticationError("Login failed."), "not_started", "credentials_refused"),
     (RequestRefusedError("No.", code="43060"), "not_started", "refused"),
-    (UnavailableError("Nothing was sent."), "not_started", "unavailable"),
+    (UnavailableError("Nothing was sent."), "not_started", "unreachable"),
     (OutcomeUnknownError("The answer broke off."), "unknown", "no_answer"),
 ]
 
@@ -137,7 +137,7 @@ def test_what_an_error_on_the_wire_proves_decides_the_state(
 ) -> None:
     cloud.fail("start_definition", error)
     run = send(run)
-    assert (run.status, run.error_kind) == (status, kind)
+    assert (run.status, run.reason) == (status, kind)
     assert (run.message, run.error_code) == (error.message, error.code or "")
     assert run.answered_at is not None
     end = "unanswered" if status == "unknown" else "not_started"
@@ -172,7 +172,7 @@ def test_an_unforeseen_end_on_the_wire_is_unknown(
 ) -> None:
     cloud.fail_after("start_definition", KeyError("surprise"))
     run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.NO_ANSWER)
+    assert (run.status, run.reason) == (RunStatus.UNKNOWN, Reason.NO_ANSWER)
     assert "may be running" in run.message
 
 
@@ -191,7 +191,7 @@ def test_refused_credentials_are_noted_on_the_account(
     run: ImportRun, cloud: FakeMarketingCloud
 ) -> None:
     cloud.knows_credentials = False
-    assert send(run).error_kind == ErrorKind.CREDENTIALS_REFUSED
+    assert send(run).reason == Reason.CREDENTIALS_REFUSED
     run.account.refresh_from_db()
     assert run.account.credentials_refused_at is not None
 
@@ -208,16 +208,16 @@ def test_an_address_that_is_not_allowed_sends_nothing(
 @pytest.mark.parametrize(
     ("state", "kind", "words"),
     [
-        ({"starts_paused": True}, ErrorKind.PAUSED, "Starts are paused"),
+        ({"starts_paused": True}, Reason.PAUSED, "Starts are paused"),
         (
             {"failures_in_row": BREAKER_OPENS_AT},
-            ErrorKind.NOT_ANSWERING,
+            Reason.NOT_ANSWERING,
             "does not answer",
         ),
         (
             {"credentials_refused_at": "2026-03-18T12:00:00Z"},
-            ErrorKind.CREDENTIALS_REFUSED,
-            "refused this account's credentials",
+            Reason.CREDENTIALS_REFUSED,
+            "refused the account’s credentials",
         ),
     ],
 )
@@ -225,13 +225,13 @@ def test_an_account_that_may_not_start_sends_nothing(
     run: ImportRun,
     cloud: FakeMarketingCloud,
     state: dict[str, Any],
-    kind: ErrorKind,
+    kind: Reason,
     words: str,
 ) -> None:
     Account.objects.filter(pk=run.account_id).update(**state)
     run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, kind)
-    assert words in run.message
+    assert (run.status, run.reason) == (RunStatus.NOT_STARTED, kind)
+    assert words in run.as_record()["message"]
     assert run.sent_at is None
     assert not cloud.calls
 
@@ -254,7 +254,7 @@ def test_what_is_not_listed_is_called_by_its_object_id(
     ImportDefinition.objects.update(**{mark: database_now()})
     cloud.definitions[0]["ObjectID"] = "made anew"
     sent = send(run)
-    assert (sent.status, sent.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.REFUSED)
+    assert (sent.status, sent.reason) == (RunStatus.NOT_STARTED, Reason.NOT_FOUND)
     assert cloud.performed == []
 
 
@@ -333,7 +333,7 @@ def test_a_start_that_waited_too_long_is_not_sent(
     run.queued_at = database_now() - waited
     run.save()
     run = send(run)
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.EXPIRED)
+    assert (run.status, run.reason) == (RunStatus.NOT_STARTED, Reason.EXPIRED)
     assert not cloud.calls
 
 
@@ -430,7 +430,7 @@ def test_a_worker_that_is_stopped_after_its_claim_sends_nothing(
     asked_to_stop = iter([False, True])  # the worker is told so in between
     send_start(run=run, holder="worker", is_stopping=lambda: next(asked_to_stop))
     run.refresh_from_db()
-    assert (run.status, run.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.STOPPED)
+    assert (run.status, run.reason) == (RunStatus.NOT_STARTED, Reason.STOPPED)
     assert run.sent_at is None
     assert cloud.performed == []
 

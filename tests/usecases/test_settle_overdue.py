@@ -8,9 +8,9 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from imports.models import ErrorKind, ImportRun, RunStatus, database_now
-from imports.usecases import follow as module
-from imports.usecases.follow import settle_overdue
+from imports.models import ImportRun, Reason, RunStatus, database_now
+from imports.usecases import settle as module
+from imports.usecases.settle import settle_overdue
 from tests.factories import ImportRunFactory
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +28,8 @@ def test_a_claim_older_than_its_lease_is_unknown_and_never_queued() -> None:
     )
     assert settle_overdue() == [run]
     run.refresh_from_db()
-    assert (run.status, run.error_kind) == (RunStatus.UNKNOWN, ErrorKind.LEASE_OVER)
-    assert "may be running" in run.message
+    assert (run.status, run.reason) == (RunStatus.UNKNOWN, Reason.WORKER_VANISHED)
+    assert "may be running" in run.as_record()["message"]
     assert run.claim_expires_at is None
     event = run.events.get()
     assert (event.kind, event.details["claimed_by"]) == ("unanswered", run.claimed_by)
@@ -48,7 +48,7 @@ def test_a_start_that_waited_too_long_was_not_started(settings: Settings) -> Non
     ImportRunFactory.create(queued_at=database_now() - 50 * SECOND)
     assert settle_overdue() == [late]
     late.refresh_from_db()
-    assert (late.status, late.error_kind) == (RunStatus.NOT_STARTED, ErrorKind.EXPIRED)
+    assert (late.status, late.reason) == (RunStatus.NOT_STARTED, Reason.EXPIRED)
     assert late.settled_at is not None
     assert late.definition
     assert [bar["status"] for bar in late.definition.strip] == ["not_started"]
@@ -69,12 +69,12 @@ def test_a_run_that_moved_on_in_the_meantime_is_left_alone(
         2, starting=True, claim_expires_at=database_now() - SECOND
     )
 
-    def publish(*, runs: list[ImportRun]) -> int:
+    def bump_revision(*, runs: list[ImportRun]) -> int:
         others = ImportRun.objects.exclude(pk__in=[run.pk for run in runs])
         others.update(status="running", task_id="1")
         return 1
 
-    monkeypatch.setattr(module, "publish", publish)
+    monkeypatch.setattr(module, "bump_revision", bump_revision)
     assert settle_overdue() == [first]
     second.refresh_from_db()
     assert second.status == RunStatus.RUNNING

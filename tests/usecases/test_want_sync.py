@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from imports.marketingcloud.errors import UnavailableError
-from imports.models import Account, AuditEntry, Lease, User, database_now, publish
+from imports.models import Account, AuditEntry, Lease, User, bump_revision, database_now
 from imports.usecases import sync as syncing
 from imports.usecases.sync import SyncReport, sync_definitions, want_sync
 from tests.factories import AccountFactory, UserFactory
@@ -133,9 +133,9 @@ def test_progress_that_cannot_be_kept_does_not_end_the_sync(
     def fail_twice(**told: Any) -> int:
         if failures:
             raise failures.pop()
-        return publish(**told)
+        return bump_revision(**told)
 
-    monkeypatch.setattr(syncing, "publish", fail_twice)
+    monkeypatch.setattr(syncing, "bump_revision", fail_twice)
     sync_definitions(account=account, holder="worker")
     assert caplog.text.count("progress was not kept") == 2
     assert not Account.objects.get().is_sync_awaited

@@ -19,7 +19,7 @@ def define(account: Account, name: str, **facts: Any) -> ImportDefinition:
 
 def with_last(definition: ImportDefinition, **trait: Any) -> ImportDefinition:
     ImportRunFactory.create(definition=definition, **trait)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return definition
 
 

@@ -41,7 +41,7 @@ def overwrite(
     )
     if rows is not None:
         ImportRunFactory.create(definition=made, completed=True, total_rows=rows)
-        made.redraw()
+        made.refresh_recent_runs()
     return made
 
 

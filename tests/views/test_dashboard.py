@@ -44,7 +44,7 @@ def ended(account: Account, **facts: Any) -> ImportRun:
     definition = ImportDefinitionFactory.create(account=account)
     facts = {"occurred_at": timezone.now() - timedelta(seconds=90)} | facts
     run = ImportRunFactory.create(definition=definition, **facts)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return run
 
 
@@ -60,7 +60,7 @@ def test_a_failed_run_needs_attention_with_cause_and_start_again(
     run = ended(account, failed=True)
     row = row_of(client.get("/"), run)
     assert "Failed." in row
-    assert "counted no rows" in row
+    assert "reported an error and no row counts" in row
     assert f"/definitions/{run.definition_id}/start/?again_of={run.pk}" in row
     assert "Start again…" in row
 
@@ -114,7 +114,7 @@ def test_a_good_run_since_settles_an_earlier_failure(
     failed = ended(account, failed=True)
     assert failed.definition
     ImportRunFactory.create(completed=True, definition=failed.definition)
-    failed.definition.redraw()
+    failed.definition.refresh_recent_runs()
     page = client.get("/")
     assert "All quiet" in words(page)
     assert "attention-run" not in content(page)
@@ -128,7 +128,7 @@ def test_an_unknown_run_needs_attention_however_old_and_whatever_came_after(
     )
     assert unknown.definition
     ImportRunFactory.create(outside=True, completed=True, definition=unknown.definition)
-    unknown.definition.redraw()
+    unknown.definition.refresh_recent_runs()
     assert "Outcome unknown" in row_of(client.get("/"), unknown)
 
 
@@ -285,9 +285,9 @@ def test_names_and_messages_with_html_are_text(
     ImportRunFactory.create(
         not_started=True,
         definition=definition,
-        message="Marketing Cloud refused to start it: “<img src=x onerror=alert(2)>”.",
+        vendor_message="<img src=x onerror=alert(2)>",
     )
-    definition.redraw()
+    definition.refresh_recent_runs()
     page = content(client.get("/"))
     assert "<script>alert" not in page
     assert "<img" not in page
@@ -359,7 +359,9 @@ def test_a_refused_start_quotes_marketing_cloud_once(
     run = ended(
         account,
         not_started=True,
+        reason="not_valid",
         error_code="43060",
+        vendor_message="validation error.",
         message="Marketing Cloud refused to start the import: “validation error.”.",
     )
     row = row_of(client.get("/"), run)
@@ -371,9 +373,7 @@ def test_a_refused_start_quotes_marketing_cloud_once(
 def test_what_was_never_reached_is_started_again_by_one_press(
     client: Client, account: Account
 ) -> None:
-    run = ended(
-        account, not_started=True, error_kind="unavailable", message="Not reached."
-    )
+    run = ended(account, not_started=True, reason="unreachable", message="Not reached.")
     assert "Start again…" in row_of(client.get("/"), run)
 
 

@@ -154,7 +154,7 @@ def test_while_runs_were_found_it_is_not_offered_and_not_done(
     assert "not-started" not in content(client.get(f"/runs/{run.pk}/"))
     answer = client.post(url_of(run), LOOKED, headers=HTMX)
     assert answer.status_code == 409
-    assert "Runs were found in Marketing Cloud" in words(answer)
+    assert "Runs in Marketing Cloud could be run" in words(answer)
     assert status_of(run) == RunStatus.UNKNOWN
 
 

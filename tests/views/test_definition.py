@@ -361,10 +361,10 @@ def test_the_number_of_queries_does_not_grow_with_runs_and_versions(
 
     ImportRunFactory.create(definition=prices, completed=True)
     DefinitionVersionFactory.create(definition=prices)
-    prices.redraw()
+    prices.refresh_recent_runs()
     few = queries()
     for _ in range(15):
         ImportRunFactory.create(definition=prices, completed=True)
         DefinitionVersionFactory.create(definition=prices)
-    prices.redraw()
+    prices.refresh_recent_runs()
     assert queries() == few

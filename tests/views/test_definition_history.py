@@ -83,7 +83,7 @@ def test_a_list_gets_the_bars_of_a_strip_with_their_words(
     prices: ImportDefinition,
 ) -> None:
     run = ImportRunFactory.create(definition=prices, completed=True)
-    prices.redraw()
+    prices.refresh_recent_runs()
     strip = reader(prices.account).get(f"{url(prices)}strip/")
     assert content(strip).startswith('<svg class="strip" ')
     assert f'href="/runs/{run.pk}/"' in content(strip)

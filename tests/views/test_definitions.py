@@ -185,7 +185,7 @@ def test_a_poll_with_news_brings_the_parts_out_of_band(account: Account) -> None
     assert poll_seconds(page) == 20
     Account.objects.update(revision=7)
     ImportRunFactory.create(definition=definition, running=True)
-    ImportDefinition.objects.get().redraw()
+    ImportDefinition.objects.get().refresh_recent_runs()
     answer = poll(client, page)
     source = content(answer)
     assert answer.status_code == 200

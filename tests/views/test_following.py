@@ -218,7 +218,7 @@ def test_nobody_is_told_to_wait_for_a_look_that_will_not_come(account: Account) 
     page = words(client.get(f"/runs/{run.pk}/"))
     assert "mcdash looks for it" not in page
     assert "mcdash keeps looking" not in page
-    assert "Look in Marketing Cloud whether it runs" in page
+    assert "See in Marketing Cloud whether it is running" in page
 
 
 def test_paused_starts_change_nothing_for_what_runs(account: Account) -> None:

@@ -67,7 +67,7 @@ def client() -> Client:
     RunEventFactory.create(run=unknown, kind="looked", details={"candidates": found})
     AuditEntryFactory.create(account=account, object_id=str(RUN), object_label=str(run))
     FavouriteFactory.create(user=person, definition=definition)
-    definition.redraw()
+    definition.refresh_recent_runs()
     return client_of(person)
 
 

@@ -19,7 +19,7 @@ from imports.models import (
     RunStatus,
     User,
     Worker,
-    publish,
+    bump_revision,
 )
 from imports.views import base
 from tests.factories import (
@@ -73,7 +73,7 @@ def finish(run: ImportRun) -> None:
         settled_at=timezone.now(),
         finished_at=timezone.now(),
     )
-    publish(runs=[run])
+    bump_revision(runs=[run])
 
 
 @pytest.mark.parametrize("page", [*PAGES, "run"])
@@ -147,7 +147,7 @@ def test_a_poll_with_three_changed_runs_brings_those_rows_and_the_cards_alone(
     for run in runs[:3]:
         run.errors = 7
         run.save(update_fields=["errors"])
-    publish(runs=runs[:3])
+    bump_revision(runs=runs[:3])
     rows = {f"run-{run.pk}" for run in runs[:3]}
     assert changed_ids(poll(client, dashboard)) == rows | {"cards", "live"}
     assert changed_ids(poll(client, history)) == rows | {"live"}
@@ -187,7 +187,7 @@ def test_a_run_without_trace_may_still_turn_up_so_its_page_goes_on(
 ) -> None:
     run = ImportRunFactory.create(
         not_started=True,
-        error_kind="no_trace",
+        reason="no_trace",
         definition=ImportDefinitionFactory.create(account=account),
     )
     assert poll_seconds(client.get(f"/runs/{run.pk}/")) == 20
@@ -199,7 +199,7 @@ def test_a_run_page_is_not_swapped_for_what_happens_in_another_account(
     other = AccountFactory.create()
     both = reader(running.account, other)
     shown = both.get(f"/runs/{running.pk}/")
-    publish(accounts=[other])
+    bump_revision(accounts=[other])
     assert poll(both, shown).status_code == 204
 
 
@@ -282,7 +282,7 @@ def test_title_and_icon_carry_how_things_stand(
     assert 'data-state="running"' in content(client.get("/"))
     definition = ImportDefinitionFactory.create(account=running.account)
     failed = ImportRunFactory.create(failed=True, definition=definition)
-    definition.redraw()
+    definition.refresh_recent_runs()
     page = client.get("/")
     assert _title(page) == "(1 failed) mcdash"
     assert 'data-state="failed"' in content(page)
@@ -308,7 +308,7 @@ def test_what_changes_while_a_page_is_read_is_asked_for_soon(
     visible_to = AccountQuerySet.visible_to
 
     def changes_meanwhile(rows: AccountQuerySet, user: User) -> AccountQuerySet:
-        publish(accounts=[account])
+        bump_revision(accounts=[account])
         return visible_to(rows, user)
 
     # each page asks for the reader's accounts, after it has read its version

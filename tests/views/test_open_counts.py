@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from imports.models import ImportDefinition, ImportRun, publish
+from imports.models import ImportDefinition, ImportRun, bump_revision
 from imports.ui.svg import loaded
 from imports.views.definition import normal
 from imports.wording.run import Surroundings, advice, compare
@@ -47,8 +47,8 @@ def ended(definition: ImportDefinition, **counts: int | None) -> ImportRun:
         settled_at=timezone.now(),
         **counts,
     )
-    definition.redraw()
-    publish(runs=[run])
+    definition.refresh_recent_runs()
+    bump_revision(runs=[run])
     return run
 
 
@@ -73,7 +73,7 @@ def test_the_runs_page_says_what_is_open_and_nothing_else(
     assert f"{sentence[0].upper()}{sentence[1:]}." in shown
     assert shown.startswith("Completed, check counts: Customers daily")
     assert "Completed with errors" not in shown
-    assert "refused" not in shown
+    assert "rejected" not in shown
 
 
 @pytest.mark.parametrize(("counts", "sentence"), SENTENCES)
@@ -202,9 +202,9 @@ def test_of_refused_rows_the_rest_is_called_loaded_only_where_it_is(
 ) -> None:
     counts = {"total_rows": 100, "duplicated": 0, "errors": 10}
     for successful, words_of_it in (
-        (90, "10 of 100 rows were refused, 10.0 %; the rest is loaded."),
-        (50, "10 of 100 rows were refused, 10.0 %; 40 rows unaccounted for."),
-        (None, "10 of 100 rows were refused, 10.0 %."),
+        (90, "10 of 100 rows were rejected, 10.0 %; the rest is loaded."),
+        (50, "10 of 100 rows were rejected, 10.0 %; 40 rows unaccounted for."),
+        (None, "10 of 100 rows were rejected, 10.0 %."),
     ):
         run = ended(definition, **counts, successful=successful)
         told = advice(run, Surroundings())

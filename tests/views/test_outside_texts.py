@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from imports.models import ImportRun, publish
+from imports.models import ImportRun, bump_revision
 from imports.text import visible
 from tests.factories import DIGEST
 from tests.outside import NASTY, World, harmless
@@ -141,7 +141,7 @@ def test_toasts_and_announcements_say_it_in_ascii_headers(
     ImportRun.objects.filter(pk=world.runs["running"].pk).update(
         status="failed", settled_at=timezone.now()
     )
-    publish(runs=[ImportRun.objects.get(pk=world.runs["running"].pk)])
+    bump_revision(runs=[ImportRun.objects.get(pk=world.runs["running"].pk)])
     news: Any = poll(world.client, page)
     said = triggers(news)["mcdash:announce"]["sentences"]
     assert f"{visible(world.text[:80])}: Failed." in said

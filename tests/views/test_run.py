@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from imports.models import (
     Account,
-    ErrorKind,
     EventKind,
     ImportDefinition,
     ImportRun,
+    Reason,
     RunStatus,
     Worker,
 )
@@ -108,18 +108,18 @@ def test_a_failed_run_says_what_is_known_and_where_to_look(
     }
     definition.save()
     text = words(page_of(client, a_run(definition, "failed")))
-    assert "Marketing Cloud ended it in Error and counted no rows." in text
+    assert "Marketing Cloud reported an error and no row counts." in text
     assert "The API does not say why" in text
     assert "crm@nordlicht.example" in text
     assert "a file that fits customers_%%Year%%%%Month%%%%Day%%.csv is there" in text
     assert "Is that file at most 24 hours old?" in text
 
 
-@pytest.mark.parametrize("kind", [k for k in ErrorKind if k != ErrorKind.NONE])
+@pytest.mark.parametrize("kind", [k for k in Reason if k != Reason.NONE])
 def test_every_reason_not_to_have_started_has_its_next_step(
     client: Client, definition: ImportDefinition, kind: str
 ) -> None:
-    run = a_run(definition, "not_started", error_kind=kind)
+    run = a_run(definition, "not_started", reason=kind)
     advice = part(page_of(client, run), "run-advice")
     assert "What we know" in advice
     assert "What to check" in advice
@@ -129,8 +129,9 @@ def test_every_reason_not_to_have_started_has_its_next_step(
 def test_their_words_are_quoted_as_theirs_and_html_in_them_is_text(
     client: Client, definition: ImportDefinition
 ) -> None:
-    message = "Marketing Cloud refused to start the import: “<b>No</b> such file”."
-    run = a_run(definition, "not_started", message=message)
+    theirs = "<b>No</b> such file"
+    message = f"Marketing Cloud refused to start the import: “{theirs}”."
+    run = a_run(definition, "not_started", message=message, vendor_message=theirs)
     advice = part(page_of(client, run), "run-advice")
     assert "<q>&lt;b&gt;No&lt;/b&gt; such file</q>" in advice
     assert advice.count("such file") == 1
@@ -330,10 +331,12 @@ def test_a_copy_for_support_says_which_ids_are_not_known(
 def test_details_in_their_words_hold_no_words_of_ours(
     client: Client, definition: ImportDefinition
 ) -> None:
-    ours = a_run(definition, "not_started", message="It waited.", error_kind="expired")
+    ours = a_run(definition, "not_started", message="It waited.", reason="expired")
     assert "It waited." not in part(page_of(client, ours), "run-facts")
     message = "Marketing Cloud refused to start the import: “No such file”."
-    theirs = a_run(definition, "not_started", message=message)
+    theirs = a_run(
+        definition, "not_started", message=message, vendor_message="No such file"
+    )
     facts = part(page_of(client, theirs), "run-facts")
     assert "No such file" in facts
     assert "refused to start" not in facts

@@ -13,7 +13,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition, publish
+from imports.models import Account, ImportDefinition, bump_revision
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -154,7 +154,7 @@ def test_paging_stays_right_while_runs_arrive_at_the_top(
     older = link(first, "next")
     expected = ids(client.get(older))
     arrived = ImportRunFactory.create(completed=True, definition=definition)
-    publish(runs=[arrived])
+    bump_revision(runs=[arrived])
     assert ids(client.get(older)) == expected
     assert ids(poll(client, client.get(older))) == []
     top = client.get(link(client.get(older), "prev"))
@@ -179,7 +179,7 @@ def test_a_run_that_arrives_appears_by_the_poll(
     page = client.get("/runs/?status=completed")
     failed = ImportRunFactory.create(failed=True, definition=definition)
     done = ImportRunFactory.create(completed=True, definition=definition)
-    publish(runs=[failed, done])
+    bump_revision(runs=[failed, done])
     assert ids(poll(client, page)) == [done.pk]
 
 

@@ -64,7 +64,7 @@ def test_the_dialog_names_object_effect_and_the_last_good_run(
         definition=definition,
         occurred_at=timezone.now() + timedelta(minutes=1),
     )
-    definition.redraw()
+    definition.refresh_recent_runs()
     page = client.get(url_of(definition), headers=HTMX)
     assert content(page).lstrip().startswith("<dialog")
     assert page.headers["HX-Retarget"] == "#dialog-slot"

@@ -11,99 +11,50 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from imports.models import Account, ErrorKind, ImportDefinition, ImportRun, RunStatus
+from imports.marketingcloud.errors import RequestRefusedError
+from imports.marketingcloud.http import Answer
+from imports.marketingcloud.parse import read_message
+from imports.marketingcloud.perform import read_started
+from imports.models import (
+    Account,
+    ImportDefinition,
+    ImportRun,
+    Reason,
+    RunStatus,
+    message_of,
+)
 from imports.models.account import BREAKER_OPENS_AT
+from imports.usecases.settle import fields_of_error
 from imports.wording import run as module
-from imports.wording.causes import Cause
-from imports.wording.run import TABLE, Surroundings, advice, cause, cause_of
+from imports.wording.causes import TABLE, Cause
+from imports.wording.run import Surroundings, advice, cause, cause_of
 from tests.factories import (
     DefinitionVersionFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
 )
+from tests.marketingcloud.wording import performed
+from tests.marketingcloud.wording import refused as refused_result
 
 pytestmark = pytest.mark.django_db
-REFUSED = "Marketing Cloud refused to start the import: “{}”."
 ALONE = Surroundings()
 Case = tuple[str, dict[str, Any]]
-
-
-def refused(words: str, code: str = "") -> dict[str, Any]:
-    return {"not_started": True, "error_code": code, "message": REFUSED.format(words)}
-
-
-def unsent(kind: ErrorKind, message: str) -> dict[str, Any]:
-    return {"not_started": True, "error_kind": kind, "message": message}
-
-
-def unknown(message: str, **facts: Any) -> dict[str, Any]:
-    return {"unknown": True, "message": message} | facts
 
 
 def counts(total: int | None, loaded: int | None, errors: int | None) -> dict[str, Any]:
     return {"total_rows": total, "successful": loaded, "errors": errors}
 
 
-K = ErrorKind
-# What really happens, as the wall and the worker write it down -> the row it finds.
+R = Reason
+UNKNOWN = [R.WORKER_VANISHED, R.TIMEOUT, R.OUTAGE, R.NO_ANSWER]
+NOT_STARTED = [why for why in R if why not in (*UNKNOWN, R.NONE, R.TOO_OLD)]
+# A run as the database has it -> the row it finds. That each reason is set where such a
+# thing happens is tested in tests/usecases/test_reasons.py.
 CASES: list[Case] = [
-    ("credentials", unsent(K.CREDENTIALS_REFUSED, "Login failed.")),
-    ("not_found", refused("ImportDefinition not found: x.", "43010")),
-    ("not_found", refused("ImportDefinition not found")),
-    ("not_found", refused("CustomerKey not specified.", "43000")),
-    (
-        "not_found",
-        unsent(
-            K.REFUSED,
-            "The definition has neither a customer key nor an ObjectID.",
-        ),
-    ),
-    ("permission", refused("API Permission Failed. You need scope x.")),
-    ("permission", refused("No access to account 510001.", "4")),
-    ("permission", refused("Something.", "11")),
-    ("maintenance", refused("Member in maintenance", "9")),
-    (
-        "throttled",
-        unsent(K.REFUSED, "Marketing Cloud refused the request with HTTP 429."),
-    ),
-    ("throttled", refused("The request was throttled.")),
-    ("busy", refused("The import is already running.")),
-    ("not_processed", refused("database problems. This request was not processed.")),
-    ("wrong_kind", refused("Cannot perform start on objects of type X.", "5")),
-    ("not_valid", refused('validation error: "Outlet SFTP" is not active.', "43060")),
-    (
-        "wrong_address",
-        unsent(K.REFUSED, "Marketing Cloud pointed to another address (HTTP 302)."),
-    ),
-    ("wrong_mid", unsent(K.REFUSED, "The account's MID is not a number.")),
-    ("refused", refused("I would rather not.", "999")),
-    (
-        "secret_unreadable",
-        unsent(K.UNAVAILABLE, "A stored secret cannot be read: its key is not there."),
-    ),
-    (
-        "address_refused",
-        unsent(K.UNAVAILABLE, "The host “x.y” is not among (MCDASH_ENDPOINT_HOSTS)."),
-    ),
-    ("no_token", unsent(K.UNAVAILABLE, "Marketing Cloud gave no access token. No.")),
-    ("account_busy", unsent(K.UNAVAILABLE, "The account is busy with other calls.")),
-    ("unreachable", unsent(K.UNAVAILABLE, "Marketing Cloud could not be reached.")),
-    ("expired", unsent(K.EXPIRED, "It waited too long in the queue.")),
-    ("held_up", unsent(K.HELD_UP, "The worker was held up.")),
-    ("stopped", unsent(K.STOPPED, "The worker was stopped.")),
-    ("switched_off", unsent(K.PAUSED, "The account is disabled.")),
-    ("paused", unsent(K.PAUSED, "Starts are paused in this account.")),
-    ("doubled", unsent(K.DOUBLED, "Another account is the same business unit.")),
-    ("not_answering", unsent(K.NOT_ANSWERING, "Marketing Cloud does not answer.")),
-    ("declared", unsent(K.NO_TRACE, "Ana looked and said that it did not start.")),
-    ("no_trace", unsent(K.NO_TRACE, "Marketing Cloud showed no trace in 3 looks.")),
-    ("not_started", unsent(K.NONE, "")),
-    ("keyless", unknown("It did not answer in time.", customer_key="")),
-    ("worker_vanished", unknown("The worker is gone.", error_kind=K.LEASE_OVER)),
-    ("timeout", unknown("Marketing Cloud did not answer in time.")),
-    ("timeout", unknown("It did not finish its answer within 180 seconds.")),
-    ("outage", unknown("Marketing Cloud reported an error of its own: “Oops”.")),
-    ("no_answer", unknown("The connection to Marketing Cloud broke.")),
+    *((why.value, {"not_started": True, "reason": why}) for why in NOT_STARTED),
+    *((why.value, {"unknown": True, "reason": why}) for why in UNKNOWN),
+    ("not_started", {"not_started": True, "reason": R.NONE}),
+    ("keyless", {"unknown": True, "customer_key": ""}),
     ("failed", {"failed": True}),
     ("failed_empty", {"failed": True} | counts(0, 0, 0)),
     ("failed_all_rows", {"failed": True} | counts(9, 0, 9)),
@@ -150,10 +101,10 @@ def test_what_happens_finds_its_row(
 @pytest.mark.parametrize(
     ("facts", "name"),
     [
-        ({"is_active": False}, "switched_off"),
+        ({"is_active": False}, "disabled"),
         ({"is_doubled": True}, "doubled"),
         ({"starts_paused": True}, "paused"),
-        ({"credentials_refused_at": timezone.now()}, "credentials"),
+        ({"credentials_refused_at": timezone.now()}, "credentials_refused"),
         ({"failures_in_row": BREAKER_OPENS_AT}, "not_answering"),
     ],
 )
@@ -162,7 +113,9 @@ def test_what_an_account_says_of_itself_finds_its_row(
 ) -> None:
     refusal = Account(**facts).start_refusal
     assert refusal is not None
-    run = ImportRunFactory.create(definition=definition, **unsent(*refusal))
+    run = ImportRunFactory.create(
+        definition=definition, not_started=True, reason=refusal[0]
+    )
     found = cause_of(run, ALONE)
     assert found is not None
     assert found.name == name
@@ -186,18 +139,13 @@ def test_every_row_is_reached_by_one_of_the_cases() -> None:
     assert len({row.name for row in TABLE}) == len(TABLE)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ErrorKind if kind != K.NONE])
-def test_every_reason_that_is_written_down_has_a_row_of_its_own(kind: str) -> None:
-    by_kind = {
-        K.NO_ANSWER: RunStatus.UNKNOWN,
-        K.LEASE_OVER: RunStatus.UNKNOWN,
-        K.TOO_OLD: RunStatus.LOST,
-    }
-    status = by_kind.get(ErrorKind(kind), RunStatus.NOT_STARTED)
-    run = ImportRun(status=status, error_kind=kind, customer_key="a", task_id="1")
-    found = cause_of(run, ALONE)
-    assert found is not None
-    assert found.name != "not_started"
+@pytest.mark.parametrize("reason", [*NOT_STARTED, *UNKNOWN])
+def test_every_reason_has_a_row_and_a_sentence_of_its_own(reason: Reason) -> None:
+    (row,) = [row for row in TABLE if row.reason == reason or row.name == reason]
+    others = [other.headline for other in TABLE if other is not row]
+    if reason != R.NO_ANSWER:  # as if one without a key got no answer
+        assert row.headline not in others
+    assert message_of(reason, "").endswith(".")
 
 
 @pytest.mark.parametrize("status", [RunStatus.STARTING, RunStatus.RUNNING])
@@ -248,38 +196,52 @@ def test_every_page_of_it_has_sentences_without_holes(
         assert "{" not in sentence
 
 
+WORDS = 'ImportDefinition validation error: the file location "Outlet SFTP" is gone.'
+
+
+def refused(definition: ImportDefinition, words: str, code: str = "") -> ImportRun:
+    """A run that Marketing Cloud refused, as the use case writes it down."""
+    run = ImportRunFactory.create(definition=definition, starting=True)
+    answer = performed(refused_result(words, code)).encode()
+    message = read_message(Answer(status=200, body=answer), "PerformResponseMsg")
+    with pytest.raises(RequestRefusedError) as caught:
+        read_started(message, customer_key=run.customer_key)
+    for name, value in fields_of_error(caught.value).items():
+        setattr(run, name, value)
+    run.status = RunStatus.NOT_STARTED
+    return run
+
+
 def test_their_words_are_quoted_once_in_one_sentence(
     definition: ImportDefinition,
 ) -> None:
-    words = (
-        'ImportDefinition validation error: the file location "Outlet SFTP" is gone.'
-    )
-    run = ImportRunFactory.create(definition=definition, **refused(words, "43060"))
+    run = refused(definition, WORDS, "43060")
     line = cause(run)
-    assert line == f"Marketing Cloud refused the definition as it is: “{words}”"
+    assert line == f"Marketing Cloud refused the definition as it is: “{WORDS}”"
     assert line.count("“") == 1
     told = advice(run, ALONE)
     assert told is not None
-    assert told.words == words
-    assert not any(words in sentence for sentence in (told.title, *told.known))
+    assert told.words == WORDS
+    assert not any(WORDS in sentence for sentence in (told.title, *told.known))
     assert "Marketing Cloud’s error code is 43060, the definition is not valid." in (
         told.known
     )
 
 
 def test_quotes_inside_their_words_stay_theirs(definition: ImportDefinition) -> None:
-    run = ImportRunFactory.create(
-        definition=definition, **refused("The file “a.csv” is “not found”.")
-    )
-    told = advice(run, ALONE)
+    words = "The file “a.csv” is “not found”."
+    told = advice(refused(definition, words), ALONE)
     assert told is not None
-    assert told.words == "The file “a.csv” is “not found”."
+    assert told.words == words
 
 
 def test_our_own_words_are_not_called_theirs(definition: ImportDefinition) -> None:
     message = "The host “x.example” is not among the allowed (MCDASH_ENDPOINT_HOSTS)."
     run = ImportRunFactory.create(
-        definition=definition, **unsent(K.UNAVAILABLE, message)
+        definition=definition,
+        not_started=True,
+        reason=R.ADDRESS_REFUSED,
+        message=message,
     )
     told = advice(run, ALONE)
     assert told is not None
@@ -288,9 +250,19 @@ def test_our_own_words_are_not_called_theirs(definition: ImportDefinition) -> No
 
 
 def test_endless_words_are_cut_in_the_one_line(definition: ImportDefinition) -> None:
-    run = ImportRunFactory.create(definition=definition, **refused("x" * 10_000))
+    run = refused(definition, "x" * 10_000)
+    assert len(run.vendor_message) == 500
     assert len(cause(run)) < 320
     assert cause(run).endswith("…”")
+
+
+def test_who_declared_it_is_named(definition: ImportDefinition) -> None:
+    run = ImportRunFactory.create(
+        definition=definition, not_started=True, reason=R.DECLARED
+    )
+    told = advice(run, Surroundings(declared_by="Ana Ruiz"))
+    assert told is not None
+    assert any("Ana Ruiz" in sentence for sentence in told.known)
 
 
 def test_braces_in_what_others_wrote_are_text() -> None:
@@ -317,7 +289,7 @@ def test_what_the_definition_tells_is_said_where_it_helps() -> None:
     told = advice(run, ALONE)
     assert told is not None
     assert told.title == (
-        "Marketing Cloud ended it in Error: 4 of 9 rows have errors, 44.4 %."
+        "Marketing Cloud reported an error: 4 of 9 rows have errors, 44.4 %."
     )
     assert "It counted 9 rows: 5 loaded, 4 with errors." in told.known
     assert any("does not tolerate row errors" in text for text in told.known)
@@ -340,12 +312,12 @@ def test_a_file_as_long_as_the_previous_one_points_inside_it(
     assert told is not None
     checks = " ".join(told.check)
     assert "about as long as the previous one (+273 rows), so look inside it" in checks
-    assert "last good one" not in checks
+    assert "last successful one" not in checks
     previous.total_rows = 1000
     other = advice(run, Surroundings(previous=previous))
     assert other is not None
     assert "look inside it" not in " ".join(other.check)
-    assert "last good one" in " ".join(other.check)
+    assert "last successful one" in " ".join(other.check)
 
 
 def test_a_definition_changed_since_the_previous_run_is_known(
@@ -379,5 +351,5 @@ def test_an_unknown_run_says_until_when_to_wait_and_then_who_may_end_it(
     run.answered_at = run.sent_at = timezone.now() - timedelta(hours=1)
     overdue = advice(run, Surroundings(can_declare=True))
     assert overdue is not None
-    assert overdue.check[0].startswith("mcdash goes on looking")
+    assert overdue.check[0].startswith("mcdash keeps looking")
     assert "press “Mark as not started…”" in overdue.check[-1]

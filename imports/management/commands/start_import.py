@@ -32,6 +32,7 @@ from imports.models import (
     Unfollowed,
     User,
     WorkerState,
+    message_of,
     new_holder,
     workers_now,
 )
@@ -40,9 +41,10 @@ from imports.usecases.errors import (
     NotCancellableError,
     UseCaseError,
 )
-from imports.usecases.follow import refresh_runs, settle_overdue
+from imports.usecases.follow import refresh_runs
 from imports.usecases.resolve import reconcile_runs
 from imports.usecases.send import send_start
+from imports.usecases.settle import settle_overdue
 from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
 from imports.wording.following import clock_in_utc, fact, meaning
@@ -237,8 +239,8 @@ class Progress:
 
     def end(self, run: ImportRun) -> None:
         """Why it ended so, which counts are open, and where nothing is known, that."""
-        if run.message:
-            self.say(printable(run.message))
+        if message := message_of(run.reason, run.message):
+            self.say(printable(message))
         if run.are_counts_open:
             self.say(f"Not clean: {problem_text(run.counts)}.")
         if run.status == RunStatus.UNKNOWN:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from imports import gateway
-from imports.models import Account, lend_connection
+from imports.models import Account, release_connection
 from imports.usecases import send
 from tests.factories import AccountFactory, ImportRunFactory
 from tests.fakes import FakeMarketingCloud
@@ -26,20 +26,20 @@ class Connection:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "is_atomic", "is_lent"),
+    ("vendor", "is_atomic", "is_released"),
     [
         ("postgresql", False, True),
         ("postgresql", True, False),
         ("sqlite", False, False),
     ],
 )
-def test_a_connection_is_lent_where_others_could_use_it(
-    vendor: str, is_atomic: bool, is_lent: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_is_released_where_others_could_use_it(
+    vendor: str, is_atomic: bool, is_released: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Connection(vendor, is_atomic)
     monkeypatch.setattr("imports.models.database.connection", own)
-    lend_connection()
-    assert bool(own.closed) == is_lent
+    release_connection()
+    assert bool(own.closed) == is_released
 
 
 needs_postgresql = pytest.mark.skipif(

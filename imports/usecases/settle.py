@@ -1,0 +1,146 @@
+"""How a run ends: the one way in which it does, and runs whose time ran out."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from imports.marketingcloud.errors import MarketingCloudError
+from imports.models import (
+    FINISHED,
+    TOO_FAR_AHEAD,
+    EventKind,
+    ImportRun,
+    Reason,
+    RunQuerySet,
+    RunStatus,
+    StaleRunError,
+    User,
+    bump_revision,
+    database_now,
+)
+
+log = logging.getLogger(__name__)
+
+EVENT_OF_END = {
+    **dict.fromkeys(FINISHED, EventKind.ENDED),
+    RunStatus.NOT_STARTED: EventKind.NOT_STARTED,
+    RunStatus.LOST: EventKind.LOST,
+    RunStatus.CANCELLED: EventKind.CANCELLED,
+}
+
+
+def settle(
+    run: ImportRun,
+    status: RunStatus,
+    *,
+    at: datetime,
+    reason: Reason = Reason.NONE,
+    by: User | None = None,
+    by_name: str = "",
+    details: dict[str, Any] | None = None,
+    is_one_of_many: bool = False,
+    **changes: Any,
+) -> None:
+    """End `run` in `status`: transition, event, recent runs, revision.
+
+    The caller opens the transaction. One that ends many runs bumps the revision
+    itself, once and last: the counter is locked by whoever bumps it, and two that
+    each lock a definition after it could wait for each other. Raises `StaleRunError`
+    where somebody else moved the run first.
+    """
+    said = {"why": reason, "message": changes.get("message", "")} if reason else {}
+    run.move_to(
+        status,
+        kind=EVENT_OF_END[status],
+        actor=by,
+        actor_name=by_name,
+        details=said | (details or {}),
+        reason=reason,
+        settled_at=at,
+        next_check_at=None,
+        **{"message": "", "vendor_message": ""} | changes,
+    )
+    if run.definition:
+        run.definition.refresh_recent_runs()
+    if not is_one_of_many:
+        bump_revision(runs=[run])
+
+
+def leave_unknown(
+    run: ImportRun,
+    *,
+    reason: Reason,
+    details: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """The start of `run` may have been carried out, and nobody can tell: from now on
+    it is looked for. The caller opens the transaction.
+    """
+    run.move_to(
+        RunStatus.UNKNOWN,
+        kind=EventKind.UNANSWERED,
+        details={"why": reason, "message": changes.get("message", "")}
+        | (details or {}),
+        reason=reason,
+        next_check_at=database_now(),
+        **changes,
+    )
+    bump_revision(runs=[run])
+
+
+def fields_of_error(error: MarketingCloudError) -> dict[str, Any]:
+    """What a run keeps of `error`. Here, and nowhere else, its reason becomes ours."""
+    return {
+        "reason": Reason(error.reason),
+        "message": error.message,
+        "vendor_message": error.vendor_message,
+        "error_code": error.code or "",
+        "request_id": error.request_id or "",
+    }
+
+
+def settle_overdue() -> list[ImportRun]:
+    """Settle every overdue run; returns those that were settled.
+
+    A claim older than its lease becomes `unknown`, never `queued`: its Perform
+    may have been sent. A run queued longer than MCDASH_START_EXPIRES_SECONDS
+    becomes `not_started`.
+    """
+    now = database_now()
+    settled = []
+    for run in out_of_time(now).select_related("definition"):
+        try:
+            with transaction.atomic():
+                if run.status == RunStatus.STARTING:
+                    leave_unknown(
+                        run,
+                        reason=Reason.WORKER_VANISHED,
+                        details={"claimed_by": run.claimed_by},
+                        claim_expires_at=None,
+                    )
+                else:
+                    settle(run, RunStatus.NOT_STARTED, reason=Reason.EXPIRED, at=now)
+        except StaleRunError as error:
+            log.info("%s", error)
+        else:
+            settled.append(run)
+    return settled
+
+
+def out_of_time(now: datetime) -> RunQuerySet:
+    """Claims whose lease is over, and starts that waited too long in the queue."""
+    lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
+    is_over = Q(claim_expires_at__lt=now)
+    # made by a clock that ran ahead: nobody holds it for so long
+    is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
+    expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
+    return ImportRun.objects.filter(
+        Q(is_over, status=RunStatus.STARTING)
+        | Q(status=RunStatus.QUEUED, queued_at__lt=expired)
+    )
