@@ -90,7 +90,7 @@ NOT_FOLLOWED = {
 # Why nothing can be started in these. A secret that some process could not read is not
 # among them: the worker that sends may have the key, and finds out when it asks.
 START_REFUSALS: dict[AccountState, tuple[Reason, str]] = {
-    AccountState.DISABLED: (Reason.PAUSED, "This account is disabled."),
+    AccountState.DISABLED: (Reason.DISABLED, "This account is disabled."),
     AccountState.DOUBLED: (
         Reason.DOUBLED,
         "Another account here is the same business unit. Nothing is started in "

@@ -139,7 +139,7 @@ def test_before_the_grace_is_over_the_page_says_from_when_on(
 ) -> None:
     run = ImportRunFactory.create(definition=definition, unknown=True)
     page = client.get(url_of(run))
-    assert "it is too early to give it up. You can do this from" in words(page)
+    assert "may still appear. You can do this from" in words(page)
     assert 'name="looked"' not in content(page)
     answer = client.post(url_of(run), LOOKED)
     assert answer.status_code == 409
