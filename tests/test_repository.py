@@ -44,6 +44,8 @@ REGISTRIES = (
 HOME_PATHS = re.compile(r"(?<![\w.<])/(?:home|root|Users)/\w")
 PIN = r"^(?=[\w.-]+(?:\[[^]]*\])?==)"
 IN_BACKTICKS = re.compile(r"`([\w./*-]+)`")
+# Not to other sites.
+LINK = re.compile(r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)")
 FILE_NAME = re.compile(r"\w[\w./-]*\.(py|html|js|css|md|toml|wsdl|yml)")
 SETTING = re.compile(r"^#?([A-Z][A-Z_]+)=", re.MULTILINE)
 
@@ -271,6 +273,38 @@ def test_docs_and_docstrings_name_only_files_that_exist() -> None:
         if is_path(named) and not is_there(named, files)
     ]
     assert not missing
+
+
+def test_links_between_the_docs_lead_to_a_file_and_a_heading() -> None:
+    broken = []
+    for path, text in tracked_texts():
+        links = LINK.findall(text) if path.suffix == ".md" else []
+        for target, heading in links:
+            file = ROOT / path.parent / target if target else ROOT / path
+            if not file.exists():
+                broken.append(f"{path}: {target}")
+            elif heading and heading not in anchors(file.read_text()):
+                broken.append(f"{path}: {target}#{heading}")
+    assert not broken
+
+
+def anchors(markdown: str) -> set[str]:
+    """What its headings are called in addresses."""
+    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+
+
+def test_every_decision_is_listed_by_its_title() -> None:
+    folder = ROOT / "docs/adr"
+    listed = re.findall(
+        r"^- \[(.+)\]\((.+)\)$", (folder / "README.md").read_text(), re.M
+    )
+    titles = {
+        (path.read_text().partition("\n")[0].removeprefix("# "), path.name)
+        for path in folder.glob("0*.md")
+    }
+    assert titles
+    assert set(listed) == titles
 
 
 def prose() -> list[tuple[Path, str]]:

@@ -7,6 +7,7 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.utils.timezone
 import imports.fields
+import imports.models.status
 import imports.models.user
 from django.conf import settings
 from django.db import migrations, models
@@ -223,7 +224,7 @@ class Migration(migrations.Migration):
                 ('successful', models.BigIntegerField(blank=True, null=True)),
                 ('duplicated', models.BigIntegerField(blank=True, null=True)),
                 ('errors', models.BigIntegerField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, choices=[('', '–'), ('credentials_refused', 'Marketing Cloud refused the account’s credentials'), ('not_found', 'Marketing Cloud does not know the definition'), ('permission_missing', 'Marketing Cloud says that a permission is missing'), ('maintenance', 'Marketing Cloud is in maintenance'), ('throttled', 'Marketing Cloud had too many requests'), ('already_running', 'Marketing Cloud says that it is already running'), ('not_processed', 'Marketing Cloud could not process it just then'), ('wrong_kind', 'Marketing Cloud cannot start this kind of definition'), ('not_valid', 'Marketing Cloud says that the definition is not valid'), ('wrong_address', 'The account’s address leads elsewhere'), ('refused', 'Marketing Cloud refused the start'), ('wrong_mid', 'The account’s MID is not a number'), ('secret_unreadable', 'The account’s stored secret cannot be read'), ('address_refused', 'The account’s address is not allowed'), ('no_token', 'Marketing Cloud gave no access token'), ('account_busy', 'The account was busy with other calls'), ('unreachable', 'Marketing Cloud could not be reached'), ('expired', 'It waited too long in the queue; nothing was sent'), ('held_up', 'The worker stalled before sending; nothing was sent'), ('stopped', 'The worker was stopped before sending; nothing was sent'), ('disabled', 'The account is disabled; nothing was sent'), ('paused', 'Starts are paused in this account; nothing was sent'), ('doubled', 'Its business unit is two accounts here; nothing was sent'), ('running_elsewhere', 'The same import is running in another account of this business unit; nothing was sent'), ('not_answering', 'The account does not answer; nothing was sent'), ('no_trace', 'Marketing Cloud showed no trace of it'), ('declared', 'A person looked for it and said that it did not start'), ('no_answer', 'No readable answer came; it may be running'), ('timeout', 'Marketing Cloud did not answer in time; it may be running'), ('outage', 'Marketing Cloud reported an error of its own; it may be running'), ('worker_vanished', 'The worker vanished while it sent the start; it may be running'), ('too_old', 'No final phase for 24 hours')], max_length=30)),
+                ('reason', models.CharField(blank=True, choices=imports.models.status.reasons, max_length=30)),
                 ('error_code', models.TextField(blank=True)),
                 ('vendor_message', models.TextField(blank=True)),
                 ('message', models.TextField(blank=True)),

@@ -34,12 +34,12 @@ from imports.models.status import (
     Counts,
     InvalidTransitionError,
     Origin,
-    Reason,
     RunStatus,
     StaleRunError,
     are_counts_open,
     label_of,
     message_of,
+    reasons,
 )
 from imports.models.units import guard_of
 from imports.models.worker import (
@@ -130,8 +130,8 @@ ENDED_AT = Coalesce("finished_at", "settled_at")
 
 
 def is_due(now: datetime) -> models.Q:
-    """Whether a run should be looked at; also one for which a clock that ran ahead, and
-    was set right since, planned that in a day.
+    """Whether a run should be looked at by now. A time too far ahead counts as well: it
+    was planned by a clock that ran ahead and was set right since.
     """
     ahead = models.Q(next_check_at__gt=now + TOO_FAR_AHEAD)
     return models.Q(next_check_at__lte=now) | ahead
@@ -284,7 +284,7 @@ class ImportRun(models.Model):
     duplicated = models.BigIntegerField(null=True, blank=True)
     errors = models.BigIntegerField(null=True, blank=True)
 
-    reason = models.CharField(max_length=30, choices=Reason, blank=True)
+    reason = models.CharField(max_length=30, choices=reasons, blank=True)
     error_code = models.TextField(blank=True)
     # Marketing Cloud's own words, without our secrets, at most 500 characters of them
     vendor_message = models.TextField(blank=True)

@@ -119,6 +119,13 @@ class Reason(models.TextChoices):
     TOO_OLD = "too_old", "No final phase for 24 hours"
 
 
+def reasons() -> list[tuple[str, str]]:
+    """The choices of `ImportRun.reason`. A function, so that neither a new reason nor
+    another label needs a migration: the column takes any text.
+    """
+    return Reason.choices
+
+
 # Nobody proved that such a run did not start: it still takes a result that turns up.
 GIVEN_UP = frozenset({Reason.NO_TRACE, Reason.DECLARED})
 

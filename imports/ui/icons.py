@@ -1,6 +1,6 @@
 """Icons: the silhouettes of the statuses drawn here, most others from heroicons.
 
-RecentRuns on 16 × 16 in the colour of the text beside them; what is cut out of a
+Each is 16 × 16 pixels, in the colour of the text beside it; what is cut out of a
 filled shape shows the ground it stands on. Icons never stand alone: they are
 hidden from screen readers, and the word beside them speaks.
 

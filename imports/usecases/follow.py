@@ -173,7 +173,10 @@ def _note_counts(
 
 
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
-    """Needs no savepoint: who moved the run first is noticed by the first write."""
+    """Write down what `row` says of the run, or that the run is lost by now; whether
+    that changed anything. Needs no savepoint: its first write fails where somebody else
+    moved the run first.
+    """
     try:
         with logs.about(run=run.pk, task=run.task_id):
             changed = row is not None and record_result(

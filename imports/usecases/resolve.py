@@ -392,7 +392,9 @@ def why_not_declarable(run: ImportRun, now: datetime) -> str:
 
 
 def why_wait(run: ImportRun, now: datetime) -> str:
-    """The same as far as the run's own row tells it, whatever was found."""
+    """Why it is too early, or too late, to say that `run` did not start, by its own row
+    alone and whatever was found; empty if neither.
+    """
     if run.status != RunStatus.UNKNOWN:
         return f"Run {run.pk} is settled: {run.get_status_display().lower()}."
     if run.claim_expires_at is not None and run.claim_expires_at > now:

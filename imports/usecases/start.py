@@ -157,7 +157,9 @@ def _first_with(
 
 
 def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
-    """The run that the database would not let us double. Raises otherwise."""
+    """The run that the same request has made already. Raises what else the constraint
+    that refused `run` means.
+    """
     definition: Any = run.definition
     if again := _first_with(run.request_token, definition):
         return again

@@ -111,8 +111,8 @@ def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
-    """What a page depends on: the greatest revision that the reader can see,
-    whether workers live and get on, whether anything can be saved, when Marketing Cloud
+    """What a page depends on: the greatest revision that the reader can see, whether
+    workers are alive and keep up, whether anything can be saved, when Marketing Cloud
     last responded (in steps of 20 seconds, so that "last checked" stays true), and
     the reader's day. `is_of_all`: of all accounts that the reader can see, not of a
     single one.
@@ -172,9 +172,10 @@ def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Live:
-    """What `#live` says: where and how often to ask, the tab's title and icon; and
-    what every page shows of the whole: how much needs the reader, how workers do.
-    `has_notice`: the page itself says what is wrong with them.
+    """What the element `#live` (`_live.html`) tells the script that polls: where and
+    how often to ask, the tab's title and icon; and what every page shows beside its own
+    matter: how much needs attention, and how the workers do. `has_notice`: the page
+    itself says what is wrong with the workers, so the banner doesn't.
     """
 
     url: str
@@ -305,7 +306,9 @@ def answer(
 def news(
     request: SignedInRequest, parts: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """What the asking page lacks of its parts, out of band."""
+    """Those of the page's parts that differ from what the poll says it shows, to be
+    swapped out of band.
+    """
     parts_seen = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)

@@ -1,8 +1,9 @@
 """What each status of a run means and how it looks: the one table of it all.
 
 A new status is a row here, its transitions in `imports/models/status.py` and a
-migration. Pages, lists, charts, the tab's icon and the exit codes of commands read
-this table, so nothing else has to know that a status exists.
+migration; docs/architecture.md lists what else, under "What a change touches". Pages,
+lists, charts, the tab's icon and the exit codes of commands read this table, so nothing
+else has to know that a status exists.
 """
 
 from __future__ import annotations
