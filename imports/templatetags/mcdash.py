@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from django import template
 from django.http import HttpRequest
 from django.template import Context, RequestContext
+from django.template.defaultfilters import stringfilter
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -21,6 +23,7 @@ from imports.wording import following, formats, status
 from imports.wording.status import status_look
 
 register = template.Library()
+INDENTATION = re.compile(r"\n\s+")
 
 # Functions of other rooms under the short names that templates know them by.
 register.simple_tag(svg.strip_svg, name="strip")
@@ -225,6 +228,15 @@ def _workers(context: Context) -> WorkerState:
 def open_counts(run: ImportRun) -> str:
     """What the counts of a completed run leave open, in words; empty if nothing."""
     return formats.problem_text(run.counts) if run.are_counts_open else ""
+
+
+@register.filter(is_safe=True)
+@stringfilter
+def compact(html: str) -> str:
+    """Markup without the indentation of its template: a long table's is a sixth of the
+    page. Not for text in which blanks count.
+    """
+    return INDENTATION.sub("\n", html)
 
 
 @register.filter
