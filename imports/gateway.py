@@ -127,7 +127,7 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     with _held_once_free(names, new_holder(), lease_seconds()) as name:
         if name is None:
             raise NotAskedError(
-                "The account is busy with other calls; nothing was sent."
+                "The account is busy with other calls. Nothing was sent."
             )
         release_connection()
         yield
@@ -138,7 +138,9 @@ def _held_once_free(
     names: list[str], holder: str, seconds: float
 ) -> Iterator[str | None]:
     """As `held`, but waits until one is free; None after the call deadline."""
-    for _ in _tries():
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    pause = POLL_SECONDS
+    while True:
         # looking locks nothing, trying does: many may be waiting
         taken = Lease.objects.held(names)
         free = (name for name in names if name not in taken)
@@ -146,19 +148,13 @@ def _held_once_free(
             if name is not None:
                 yield name
                 return
-    yield None
-
-
-def _tries() -> Iterator[None]:
-    """One try after the other until the call deadline, with pauses in between."""
-    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
-    pause = POLL_SECONDS
-    yield
-    while time.monotonic() < give_up:
+        if time.monotonic() >= give_up:
+            break
+        # PostgreSQL has few connections: none is kept while waiting
         release_connection()
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
-        yield
+    yield None
 
 
 def forget_token(account: Account) -> None:
@@ -205,10 +201,11 @@ class DatabaseTokenStore:
         with _held_once_free([name], self.holder, seconds) as lease:
             if lease is None:
                 raise NotAskedError(
-                    "Another process is still asking for a token.",
+                    "Another process is still requesting an access token.",
                     reason=Reason.NO_TOKEN,
                 )
-            token = self.current()  # perhaps another process just stored it
+            # perhaps another process just stored one, while this one waited
+            token = self.current()
             if token is None or token.value == refused:
                 token = self._fetched(fetch)
                 AccountToken.objects.update_or_create(
@@ -228,10 +225,11 @@ class DatabaseTokenStore:
         pause = _pause_name(self.account)
         if Lease.objects.held([pause]):
             raise NotAskedError(
-                "Marketing Cloud gave no access token just now; it is asked again "
+                "Marketing Cloud gave no access token just now. mcdash tries again "
                 "after a minute. Nothing was sent.",
                 reason=Reason.NO_TOKEN,
             )
+        # PostgreSQL has few connections: none is kept while an answer is awaited
         release_connection()
         try:
             return fetch()

@@ -189,8 +189,12 @@ class ThreadPool:
             times = self._rests.get(key, (0, 0.0))[0] + 1
             longest = min(self.longest_rest_seconds, 2 ** min(times, 16))
             seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
-            kept = {k: r for k, r in self._rests.items() if r[1] > now - FORGIVEN_AFTER}
-            self._rests = kept | {key: (times, now + seconds)}
+            recent = {
+                k: rest
+                for k, rest in self._rests.items()
+                if rest[1] > now - FORGIVEN_AFTER
+            }
+            self._rests = recent | {key: (times, now + seconds)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,23 +334,23 @@ class Loop:
                 self._wakes.get_nowait()
 
     def drain(self) -> None:
-        """Take no further start; let those on the wire finish and be recorded.
+        """Take no further start; let those being sent finish and be recorded.
 
         Then another worker may take over at once: what this one still reads is cut.
         """
         STOPPING.set()
         starts = self.pools["starts"]
-        log.info("Stopping; %s senders of starts are at work", starts.busy)
+        log.info("Stopping; %s senders of starts are still busy", starts.busy)
         give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS + 10
         while not starts.join(min(HEARTBEAT_SECONDS, give_up - time.monotonic())):
             if time.monotonic() >= give_up:
-                log.error("Stopped with %s starts still on the wire", starts.busy)
+                log.error("Stopped while %s starts were still being sent", starts.busy)
                 return
             self.heartbeat()  # or others would take this worker for dead
         try:
             Lease.objects.release_all_of(process_name())
         except DatabaseError as error:
-            log.warning("Leases were not given back, others wait for them: %s", error)
+            log.warning("Leases were not released, others wait for them: %s", error)
         log.info("Worker %s has stopped", process_name())
 
 
@@ -433,7 +437,9 @@ def accounts_to_sync(now: datetime) -> Iterable[Ids]:
 
 
 def accounts_to_adopt(now: datetime) -> Iterable[Ids]:
-    """Not before the definitions are known that a sync is about to bring."""
+    """Those not looked at for a while; an account that is due for a sync comes after
+    it, so that its tasks find the definitions they belong to.
+    """
     is_old = _is_over("last_adopted_at", now, ADOPT_EVERY)
     accounts = set(_answering().filter(is_old).values_list("pk"))
     return accounts.difference(accounts_to_sync(now)) if accounts else []
@@ -448,7 +454,7 @@ def _is_over(field: str, now: datetime, every: timedelta) -> Q:
 def _for_account(
     use_case: Callable[..., object], **options: object
 ) -> Callable[..., object]:
-    """`use_case` of one account, by a holder of its own."""
+    """Run `use_case` for one account, as a new holder of its lease."""
 
     def do(account_id: int) -> object:
         account = Account.objects.get(pk=account_id)

@@ -504,7 +504,7 @@ def test_a_clean_stop_waits_for_what_is_on_the_wire(
         loop.drain()
     assert starts.busy == 0
     assert worker.STOPPING.is_set()
-    assert "still on the wire" not in caplog_imports.text
+    assert "still being sent" not in caplog_imports.text
 
 
 def test_a_worker_that_is_stopping_leaves_starts_to_another(

@@ -1,5 +1,5 @@
-"""What is done with an account: ask it something and remember how it fared, test its
-connection step by step, save what an administrator entered, learn from its answers.
+"""Work on an account: contact it and note how that went, test its connection step by
+step, save what an administrator entered, learn from its answers.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ SIGN_IN = frozenset(
     {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
 )
 STEP_MINUTES = 15
-# No zone is further from UTC; what lies beyond is no clock.
+# No zone is further from UTC: a larger difference is not one of clocks.
 FURTHEST = timedelta(hours=15)
+# How many of the latest runs are compared; with so many a larger offset is believed.
 LATEST, ENOUGH = 5, 3
 CLIENT = "Client.ClientID1"
 NO_CLIENT = ("", "0")
@@ -71,13 +72,13 @@ NO_CLIENT = ("", "0")
 def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
     """Do `work` for `account` while no other process does the same.
 
-    Raises `AccountBusyError` where one is at it already.
+    Raises `AccountBusyError` where one already does.
     """
     name = f"{work}:{account.pk}"
     with held(name, holder=holder, seconds=lease_seconds()) as lease:
         if lease is None:
             raise AccountBusyError(
-                f"The same is being done for “{account}” by another process."
+                f"Another process is already doing this for “{account}”."
             )
         yield
 
@@ -97,7 +98,7 @@ def ask_account(
     )
     if not although_refused and refused.exists():
         raise AuthenticationError(
-            "Marketing Cloud refused this account's credentials. It is not asked "
+            "Marketing Cloud refused this account's credentials. It isn't contacted "
             "again until they are changed or the connection is tested."
         )
     try:
@@ -151,7 +152,7 @@ def _note(account: Account, **changes: Any) -> None:
 
 def _note_contact(account: Account, *, clears_refusal: bool) -> None:
     rows = Account.objects.filter(pk=account.pk)
-    # a call that was under way with an older token proves nothing about a refusal
+    # a call that was running with an older token proves nothing about a refusal
     cleared = {"credentials_refused_at": None} if clears_refusal else {}
     # whoever answered did so by the secret, or by a token that was fetched with it
     well = {
@@ -211,7 +212,7 @@ def check_account(
     properties that were refused once are asked for again. How it ended, also by an
     interruption, is kept as a deed of `by`.
     """
-    end = CheckStep(name="Interrupted", is_ok=False, message="it was not finished.")
+    end = CheckStep(name="Interrupted", is_ok=False, message="the test didn't finish.")
     last = end
     try:
         for last in _steps(account):
@@ -229,6 +230,7 @@ def check_account(
 
 
 def _steps(account: Account) -> Iterator[CheckStep]:
+    # a copy: the caller's account keeps what was known of refused properties
     account = copy(account)
     account.refused_properties = []
     try:
@@ -270,18 +272,18 @@ def _sign_in(account: Account, client: MarketingCloudClient) -> str:
     client.authenticate()
     if not account.is_oauth:
         client.results_of_tasks([NO_SUCH_TASK])
-    return "Marketing Cloud knows them."
+    return "Marketing Cloud accepted them."
 
 
 def _ask_status(account: Account, client: MarketingCloudClient) -> str:
     if not may_ask_status(account):
-        return "Its system status was asked for less than a minute ago."
+        return "Its system status was checked less than a minute ago."
     report = client.check_connection()
-    status = f"It answers; its system status is {report.system_status}."
+    status = f"It responds; its system status is {report.system_status}."
     named = urlsplit(report.soap_instance_url or "").hostname
     if named is None or named == urlsplit(account.service_address).hostname:
         return status
-    other = f"The token names another host, {named}; the account's own one is used."
+    other = f"The token names another host, {named}; the account's own host is used."
     return f"{status} {other}"
 
 
@@ -318,9 +320,28 @@ def save_account(
     Raises `NameTakenError` where another account has the name, `UnitTakenError` where
     another active one is the same business unit.
     """
+    saved = set(fields)
     try:
         with transaction.atomic():
-            _save(account, fields)
+            if account._state.adding:
+                account.save()
+                bump_revision(accounts=[account])
+            elif saved:
+                if "is_active" in saved and account.is_active:
+                    # what was due while nobody looked is due now, not overdue
+                    account.runs.active().filter(next_check_at__lt=Now()).update(
+                        next_check_at=Now()
+                    )
+                # first the counter, then the row: as `bump_revision` asks for
+                bump_revision(accounts=[account])
+                if saved & SIGN_IN:
+                    gateway.forget_token(account)
+                    account.credentials_refused_at = None
+                    saved.add("credentials_refused_at")
+                if "secret" in saved:
+                    account.secret_unreadable_since = None
+                    saved.add("secret_unreadable_since")
+                account.save(update_fields=sorted(saved))
             if action:
                 record_audit(
                     actor=by, action=action, obj=account, account=account, ip=ip
@@ -332,29 +353,6 @@ def save_account(
         if twin and violated_constraint(error) == "account_unit_once":
             raise UnitTakenError(twin) from error
         raise
-
-
-def _save(account: Account, fields: Collection[str]) -> None:
-    if account._state.adding:
-        account.save()
-        bump_revision(accounts=[account])
-    elif fields:
-        if "is_active" in fields and account.is_active:
-            # what was due while nobody looked is due now, not overdue
-            account.runs.active().filter(next_check_at__lt=Now()).update(
-                next_check_at=Now()
-            )
-        # first the counter, then the row: the order that `bump_revision` asks for
-        bump_revision(accounts=[account])
-        saved = set(fields)
-        if saved & SIGN_IN:
-            gateway.forget_token(account)
-            account.credentials_refused_at = None
-            saved.add("credentials_refused_at")
-        if "secret" in saved:
-            account.secret_unreadable_since = None
-            saved.add("secret_unreadable_since")
-        account.save(update_fields=sorted(saved))
 
 
 def learn_answers(account: Account, answer: ImportResults) -> None:
@@ -383,20 +381,20 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     latest = own.order_by("-occurred_at", "-pk").values_list(
         "pk", "sent_at", "start_text"
     )
-    taught = []
+    offsets = []
     for pk, sent_at, stored in latest[:LATEST]:
         text = texts.get(pk) or stored
         as_utc = read_time(text, offset_minutes=0)
         # a text that names its zone teaches nothing of the account's
         has_zone = as_utc == read_time(text, offset_minutes=60)
         if sent_at and as_utc and not has_zone and abs(as_utc - sent_at) <= FURTHEST:
-            taught.append(as_utc - sent_at)
-    if not taught:
+            offsets.append(as_utc - sent_at)
+    if not offsets:
         return
     step = timedelta(minutes=STEP_MINUTES)
-    offset = STEP_MINUTES * round(min(taught) / step)
+    offset = STEP_MINUTES * round(min(offsets) / step)
     known = account.clock_offset_minutes
-    if offset == known or (offset > known and len(taught) < ENOUGH):
+    if offset == known or (offset > known and len(offsets) < ENOUGH):
         return
     account.clock_offset_minutes = offset
     with transaction.atomic():

@@ -88,11 +88,8 @@ def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
             gone_first, unlisted_first, "last_seen_at", "pk"
         )
     )
-    listed = Counter(one.customer_key for one in ordered if not one.unlisted_since)
-    return {
-        one.customer_key: None if listed[one.customer_key] > 1 else one
-        for one in ordered
-    }
+    listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
+    return {d.customer_key: None if listed[d.customer_key] > 1 else d for d in ordered}
 
 
 def _enter(
@@ -113,12 +110,29 @@ def _enter(
             known.update(runs.values_list("task_id", flat=True))
         new = [row for row in rows.values() if row.task_id not in known]
         adopted = [
-            _outside_run(account, _definition_of(row, definitions), row, now)
+            _outside_run(account, definitions, row, now)
             for row in new
             if folded(row) not in busy
         ]
         if adopted:
-            _save(adopted)
+            ImportRun.objects.bulk_create(adopted, batch_size=BATCH)
+            RunEvent.objects.bulk_create(
+                [
+                    RunEvent(
+                        run=run,
+                        at=run.last_checked_at or run.occurred_at,
+                        kind=EventKind.ADOPTED,
+                        to_status=run.status,
+                        details={"phase": run.phase},
+                    )
+                    for run in adopted
+                ],
+                batch_size=BATCH,
+            )
+            # in the order of refreshing, so that the two never wait for each other
+            changed = {run.definition for run in adopted if run.definition}
+            for definition in sorted(changed, key=lambda definition: definition.pk):
+                definition.refresh_recent_runs()
             bump_revision(runs=adopted)
         account.last_adopted_at = now
         times = [run.occurred_at for run in adopted]
@@ -141,24 +155,22 @@ def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
     return {folded(run) for run in waiting}
 
 
-def _definition_of(
-    row: ImportResult, definitions: dict[str, ImportDefinition | None]
-) -> ImportDefinition | None:
-    """By its very key, else by the only one that differs in case only."""
-    if row.customer_key in definitions:
-        return definitions[row.customer_key]
-    alike = [d for key, d in definitions.items() if key.casefold() == folded(row)]
-    return alike[0] if len(alike) == 1 else None
-
-
 def _outside_run(
     account: Account,
-    definition: ImportDefinition | None,
+    definitions: dict[str, ImportDefinition | None],
     row: ImportResult,
     now: datetime,
 ) -> ImportRun:
+    """The row as a run, of the definition with its very key; else of the only one whose
+    key differs in upper and lower case alone.
+    """
+    definition = definitions.get(row.customer_key)
+    if row.customer_key not in definitions:
+        alike = [d for key, d in definitions.items() if key.casefold() == folded(row)]
+        definition = alike[0] if len(alike) == 1 else None
     fields = fields_of(row, offset_minutes=account.clock_offset_minutes, seen_at=now)
     status = status_of(row)
+    # a task that shows no time of its own is placed where it was first seen
     occurred_at = fields["started_at"] or fields["finished_at"] or now
     return ImportRun(
         account=account,
@@ -174,24 +186,3 @@ def _outside_run(
         next_check_at=None if status in FINISHED else now,
         **fields,
     )
-
-
-def _save(runs: list[ImportRun]) -> None:
-    ImportRun.objects.bulk_create(runs, batch_size=BATCH)
-    RunEvent.objects.bulk_create(
-        [
-            RunEvent(
-                run=run,
-                at=run.last_checked_at or run.occurred_at,
-                kind=EventKind.ADOPTED,
-                to_status=run.status,
-                details={"phase": run.phase},
-            )
-            for run in runs
-        ],
-        batch_size=BATCH,
-    )
-    # in the order of refreshing, so that the two never wait for each other
-    definitions = {run.definition for run in runs if run.definition}
-    for definition in sorted(definitions, key=lambda definition: definition.pk):
-        definition.refresh_recent_runs()

@@ -1,4 +1,4 @@
-"""The audit: who did what to which account, run or person, kept for good."""
+"""The audit log: who did what to which account, run or person. Nothing removes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_LABEL = 300
 
 
 class AuditAction(models.TextChoices):
-    """The deeds that are kept; their names go into the database."""
+    """What is recorded in the audit; the names go into the database."""
 
     ACCOUNT_ADDED = "account_added", "Account added"
     ACCOUNT_CHANGED = "account_changed", "Account changed"
@@ -63,6 +63,7 @@ def record_audit(
     request's address, None for commands. `details` must be fit for JSON and never
     hold a secret. Call it in the transaction of the deed.
     """
+    # the name is stored too: it must still be readable when the person is gone
     name = actor.shown_name if isinstance(actor, User) else actor or ""
     return AuditEntry.objects.create(
         actor=actor if isinstance(actor, User) else None,

@@ -1,4 +1,4 @@
-"""What a use case can refuse, in words fit for the person who asked."""
+"""Why a use case refused to do something, in words for the person who asked."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class AlreadyRunningError(UseCaseError):
         self.run = run
         who = f" by {run.started_by_name}" if has_ink(run.started_by_name) else ""
         super().__init__(
-            f"“{run.definition}” is under way: run {run.pk} was started{who} and is "
-            f"{run.get_status_display().lower()}. Nothing was started a second time."
+            f"“{run.definition}” is already running: run {run.pk} was started{who} and "
+            f"is {run.get_status_display().lower()}. Nothing was started a second time."
         )
 
 
@@ -57,9 +57,9 @@ class RunningElsewhereError(UseCaseError):
                 f"{run.get_status_display().lower()}"
             )
         super().__init__(
-            f"“{definition}” is under way {where}. Both accounts are the same business "
-            "unit, so nothing was started a second time. Wait until that run has ended "
-            "or was settled."
+            f"“{definition}” is already running {where}. Both accounts are the same "
+            "business unit, so nothing was started a second time. Wait until that run "
+            "has ended or been settled."
         )
 
 
@@ -68,9 +68,9 @@ class NotCancellableError(UseCaseError):
 
     def __init__(self, run: ImportRun) -> None:
         super().__init__(
-            f"Run {run.pk} cannot be cancelled: it is "
-            f"{run.get_status_display().lower()}, and what was sent cannot be stopped "
-            "from here."
+            f"Run {run.pk} can't be cancelled: it is "
+            f"{run.get_status_display().lower()}, and an import that was sent can't be "
+            "stopped from here."
         )
 
 
@@ -78,7 +78,9 @@ class NameTakenError(UseCaseError):
     """Another account has the name; nothing was saved."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"An account “{name}” already exists; this one was not saved.")
+        super().__init__(
+            f"An account named “{name}” already exists. Nothing was saved."
+        )
 
 
 class UnitTakenError(UseCaseError):

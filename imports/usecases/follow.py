@@ -116,7 +116,15 @@ def _record(
     now = database_now()
     with transaction.atomic():
         for run in followed.values():
-            _note_absence(run, now)
+            # Time in which nobody looked (a disabled account, no worker) proves
+            # nothing of a run, so it makes none lost.
+            known = (run.last_checked_at, run.settled_at, run.answered_at)
+            seen_at = max((at for at in known if at), default=run.occurred_at)
+            if now - seen_at > ABSENT_AFTER:
+                run.unwatched_seconds += int((now - seen_at).total_seconds())
+                ImportRun.objects.followed().filter(pk=run.pk).update(
+                    unwatched_seconds=run.unwatched_seconds
+                )
         counted = _note_counts(followed, rows, now)
         moved = [
             run
@@ -139,19 +147,6 @@ def _record(
     )
 
 
-def _note_absence(run: ImportRun, now: datetime) -> None:
-    """Time in which nobody looked (a disabled account, no worker) proves nothing of a
-    run, so it makes none lost.
-    """
-    known = (run.last_checked_at, run.settled_at, run.answered_at)
-    seen_at = max((at for at in known if at), default=run.occurred_at)
-    if now - seen_at > ABSENT_AFTER:
-        run.unwatched_seconds += int((now - seen_at).total_seconds())
-        ImportRun.objects.followed().filter(pk=run.pk).update(
-            unwatched_seconds=run.unwatched_seconds
-        )
-
-
 def _note_counts(
     followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult], now: datetime
 ) -> set[ImportRun]:
@@ -167,6 +162,7 @@ def _note_counts(
         return set()
     if ImportRun.objects.note_counts(counted, at=now) == len(counted):
         return set(counted)
+    # fewer rows than runs: somebody else has moved some of them meanwhile
     still = ImportRun.objects.followed().filter(pk__in=[run.pk for run in counted])
     pks = set(still.values_list("pk", flat=True))
     return {run for run in counted if run.pk in pks}
@@ -346,8 +342,8 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(
-            f"Run {run.pk} is {run.get_status_display().lower()}; only a lost run is "
-            "checked again."
+            f"Run {run.pk} is {run.get_status_display().lower()}; only a lost run can "
+            "be checked again."
         )
     now = database_now()
     try:
@@ -366,13 +362,15 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
                 run.definition.refresh_recent_runs()
             bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
-        raise UseCaseError(f"Run {run.pk} was just found; read it again.") from error
+        raise UseCaseError(
+            f"Run {run.pk} was just found. Reload the page to see it."
+        ) from error
     except IntegrityError as error:
         if violated_constraint(error) not in ONE_ACTIVE:
             raise
         run.refresh_from_db()
         raise UseCaseError(
-            f"Run {run.pk} was started again meanwhile. It can be checked once that "
-            "run has ended."
+            f"The definition of run {run.pk} has been started again since. You can "
+            "check this run once that one has ended."
         ) from error
     return run

@@ -38,8 +38,8 @@ from imports.models import (
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
-from imports.usecases.follow import record_result
-from imports.usecases.settle import settle
+from imports.usecases.follow import record_result, refresh_runs
+from imports.usecases.settle import settle, settle_overdue
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,15 @@ def reconcile_runs(
             with ask_account(account) as client:
                 answer = client.results_of_definitions(keys)
         except MarketingCloudError as error:
-            _note_failed_look(runs, error)
+            # such a look does not count; of several in a row the timeline shows one
+            for run in runs:
+                last = run.events.last()
+                is_noted = (
+                    last is not None and last.details.get("error") == error.message
+                )
+                if not is_noted and run.status == RunStatus.UNKNOWN:
+                    run.record(EventKind.LOOKED, details={"error": error.message})
+            _postpone(runs)
             raise
         learn_answers(account, answer)
         settle_with(runs, answer)
@@ -92,6 +100,20 @@ def reconcile_runs(
             run.status == RunStatus.UNKNOWN and bool(candidates_of(run)) for run in runs
         ),
     )
+
+
+def look_at_run(*, run: ImportRun, holder: str) -> None:
+    """Look once at `run`, as the worker would: for its result or, while its outcome is
+    unknown, for its task, and then no more often than the worker.
+
+    Raises `AccountBusyError` and `MarketingCloudError`.
+    """
+    # first: a run whose sender vanished is looked for, not asked about
+    settle_overdue()
+    if run.status == RunStatus.UNKNOWN:
+        reconcile_runs(account=run.account, holder=holder, only_due=True)
+    else:
+        refresh_runs(account=run.account, holder=holder)
 
 
 def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun]:
@@ -134,6 +156,7 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
     def nearness(run: ImportRun) -> tuple[timedelta, bool]:
         candidates = find_candidates(run, rows)
         nearest = rank(run, candidates[0]) if candidates else TOO_FAR
+        # of two equally near, the one that is still open before one given up
         return nearest, run.status != RunStatus.UNKNOWN
 
     # of two runs that may be one task, the nearer in time comes first
@@ -159,21 +182,27 @@ def folded(row: ImportRun | ImportResult) -> str:
 
 
 def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
-    found = find_candidates(run, rows)
-    if len(found) == 1:
-        record_result(run, found[0], at=now, is_one_of_many=True)
+    tasks = find_candidates(run, rows)
+    if len(tasks) == 1:
+        record_result(run, tasks[0], at=now, is_one_of_many=True)
         return
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
-    candidates = [asdict(row) for row in found]
-    if not found or candidates != candidates_of(run):  # told once while it waits
+    candidates = [asdict(row) for row in tasks]
+    if not tasks or candidates != candidates_of(run):  # noted once while it waits
         run.record(EventKind.LOOKED, details={"candidates": candidates})
     run.change(
         looks=run.looks + 1,
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
-    if not found and _is_given_up(run, now) and _shows_what_is_known(run, rows, now):
+    if tasks:
+        return  # a person chooses
+    unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
+    since = unanswered.at if unanswered else run.sent_at or run.occurred_at
+    grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
+    is_given_up = now - since >= grace and run.looks >= LEAST_LOOKS
+    if is_given_up and _shows_what_is_known(run, rows, now):
         settle(
             run,
             RunStatus.NOT_STARTED,
@@ -188,13 +217,6 @@ def look_interval_seconds() -> float:
     return min(60.0, max(1.0, settings.MCDASH_UNKNOWN_GRACE_SECONDS / 5))
 
 
-def _is_given_up(run: ImportRun, now: datetime) -> bool:
-    unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
-    since = unanswered.at if unanswered else run.sent_at or run.occurred_at
-    grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
-    return now - since >= grace and run.looks >= LEAST_LOOKS
-
-
 def _shows_what_is_known(
     run: ImportRun, rows: list[ImportResult], now: datetime
 ) -> bool:
@@ -206,8 +228,8 @@ def _shows_what_is_known(
         customer_key=run.customer_key,
         last_checked_at__gt=now - SHOWN_WITHIN,
     ).exclude(phase="")
-    shown = {row.task_id for row in rows}
-    return shown.issuperset(
+    task_ids = {row.task_id for row in rows}
+    return task_ids.issuperset(
         known.exclude(task_id=None).values_list("task_id", flat=True)
     )
 
@@ -216,18 +238,8 @@ def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
     """What the last look that succeeded found, for a person to choose from."""
     looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
     look = looks.last()
-    found: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
-    return found
-
-
-def _note_failed_look(runs: Iterable[ImportRun], error: MarketingCloudError) -> None:
-    """A look that failed does not count; the timeline tells it once in a row."""
-    for run in runs:
-        last = run.events.last()
-        told = last is not None and last.details.get("error") == error.message
-        if not told and run.status == RunStatus.UNKNOWN:
-            run.record(EventKind.LOOKED, details={"error": error.message})
-    _postpone(runs)
+    tasks: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
+    return tasks
 
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
@@ -287,13 +299,13 @@ def choose_task(
     """
     if run.status != RunStatus.UNKNOWN:
         raise UseCaseError(
-            f"Run {run.pk} is settled by now: "
+            f"Run {run.pk} is already settled: "
             f"{run.get_status_display().lower()}. Nothing was changed."
         )
     offered = {row["task_id"] for row in candidates_of(run)}
     if task_id is not None and task_id not in offered:
         raise UseCaseError(
-            f"Task {task_id} is not among those that run {run.pk} may be."
+            f"Task {task_id} isn't one of the tasks that could be run {run.pk}."
         )
     try:
         with transaction.atomic():
@@ -321,7 +333,7 @@ def choose_task(
     except IntegrityError as error:
         if violated_constraint(error) != "run_task_once":
             raise
-        raise UseCaseError("That task belongs to another run by now.") from error
+        raise UseCaseError("That task now belongs to another run.") from error
     return run
 
 
@@ -342,6 +354,7 @@ def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
         for task_id in tasks
     ]
     ImportRun.objects.bulk_create(outside)
+    # each becomes a run of its own: whose they are, nobody here knows
     for other in outside:
         other.record(EventKind.ADOPTED, to_status=other.status)
     run.record(EventKind.CHOSEN, actor=by, details={"none_of": tasks})
@@ -362,7 +375,7 @@ def declare_not_started(
     """
     try:
         with transaction.atomic():
-            # locked and read again: a look that finds it comes before or after
+            # locked and read again: a look that finds it comes before or after this
             run = ImportRun.objects.select_for_update().get(pk=run.pk)
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")

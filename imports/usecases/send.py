@@ -100,13 +100,13 @@ def send_queued(
 
     At most two senders work for an account, over all processes; a third one
     leaves its starts to them, so that one slow account cannot occupy a worker.
-    `senders` are those of the two that this call may be.
+    `senders` are the numbers of those that this call can act as.
     """
     names = [f"send:{account.pk}:{number}" for number in senders]
     seconds = settings.MCDASH_START_LEASE_SECONDS
     sent: dict[int, ImportRun] = {}
     with held(*names, holder=holder, seconds=seconds) as name:
-        # prolonged before each start: a start takes no longer than the lease
+        # extended before each start: a start takes no longer than the lease
         while (
             name is not None
             and not is_stopping()
@@ -157,8 +157,30 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         gateway.call_slot(run.account, gateway.START_SLOTS),
         ask_account(run.account) as client,
     ):
+        # before the claim: a failure here still proves that nothing was sent
         client.authenticate()
-        _claim_and_perform(run, client, holder, is_stopping)
+        if is_stopping() or STORAGE.unwritable_since:
+            return
+        # again: waiting for the slot takes time, and starts may have been paused since
+        if reason := _why_not(run):
+            _not_started(run, reason)
+            return
+        names = _names_of(run)
+        try:
+            claimed = _claim(run, holder)
+        except IntegrityError as error:
+            if violated_constraint(error) not in ONE_ACTIVE:
+                raise
+            _not_started(run, Reason.RUNNING_ELSEWHERE)
+            return
+        # claimed, but nothing has left this machine: the last moment to hold it back
+        if is_stopping():
+            _not_started(run, Reason.STOPPED, sent_at=None)
+            return
+        started = _perform(
+            run, client, names, send_before=claimed + SEND_WITHIN_SECONDS
+        )
+        _persist(run, lambda: record_start(run=run, started=started))
 
 
 def _why_not(run: ImportRun) -> Reason | None:
@@ -187,33 +209,6 @@ def _adopt_first(run: ImportRun, holder: str) -> None:
             return
 
 
-def _claim_and_perform(
-    run: ImportRun,
-    client: MarketingCloudClient,
-    holder: str,
-    is_stopping: Callable[[], bool],
-) -> None:
-    if is_stopping() or STORAGE.unwritable_since:
-        return
-    # again: it may have waited for its slot, and somebody may have paused the starts
-    if reason := _why_not(run):
-        _not_started(run, reason)
-        return
-    names = _names_of(run)
-    try:
-        claimed = _claim(run, holder)
-    except IntegrityError as error:
-        if violated_constraint(error) not in ONE_ACTIVE:
-            raise
-        _not_started(run, Reason.RUNNING_ELSEWHERE)
-        return
-    if is_stopping():
-        _not_started(run, Reason.STOPPED, sent_at=None)
-        return
-    started = _perform(run, client, names, send_before=claimed + SEND_WITHIN_SECONDS)
-    _persist(run, lambda: record_start(run=run, started=started))
-
-
 def _names_of(run: ImportRun) -> tuple[str, str | None]:
     """What Perform calls the definition: its customer key and ObjectID, or only the
     latter.
@@ -225,6 +220,7 @@ def _names_of(run: ImportRun) -> tuple[str, str | None]:
     definition = run.definition
     if definition is None:
         return run.customer_key, None
+    # a sync may have given it another key or its ObjectID since it was queued
     definition.refresh_from_db(fields=["object_id", "customer_key"])
     if not definition.object_id:
         return run.customer_key, None
@@ -274,6 +270,7 @@ def _perform(
     send_before: float,
 ) -> StartedImport:
     customer_key, object_id = names
+    # a call may take minutes, and PostgreSQL has few connections to give
     release_connection()
     # A worker that stood still (a suspended machine, a full disk) may wake up after
     # its lease: by then the run is looked for, and somebody may have started it again.
@@ -305,18 +302,18 @@ def _record_error(run: ImportRun, error: MarketingCloudError) -> None:
     fields = fields_of_error(error)
     if isinstance(error, OutcomeUnknownError):
         if run.status == RunStatus.STARTING:
-            _persist(run, lambda: _unknown(run, fields))
+
+            def write_unknown() -> None:
+                with transaction.atomic():
+                    leave_unknown(run, answered_at=database_now(), **fields)
+
+            _persist(run, write_unknown)
             return
         fields["reason"] = Reason.UNREACHABLE  # before the claim: nothing was sent
     # only an answer proves that something was sent
     is_answer = isinstance(error, AuthenticationError | RequestRefusedError)
     fields["sent_at"] = run.sent_at if is_answer else None
     _persist(run, lambda: _not_started(run, **fields))
-
-
-def _unknown(run: ImportRun, fields: dict[str, Any]) -> None:
-    with transaction.atomic():
-        leave_unknown(run, answered_at=database_now(), **fields)
 
 
 def _not_started(run: ImportRun, reason: Reason, **changes: Any) -> None:
@@ -411,8 +408,23 @@ def _record(run: ImportRun, started: StartedImport) -> None:
         other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
         if other.origin == Origin.OUTSIDE:
             _merge(run, other, started)
-        else:
-            _leave_open(run, other, started)
+            return
+        # another run of ours was taken for this task: this one is still looked for
+        message = (
+            f"Marketing Cloud's answer names task {started.task_id}, which run "
+            f"{other.pk} was matched with. The task that is left over is this run's."
+        )
+        with transaction.atomic():
+            run.record(EventKind.CONTRADICTED, details={"words": message})
+            if run.status == RunStatus.STARTING:
+                leave_unknown(
+                    run,
+                    reason=Reason.NO_ANSWER,
+                    message=message,
+                    answered_at=database_now(),
+                )
+            else:
+                bump_revision(runs=[run])
     except IntegrityError as error:
         run.refresh_from_db()
         if violated_constraint(error) not in ONE_ACTIVE:
@@ -463,6 +475,7 @@ def _accept(run: ImportRun, started: StartedImport) -> None:
 def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
     """Fold `adopted` into `run`, events and all."""
     with transaction.atomic():
+        # locked: a look at it must not end it between the reading and the folding in
         adopted = ImportRun.objects.select_for_update().get(pk=adopted.pk)
         known = {name: getattr(adopted, name) for name in TAKEN_OVER}
         adopted.events.update(run=run)
@@ -476,22 +489,3 @@ def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
             if definition:
                 definition.refresh_recent_runs()
         bump_revision(runs=[run])
-
-
-def _leave_open(run: ImportRun, other: ImportRun, started: StartedImport) -> None:
-    """Another run of ours was taken for this task: keep looking for `run`."""
-    message = (
-        f"Marketing Cloud's answer names task {started.task_id}, for which run "
-        f"{other.pk} was taken. A task that is left over is this run's."
-    )
-    with transaction.atomic():
-        run.record(EventKind.CONTRADICTED, details={"words": message})
-        if run.status == RunStatus.STARTING:
-            leave_unknown(
-                run,
-                reason=Reason.NO_ANSWER,
-                message=message,
-                answered_at=database_now(),
-            )
-        else:
-            bump_revision(runs=[run])

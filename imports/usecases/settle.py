@@ -1,4 +1,4 @@
-"""How a run ends: the one way in which it does, and runs whose time ran out."""
+"""End a run, in the one way there is, and settle runs whose time ran out."""
 
 from __future__ import annotations
 
@@ -54,18 +54,19 @@ def settle(
     each lock a definition after it could wait for each other. Raises `StaleRunError`
     where somebody else moved the run first.
     """
-    said = {"why": reason, "message": changes.get("message", "")} if reason else {}
+    cause = {"why": reason, "message": changes.get("message", "")} if reason else {}
     run.move_to(
         status,
         kind=EVENT_OF_END[status],
         actor=by,
         actor_name=by_name,
-        details=said | (details or {}),
+        details=cause | (details or {}),
         reason=reason,
         settled_at=at,
         next_check_at=None,
         **{"message": "", "vendor_message": ""} | changes,
     )
+    # after the move: the strip shows the run as it ended
     if run.definition:
         run.definition.refresh_recent_runs()
     if not is_one_of_many:
@@ -79,8 +80,8 @@ def leave_unknown(
     details: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """The start of `run` may have been carried out, and nobody can tell: from now on
-    it is looked for. The caller opens the transaction.
+    """Move `run` to unknown: its start may have been carried out, and nobody can tell.
+    From now on its task is looked for. The caller opens the transaction.
     """
     run.move_to(
         RunStatus.UNKNOWN,
@@ -117,6 +118,7 @@ def settle_overdue() -> list[ImportRun]:
     for run in out_of_time(now).select_related("definition"):
         try:
             with transaction.atomic():
+                # claimed: its Perform may be out; queued: nothing was sent
                 if run.status == RunStatus.STARTING:
                     leave_unknown(
                         run,

@@ -101,7 +101,16 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
         "login": login,
     }
     with transaction.atomic():
-        _release_ended_elsewhere(run)
+        # A disabled account's run, which nobody follows there any more, does not hold
+        # the definition for ever: its task may be known here to have ended, adopted
+        # as one from outside; else it is as lost as one that is followed in vain.
+        ended = ImportRun.objects.filter(
+            account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
+        )
+        is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
+        released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
+        keys = list(released.values_list("pk", flat=True))
+        ImportRun.objects.filter(pk__in=keys).update(guard=None)
         run.queued_at = run.occurred_at = database_now()
         run.save(force_insert=True)
         ImportDefinition.objects.filter(runs=run).update(last_run=run)
@@ -121,22 +130,9 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             details={name: value for name, value in known.items() if value},
         )
         run.revision = bump_revision(runs=[run])
+        # inside: PostgreSQL tells the workers at the commit, not before
         wake_workers()
     return run
-
-
-def _release_ended_elsewhere(run: ImportRun) -> None:
-    """A disabled account's run, which nobody follows there any more, does not hold the
-    definition for ever: its task may be known here to have ended, adopted as one from
-    outside; else it is as lost as one that is followed in vain.
-    """
-    ended = ImportRun.objects.filter(
-        account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
-    )
-    is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
-    released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
-    keys = list(released.values_list("pk", flat=True))
-    ImportRun.objects.filter(pk__in=keys).update(guard=None)
 
 
 def _held_elsewhere(run: ImportRun) -> RunQuerySet:
@@ -166,7 +162,7 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     violated = violated_constraint(error)
     if violated == "run_request_once":
         raise NotStartableError(
-            definition, "its request was already used for another definition."
+            definition, "Its request was already used for another definition."
         ) from error
     if violated not in ONE_ACTIVE:
         raise error
@@ -181,7 +177,7 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
         )
         raise RunningElsewhereError(definition, elsewhere if seen else None) from error
     raise NotStartableError(
-        definition, "Another run of it has only just ended. Please try again."
+        definition, "Another run of it has just ended. Please try again."
     ) from error
 
 
@@ -240,7 +236,7 @@ def start_imports(
             refusal = refusal_of(error)
             problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
             rest = definitions[len(outcomes) :]
-            return outcomes + [StartOutcome(one, problem=problem) for one in rest]
+            return outcomes + [StartOutcome(d, problem=problem) for d in rest]
         else:
             outcomes.append(StartOutcome(definition, run=run))
     return outcomes

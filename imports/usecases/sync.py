@@ -97,13 +97,14 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
             answer = client.list_definitions(on_page=reading.note)
         matches = _Matches(account)
         matches.sort(answer.definitions)
+        # part of a list shows what is there, and says nothing of what is not
         missed = _missed(account, matches) if answer.is_whole else set()
         return _store(account, answer, matches, missed, reading)
 
 
 @dataclass(kw_only=True, slots=True)
 class _Reading:
-    """How many pages were read; told to the pages of those who wait for it."""
+    """How many pages of the list were read, for the pages of those who wait for it."""
 
     account: Account
     pages: int = 0
@@ -125,7 +126,7 @@ class _Reading:
 
 
 def _missed(account: Account, matches: _Matches) -> set[int]:
-    """Those that the list lacks and that are not found by name either.
+    """The definitions that the list lacks and that are not found by name either.
 
     One that is listed is asked for with them: if not even that is found, or no answer
     comes, nothing is proven. Those that are not asked for, for their number, are
@@ -138,14 +139,15 @@ def _missed(account: Account, matches: _Matches) -> set[int]:
     asked = set(random.sample(missing, min(len(missing), most)))
     control = set(list(matches.seen)[:1])
     names = account.definitions.filter(pk__in=asked | control)
-    wanted = list(names.values_list("object_id", "customer_key"))
+    pairs = list(names.values_list("object_id", "customer_key"))
     try:
         with ask_account(account) as client:
-            answer = client.find_definitions(wanted)
+            answer = client.find_definitions(pairs)
     except MarketingCloudError as error:
         log.warning("Account %s: missing ones not asked for: %s", account.pk, error)
         return set()
     found = matches.sort(answer.definitions)
+    # what cannot find one that is certainly there proves nothing of the others
     if not answer.is_whole or not control <= found:
         log.warning("Account %s: not even a listed definition was found", account.pk)
         return set()
@@ -160,7 +162,12 @@ def _store(
     reading: _Reading,
 ) -> SyncReport:
     now = database_now()
-    is_large = _is_large(matches, answer)
+    # so many are missing that the list itself is likely wrong
+    missing = len(matches.missing)
+    is_large = missing > 0 and (
+        not answer.definitions
+        or missing >= max(MANY_MISSING, LARGE_SHARE * (missing + len(matches.seen)))
+    )
     apart = MISSES_APART_IN_DOUBT if is_large else MISSES_APART
     with transaction.atomic():
         _create(account, matches.created, now)
@@ -190,15 +197,6 @@ def _store(
         gone=marked.gone,
         is_doubted=is_doubted,
         refused_properties=answer.refused_properties,
-    )
-
-
-def _is_large(matches: _Matches, answer: DefinitionList) -> bool:
-    """Whether so many are missing that the list itself may be wrong."""
-    n = len(matches.missing)
-    known = n + len(matches.seen)
-    return n > 0 and (
-        not answer.definitions or (n >= MANY_MISSING and n >= LARGE_SHARE * known)
     )
 
 
@@ -244,19 +242,33 @@ class _Matches:
         """Tell new records, changed ones and the ids of all stored ones seen; gives
         the ids of those that are among `records`.
         """
-        found: set[int] = set()
+        listed: set[int] = set()
         for record in records:
             same = self._find(record)
-            found.update(stored.pk for stored in same)
+            listed.update(stored.pk for stored in same)
             if not same:
                 name = record.object_id and tidy_object_id(record.object_id)
                 key = "" if name else record.customer_key
                 self.created[name, key] = record
-            elif len(same) == 1:
-                self._compare(record, *same)
-        self.seen |= found
-        self._drop_twins()
-        return found
+            elif len(same) == 1 and same[0].pk not in self.seen:
+                stored = same[0]
+                self.seen.add(stored.pk)
+                if record.object_id is None and stored.object_id:
+                    facts = {**record.facts, "ObjectID": stored.object_id}
+                    record = replace(record, object_id=stored.object_id, facts=facts)
+                if stored.digest != digest_of(record):
+                    self.changed[stored.pk] = record
+        self.seen |= listed
+        # a new one that is listed with its ObjectID, and without it too, is one
+        named = {
+            record.customer_key for (id_, _), record in self.created.items() if id_
+        }
+        self.created = {
+            (id_, key): record
+            for (id_, key), record in self.created.items()
+            if id_ or key not in named
+        }
+        return listed
 
     def _find(self, record: DefinitionRecord) -> Sequence[_Stored]:
         """Usually one. A row that lacks the ObjectID is that of all known ones with
@@ -267,36 +279,16 @@ class _Matches:
             alone = self.by_key.get(digest)
             return [alone] if alone else self.of_key.get(digest, ())
         by_object, object_id = self.by_object, record.object_id
-        found = by_object.get(object_id) or by_object.get(tidy_object_id(object_id))
-        if found:
-            return [found]
+        known = by_object.get(object_id) or by_object.get(tidy_object_id(object_id))
+        if known:
+            return [known]
         if not record.customer_key or not self.by_key:
             return ()
         # first seen by its key alone, now with an id: it is the same one
-        found = self.by_key.pop(key_digest(record.customer_key), None)
-        if found:
-            self.by_object[object_id] = found
-        return [found] if found else ()
-
-    def _compare(self, record: DefinitionRecord, stored: _Stored) -> None:
-        if stored.pk in self.seen:
-            return
-        self.seen.add(stored.pk)
-        if record.object_id is None and (known := stored.object_id):
-            facts = {**record.facts, "ObjectID": known}
-            record = replace(record, object_id=known, facts=facts)
-        if stored.digest != digest_of(record):
-            self.changed[stored.pk] = record
-
-    def _drop_twins(self) -> None:
-        """A new one that is listed with its ObjectID, and without it too, is one."""
-        keys = {record.customer_key for name, record in self._new() if name}
-        for name, record in self._new():
-            if not name and record.customer_key in keys:
-                del self.created[None, record.customer_key]
-
-    def _new(self) -> list[tuple[str | None, DefinitionRecord]]:
-        return [(name, record) for (name, _), record in self.created.items()]
+        known = self.by_key.pop(key_digest(record.customer_key), None)
+        if known:
+            self.by_object[object_id] = known
+        return [known] if known else ()
 
 
 def digest_of(record: DefinitionRecord) -> str:
@@ -435,7 +427,7 @@ def _note_unlisted(
     account.unlisted_count = unlisted
 
 
-# A sync at somebody's wish, not at its own hour
+# A sync that somebody asked for, before its own hour
 
 # Reading thousands of definitions costs the account some calls: not at every press.
 SELDOM = timedelta(minutes=1)
@@ -444,12 +436,12 @@ SELDOM = timedelta(minutes=1)
 def want_sync(
     *, accounts: Iterable[Account], by: User, ip: str | None = None
 ) -> list[Account]:
-    """Note that `by` wants `accounts` synced, and give those for which that is new:
-    not asked for within the last minute, and such as can be asked at all.
+    """Note that `by` asked for `accounts` to be synced; returns those that will be:
+    nobody asked for them within the last minute, and they can be contacted.
 
     Nothing is sent: the worker looks every second.
     """
-    wanted = []
+    requested = []
     with transaction.atomic():
         accounts = list(accounts)
         bump_revision(accounts=accounts)
@@ -462,5 +454,5 @@ def want_sync(
                 record_audit(
                     actor=by, action=action, obj=account, account=account, ip=ip
                 )
-                wanted.append(account)
-    return wanted
+                requested.append(account)
+    return requested

@@ -1,5 +1,5 @@
-"""Work on what is stored: strips that were wrong, secrets under older keys, and rows
-that nobody needs any more.
+"""Upkeep of the database: repair strips, move secrets to the newest key, remove rows
+that are no longer needed.
 """
 
 from __future__ import annotations
@@ -126,8 +126,23 @@ def rotate_field_keys(*, by: str) -> KeyUse:
     rotated = 0
     try:
         for model, name in encrypted_fields():
+            rows = model._base_manager
             for secrets in _batches(model, name):
-                rotated += _rotate(model, name, secrets)
+                old = {
+                    pk: secret
+                    for pk, secret in secrets.items()
+                    if (secret.key_position() or NEWEST) > NEWEST
+                }
+                # encrypted before the transaction, which holds its rows only briefly
+                new = {pk: secret.rotated() for pk, secret in old.items()}
+                if not new:
+                    continue
+                with transaction.atomic():
+                    replaced = sum(
+                        rows.filter(pk=pk, **{name: old[pk]}).update(**{name: secret})
+                        for pk, secret in new.items()
+                    )
+                rotated += replaced
     finally:
         record_audit(
             actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
@@ -171,21 +186,6 @@ def _batches(model: Model, name: str) -> Iterator[dict[int, Secret]]:
     while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:KEY_BATCH]):
         yield batch
         last = max(batch)
-
-
-def _rotate(model: Model, name: str, secrets: dict[int, Secret]) -> int:
-    """Encrypt first, then write: the transaction holds its rows for a moment only."""
-    old = {pk: s for pk, s in secrets.items() if (s.key_position() or NEWEST) > NEWEST}
-    new = {pk: secret.rotated() for pk, secret in old.items()}
-    if not new:
-        return 0
-    with transaction.atomic():
-        return sum(
-            model._base_manager.filter(pk=pk, **{name: old[pk]}).update(
-                **{name: secret}
-            )
-            for pk, secret in new.items()
-        )
 
 
 # Rows that nobody needs any more

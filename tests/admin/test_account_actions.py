@@ -100,7 +100,7 @@ def test_a_busy_account_is_a_sentence(
 ) -> None:
     Lease.objects.acquire(f"{lease}:{account.pk}", holder="another", seconds=60)
     (words,) = run_action(admin, action, [account])
-    assert "by another process" in words
+    assert "Another process is already doing this" in words
     assert not cloud.calls
 
 

@@ -205,7 +205,7 @@ def test_an_account_that_another_process_is_at_is_told(
     assert Lease.objects.acquire(lease, holder="somebody else", seconds=60)
     ran = run(name)
     assert ran.code == 1
-    assert "by another process" in ran.err
+    assert "Another process is already doing this" in ran.err
 
 
 @pytest.mark.parametrize("name", PASSES)

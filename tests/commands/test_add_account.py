@@ -109,7 +109,7 @@ def test_when_two_add_the_same_name_the_second_is_told(
     ran = run("add_account", "Nordlicht DE", *TENANT, *CLIENT)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        "An account “Nordlicht DE” already exists; this one was not saved.\n"
+        "An account named “Nordlicht DE” already exists. Nothing was saved.\n"
     )
     assert Account.objects.get().secret.reveal() == "first"
     assert not AuditEntry.objects.exists()

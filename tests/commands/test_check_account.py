@@ -87,7 +87,7 @@ def test_another_host_in_the_tokens_answer_is_only_reported(
     de.save()
     ran = run("check_account", "Nordlicht DE")
     assert ran.code == 0
-    assert "The token names another host, 127.0.0.1; the account's own one" in ran.out
+    assert "The token names another host, 127.0.0.1; the account's own host" in ran.out
 
 
 def test_an_unreachable_account_says_so(de: Account, sandbox: SandboxServer) -> None:

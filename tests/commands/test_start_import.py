@@ -142,7 +142,7 @@ def test_an_outcome_that_stays_unknown_ends_with_3(
     sandbox.misbehave("reset", when="after", operation="Perform")
     ran = run("start_import", NAME, "customers-daily", "--wait", "--timeout", "1")
     assert ran.code == 3
-    assert "It is never sent again by itself." in ran.out
+    assert "mcdash never sends it again." in ran.out
     assert ImportRun.objects.ours().get().status == RunStatus.UNKNOWN
     assert performed(sandbox) == ["customers-daily"]
 
@@ -154,7 +154,7 @@ def test_a_timeout_ends_with_4_and_the_import_goes_on(
         "start_import", NAME, "product-catalogue-full", "--wait", "--timeout", "1"
     )
     assert ran.code == 4
-    assert "is still under way; no longer waiting." in ran.out
+    assert "is still running. Stopped waiting." in ran.out
     assert ImportRun.objects.ours().get().status == RunStatus.RUNNING
     assert performed(sandbox) == ["product-catalogue-full"]
 
@@ -195,10 +195,10 @@ def test_a_database_that_stops_serving_ends_with_3(
     def fail(**_: object) -> None:
         raise OperationalError("disk I/O error")
 
-    monkeypatch.setattr(start_import, "refresh_runs", fail)
+    monkeypatch.setattr(start_import, "look_at_run", fail)
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 3
-    assert "stopped serving (disk I/O error)" in ran.err
+    assert "stopped responding (disk I/O error)" in ran.err
     assert "The import may be running" in ran.err
 
 
@@ -248,7 +248,7 @@ def test_an_account_that_does_not_answer_in_between_is_asked_again(
     fake.after["results_of_tasks"] = fake.finish
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 0
-    assert r"Not answering: It broke off.\x1b[2J" in ran.out
+    assert r"No response: It broke off.\x1b[2J" in ran.out
     assert fake.performed == ["customers-daily"]
 
 
@@ -519,5 +519,5 @@ def test_a_login_without_a_name_is_its_number(
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     ran = run("start_import", *arguments)
     assert (ran.code, ran.out) == (2, "")
-    assert "start_import" in ran.err or "Say which definition" in ran.err
+    assert "start_import" in ran.err or "Which definition?" in ran.err
     assert not ImportRun.objects.ours().exists()

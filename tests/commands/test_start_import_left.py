@@ -58,7 +58,7 @@ def test_without_wait_the_run_is_queued_for_the_worker(
     ran = run(*COMMAND)
     one = ImportRun.objects.ours().get()
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"Run {one.pk} is queued; the worker sends it.\n"
+    assert ran.out == f"Run {one.pk} is queued. The worker sends it.\n"
     assert one.status == RunStatus.QUEUED
     assert fake.performed == []
 
@@ -147,8 +147,8 @@ def test_an_account_that_does_not_answer_is_asked_until_the_timeout(
     fake.before["results_of_tasks"] = fall_silent
     ran = run(*COMMAND, "--wait", "--timeout", "3")
     assert ran.code == 4
-    assert "Not answering: No answer came." in ran.out
-    assert "no longer waiting" in ran.out
+    assert "No response: No answer came." in ran.out
+    assert "Stopped waiting" in ran.out
 
 
 # --- by Ctrl-C ---------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_ctrl_c_on_the_wire_says_that_the_import_may_be_running(
     fake.before["start_definition"] = interrupt
     ran = run(*COMMAND, "--wait")
     assert ran.code == 130
-    assert "the import may be running" in ran.err
+    assert "The import may be running" in ran.err
     assert ImportRun.objects.ours().get().status == RunStatus.STARTING
 
 
@@ -188,7 +188,7 @@ def test_ctrl_c_while_running_lets_the_import_go_on(
     monkeypatch.setattr(time, "sleep", lambda _seconds: interrupt())
     ran = run(*COMMAND, "--wait")
     one = ImportRun.objects.ours().get()
-    assert (ran.code, ran.err) == (130, f"No longer waiting; run {one.pk} goes on.\n")
+    assert (ran.code, ran.err) == (130, f"Stopped waiting. Run {one.pk} continues.\n")
     assert one.status == RunStatus.RUNNING
 
 

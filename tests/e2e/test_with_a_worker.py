@@ -27,7 +27,7 @@ def test_a_queued_start_is_sent_once_by_the_worker_and_followed_to_its_end(
     site.must("sync_definitions")
     site.start_worker()
     said = site.must("start_import", "Nordlicht DE", "customers-daily")
-    assert "is queued; the worker sends it." in said
+    assert "is queued. The worker sends it." in said
     run = end_of_run(site)
     assert (run["status"], run["origin"]) == ("completed", "command")
     (line,) = site.performed()

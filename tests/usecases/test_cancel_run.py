@@ -28,7 +28,7 @@ def test_a_queued_run_is_cancelled_by_a_person() -> None:
 @pytest.mark.parametrize("status", sorted(set(RunStatus) - {RunStatus.QUEUED}), ids=str)
 def test_a_run_that_is_not_queued_stays_as_it_is(status: RunStatus) -> None:
     run = ImportRunFactory.create(**{status.value: True})
-    with pytest.raises(NotCancellableError, match=f"Run {run.pk} cannot be cancelled"):
+    with pytest.raises(NotCancellableError, match=f"Run {run.pk} can't be cancelled"):
         cancel_run(run=run, by=None)
     run.refresh_from_db()
     assert run.status == status

@@ -109,5 +109,5 @@ def test_what_was_never_offered_cannot_be_chosen(
     run: ImportRun, cloud: FakeMarketingCloud, person: User
 ) -> None:
     late = cloud.add_task(KEY)
-    with pytest.raises(UseCaseError, match="not among those"):
+    with pytest.raises(UseCaseError, match="isn't one of the tasks"):
         choose_task(run=run, task_id=late.task_id, by=person)

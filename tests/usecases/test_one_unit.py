@@ -358,7 +358,7 @@ def test_a_unit_that_is_learned_guards_what_is_under_way(
 def test_a_lost_run_that_was_started_again_is_not_checked_again() -> None:
     lost = ImportRunFactory.create(lost=True)
     ImportRunFactory.create(definition=lost.definition, running=True)
-    with pytest.raises(UseCaseError, match="was started again meanwhile"):
+    with pytest.raises(UseCaseError, match="has been started again since"):
         check_again(run=lost, by=None)
     lost.refresh_from_db()
     assert lost.status == RunStatus.LOST

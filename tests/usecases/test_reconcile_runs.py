@@ -357,7 +357,7 @@ def test_none_of_these_enters_them_as_outside_and_looks_on(
 def test_only_what_was_offered_can_be_chosen(
     run: ImportRun, offered: tuple[str, str]
 ) -> None:
-    with pytest.raises(UseCaseError, match="Task 7 is not among"):
+    with pytest.raises(UseCaseError, match="Task 7 isn't one of"):
         choose_task(run=again(run), task_id="7", by=UserFactory.create())
     assert again(run).status == RunStatus.UNKNOWN
 

@@ -218,7 +218,7 @@ def test_one_process_at_a_time_looks_at_an_account(
 ) -> None:
     followed(account, cloud)
     LeaseFactory.create(name=f"refresh:{account.pk}")
-    with pytest.raises(AccountBusyError, match="another process"):
+    with pytest.raises(AccountBusyError, match="Another process is already doing this"):
         refresh(account)
     assert not cloud.calls
 

@@ -55,7 +55,7 @@ def test_no_pass_asks_the_account(
 ) -> None:
     status = "unknown" if work is reconcile_runs else "running"
     ImportRunFactory.create(definition=definition, **{status: True})
-    with pytest.raises(AuthenticationError, match="not asked again"):
+    with pytest.raises(AuthenticationError, match="isn't contacted again"):
         work(account=account, holder="worker")
     assert not cloud.calls
 

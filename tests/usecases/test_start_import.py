@@ -115,7 +115,7 @@ def test_the_second_person_is_told_whose_run_is_under_way() -> None:
             request_token=uuid4(),
         )
     assert caught.value.run == first
-    assert "“Customers daily” is under way" in str(caught.value)
+    assert "“Customers daily” is already running" in str(caught.value)
     assert "started by Ada Berg and is queued" in str(caught.value)
     assert ImportRun.objects.count() == 1
 

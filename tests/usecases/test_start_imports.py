@@ -30,7 +30,7 @@ def test_each_definition_starts_or_says_why_not() -> None:
     assert (started.run.batch, started.run.started_by) == (batch, person)
     assert (started.problem, started.run.status) == ("", "queued")
     assert refused.run is impossible.run is None
-    assert "under way" in refused.problem
+    assert "already running" in refused.problem
     assert "disabled" in impossible.problem
 
 

@@ -71,7 +71,7 @@ def test_what_was_sent_cannot_be_cancelled_and_that_is_said(
     answer = client.post(f"/runs/{run.pk}/cancel/", follow=True)
     run.refresh_from_db()
     assert run.status == RunStatus.RUNNING
-    assert "cannot be cancelled" in words(answer)
+    assert "can't be cancelled" in words(answer)
 
 
 def test_a_lost_run_is_checked_again(
@@ -181,8 +181,8 @@ def test_none_of_these_leaves_it_unknown(client: Client, unknown: ImportRun) -> 
     ("task", "status", "sentence"),
     [
         ("", 400, "Choose one of them first"),
-        ("777", 409, "not among those"),
-        ("<b>", 409, "Task <b> is not among those"),
+        ("777", 409, "isn't one of the tasks"),
+        ("<b>", 409, "Task <b> isn't one of the tasks"),
     ],
 )
 def test_a_choice_that_is_not_open_is_refused_with_a_sentence(

@@ -41,10 +41,8 @@ from imports.usecases.errors import (
     NotCancellableError,
     UseCaseError,
 )
-from imports.usecases.follow import refresh_runs
-from imports.usecases.resolve import reconcile_runs
+from imports.usecases.resolve import look_at_run
 from imports.usecases.send import send_start
-from imports.usecases.settle import settle_overdue
 from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
 from imports.wording.following import clock_in_utc, fact, meaning
@@ -93,7 +91,7 @@ class Command(McdashCommand):
         key, object_id = options["customer_key"], options["object_id"]
         if not key and not object_id:
             raise CommandError(
-                "Say which definition: give its CUSTOMER_KEY or its --object-id.",
+                "Which definition? Give its CUSTOMER_KEY or its --object-id.",
                 returncode=USAGE_ERROR,
             )
         account = account_named(options["name"])
@@ -115,8 +113,12 @@ class Command(McdashCommand):
             raise CommandError(str(error)) from error
         if options["wait"]:
             self._wait(run, options)
+        elif options["json"]:
+            self.print_json(run.as_record())
         else:
-            self._leave_to_worker(run, options)
+            self.stdout.write(f"Run {run.pk} is queued. The worker sends it.")
+            if unfollowed := run.why_not_followed(workers_now()):
+                self.stderr.write(fact(run, unfollowed, clock_in_utc))
 
     def _definition(
         self, account: Account, key: str | None, object_id: str | None
@@ -128,6 +130,7 @@ class Command(McdashCommand):
         names += [f"the ObjectID “{object_id}”"] if object_id else []
         name = " and ".join(names)
         named = _named(account, key, object_id)
+        # it may have been made, or made anew, since the last sync
         if not any(each.unlisted_since is None for each in named):
             problem = _sync(account)
             named = _named(account, key, object_id)
@@ -146,7 +149,7 @@ class Command(McdashCommand):
             lines = [
                 f"“{account}” has {len(likely)} definitions with {name}:",
                 *(f"  {_described(each)}" for each in likely),
-                "Nothing was started. Say which one is meant with --object-id.",
+                "Nothing was started. Choose one with --object-id.",
             ]
             raise CommandError("\n".join(lines), returncode=USAGE_ERROR)
         definition = likely[0]
@@ -166,14 +169,6 @@ class Command(McdashCommand):
     def _warn(self, sentence: str) -> None:
         self.stderr.write(printable(sentence))
 
-    def _leave_to_worker(self, run: ImportRun, options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.print_json(run.as_record())
-        else:
-            self.stdout.write(f"Run {run.pk} is queued; the worker sends it.")
-            if unfollowed := run.why_not_followed(workers_now()):
-                self.stderr.write(fact(run, unfollowed, clock_in_utc))
-
     def _wait(self, run: ImportRun, options: dict[str, Any]) -> None:
         progress = Progress(None if options["json"] else self.stdout)
         try:
@@ -181,9 +176,10 @@ class Command(McdashCommand):
         except KeyboardInterrupt:
             self._interrupted(run, options)
         except (InternalError, OperationalError) as error:
+            # it may have been sent: the exit status must not say that it failed
             raise CommandError(
-                f"The database stopped serving ({error}) while run {run.pk} was "
-                "followed. The import may be running; look at the run later.",
+                f"The database stopped responding ({error}) while run {run.pk} was "
+                "followed. The import may be running. Check the run later.",
                 returncode=status_look(RunStatus.UNKNOWN).exit_code,
             ) from error
         if options["json"]:
@@ -193,7 +189,7 @@ class Command(McdashCommand):
         sys.exit(status_look(run.status).exit_code)
 
     def _interrupted(self, run: ImportRun, options: dict[str, Any]) -> None:
-        """Ctrl-C: what was not sent is taken back, what was sent goes on."""
+        """Ctrl-C: cancel what was not sent; what was sent continues."""
         run.refresh_from_db()
         if run.status == RunStatus.QUEUED:
             try:
@@ -206,11 +202,11 @@ class Command(McdashCommand):
             self.stderr.write("Cancelled: nothing was sent.")
         elif run.status == RunStatus.STARTING:
             self.stderr.write(
-                f"Interrupted while run {run.pk} was being sent: the import may be "
-                "running. It is never sent again by itself. Look at the run later."
+                f"Interrupted while run {run.pk} was being sent. The import may be "
+                "running, and mcdash never sends it again. Check the run later."
             )
         else:
-            self.stderr.write(f"No longer waiting; run {run.pk} goes on.")
+            self.stderr.write(f"Stopped waiting. Run {run.pk} continues.")
         sys.exit(INTERRUPTED)
 
 
@@ -244,9 +240,9 @@ class Progress:
         if run.are_counts_open:
             self.say(f"Not clean: {problem_text(run.counts)}.")
         if run.status == RunStatus.UNKNOWN:
-            self.say("It is never sent again by itself. Look at the run later.")
+            self.say("mcdash never sends it again. Check the run later.")
         elif not run.has_ended:
-            self.say(f"Run {run.pk} is still under way; no longer waiting.")
+            self.say(f"Run {run.pk} is still running. Stopped waiting.")
 
     def say(self, text: str) -> None:
         if self.out is None or text == self._last:
@@ -286,13 +282,14 @@ def _sync(account: Account) -> str:
             return str(error)
         else:
             return ""
-    return "another process has been syncing it for a while."
+    return "another process is still syncing it."
 
 
 def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
     began = time.monotonic()
     give_up = began + timeout
     progress.show(run)
+    # here, not by the worker: whoever waits needs none to be running
     send_start(run=run, holder=new_holder())
     while True:
         run.refresh_from_db()
@@ -305,7 +302,13 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
         is_young = time.monotonic() - began < WHILE_YOUNG_SECONDS
         pause = LOOK_EVERY_SECONDS if is_young else THEN_EVERY_SECONDS
         time.sleep(min(pause, max(0.0, give_up - time.monotonic())))
-        _look(run, progress)
+        try:
+            look_at_run(run=run, holder=new_holder())
+        except AccountBusyError:
+            continue  # the worker is at it; what it reads is in the database
+        except MarketingCloudError as error:
+            # the next look asks again
+            progress.say(f"No response: {printable(error.message)}")
 
 
 def _why_nobody_looks(run: ImportRun) -> Unfollowed | None:
@@ -315,20 +318,3 @@ def _why_nobody_looks(run: ImportRun) -> Unfollowed | None:
     run.account.refresh_from_db()
     unfollowed = run.why_not_followed(WorkerState())
     return unfollowed if unfollowed and unfollowed.why.needs_person else None
-
-
-def _look(run: ImportRun, progress: Progress) -> None:
-    """Ask once; an account that does not answer is asked again next time.
-
-    A run whose outcome is unknown is looked for as the worker would, no more often.
-    """
-    settle_overdue()
-    try:
-        if run.status == RunStatus.UNKNOWN:
-            reconcile_runs(account=run.account, holder=new_holder(), only_due=True)
-        else:
-            refresh_runs(account=run.account, holder=new_holder())
-    except AccountBusyError:
-        return  # the worker is at it; what it reads is in the database
-    except MarketingCloudError as error:
-        progress.say(f"Not answering: {printable(error.message)}")
