@@ -72,5 +72,5 @@ def test_an_account_that_stops_answering_is_told_and_asked_again(
     sandbox.misbehave("fault", kind="server", operation="Retrieve", times=1)
     ran = wait()
     assert ran.code == 0
-    assert "Not answering" in ran.out
+    assert "No response:" in ran.out
     assert performed(sandbox) == {KEY: 1}
