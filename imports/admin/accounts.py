@@ -320,7 +320,7 @@ class AccountAdmin(AccessAudited[Account]):
         ),
         ("Health", {"fields": HEALTH}),
         (
-            "What the account taught us",
+            "Learned from Marketing Cloud",
             {"fields": ("clock_offset_minutes", *LEARNED), "classes": ("collapse",)},
         ),
     )

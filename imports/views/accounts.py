@@ -165,7 +165,7 @@ def _figures(account: int, counts: dict[str, Any]) -> list[Figure]:
     errors = Figure(
         label="Row errors",
         figure=count_text(counts.get("row_errors")),
-        hint=not_told(counts.get("untold", 0), "not reported"),
+        hint=not_told(counts.get("untold", 0), "without a count"),
         url=history_url(account=account, is_today=True),
         is_bad=bool(counts.get("row_errors")),
     )

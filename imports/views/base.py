@@ -368,7 +368,7 @@ def no_account(user: User) -> NoAccount:
         reason = "mcdash has accounts, but none of your groups has access to one. "
         link, link_text = _way_to_access(user)
         if not link:
-            reason += f"{ask} for access. Imports then appear here by themselves."
+            reason += f"{ask} for access. Imports will then appear here automatically."
             return NoAccount(fact=fact, reason=reason)
         reason += "Give a group access to an account, and put yourself into that group."
         return NoAccount(

@@ -195,13 +195,15 @@ def cards(figures: dict[str, Any]) -> list[Figure]:
         Figure(
             label="Rows imported",
             figure=count_text(figures["loaded"]),
-            hint=_joined("today", not_told(figures["without_loaded"], "not reported")),
+            hint=_joined(
+                "today", not_told(figures["without_loaded"], "without a count")
+            ),
             url=finished_url,
         ),
         Figure(
             label="Row errors",
             figure=share_text(errors, total),
-            hint=_joined(share, not_told(figures["without_share"], "not reported")),
+            hint=_joined(share, not_told(figures["without_share"], "without a count")),
             url=finished_url,
         ),
     ]

@@ -64,7 +64,7 @@ NEW_FOR = timedelta(days=7)
 FILTERS = ("account", "status", "update", "kind", "show")
 WRONG = {
     "q": "A search has at most 200 characters.",
-    "account": "There is no such account among yours.",
+    "account": "That account does not exist, or you don’t have access to it.",
     "status": "There is no such status.",
     "update": "There is no such update type.",
     "kind": "There is no such kind of destination.",

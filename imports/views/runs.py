@@ -58,8 +58,8 @@ UNREADABLE = {
     "definition": "That definition does not exist, or you don’t have access to it.",
     "origin": "That origin does not exist.",
     "sort": "That order does not exist.",
-    "from": "“From” is not a day; write it as 2026-03-12.",
-    "to": "“To” is not a day; write it as 2026-03-12.",
+    "from": "“From” isn’t a date. Write it as in 2026-03-12.",
+    "to": "“To” isn’t a date. Write it as in 2026-03-12.",
     "q": "A search has at most 200 letters, and no control characters.",
     "person": "A name has at most 200 letters, and no control characters.",
 }

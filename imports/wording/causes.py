@@ -77,7 +77,9 @@ FILE_AGE = "Is that file at most {age} hours old? The definition accepts no olde
 FILE_OPEN = (
     "Can Marketing Cloud open {place}? Its password, key or host may have changed."
 )
-ERROR_FILE = "Look in {place} for the error file of this import: it names rows."
+ERROR_FILE = (
+    "Look in {place} for the error file of this import: it lists rows with errors."
+)
 COLUMNS = (
     "Compare the file’s columns, delimiter and date format with the definition’s: all "
     "rows at once point there, not to single values."

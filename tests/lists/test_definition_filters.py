@@ -30,6 +30,7 @@ from tests.views.reading import (
 
 pytestmark = pytest.mark.django_db
 URL = "/definitions/"
+NO_ACCOUNT = "That account does not exist, or you don’t have access to it."
 TYPED = HTMX | {"HX-Target": "results"}
 
 
@@ -116,10 +117,10 @@ def test_a_search_of_5000_characters_is_told_to_be_too_long(account: Account) ->
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({"account": "99999999"}, "There is no such account among yours."),
-        ({"account": "abc"}, "There is no such account among yours."),
-        ({"account": "9" * 400}, "There is no such account among yours."),
-        ({"account": "1\x00"}, "There is no such account among yours."),
+        ({"account": "99999999"}, NO_ACCOUNT),
+        ({"account": "abc"}, NO_ACCOUNT),
+        ({"account": "9" * 400}, NO_ACCOUNT),
+        ({"account": "1\x00"}, NO_ACCOUNT),
         ({"status": "fine"}, "There is no such status."),
         ({"update": "x" * 201}, "There is no such update type."),
         ({"update": "\x00"}, "There is no such update type."),

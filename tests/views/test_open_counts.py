@@ -124,11 +124,11 @@ def test_sums_of_the_day_say_of_how_many_runs_they_know_nothing(
     ended(definition, **NO_LOADED)
     shown = page(client, "dashboard")
     assert "With errors 4 10 row errors, 3 runs to check" in shown
-    assert "Rows imported 1,110 today, 1 run not reported" in shown
-    assert "Row errors 1.0 % 10 of 1,000, 3 runs not reported" in shown
+    assert "Rows imported 1,110 today, 1 run without a count" in shown
+    assert "Row errors 1.0 % 10 of 1,000, 3 runs without a count" in shown
     cards = page(client, "account_list")
     assert "With errors 4 today, 3 runs to check" in cards
-    assert "Row errors 10 today, 3 runs not reported" in cards
+    assert "Row errors 10 today, 3 runs without a count" in cards
 
 
 def test_a_day_of_which_all_is_known_says_so_without_more_words(
