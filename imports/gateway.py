@@ -101,7 +101,7 @@ def connect(account: Account) -> MarketingCloudClient:
         proxy=settings.MCDASH_PROXY_URL,
         check_peer=partial(check_peer, allow_loopback=settings.MCDASH_ALLOW_LOOPBACK),
         gate=lambda: call_slot(account, READ_SLOTS),
-        observe=metrics.count_call,
+        on_request=metrics.count_call,
     )
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -43,6 +43,7 @@ _PATTERN = re.compile(r"(?:[a-z0-9*?-]+\.)*[a-z0-9*?-]+")
 _PORT = re.compile(r"(?P<host>.*?)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
 _PROXY_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?\.?")
 _NOT_IN_ADDRESSES = re.compile(r"[#\s\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
+_FERNET_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
 # What editors and web pages leave around a value, beside what `str.strip` knows.
@@ -79,14 +80,10 @@ def value_of(name: str, default: str = "") -> str:
         return default
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ImproperlyConfigured(f"{name} is not UTF-8.")
-    return _without_quotes(_trimmed(value))
-
-
-def _trimmed(value: str) -> str:
     before = None
     while value != before:  # a blank may stand behind what cannot be seen
         before, value = value, value.strip().strip(INVISIBLE)
-    return value
+    return _without_quotes(value)
 
 
 def _without_quotes(value: str) -> str:
@@ -166,6 +163,65 @@ def address(name: str, url: str, *, schemes: Collection[str], hint: str) -> Spli
     return parts._replace(netloc=user.replace("@", "%40") + at + host)
 
 
+def folder(name: str, default: str, *, base: Path) -> Path:
+    """A folder, made where it is not there yet; relative to `base`."""
+    text = value_of(name, default)
+    if not text or not text.isprintable() or "$" in text:
+        raise ImproperlyConfigured(
+            f"{name} must be the whole name of a folder, not {text!r}; "
+            "variables are not looked up in it."
+        )
+    try:
+        path = base / Path(text).expanduser()
+    except RuntimeError as error:
+        raise ImproperlyConfigured(
+            f"{name}: {text!r} leads to the home of nobody known here."
+        ) from error
+    try:
+        # what is in it concerns nobody else on the machine
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name}: {path} cannot be made a folder ({error.strerror})."
+        ) from error
+    return path
+
+
+def fernet_keys(name: str) -> list[str]:
+    """The keys that encrypt stored secrets, newest first."""
+    hint = (
+        "It holds the Fernet keys that encrypt stored secrets, newest first; "
+        "`make setup` makes one."
+    )
+    # a key holds none of these, so whatever separates two of them is understood
+    keys = re.split(r"[,\s]+", required(name, hint).strip(", "))
+    if not any(keys):
+        raise ImproperlyConfigured(f"{name} has no key in it. {hint}")
+    for position, key in enumerate(keys, start=1):
+        # Fernet itself skips what is no base64: two keys in one, and it takes the first
+        if not _FERNET_KEY.fullmatch(key):
+            raise ImproperlyConfigured(
+                f"Key {position} of {name} is not a Fernet key "
+                "(32 bytes in URL-safe base64)."
+            )
+    return keys
+
+
+def metrics_token(name: str) -> str:
+    token = value_of(name)
+    if not re.fullmatch(r"[!-~]*", token):
+        raise ImproperlyConfigured(
+            f"{name} must be of ASCII letters, digits and signs, without a blank: "
+            "nothing else comes through a header as it was sent."
+        )
+    if token and len(token) < 16:
+        raise ImproperlyConfigured(
+            f"{name} must have at least 16 characters, or be empty: then /metrics "
+            "answers this machine alone."
+        )
+    return token
+
+
 def sqlite_file(name: str, url: str, *, folder: Path) -> str:
     """The file of `sqlite:///relative/to/folder` or `sqlite:////absolute`."""
     is_local = url.lower().startswith("sqlite:///")
@@ -230,7 +286,33 @@ class Site:
 
 def hosts(name: str) -> list[Site]:
     """Names under which the dashboard is reached."""
-    return [_site(name, text) for text in parts_of(value_of(name))]
+    sites: list[Site] = []
+    for text in parts_of(value_of(name)):
+        if "@" in text:  # not repeated: it may be a password
+            raise ImproperlyConfigured(
+                f"{name}: a name of a host has no sign-in (@) in it."
+            )
+        scheme, is_told, rest = text.lower().rpartition("://")
+        if is_told and scheme not in DEFAULT_PORTS:
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} must begin with https://."
+            )
+        rest = rest.removesuffix("/")
+        if "/" in rest:
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} has a path, which is a setting of its own: "
+                "MCDASH_PATH."
+            )
+        is_parent = rest.startswith((".", "*."))
+        start = rest.index(".") + 1 if is_parent else 0
+        host, port = _host_and_port(name, text, rest[start:])
+        if scheme == "http" and host not in LOOPBACK_HOSTS:
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} is plain http, over which nobody but this "
+                "machine can sign in; write https://."
+            )
+        sites.append(Site(scheme=scheme, host=host, port=port, is_parent=is_parent))
+    return sites
 
 
 def origins(name: str) -> list[str]:
@@ -245,31 +327,6 @@ def origins(name: str) -> list[str]:
     return [site.origin for site in sites]
 
 
-def _site(name: str, text: str) -> Site:
-    if "@" in text:  # not repeated: it may be a password
-        raise ImproperlyConfigured(
-            f"{name}: a name of a host has no sign-in (@) in it."
-        )
-    scheme, is_told, rest = text.lower().rpartition("://")
-    if is_told and scheme not in DEFAULT_PORTS:
-        raise ImproperlyConfigured(f"{name}: {_cited(text)} must begin with https://.")
-    rest = rest.removesuffix("/")
-    if "/" in rest:
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} has a path, which is a setting of its own: "
-            "MCDASH_PATH."
-        )
-    is_parent = rest.startswith((".", "*."))
-    start = rest.index(".") + 1 if is_parent else 0
-    host, port = _host_and_port(name, text, rest[start:])
-    if scheme == "http" and host not in LOOPBACK_HOSTS:
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} is plain http, over which nobody but this machine "
-            "may sign in; write https://."
-        )
-    return Site(scheme=scheme, host=host, port=port, is_parent=is_parent)
-
-
 def _host_and_port(name: str, text: str, rest: str) -> tuple[str, int | None]:
     if address := _ipv6(rest):
         return f"[{address}]", None
@@ -282,7 +339,17 @@ def _host_and_port(name: str, text: str, rest: str) -> tuple[str, int | None]:
     if host.startswith("[") and (address := _ipv6(host)):
         host = f"[{address}]"
     else:
-        host = _host_name(name, text, host)
+        host = _in_ascii(host.removesuffix("."))
+        is_number = host.rpartition(".")[2].isdecimal()
+        if (
+            _NAME.fullmatch(host) is None
+            or len(host) > LONGEST_NAME
+            or (is_number and not is_address(host))
+        ):
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} is no name of a host. Several are separated "
+                "by commas: dash.example.com, *.example.org."
+            )
     return host, int(port) if port else None
 
 
@@ -296,22 +363,6 @@ def _ipv6(text: str) -> str:
     return str(address) if address.version == 6 and is_whole else ""
 
 
-def _host_name(name: str, text: str, host: str) -> str:
-    """In ASCII, without the dot that ends a full name."""
-    ascii_name = _in_ascii(host.removesuffix("."))
-    is_number = ascii_name.rpartition(".")[2].isdecimal()
-    if (
-        _NAME.fullmatch(ascii_name) is None
-        or len(ascii_name) > LONGEST_NAME
-        or (is_number and not is_address(ascii_name))
-    ):
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} is no name of a host. Several are separated by "
-            "commas: dash.example.com, *.example.org."
-        )
-    return ascii_name
-
-
 def _in_ascii(host: str) -> str:
     if host.isascii():
         return host
@@ -323,27 +374,23 @@ def _in_ascii(host: str) -> str:
 
 def networks(name: str) -> list[str]:
     """Addresses and networks, and `unix` for whoever comes by a Unix socket."""
-    return [_network(name, text) for text in parts_of(value_of(name))]
-
-
-def _network(name: str, text: str) -> str:
-    if text.lower() in (UNIX_SOCKET, f"{UNIX_SOCKET}:"):
-        return UNIX_SOCKET
-    try:
-        network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} is no address and no network."
-        ) from error
-    return str(_as_ipv4(network))
-
-
-def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """Who comes over IPv4 is known by that address, also to a socket of both kinds."""
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return IPv4Network((mapped, network.prefixlen - 96))
+    known: list[str] = []
+    for text in parts_of(value_of(name)):
+        if text.lower() in (UNIX_SOCKET, f"{UNIX_SOCKET}:"):
+            known.append(UNIX_SOCKET)
+            continue
+        try:
+            network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} is no address and no network."
+            ) from error
+        # who comes over IPv4 is known by that address, also to a socket of both kinds
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if mapped is not None and network.prefixlen >= 96:
+            network = IPv4Network((mapped, network.prefixlen - 96))
+        known.append(str(network))
+    return known
 
 
 def endpoint_hosts(name: str, default: str) -> list[str]:
@@ -353,26 +400,25 @@ def endpoint_hosts(name: str, default: str) -> list[str]:
         raise ImproperlyConfigured(
             f"{name} has no host in it, so nothing could be called."
         )
-    return [_endpoint_host(name, text) for text in texts]
-
-
-def _endpoint_host(name: str, text: str) -> str:
-    pattern = text.lower().removeprefix("https://").removesuffix("/")
-    found = _PORT.fullmatch(f"*{pattern}" if pattern.startswith(".") else pattern)
-    host, port = (found["host"], found["port"]) if found else (pattern, None)
-    host = _in_ascii(host.removesuffix("."))
-    if _PATTERN.fullmatch(host) is None or is_address(host):
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} is no name of a host. Several are separated by "
-            "commas: *.marketingcloudapis.com, soap.example.org:8443."
-        )
-    if port and not 0 < int(port) <= LAST_PORT:
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} has a port that does not exist."
-        )
-    if port and int(port) != DEFAULT_PORTS["https"]:
-        return f"{host}:{int(port)}"
-    return host
+    patterns: list[str] = []
+    for text in texts:
+        pattern = text.lower().removeprefix("https://").removesuffix("/")
+        match = _PORT.fullmatch(f"*{pattern}" if pattern.startswith(".") else pattern)
+        host, port = (match["host"], match["port"]) if match else (pattern, None)
+        host = _in_ascii(host.removesuffix("."))
+        if _PATTERN.fullmatch(host) is None or is_address(host):
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} is no name of a host. Several are separated "
+                "by commas: *.marketingcloudapis.com, soap.example.org:8443."
+            )
+        if port and not 0 < int(port) <= LAST_PORT:
+            raise ImproperlyConfigured(
+                f"{name}: {_cited(text)} has a port that does not exist."
+            )
+        if port and int(port) != DEFAULT_PORTS["https"]:
+            host = f"{host}:{int(port)}"
+        patterns.append(host)
+    return patterns
 
 
 def url_path(name: str) -> str:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,8 +28,11 @@ from mcdash.environment import (
     address,
     choice,
     endpoint_hosts,
+    fernet_keys,
     flag,
+    folder,
     hosts,
+    metrics_token,
     networks,
     number,
     origins,
@@ -50,57 +51,19 @@ read_file(BASE_DIR / ".env")
 POSTGRES_SCHEMES = {"postgresql", "postgres"}
 # Options of a connection that are Django's own, not PostgreSQL's.
 DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
-FIELD_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
-
-
-def _data_dir() -> Path:
-    name = value_of("MCDASH_DATA_DIR", "var")
-    if not name or not name.isprintable() or "$" in name:
-        raise ImproperlyConfigured(
-            f"MCDASH_DATA_DIR must be the whole name of a folder, not {name!r}; "
-            "variables are not looked up in it."
-        )
-    try:
-        folder = BASE_DIR / Path(name).expanduser()
-    except RuntimeError as error:
-        raise ImproperlyConfigured(
-            f"MCDASH_DATA_DIR: {name!r} leads to the home of nobody known here."
-        ) from error
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"MCDASH_DATA_DIR: {folder} cannot be made a folder ({error.strerror})."
-        ) from error
-    return folder
-
-
-def _field_keys() -> list[str]:
-    hint = (
-        "It holds the Fernet keys that encrypt stored secrets, newest first; "
-        "`make setup` makes one."
-    )
-    # a key holds none of these, so whatever separates two of them is understood
-    keys = re.split(r"[,\s]+", required("MCDASH_FIELD_KEYS", hint).strip(", "))
-    if not any(keys):
-        raise ImproperlyConfigured(f"MCDASH_FIELD_KEYS has no key in it. {hint}")
-    for position, key in enumerate(keys, start=1):
-        # Fernet itself skips what is no base64: two keys in one, and it takes the first
-        if not FIELD_KEY.fullmatch(key):
-            raise ImproperlyConfigured(
-                f"Key {position} of MCDASH_FIELD_KEYS is not a Fernet key "
-                "(32 bytes in URL-safe base64)."
-            )
-    return keys
 
 
 def _database() -> dict[str, Any]:
     url = value_of("DATABASE_URL", "sqlite:///")
     postgres = _postgres_options()
     if url.lower().startswith("sqlite:"):
+        # the default is no address, in which # and ? would mean something
+        file = str(DATA_DIR / "mcdash.sqlite3")
+        if "DATABASE_URL" in os.environ:
+            file = sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": _sqlite_file(url),
+            "NAME": file,
             "CONN_MAX_AGE": 60,
             "OPTIONS": SQLITE_OPTIONS,
             # a file: Django's shared in-memory test database loses threaded writes
@@ -118,31 +81,20 @@ def _database() -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL names no database: postgresql://user:password@host:5432/name."
         )
-    _require_postgres_options(given)
+    names = set(given) - DJANGO_OPTIONS
+    try:
+        psycopg.conninfo.make_conninfo(**{name: str(given[name]) for name in names})
+    except psycopg.ProgrammingError:  # its words may repeat what it could not read
+        raise ImproperlyConfigured(
+            "DATABASE_URL has an option that PostgreSQL does not know, "
+            f"among: {', '.join(sorted(names))}."
+        ) from None
     return database | {
         "HOST": unquote(database["HOST"]),  # the folder of a Unix socket
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": postgres | given,
     }
-
-
-def _require_postgres_options(options: Mapping[str, Any]) -> None:
-    names = set(options) - DJANGO_OPTIONS
-    try:
-        psycopg.conninfo.make_conninfo(**{name: str(options[name]) for name in names})
-    except psycopg.ProgrammingError:  # its words may repeat what it could not read
-        raise ImproperlyConfigured(
-            "DATABASE_URL has an option that PostgreSQL does not know, "
-            f"among: {', '.join(sorted(names))}."
-        ) from None
-
-
-def _sqlite_file(url: str) -> str:
-    """The default is no address, in which # and ? would mean something."""
-    if "DATABASE_URL" not in os.environ:
-        return str(DATA_DIR / "mcdash.sqlite3")
-    return sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
 
 
 def _postgres_options() -> dict[str, Any]:
@@ -174,32 +126,17 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
-def _metrics_token() -> str:
-    token = value_of("MCDASH_METRICS_TOKEN")
-    if not re.fullmatch(r"[!-~]*", token):
-        raise ImproperlyConfigured(
-            "MCDASH_METRICS_TOKEN must be of ASCII letters, digits and signs, without "
-            "a blank: nothing else comes through a header as it was sent."
-        )
-    if token and len(token) < 16:
-        raise ImproperlyConfigured(
-            "MCDASH_METRICS_TOKEN must have at least 16 characters, or be empty: "
-            "then /metrics answers this machine alone."
-        )
-    return token
-
-
-DATA_DIR = _data_dir()
+DATA_DIR = folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
 read_file(DATA_DIR / "keys.env")
 SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = flag("MCDASH_DEBUG")
-MCDASH_FIELD_KEYS = _field_keys()
+MCDASH_FIELD_KEYS = fernet_keys("MCDASH_FIELD_KEYS")
 MCDASH_ALLOW_LOOPBACK = flag("MCDASH_ALLOW_LOOPBACK")
 MCDASH_ENDPOINT_HOSTS = endpoint_hosts(
     "MCDASH_ENDPOINT_HOSTS", "*.marketingcloudapis.com, *.exacttarget.com"
 )
 MCDASH_TRUSTED_PROXIES = networks("MCDASH_TRUSTED_PROXIES")
-MCDASH_METRICS_TOKEN = _metrics_token()
+MCDASH_METRICS_TOKEN = metrics_token("MCDASH_METRICS_TOKEN")
 MCDASH_PROXY_URL = proxy_url("MCDASH_PROXY_URL")
 MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
 MCDASH_READ_TIMEOUT_SECONDS = seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)

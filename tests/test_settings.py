@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from mcdash import settings
+from mcdash import environment, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = Fernet.generate_key().decode()
@@ -142,7 +142,7 @@ def test_field_keys_are_all_found_whatever_separates_them(
 ) -> None:
     """Fernet takes the first of several in one text, and the others would be lost."""
     monkeypatch.setenv("MCDASH_FIELD_KEYS", separator.join(["k" * 43 + "=", KEY]))
-    assert settings._field_keys() == ["k" * 43 + "=", KEY]
+    assert environment.fernet_keys("MCDASH_FIELD_KEYS") == ["k" * 43 + "=", KEY]
 
 
 @pytest.mark.parametrize(

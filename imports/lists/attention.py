@@ -4,7 +4,7 @@ action.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,7 +154,16 @@ def _accounts(user: User) -> QuerySet[Account]:
 def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[AttentionItem]:
     runs = ImportRun.objects.select_related("account", "definition")
     by_pk = runs.defer("definition__strip", "definition__description").in_bulk(pks)
-    candidates = _candidate_counts(by_pk.values())
+    # how many tasks each unknown run may be, as its last look that succeeded found
+    unknown = [run.pk for run in by_pk.values() if run.status == RunStatus.UNKNOWN]
+    looks = RunEvent.objects.filter(
+        run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
+    )
+    last = Subquery(looks.order_by("-at", "-id").values("details")[:1])
+    details: list[tuple[int, dict[str, Any] | None]] = list(
+        ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
+    )
+    candidates = {pk: len((look or {}).get("candidates", [])) for pk, look in details}
     return [
         AttentionItem(
             id=f"run-{run.pk}",
@@ -173,18 +182,6 @@ def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[Attentio
         )
         for run in map(by_pk.__getitem__, pks)
     ]
-
-
-def _candidate_counts(runs: Iterable[ImportRun]) -> dict[int, int]:
-    """How many tasks each unknown run may be, as its last look that succeeded found."""
-    unknown = [run.pk for run in runs if run.status == RunStatus.UNKNOWN]
-    looks = RunEvent.objects.filter(
-        run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
-    )
-    last = Subquery(looks.order_by("-at", "-id").values("details")[:1])
-    rows = ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
-    details: list[tuple[int, dict[str, Any] | None]] = list(rows)
-    return {pk: len((look or {}).get("candidates", [])) for pk, look in details}
 
 
 def _action(run: ImportRun, *, can_start: bool, candidates: int) -> Action:

@@ -97,9 +97,22 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
 
     One that would leave nothing isn't offered unless it is chosen.
     """
+    everything, *shows = (
+        query.choice("show", value, label, count=count_text(counts.showing(value)))
+        for value, label in (("", "All"), *Show.choices)
+    )
+    by_account = counts.by("account")
+    names = {pk: counts.account_names[pk] for pk in by_account}
+    # the chosen one is offered even where it leaves nothing
+    if chosen := counts.account:
+        names[chosen.pk] = chosen.shown_name
+    accounts = [
+        query.choice("account", pk, name, count=count_text(by_account[pk]))
+        for pk, name in sorted(names.items(), key=lambda item: item[::-1])
+    ]
     groups = [
-        Group(title="", items=_shows(query, counts)),
-        Group(title="Account", items=_accounts(query, counts)),
+        Group(title="", items=[everything, *_offered(shows)]),
+        Group(title="Account", items=accounts),
         Group(
             title="Last status",
             items=_enumerated(query, "status", RunStatus, counts.by("status")),
@@ -117,14 +130,6 @@ def _offered(choices: Iterable[Choice]) -> list[Choice]:
     return [choice for choice in choices if choice.count != "0" or choice.is_current]
 
 
-def _shows(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
-    everything, *others = (
-        query.choice("show", value, label, count=count_text(counts.showing(value)))
-        for value, label in (("", "All"), *Show.choices)
-    )
-    return [everything, *_offered(others)]
-
-
 def _enumerated(
     query: ListQuery, name: str, values: Any, counts: Counter[Any]
 ) -> list[Choice]:
@@ -138,17 +143,6 @@ def _enumerated(
         )
         for value, label in values.choices
     )
-
-
-def _accounts(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
-    by_account = counts.by("account")
-    names = {pk: counts.account_names[pk] for pk in by_account}
-    if chosen := counts.account:
-        names[chosen.pk] = chosen.shown_name
-    return [
-        query.choice("account", pk, name, count=count_text(by_account[pk]))
-        for pk, name in sorted(names.items(), key=lambda item: item[::-1])
-    ]
 
 
 def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
@@ -275,6 +269,7 @@ def chips(query: ListQuery, filters: RunFilter) -> list[dict[str, str]]:
 def _chip_text(name: str, value: str, filters: RunFilter) -> str:
     """The value in words; as it was given where it means nothing here."""
     cleaned = filters.cleaned.get(name)
+    # "6-days-ago" is a day, and a chip says which
     if isinstance(cleaned, dt.date):
         return cleaned.isoformat()
     label = LABELS.get(name, {}).get(value, value)

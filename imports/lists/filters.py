@@ -251,7 +251,7 @@ class RunFilter(FilterSet):
         """What all filters but `name` let through."""
         runs: RunQuerySet = self.queryset
         if self.cleaned["definition"] and name != "definition":
-            # one that the reader may see: its runs are of its account, and a database
+            # one that the reader can see: its runs are of its account, and a database
             # that is told so guesses that hardly any run is of both
             runs = ImportRun.objects.all()
         for other, value in self.cleaned.items():

@@ -182,6 +182,7 @@ def _moment(text: str) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
         return None
+    # databases refuse what lies far outside, and what has no zone is no moment
     is_usable = moment.tzinfo is not None and EARLIEST < moment < LATEST
     return moment if is_usable else None
 

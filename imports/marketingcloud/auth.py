@@ -17,7 +17,7 @@ from imports.marketingcloud.errors import (
     UnavailableError,
     quote,
 )
-from imports.marketingcloud.http import Answer, Wire
+from imports.marketingcloud.http import Answer, HttpSession
 from imports.marketingcloud.records import OAuthCredentials, Token, UsernameCredentials
 
 _FUEL = "http://exacttarget.com"
@@ -76,11 +76,11 @@ class OAuthSigner:
     """Signs with an access token, fetched when the store has none that is good."""
 
     def __init__(
-        self, credentials: OAuthCredentials, tokens: TokenStore, wire: Wire
+        self, credentials: OAuthCredentials, tokens: TokenStore, http: HttpSession
     ) -> None:
         self._credentials = credentials
         self._tokens = tokens
-        self._wire = wire
+        self._http = http
         self._token: Token | None = None
         self._instance_url: str | None = None
 
@@ -105,17 +105,26 @@ class OAuthSigner:
         return self._instance_url
 
     def _fetch(self) -> Token:
+        request = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret,
+        }
+        # without one the token is for the business unit that owns the package
+        if self._credentials.mid:
+            request["account_id"] = self._credentials.mid
         try:
-            answer = self._wire.post(
+            answer = self._http.post(
                 f"{self._credentials.auth_url.rstrip('/')}/v2/token",
-                json.dumps(_token_request(self._credentials)).encode(),
+                json.dumps(request).encode(),
                 {"Content-Type": "application/json", "Accept": "application/json"},
                 operation="token",
             )
         except MarketingCloudError as exc:
             raise _no_token(str(exc), exc.vendor_message) from exc
         finally:
-            self._wire.close()
+            # the next token is many minutes away: no connection is kept for it
+            self._http.close()
         token = read_token(answer)
         self._instance_url = token.soap_instance_url
         return token
@@ -160,18 +169,26 @@ def read_token(answer: Answer) -> Token:
     Raises AuthenticationError where the credentials were refused, UnavailableError
     for everything else: without a token nothing was asked of the SOAP service.
     """
-    content = _json(answer)
-    words = (
-        _text(content, "error_description")
-        or _text(content, "message")
-        or _text(content, "error")
-    )
+    try:
+        content = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        content = {}  # told apart by the status and by what is missing
+    error = _text(content, "error")
+    message = _text(content, "message")
+    words = _text(content, "error_description") or message or error
     said = f": {quote(words)}" if words else ""
-    if answer.status == 401 or _refuses_credentials(answer.status, content):
+    # a 400 or 403 may also come from what stands before the endpoint, which knows
+    # nothing of credentials: only these words say that they are wrong
+    names_credentials = answer.status in (400, 403) and (
+        error in _CREDENTIAL_ERRORS or message.casefold() == "not authorized"
+    )
+    if answer.status == 401 or names_credentials:
         raise AuthenticationError(
             f"Marketing Cloud refused the client ID or client secret{said}.",
             vendor_message=words,
-            code=_text(content, "error") or str(content.get("errorcode", "")) or None,
+            code=error or str(content.get("errorcode", "")) or None,
         )
     if answer.broken is not None:
         raise _no_token(str(answer.broken)) from answer.broken
@@ -183,59 +200,26 @@ def read_token(answer: Answer) -> Token:
 
 
 def _token(content: dict[str, Any]) -> Token:
-    value, life = _text(content, "access_token"), _seconds(content.get("expires_in"))
-    if _TOKEN.fullmatch(value) is None or life is None:
+    value, life = _text(content, "access_token"), content.get("expires_in")
+    if (
+        _TOKEN.fullmatch(value) is None
+        or isinstance(life, bool)
+        or not isinstance(life, int | float)
+        or not 0 < life < math.inf
+    ):
         raise _no_token("The token address gave an answer that is not a token.")
+    address = _text(content, "soap_instance_url")
+    is_address = len(address) <= 500 and _ADDRESS.fullmatch(address)
     return Token(
         value=value,
-        expires_in_seconds=life,
-        soap_instance_url=_address(_text(content, "soap_instance_url")),
+        expires_in_seconds=float(min(life, _LONGEST_LIFE_SECONDS)),
+        soap_instance_url=address if is_address else None,
     )
-
-
-def _token_request(credentials: OAuthCredentials) -> dict[str, str]:
-    request = {
-        "grant_type": "client_credentials",
-        "client_id": credentials.client_id,
-        "client_secret": credentials.client_secret,
-    }
-    if credentials.mid:
-        request["account_id"] = credentials.mid
-    return request
-
-
-def _json(answer: Answer) -> dict[str, Any]:
-    try:
-        content = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}  # told apart by the status and by what is missing
-    return content if isinstance(content, dict) else {}
-
-
-def _refuses_credentials(status: int, content: dict[str, Any]) -> bool:
-    if status not in (400, 403):
-        return False
-    return (
-        _text(content, "error") in _CREDENTIAL_ERRORS
-        or _text(content, "message").casefold() == "not authorized"
-    )
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 < value < math.inf:
-        return None
-    return float(min(value, _LONGEST_LIFE_SECONDS))
 
 
 def _text(content: dict[str, Any], name: str) -> str:
     value = content.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _address(text: str) -> str | None:
-    return text if len(text) <= 500 and _ADDRESS.fullmatch(text) else None
 
 
 def _no_token(why: str, vendor_message: str = "") -> UnavailableError:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from lxml import etree
-
 from imports.marketingcloud.auth import (
     OAuthSigner,
     Signer,
@@ -23,11 +21,10 @@ from imports.marketingcloud.errors import (
     UnavailableError,
     overall_error,
 )
-from imports.marketingcloud.http import Observer, Wire, unobserved
+from imports.marketingcloud.http import HttpSession, RequestHook, no_hook
 from imports.marketingcloud.parse import (
     DEFINITIONS,
     RESULTS,
-    Message,
     child,
     refuse_contradiction,
     text,
@@ -67,7 +64,7 @@ class MarketingCloudClient:
     called with the IP address of each new connection before anything is sent and
     may raise a `MarketingCloudError`. Each read is sent inside `gate()`, which
     may wait and may raise a `MarketingCloudError`; a start is not, its caller
-    holds a place before the claim. `observe` is told of each request on the wire.
+    holds a place before the claim. `on_request` is told of each request.
     """
 
     def __init__(
@@ -82,27 +79,28 @@ class MarketingCloudClient:
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
         gate: Gate = nullcontext,
-        observe: Observer = unobserved,
+        on_request: RequestHook = no_hook,
     ) -> None:
-        self._wire = Wire(
-            limits=limits, proxy=proxy, check_peer=check_peer, observe=observe
+        self._http = HttpSession(
+            limits=limits, proxy=proxy, check_peer=check_peer, on_request=on_request
         )
         mid: str | None = None  # a token is for one business unit already
         if isinstance(credentials, UsernameCredentials):
             self._signer: Signer = UsernameSigner(credentials)
             mid = credentials.mid
         else:
+            # a session of its own: another host, and an answer that is always small
             cap = min(limits.max_answer_bytes, _MOST_TOKEN_ANSWER_BYTES)
-            token_wire = Wire(
+            token_http = HttpSession(
                 limits=replace(limits, max_answer_bytes=cap),
                 proxy=proxy,
                 check_peer=check_peer,
-                observe=observe,
+                on_request=on_request,
             )
-            self._signer = OAuthSigner(credentials, tokens, token_wire)
+            self._signer = OAuthSigner(credentials, tokens, token_http)
         self._soap = SoapService(
             url=soap_url,
-            wire=self._wire,
+            http=self._http,
             signer=self._signer,
             mid=mid,
             limits=limits,
@@ -114,7 +112,7 @@ class MarketingCloudClient:
 
     def close(self) -> None:
         """Closes the kept connection; the client may still be used."""
-        self._wire.close()
+        self._http.close()
 
     def authenticate(self) -> None:
         """Makes sure that a usable token is at hand.
@@ -215,43 +213,58 @@ class MarketingCloudClient:
         imports without a customer key, which no other question finds.
         """
         with self._translated_errors():
-            found = self._retriever.rows(RESULTS)
+            answer = self._retriever.rows(RESULTS)
         return ImportResults(
-            results=tuple(dict.fromkeys(found.rows)),
+            results=tuple(dict.fromkeys(answer.rows)),
             takes_in=None,
             refused_properties=self._retriever.refused,
-            is_whole=found.is_whole,
+            is_whole=answer.is_whole,
         )
 
     def check_connection(self) -> ConnectionReport:
         """Asks GetSystemStatus, which proves address and credentials."""
         with self._translated_errors():
-            result = _system_status(self._soap.system_status())
+            message = self._soap.system_status()
+            refuse_contradiction(message)
+            element = message.element
+            overall = text(element, "OverallStatus")
+            if overall.casefold() != "ok":
+                words = text(element, "OverallStatusMessage")
+                raise overall_error(overall, words, text(element, "RequestID"))
+            result = child(child(element, "Results"), "Result")
+            system_status = text(result, "SystemStatus")
+            if not system_status:
+                raise OutcomeUnknownError(
+                    "Marketing Cloud's answer names no system status."
+                )
             return ConnectionReport(
-                system_status=text(result, "SystemStatus"),
+                system_status=system_status,
                 system_message=self._redacted(text(result, "StatusMessage")),
                 soap_instance_url=self._signer.instance_url(),
             )
 
     def _results(self, name: str, values: Sequence[str]) -> ImportResults:
         with self._translated_errors():
-            found = self._retriever.rows_by(RESULTS, name, values)
+            answer = self._retriever.rows_by(RESULTS, name, values)
         asked = {value.casefold() for value in values}
-        mine = "task_id" if name == "TaskResultID" else "customer_key"
-        wanted = [row for row in found.rows if getattr(row, mine).casefold() in asked]
-        if left_out := len(found.rows) - len(wanted):
+        field = "task_id" if name == "TaskResultID" else "customer_key"
+        # another import's row must never settle a run, whatever the filter let through
+        rows = [row for row in answer.rows if getattr(row, field).casefold() in asked]
+        if left_out := len(answer.rows) - len(rows):
             logger.warning("Left out %d rows not asked for", left_out)
         return ImportResults(
-            results=tuple(dict.fromkeys(wanted)),
+            # without doubles: a row that moves while we turn pages comes twice
+            results=tuple(dict.fromkeys(rows)),
             takes_in=self._retriever.learned_in,
             refused_properties=self._retriever.refused,
-            is_whole=found.is_whole,
+            is_whole=answer.is_whole,
         )
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
         """Turns every failure into a `MarketingCloudError` without secrets in it."""
-        self._wire.sent = False
+        # what an earlier call sent says nothing about this one
+        self._http.sent = False
         try:
             yield
         except MarketingCloudError as error:
@@ -265,7 +278,7 @@ class MarketingCloudClient:
             # A mistake of ours, or an answer nobody thought of. What the caller may
             # do next depends only on whether the request went out.
             logger.exception("Unforeseen failure in a call to Marketing Cloud")
-            if self._wire.sent:
+            if self._http.sent:
                 raise OutcomeUnknownError(
                     "Marketing Cloud's answer could not be understood."
                 ) from exc
@@ -278,17 +291,3 @@ class MarketingCloudClient:
 
     def _redacted(self, words: str) -> str:
         return redacted(words, self._signer.secrets())
-
-
-def _system_status(message: Message) -> etree._Element:
-    refuse_contradiction(message)
-    element = message.element
-    overall = text(element, "OverallStatus")
-    result = child(child(element, "Results"), "Result")
-    if overall.casefold() != "ok":
-        raise overall_error(
-            overall, text(element, "OverallStatusMessage"), text(element, "RequestID")
-        )
-    if result is None or not text(result, "SystemStatus"):
-        raise OutcomeUnknownError("Marketing Cloud's answer names no system status.")
-    return result

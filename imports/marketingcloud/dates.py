@@ -7,7 +7,7 @@ Cloud's clock is UTC-6 without daylight saving; an account may differ.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 _LONGEST = 64
 _YEARS = range(2000, 2101)
@@ -41,27 +41,17 @@ def read_time(text: str, *, offset_minutes: int) -> datetime | None:
     names = ("year", "month", "day", "hour", "minute", "second")
     year, month, day, hour, minute, second = (int(parts[name] or 0) for name in names)
     fraction = int(f"{parts['fraction'] or '':0<6}"[:6])
+    if half := parts.get("half"):
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half.upper() == "PM" else 0)
+    if parts.get("zone"):  # Z has neither hours nor minutes
+        minutes = int(parts["zone_hour"] or 0) * 60 + int(parts["zone_minute"] or 0)
+        offset_minutes = -minutes if parts["sign"] == "-" else minutes
     try:
-        hour = _hour_of_24(hour, parts.get("half"))
-        local = datetime(year, month, day, hour, minute, second, fraction, tzinfo=UTC)
-        moment = local - _offset(parts, offset_minutes)
+        zone = timezone(timedelta(minutes=offset_minutes))
+        local = datetime(year, month, day, hour, minute, second, fraction, tzinfo=zone)
+        moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return moment if moment.year in _YEARS else None
-
-
-def _hour_of_24(hour: int, half: str | None) -> int:
-    if not half:
-        return hour
-    if not 1 <= hour <= 12:
-        raise ValueError("no such hour on a twelve-hour clock")
-    return hour % 12 + (12 if half.upper() == "PM" else 0)
-
-
-def _offset(parts: dict[str, str | None], offset_minutes: int) -> timedelta:
-    if parts.get("zone") is None:
-        return timedelta(minutes=offset_minutes)
-    minutes = int(parts["zone_hour"] or 0) * 60 + int(parts["zone_minute"] or 0)
-    if minutes >= 24 * 60:
-        raise ValueError("no such zone")
-    return timedelta(minutes=-minutes if parts["sign"] == "-" else minutes)

@@ -12,7 +12,7 @@ from enum import StrEnum
 class ErrorReason(StrEnum):
     """Why Marketing Cloud did not do, or did not say that it did, what was asked.
 
-    The values are those of `imports.models.Reason`, which this room may not import.
+    The values are those of `imports.models.Reason`, which this room can't import.
     """
 
     CREDENTIALS_REFUSED = "credentials_refused"
@@ -204,6 +204,7 @@ def fault_error(fault: Fault) -> MarketingCloudError:
     """The error that a SOAP fault proves (vendor: "SOAP Faults")."""
     kind, said = fault.code.casefold(), f"{fault.words} {fault.detail_words}".casefold()
     code, words = fault.detail_code or fault.code or None, fault.said
+    # only in a fault about us: a server that broke may say the same of its own token
     if kind in _ABOUT_US and "token expired" in said:
         return TokenExpiredError(
             f"Marketing Cloud did not accept the token: {quote(words)}.",
@@ -216,6 +217,7 @@ def fault_error(fault: Fault) -> MarketingCloudError:
             vendor_message=words,
             code=code,
         )
+    # the vendor documents these as not carried out, whichever side the fault blames
     if fault.detail_code == _IN_MAINTENANCE or "not processed" in said:
         return RequestRefusedError(
             f"Marketing Cloud did not carry out the request: {quote(words)}.",
@@ -246,6 +248,7 @@ def is_general_exception(code: str, words: str) -> bool:
 
 def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudError:
     """What an HTTP status proves where the answer itself could not be used."""
+    # 408: the request may have arrived, and only its answer was late
     if 400 <= status < 500 and status != 408:
         is_throttled = status == _TOO_MANY_REQUESTS
         return RequestRefusedError(
@@ -259,6 +262,7 @@ def overall_error(status: str, message: str, request_id: str) -> MarketingCloudE
     """The error behind an OverallStatus which is neither OK nor MoreDataAvailable."""
     known = status.casefold()
     words = message if message and known in ("error", "has errors") else status
+    # a status that nobody documented proves nothing
     if not known.startswith(("error", "has errors", "api permission failed")):
         return OutcomeUnknownError(
             f"Marketing Cloud's answer has an unknown status: {quote(status)}.",

@@ -11,7 +11,7 @@ import io
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,11 +31,16 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.marketingcloud.records import Limits
-from imports.marketingcloud.sockets import Exchange, PeerCheck, Watch, WatchedAdapter
+from imports.marketingcloud.sockets import (
+    CurrentExchange,
+    Exchange,
+    HookedAdapter,
+    PeerCheck,
+)
 
 
-class Observer(Protocol):
-    """Is told of each request once it is over; must not raise.
+class RequestHook(Protocol):
+    """Is called with each request once it is over; must not raise.
 
     `operation` is the SOAP operation, or "token". `outcome` is one of: answered (HTTP
     200), error (another status, SOAP faults among them), refused (a redirect),
@@ -45,13 +50,12 @@ class Observer(Protocol):
     def __call__(self, *, operation: str, outcome: str, seconds: float) -> None: ...
 
 
-def unobserved(*, operation: str, outcome: str, seconds: float) -> None:
-    """The observer of whoever counts nothing."""
+def no_hook(*, operation: str, outcome: str, seconds: float) -> None:
+    """The hook of whoever counts nothing."""
 
 
 logger = logging.getLogger(__name__)
 
-_Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _PIECE = 64 * 1024
 _FORESEEN = (
     requests.RequestException,
@@ -81,13 +85,26 @@ class Answer:
     body: bytes = b""
     broken: OutcomeUnknownError | None = None
 
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """Retry-After, which may be a number of seconds or a date, in seconds."""
+        if self.retry_after.isascii() and self.retry_after.isdecimal():
+            return float(self.retry_after[:6])
+        try:
+            at = parsedate_to_datetime(self.retry_after)
+        except (ValueError, OverflowError):
+            return None
+        if at.tzinfo is None:  # "-0000": a zone that the sender does not know
+            return None
+        return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
-class Wire:
+
+class HttpSession:
     """A session of its own; used by one thread at a time.
 
     `proxy` is the address of an HTTP proxy. `check_peer` is called with the IP
     address that a connection reached, before anything is sent, and may raise a
-    `MarketingCloudError` to stop there. `observe` is told of each request.
+    `MarketingCloudError` to stop there. `on_request` is told of each request.
     """
 
     def __init__(
@@ -96,14 +113,14 @@ class Wire:
         limits: Limits,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
-        observe: Observer = unobserved,
+        on_request: RequestHook = no_hook,
     ) -> None:
         self.sent = False
-        self._observe = observe
+        self._on_request = on_request
         self._limits = limits
         self._check_peer = check_peer
-        self._watch = Watch()
-        self._adapter = WatchedAdapter(self._watch)
+        self._current = CurrentExchange()
+        self._adapter = HookedAdapter(self._current)
         self._session = _session(self._adapter, proxy)
 
     def post(
@@ -118,11 +135,13 @@ class Wire:
     ) -> Answer:
         """Sends `body` once and gives the answer, whatever its status but 3xx.
 
-        `fresh` forbids a kept connection; `operation` is its name to the observer.
+        `fresh` forbids a kept connection; `operation` is its name for the hook.
         Raises UnavailableError when nothing was sent, RequestRefusedError for a
         redirect, OutcomeUnknownError when no answer came.
         """
         if fresh:
+            # the other side may have closed what was kept, which shows only after
+            # sending, when the outcome is unknown already
             self.close()
         began, outcome = time.monotonic(), "unknown"
         try:
@@ -133,7 +152,7 @@ class Wire:
             raise
         finally:
             seconds = time.monotonic() - began
-            self._observe(operation=operation, outcome=outcome, seconds=seconds)
+            self._on_request(operation=operation, outcome=outcome, seconds=seconds)
         return answer
 
     def _send_once(
@@ -143,14 +162,27 @@ class Wire:
         headers: Mapping[str, str],
         send_before: float | None,
     ) -> Answer:
-        self._watch.exchange = Exchange(
-            seconds=self._limits.call_deadline_seconds,
+        limits = self._limits
+        connect_seconds = min(
+            limits.connect_timeout_seconds, limits.call_deadline_seconds
+        )
+        self._current.exchange = Exchange(
+            seconds=limits.call_deadline_seconds,
             send_before=send_before,
             check_peer=self._check_peer,
         )
-        with self._watch.exchange as exchange:
+        with self._current.exchange as exchange:
             try:
-                return self._post(exchange, url, body, headers)
+                with self._session.post(
+                    url,
+                    data=body,
+                    headers=dict(headers),
+                    allow_redirects=False,
+                    # streamed, so that the size is judged while it is read
+                    stream=True,
+                    timeout=(connect_seconds, limits.read_timeout_seconds),
+                ) as response:
+                    return self._answer(exchange, response)
             except MarketingCloudError:
                 raise
             except Exception as exc:
@@ -161,24 +193,6 @@ class Wire:
     def close(self) -> None:
         """Closes the connections that were kept for later."""
         self._adapter.close()
-
-    def _post(
-        self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
-    ) -> Answer:
-        limits = self._limits
-        response = self._session.post(
-            url,
-            data=body,
-            headers=dict(headers),
-            allow_redirects=False,
-            stream=True,
-            timeout=(
-                min(limits.connect_timeout_seconds, limits.call_deadline_seconds),
-                limits.read_timeout_seconds,
-            ),
-        )
-        with response:
-            return self._answer(exchange, response)
 
     def _answer(self, exchange: Exchange, response: requests.Response) -> Answer:
         status = response.status_code
@@ -199,24 +213,30 @@ class Wire:
             return replace(answer, broken=broken)
 
     def _body(self, exchange: Exchange, response: requests.Response) -> bytes:
-        try:
-            body = self._read(response)
-        except _FORESEEN as exc:
-            raise _unread(exchange, exc) from exc
-        if exchange.expired:
-            raise _too_slow(exchange)
-        return body
-
-    def _read(self, response: requests.Response) -> bytes:
         cap = self._limits.max_answer_bytes
         declared = response.headers.get("Content-Length", "")
         if declared.isdecimal() and int(declared[:20]) > cap:
             raise self._too_large()
         body = io.BytesIO()
-        for piece in response.iter_content(_PIECE):
-            if body.tell() + len(piece) > cap:
-                raise self._too_large()
-            body.write(piece)
+        try:
+            for piece in response.iter_content(_PIECE):
+                # counted as unpacked: a few packed bytes may become gigabytes
+                if body.tell() + len(piece) > cap:
+                    raise self._too_large()
+                body.write(piece)
+        except _FORESEEN as exc:
+            if exchange.expired or _comes_from(exc, _SLOW):
+                raise _too_slow(exchange) from exc
+            is_packed_badly = _comes_from(exc, _DECODING)
+            raise OutcomeUnknownError(
+                "Marketing Cloud's answer could not be unpacked: its compression is"
+                " broken."
+                if is_packed_badly
+                else "Marketing Cloud's answer broke off in the middle."
+            ) from exc
+        # a socket that was shut when the time was up looks like an answer's end
+        if exchange.expired:
+            raise _too_slow(exchange)
         return body.getvalue()
 
     def _too_large(self) -> OutcomeUnknownError:
@@ -231,12 +251,20 @@ class Wire:
     ) -> MarketingCloudError:
         if not isinstance(exc, _FORESEEN):
             logger.exception("Unforeseen failure while talking to Marketing Cloud")
-        if exchange.sent:
-            return _unanswered(exchange, exc)
-        host = urlsplit(url).hostname or "the address"
-        return UnavailableError(
-            f"Marketing Cloud could not be reached at {host}: {_why_not_sent(exc)}."
-            " Nothing was sent."
+        if not exchange.sent:
+            host = urlsplit(url).hostname or "the address"
+            whys = (why for kind, why in _WHY_NOT_SENT if _comes_from(exc, kind))
+            return UnavailableError(
+                f"Marketing Cloud could not be reached at {host}:"
+                f" {next(whys, 'the connection could not be set up')}."
+                " Nothing was sent."
+            )
+        if exchange.expired or _comes_from(exc, _SLOW):
+            return _too_slow(exchange)
+        if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
+            return OutcomeUnknownError("Marketing Cloud's answer is not proper HTTP.")
+        return OutcomeUnknownError(
+            "The connection to Marketing Cloud broke before an answer came."
         )
 
 
@@ -249,7 +277,7 @@ class _Session(requests.Session):
         return None
 
 
-def _session(adapter: WatchedAdapter, proxy: str | None) -> requests.Session:
+def _session(adapter: HookedAdapter, proxy: str | None) -> requests.Session:
     session = _Session()
     # Neither .netrc nor proxy variables of the environment; a proxy is a setting.
     session.trust_env = False
@@ -273,26 +301,6 @@ def _outcome(end: Answer | MarketingCloudError) -> str:
     return "refused" if isinstance(end, RequestRefusedError) else "unknown"
 
 
-def _unread(exchange: Exchange, exc: BaseException) -> OutcomeUnknownError:
-    if exchange.expired or _comes_from(exc, _SLOW):
-        return _too_slow(exchange)
-    if _comes_from(exc, _DECODING):
-        return OutcomeUnknownError(
-            "Marketing Cloud's answer could not be unpacked: its compression is broken."
-        )
-    return OutcomeUnknownError("Marketing Cloud's answer broke off in the middle.")
-
-
-def _unanswered(exchange: Exchange, exc: Exception) -> OutcomeUnknownError:
-    if exchange.expired or _comes_from(exc, _SLOW):
-        return _too_slow(exchange)
-    if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
-        return OutcomeUnknownError("Marketing Cloud's answer is not proper HTTP.")
-    return OutcomeUnknownError(
-        "The connection to Marketing Cloud broke before an answer came."
-    )
-
-
 def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
     if exchange.expired:
         return OutcomeUnknownError(
@@ -305,21 +313,15 @@ def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
     )
 
 
-def _why_not_sent(exc: BaseException) -> str:
-    for kind, words in _WHY_NOT_SENT:
-        if _comes_from(exc, kind):
-            return words
-    return "the connection could not be set up"
-
-
-def _comes_from(exc: BaseException, kinds: _Kinds) -> bool:
-    return any(isinstance(cause, kinds) for cause in _causes(exc))
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    while exc is not None:
-        yield exc
+def _comes_from(
+    exc: BaseException | None,
+    kinds: type[BaseException] | tuple[type[BaseException], ...],
+) -> bool:
+    # requests and urllib3 wrap what happened several times: only the innermost says
+    # whether a name was not found, or a connection not made
+    while exc is not None and not isinstance(exc, kinds):
         exc = exc.__cause__ or exc.__context__
+    return exc is not None
 
 
 # Too many requests, and what gateways say while the service behind them is away.
@@ -345,7 +347,7 @@ def retry_read(read: Callable[[], Answer], limits: Limits) -> Answer:
             answer = read()
         except (UnavailableError, OutcomeUnknownError) as failure:
             error = failure
-        wait = _retry_after_seconds(answer.retry_after) if answer else None
+        wait = answer.retry_after_seconds if answer else None
         if wait is None:  # with jitter, so that many readers do not come back at once
             longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tried - 1))
             wait = random.uniform(longest / 2, longest)  # noqa: S311  no secret
@@ -357,16 +359,3 @@ def retry_read(read: Callable[[], Answer], limits: Limits) -> Answer:
         logger.info("A read failed (%s); again in %.1f s", error or answer, wait)
         time.sleep(wait)
     raise AssertionError("read_tries is at least 1")
-
-
-def _retry_after_seconds(retry_after: str) -> float | None:
-    """A Retry-After, which may be a number of seconds or a date, in seconds."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return float(retry_after[:6])
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    if at.tzinfo is None:
-        return None
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())

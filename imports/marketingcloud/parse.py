@@ -125,6 +125,8 @@ def _first(parts: list[etree._Element], name: str) -> etree._Element | None:
 
 def _root(answer: Answer) -> etree._Element:
     _look_before_parsing(answer)
+    # Recovery would make fewer rows of an answer that was cut off; entities and DTDs
+    # may read files, reach other hosts or grow without end.
     parser = etree.XMLParser(
         recover=False,
         resolve_entities=False,
@@ -266,6 +268,7 @@ class Kind(Generic[T]):
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
     """The definition in a row; None where it has neither key nor ObjectID."""
     facts, kind = _facts(row)
+    # a list is known by its number, a data extension by its GUID; "0" stands for none
     number = facts.get("DestinationObject.ID", "")
     list_id = "" if number == "0" else number
     guid = facts.get("DestinationObject.ObjectID", "")

@@ -53,6 +53,20 @@ class _Result:
             self.error_code, self.status_message
         )
 
+    @classmethod
+    def read(cls, node: etree._Element) -> _Result:
+        words = text(node, "StatusMessage")
+        numbers = (number for task in children(node, "Task") for number in _ids(task))
+        tasks = [n for n in [*numbers, *_ASYNC_ID.findall(words)] if _is_task_id(n)]
+        return cls(
+            task_id=tasks[0] if tasks else "",
+            other_tasks=tuple(n for n in dict.fromkeys(tasks) if n != tasks[0]),
+            status_code=text(node, "StatusCode")[:_MOST_CODE],
+            status_message=words,
+            error_code=text(node, "ErrorCode")[:_MOST_CODE],
+            customer_key=text(child(node, "Object"), "CustomerKey"),
+        )
+
 
 def read_started(message: Message, *, customer_key: str) -> StartedImport:
     """The import that Perform queued for the definition with `customer_key`.
@@ -61,7 +75,7 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     RequestRefusedError for a refusal in words, OutcomeUnknownError otherwise.
     """
     element = message.element
-    results = [_result(node) for node in _everywhere(element, "Result")]
+    results = [_Result.read(node) for node in _everywhere(element, "Result")]
     started = next((result for result in results if result.task_id), None)
     if started is None:
         raise _not_started(message, results)
@@ -78,21 +92,6 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
 def _everywhere(element: etree._Element, name: str) -> Iterator[etree._Element]:
     """In the whole answer: a task id is not overlooked for standing in an odd place."""
     return element.getroottree().getroot().iter(f"{{*}}{name}")
-
-
-def _result(node: etree._Element) -> _Result:
-    words = text(node, "StatusMessage")
-    numbers = (number for task in children(node, "Task") for number in _ids(task))
-    tasks = [n for n in [*numbers, *_ASYNC_ID.findall(words)] if _is_task_id(n)]
-    definition = child(node, "Object")
-    return _Result(
-        task_id=tasks[0] if tasks else "",
-        other_tasks=tuple(n for n in dict.fromkeys(tasks) if n != tasks[0]),
-        status_code=text(node, "StatusCode")[:_MOST_CODE],
-        status_message=words,
-        error_code=text(node, "ErrorCode")[:_MOST_CODE],
-        customer_key=text(definition, "CustomerKey"),
-    )
 
 
 def _ids(task: etree._Element) -> Iterator[str]:

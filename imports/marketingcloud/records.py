@@ -16,6 +16,7 @@ class OAuthCredentials:
 
     auth_url: str
     client_id: str
+    # never in a representation, which ends in tracebacks and logs
     client_secret: str = field(repr=False)
     mid: str | None = None
 
@@ -111,6 +112,7 @@ class ImportResult:
 
     task_id: str
     customer_key: str
+    # verbatim: what it means for a run is decided in usecases/follow.py
     phase: str
     import_type: str
     destination_id: str

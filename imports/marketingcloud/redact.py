@@ -24,8 +24,22 @@ _TELLING = 12
 def redacted(words: str, secrets: Iterable[str]) -> str:
     """`words` without any of `secrets`, whole or cut short."""
     for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            words = _mask(words, set(_spellings(secret)))
+        if len(secret) < _SHORTEST:
+            continue
+        spellings = set(_spellings(secret))
+        starts = {re.escape(spelling[:_TELLING]) for spelling in spellings}
+        begin = re.compile("|".join(sorted(starts, key=len, reverse=True)))
+        safe, position = "", 0
+        while match := begin.search(words, position):
+            # one that was cut short is masked as far as the longest spelling goes on
+            rest = words[match.start() :]
+            longest = max(
+                len(commonprefix([rest, spelling]))  # noqa: RUF071
+                for spelling in spellings
+            )
+            safe += words[position : match.start()] + MASK
+            position = match.start() + longest
+        words = safe + words[position:]
     return words
 
 
@@ -40,16 +54,3 @@ def _spellings(secret: str) -> Iterator[str]:
         yield from (quote(form), quote(form, safe=""), quote_plus(form))
         yield repr(form)[1:-1]
         yield base64.b64encode(form.encode()).decode()
-
-
-def _mask(words: str, spellings: set[str]) -> str:
-    """Masks any of `spellings` wherever one begins, as far as the longest goes on."""
-    starts = {re.escape(spelling[:_TELLING]) for spelling in spellings}
-    begin = re.compile("|".join(sorted(starts, key=len, reverse=True)))
-    safe, position = "", 0
-    while match := begin.search(words, position):
-        rest = words[match.start() :]
-        longest = max(len(commonprefix([rest, one])) for one in spellings)  # noqa: RUF071
-        safe += words[position : match.start()] + MASK
-        position = match.start() + longest
-    return safe + words[position:]

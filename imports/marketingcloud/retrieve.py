@@ -119,26 +119,22 @@ class Retriever:
         """
         self.learned_in = None
         unique = list(dict.fromkeys(value for value in values if value))
-        return _joined(
-            self._rows_by_some(kind, name, tuple(unique[start : start + _MOST_VALUES]))
-            for start in range(0, len(unique), _MOST_VALUES)
-        )
-
-    def _rows_by_some(
-        self, kind: Kind[T], name: str, values: tuple[str, ...]
-    ) -> Rows[T]:
-        if len(values) == 1 or self._takes_in is False:
-            return self._one_by_one(kind, name, values)
-        try:
-            rows = self.rows(kind, Where(name=name, values=values))
-        except QuestionRefusedError as refusal:
-            # Only where each value alone is answered was it the operator's fault.
-            rows = self._one_by_one(kind, name, values)
-            logger.info("This account does not take the operator IN: %s", refusal)
-            self._takes_in = self.learned_in = False
-        else:
-            self._takes_in = self.learned_in = True
-        return rows
+        answers: list[Rows[T]] = []
+        for start in range(0, len(unique), _MOST_VALUES):
+            some = tuple(unique[start : start + _MOST_VALUES])
+            if len(some) == 1 or self._takes_in is False:
+                answers.append(self._one_by_one(kind, name, some))
+                continue
+            try:
+                answers.append(self.rows(kind, Where(name=name, values=some)))
+            except QuestionRefusedError as refusal:
+                # Only where each value alone is answered was it the operator's fault.
+                answers.append(self._one_by_one(kind, name, some))
+                logger.info("This account does not take the operator IN: %s", refusal)
+                self._takes_in = self.learned_in = False
+            else:
+                self._takes_in = self.learned_in = True
+        return _joined(answers)
 
     def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> Rows[T]:
         return _joined(

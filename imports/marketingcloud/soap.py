@@ -1,4 +1,4 @@
-"""zeep's part: typed requests from our own WSDL, sent over our own wire.
+"""zeep's part: typed requests from our own WSDL, sent over our own HTTP.
 
 zeep builds the envelope and hands it to `Transport`; the answer comes back raw and
 is read by `parse.py`. zeep's own reading loses data (ADR 0002).
@@ -24,7 +24,7 @@ from imports.marketingcloud.errors import (
     RequestRefusedError,
     TokenExpiredError,
 )
-from imports.marketingcloud.http import Answer, Wire, retry_read
+from imports.marketingcloud.http import Answer, HttpSession, retry_read
 from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
 from imports.marketingcloud.retrieve import Where
@@ -46,8 +46,8 @@ class Transport:
     request's.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, http: HttpSession) -> None:
+        self._http = http
         self.send_before: float | None = None
         self.fresh = False
         self.operation = ""
@@ -56,7 +56,7 @@ class Transport:
         self, address: str, envelope: etree._Element, headers: Mapping[str, str]
     ) -> Answer:
         """Sends an envelope; zeep gives the answer back untouched."""
-        return self._wire.post(
+        return self._http.post(
             address,
             etree.tostring(envelope, xml_declaration=True, encoding="utf-8"),
             headers,
@@ -75,6 +75,7 @@ class _Disk:
         return WSDL_PATH.read_bytes()
 
 
+# Parsing it is slow, and threads that begin together would each do it.
 _document_lock = threading.Lock()
 _documents: list[Document] = []
 
@@ -99,13 +100,13 @@ class SoapService:
         self,
         *,
         url: str,
-        wire: Wire,
+        http: HttpSession,
         signer: Signer,
         mid: str | None,
         limits: Limits,
         gate: Gate = nullcontext,
     ) -> None:
-        self._transport = Transport(wire)
+        self._transport = Transport(http)
         self._signer = signer
         self._mid = mid
         self._gate = gate

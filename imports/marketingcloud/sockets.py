@@ -36,7 +36,7 @@ class Exchange:
     """One request and its answer: what was sent, and how long it may take.
 
     `seconds` is the total time from entering to leaving. `send_before` is a
-    `time.monotonic()` value after which nothing may be sent any more.
+    `time.monotonic()` value after which nothing is sent any more.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._expire)
+        # a process that ends does not wait for it
         self._timer.daemon = True
 
     def __enter__(self) -> Exchange:
@@ -119,7 +120,7 @@ def _shut(handle: socket.socket | None) -> None:
         return  # the other side was faster: the socket is down already
 
 
-class Watch:
+class CurrentExchange:
     """Holds the current exchange, since connections outlive exchanges."""
 
     exchange: Exchange
@@ -133,32 +134,30 @@ class Watch:
             raise
 
 
-class _WatchedConnection(HTTPConnection):
-    watch: ClassVar[Watch]
+class _HookedConnection(HTTPConnection):
+    current: ClassVar[CurrentExchange]
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        self.watch.opened(sock, proxied=self.proxy is not None)
+        self.current.opened(sock, proxied=self.proxy is not None)
         return sock
 
     def request(self, *args: Any, **options: Any) -> None:
         """Connects first, so that the announcement is the last thing before."""
         if self.sock is None:
             self.connect()
-        self.watch.exchange.about_to_send(self.sock)
+        self.current.exchange.about_to_send(self.sock)
         super().request(*args, **options)
 
 
-def _pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
+def _pool_classes(adapters: CurrentExchange) -> dict[str, type[HTTPConnectionPool]]:
     # urllib3 makes its connections from classes, so each adapter has classes of its
-    # own that know its watch.
-    current = watch
+    # own that know its current exchange.
+    class PlainConnection(_HookedConnection):
+        current = adapters
 
-    class PlainConnection(_WatchedConnection):
-        watch = current
-
-    class TlsConnection(_WatchedConnection, HTTPSConnection):
-        watch = current
+    class TlsConnection(_HookedConnection, HTTPSConnection):
+        current = adapters
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = PlainConnection
@@ -169,11 +168,12 @@ def _pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": TlsPool}
 
 
-class WatchedAdapter(HTTPAdapter):
-    """requests' adapter over watched connections; it never retries."""
+class HookedAdapter(HTTPAdapter):
+    """requests' adapter over our own connections; it never retries."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._pool_classes = _pool_classes(watch)
+    def __init__(self, current: CurrentExchange) -> None:
+        self._pool_classes = _pool_classes(current)
+        # a request that urllib3 repeats by itself could be a second Perform
         super().__init__(pool_connections=2, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:

@@ -125,7 +125,7 @@ class AccessLevel(models.TextChoices):
 
 class AccountQuerySet(models.QuerySet["Account"]):
     def visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
-        """Accounts whose runs `user` may see; what is not here does not exist."""
+        """Accounts whose runs `user` can see; what is not here does not exist."""
         return self.filter(pk__in=seen_by(user))  # type: ignore[misc]  # ids or rows
 
     def still_visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
@@ -133,7 +133,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self._granted(user, AccessLevel.VIEW, AccessLevel.START)
 
     def startable_by(self, user: User | AnonymousUser) -> AccountQuerySet:
-        """Active accounts in which `user` may start definitions."""
+        """Active accounts in which `user` can start definitions."""
         return self._granted(user, AccessLevel.START).filter(is_active=True)
 
     def _granted(
@@ -533,7 +533,7 @@ class Account(models.Model):
 
 
 class AccountAccess(models.Model):
-    """What a group may do in an account; a person has the highest of their groups, and
+    """What a group can do in an account; a person has the highest of their groups, and
     a superuser every right in every account.
     """
 

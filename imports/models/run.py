@@ -172,7 +172,7 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
         starts = models.Q(
             status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after()
         )
-        # who was not heard of lately could not be asked until a moment ago
+        # who has not responded lately could not be asked until a moment ago
         heard = models.Q(account__last_contact_at=None) | models.Q(
             account__last_contact_at__lt=late
         )
@@ -343,7 +343,7 @@ class ImportRun(models.Model):
             models.Index(
                 fields=("definition", "occurred_at", "id"), name="run_by_definition"
             ),
-            # the run under way of a definition that was run ten thousand times
+            # the active run of a definition that was run ten thousand times
             models.Index(fields=("definition", "status"), name="run_of_definition"),
             models.Index(fields=("status", "occurred_at", "id"), name="run_by_status"),
             models.Index(
@@ -567,7 +567,7 @@ def workers_now() -> WorkerState:
 
 
 def workers_word() -> Case:
-    """The same as part of a query: ALIVE, STUCK, or null where none is heard of."""
+    """The same as part of a query: ALIVE, STUCK, or null where none responds."""
     return Case(
         When(~Exists(Worker.objects.alive()), then=Value(None)),
         When(

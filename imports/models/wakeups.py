@@ -42,14 +42,14 @@ def listen(wake: Callable[[], object], is_stopping: Callable[[], bool]) -> None:
     """Call `wake` for each start that is committed, until `is_stopping()`.
 
     For a thread of its own. A connection that breaks is replaced; the log says so when
-    it breaks and when starts are heard of again, not with each try.
+    it breaks and when starts are announced again, not with each try.
     """
     is_deaf = False
     while not is_stopping():
         try:
             for _ in _heard():
                 if is_deaf:
-                    log.warning("Starts are heard of again")
+                    log.warning("Starts are announced again")
                 is_deaf = False
                 # also after connecting, for what was committed meanwhile
                 wake()

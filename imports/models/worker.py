@@ -111,8 +111,8 @@ class WorkerManager(models.Manager["Worker"]):
     def silent_with_leases(
         self, *, after_seconds: float, within_seconds: float
     ) -> list[str]:
-        """Workers last heard of longer ago than `after_seconds`, but not too long, that
-        still hold a lease.
+        """Workers that last responded longer ago than `after_seconds`, but not too
+        long, and still hold a lease.
         """
         held = Lease.objects.filter(
             expires_at__gt=Now(),
@@ -136,13 +136,13 @@ class WorkerManager(models.Manager["Worker"]):
         return self.alive().filter(started_at__lte=since)
 
     def last_heard_at(self) -> datetime | None:
-        """When any worker was last heard of."""
+        """When any worker last responded."""
         last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
         return last
 
 
 class Worker(models.Model):
-    """A worker process and when it was last heard of."""
+    """A worker process and when it last responded."""
 
     holder = models.CharField(max_length=100, unique=True)
     host = models.CharField(max_length=255)
@@ -219,9 +219,10 @@ class Unfollowed:
 class WorkerState:
     """What is known of the workers as a whole.
 
-    `is_silent`: none was heard of for a minute; the last one at `heard_at`. A heartbeat
-    proves that a worker's loop turns, not that it gets anything done: `is_stuck` says
-    that one lives, and yet something has been due for longer than any call may take.
+    `is_silent`: none has responded for a minute; the last one at `heard_at`. A
+    heartbeat proves that a worker's loop turns, not that it gets anything done:
+    `is_stuck` says that one lives, and yet something has been due for longer than any
+    call may take.
     """
 
     is_silent: bool = False
@@ -240,7 +241,7 @@ class WorkerState:
 
 
 def overdue_after() -> timedelta:
-    """How long a look may be due while all is well: one that is under way ends by its
+    """How long a look may be due while all is well: one that has begun ends by its
     lease (see `refresh_runs`), and the next one comes soon after.
     """
     return timedelta(seconds=2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 90)

@@ -119,6 +119,7 @@ def _card(
         sentence = "Answering."
     else:
         sentence = "Not contacted yet. The worker will do so within a minute."
+    # a time of theirs that is read with the wrong offset makes a run hours long
     drift = account.clock_drift_minutes
     way = "ahead of" if drift > 0 else "behind"
     return Card(

@@ -82,20 +82,20 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 
 def visible_definition(user: User, pk: int) -> ImportDefinition:
-    """The definition, or 404: what one may not see does not exist."""
+    """The definition, or 404: what one can't see does not exist."""
     definitions = ImportDefinition.objects.still_visible_to(user)
     definitions = definitions.with_destination().select_related("account", "last_run")
     return get_object_or_404(definitions, pk=pk)
 
 
 def visible_run(user: User, pk: int) -> ImportRun:
-    """The run, or 404: what one may not see does not exist."""
+    """The run, or 404: what one can't see does not exist."""
     runs = ImportRun.objects.still_visible_to(user)
     return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
-    """Whether `user` may start things in the account of a definition or run."""
+    """Whether `user` can start things in the account of a definition or run."""
     accounts = Account.objects.startable_by(user)
     return accounts.filter(pk=subject.account_id).exists()
 

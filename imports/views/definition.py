@@ -52,10 +52,24 @@ HABIT = 5
 
 @signed_in
 def definition(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown, version = _definition_and_version(request.user, pk)
+    user = request.user
+    visible = ImportDefinition.objects.still_visible_to(user).with_destination()
+    shown = get_object_or_404(
+        with_favourites(visible, user)
+        .annotate(workers=workers_word())
+        .select_related("account", "last_run"),
+        pk=pk,
+    )
+    if shown.last_run:
+        shown.last_run.account = shown.account
+    # the page follows that account alone, so its version comes with the same query
+    version = PageVersion(
+        number=shown.account.revision,
+        workers=workers_of(shown.workers),  # type: ignore[attr-defined]
+    )
     if is_unchanged(request, version):
         return nothing_changed()
-    context = _context(request.user, shown)
+    context = _context(user, shown)
     # as it was read first as well: it may have ended while the rest was read
     runs = filter(None, (context["active"], shown.last_run))
     context["live"] = live(
@@ -78,33 +92,20 @@ def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
     return HttpResponse(strip_svg(visible_definition(request.user, pk).bars))
 
 
-def _definition_and_version(
-    user: User, pk: int
-) -> tuple[ImportDefinition, PageVersion]:
-    """The definition, or 404, and its page's version in the same query: the page
-    follows that definition's account alone.
-    """
-    visible = ImportDefinition.objects.still_visible_to(user).with_destination()
-    shown = get_object_or_404(
-        with_favourites(visible, user)
-        .annotate(workers=workers_word())
-        .select_related("account", "last_run"),
-        pk=pk,
-    )
-    if shown.last_run:
-        shown.last_run.account = shown.account
-    return shown, PageVersion(
-        number=shown.account.revision,
-        workers=workers_of(shown.workers),  # type: ignore[attr-defined]
-    )
-
-
 def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
     runs = definition.runs.select_related("definition").latest_first()
     latest, active = list(runs[:CHARTED]), runs.active().first()
     for run in filter(None, (*latest, active)):
         run.account = definition.account
     can = can_start(user, definition)
+    # newest first, each with what it changed; one more is read, to compare with
+    versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
+    notes: list[dict[str, Any]] = [
+        {"version": new, "changes": changes(old.facts, new.facts, definition.account)}
+        for new, old in pairwise(versions)
+    ]
+    if versions and versions[-1].number == 1:
+        notes.append({"version": versions[-1], "is_first": True})
     _, how, _ = UPDATE_TYPES.get(definition.update_type.casefold(), ("", "", ""))
     destination = destination_of(definition)
     return {
@@ -117,7 +118,7 @@ def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
         },
         "destination": destination,
         "facts": facts_of(definition),
-        "versions": _versions(definition),
+        "versions": notes,
         "runs": latest[:RUNS_SHOWN],
         "older": latest[RUNS_SHOWN:],
         "chart": history_chart(latest[::-1]),
@@ -127,20 +128,6 @@ def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
         "why_not": definition.why_not_startable if can else "",
         "is_favourite": getattr(definition, "is_favourite", False),
     }
-
-
-def _versions(definition: ImportDefinition) -> list[dict[str, Any]]:
-    """The latest versions, newest first, each with what it changed: name, before,
-    after.
-    """
-    versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
-    notes: list[dict[str, Any]] = [
-        {"version": new, "changes": changes(old.facts, new.facts, definition.account)}
-        for new, old in pairwise(versions)
-    ]
-    if versions and versions[-1].number == 1:
-        notes.append({"version": versions[-1], "is_first": True})
-    return notes
 
 
 def normal(runs: list[ImportRun]) -> str:

@@ -14,7 +14,6 @@ from django.db.models import (
     Exists,
     OuterRef,
     Q,
-    QuerySet,
     Value,
     When,
 )
@@ -114,7 +113,13 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         or context["syncing"].is_moving,
     )
     if request.htmx and request.htmx.target == "results":
-        return _typed(request, context)
+        # what the search field swaps while one types
+        status = 422 if context["wrong"] else 200
+        response = news(request, "imports/definitions/_found.html", context, status)
+        n = context["page"].paginator.count
+        sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
+        trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
+        return replace_url(response, ListQuery(request.GET, request.path).url())
     response = answer(
         request,
         "imports/definitions/page.html",
@@ -127,17 +132,6 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
     return response
 
 
-def _typed(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
-    """What the search field swaps while one types."""
-    status = 422 if context["wrong"] else 200
-    response = news(request, "imports/definitions/_found.html", context, status)
-    n = context["page"].paginator.count
-    sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
-    trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
-    url = ListQuery(request.GET, request.path).url()
-    return replace_url(response, url)
-
-
 def _context(request: SignedInRequest) -> dict[str, Any]:
     user, given = request.user, request.GET.copy()
     if "q" in given:  # a NUL is in no text of ours, so none is searched for
@@ -146,7 +140,9 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    page = _page(filters, counts)
+    ids: Any = FavouritesFirst.of(filters, counts) if counts else []
+    # get_page: an address of a page that is gone shows another one, no error
+    page: Page[int] = Paginator(ids, PER_PAGE).get_page(given.get("page"))
     rows = _rows(user, list(page))
     if counts and not filters.has_words:
         total = counts.listed
@@ -191,6 +187,14 @@ class FavouritesFirst:
     others: Any
     n: int
 
+    @classmethod
+    def of(cls, filters: DefinitionFilter, counts: DefinitionCounts) -> FavouritesFirst:
+        favourites, others = [], filters.qs.values_list("pk", flat=True)
+        if filters.are_favourites_apart:
+            favourites = list(others.filter(is_favourite=True))
+            others = others.filter(is_favourite=False)
+        return cls(favourites=favourites, others=others, n=counts.total)
+
     def __len__(self) -> int:
         return self.n
 
@@ -201,22 +205,22 @@ class FavouritesFirst:
         return [*self.favourites[place], *others]
 
 
-def _page(filters: DefinitionFilter, counts: DefinitionCounts | None) -> Page[int]:
-    ids: Any = []
-    if counts:
-        favourites, others = [], filters.qs.values_list("pk", flat=True)
-        if filters.are_favourites_apart:
-            favourites = list(others.filter(is_favourite=True))
-            others = others.filter(is_favourite=False)
-        ids = FavouritesFirst(favourites=favourites, others=others, n=counts.total)
-    # get_page: an address of a page that is gone shows another one, no error
-    page: Page[int] = Paginator(ids, PER_PAGE).get_page(filters.data.get("page"))
-    return page
-
-
 def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
     """The definitions of a page in their order, in a constant number of queries."""
-    by_pk = {definition.pk: definition for definition in _with_all_shown(user, pks)}
+    is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
+    # in an account that was connected lately everything is new, and nothing is marked
+    older = ImportDefinition.objects.filter(
+        account=OuterRef("account"), first_seen_at__lt=OuterRef("first_seen_at")
+    )
+    is_new = Case(When(is_late, then=Exists(older)), default=Value(value=False))
+    by_pk = (
+        with_favourites(ImportDefinition.objects.filter(pk__in=pks), user)
+        .with_destination()
+        .annotate(is_new=is_new)
+        .defer("facts", "description")  # heavy, and no row shows them
+        .prefetch_related("account", "last_run")
+        .in_bulk()
+    )
     runs = ImportRun.objects.active().filter(definition__in=by_pk)
     active = {run.definition_id: run for run in runs.order_by("occurred_at")}
     # the accounts are the same ones: no query for each run
@@ -239,23 +243,6 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
         )
         for definition in (by_pk[pk] for pk in pks if pk in by_pk)
     ]
-
-
-def _with_all_shown(user: User, pks: list[int]) -> QuerySet[ImportDefinition]:
-    """The definitions with what a row shows, and without what is heavy."""
-    definitions = with_favourites(ImportDefinition.objects.filter(pk__in=pks), user)
-    is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
-    # in an account that was connected lately everything is new, and nothing is marked
-    older = ImportDefinition.objects.filter(
-        account=OuterRef("account"), first_seen_at__lt=OuterRef("first_seen_at")
-    )
-    is_new = Case(When(is_late, then=Exists(older)), default=Value(value=False))
-    return (
-        definitions.with_destination()
-        .annotate(is_new=is_new)
-        .defer("facts", "description")
-        .prefetch_related("account", "last_run")
-    )
 
 
 @signed_in
@@ -301,33 +288,42 @@ def syncing(user: User, account: str = "") -> Syncing:
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
     accounts = Account.objects.visible_to(user).annotate(is_reading=is_reading)
     visible = list(accounts.defer("secret"))
-    of_list = [one for one in visible if str(one.pk) == account] or visible
-    active = [one for one in of_list if one.is_active]
-    awaited = [
-        one for one in active if one.is_sync_awaited and not one.credentials_refused_at
-    ]
-    synced_at = [one.last_synced_at for one in active if one.last_synced_at]
+    of_list = [each for each in visible if str(each.pk) == account] or visible
+    active = [each for each in of_list if each.is_active]
+    # nobody asks an account that refused its credentials, so its list would never come
+    accepted = [each for each in active if not each.credentials_refused_at]
+    awaited = [each for each in accepted if each.is_sync_awaited]
+    synced_at = [each.last_synced_at for each in active if each.last_synced_at]
     return Syncing(
         n=len(visible),
-        unsynced=sum(one.last_synced_at is None for one in active),
+        unsynced=sum(each.last_synced_at is None for each in active),
         synced_at=min(synced_at, default=None),
         sentences=_sentences(awaited),
-        is_moving=any(not one.is_breaker_open for one in awaited),
-        can_ask=not awaited and any(not one.credentials_refused_at for one in active),
+        is_moving=any(not each.is_breaker_open for each in awaited),
+        can_ask=bool(accepted) and not awaited,
         account=account if len(of_list) < len(visible) else "",
-        doubted=[one for one in active if one.listing_doubted_since],
+        doubted=[each for each in active if each.listing_doubted_since],
     )
 
 
 def _sentences(awaited: list[Account]) -> list[str]:
     """What is being done for the accounts whose sync is awaited."""
-    reading = [one for one in awaited if getattr(one, "is_reading", False)]
-    waiting = [one for one in awaited if one not in reading]
-    silent = [one for one in waiting if one.is_breaker_open]
-    next_up = [one for one in waiting if one not in silent]
+    reading = [account for account in awaited if getattr(account, "is_reading", False)]
+    waiting = [account for account in awaited if account not in reading]
+    silent = [account for account in waiting if account.is_breaker_open]
+    next_up = [account for account in waiting if account not in silent]
     sentences = []
     if reading:
-        sentences.append(f"Reading {_names(reading)}{_pages_read(reading)}")
+        read = sum(account.sync_pages_read or 0 for account in reading)
+        expected = [account.sync_pages for account in reading]
+        about = sum(pages or 0 for pages in expected)
+        pages = ""
+        # an earlier sync tells how many there are, as far as there was one
+        if read and (None in expected or about < read):
+            pages = f": {read} page{'' if read == 1 else 's'} so far"
+        elif read:
+            pages = f": {read} of about {about} page{'' if about == 1 else 's'}"
+        sentences.append(f"Reading {_names(reading)}{pages}")
     if next_up:
         sentences.append(f"Waiting for the worker: {_names(next_up)}")
     if silent:
@@ -340,18 +336,6 @@ def _names(accounts: list[Account]) -> str:
     if len(accounts) > MOST_NAMED:
         return f"{len(accounts)} accounts"
     return " and ".join(account.shown_name[:60] for account in accounts)
-
-
-def _pages_read(reading: list[Account]) -> str:
-    """ ": 2 of about 5 pages", as far as an earlier sync tells how many there are."""
-    read = sum(account.sync_pages_read or 0 for account in reading)
-    expected = [account.sync_pages for account in reading]
-    if not read:
-        return ""
-    about = sum(pages or 0 for pages in expected)
-    if None in expected or about < read:
-        return f": {read} page{'' if read == 1 else 's'} so far"
-    return f": {read} of about {about} page{'' if about == 1 else 's'}"
 
 
 @signed_in

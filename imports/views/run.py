@@ -92,11 +92,14 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
     can_declare = can and is_unknown and not why_not_declarable(run, timezone.now())
     can_be_repeated = can and run.has_ended and can_start_again(run)
     previous, unfollowed = _previous(run), run.why_not_followed(workers)
+    declared = None
+    if run.reason == Reason.DECLARED:
+        declared = run.events.filter(kind=EventKind.NOT_STARTED).last()
     around = Surroundings(
         candidates=len(candidates),
         previous=previous,
         can_declare=can_declare,
-        declared_by=_declared_by(run),
+        declared_by=declared.actor_name if declared else "",
         is_followed=unfollowed is None,
     )
     events = run.events.all()[:MOST_EVENTS]
@@ -127,14 +130,6 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
         "can_choose": can and len(candidates) > 1,
         "can_declare": can_declare,
     }
-
-
-def _declared_by(run: ImportRun) -> str:
-    """Who said that it did not start, where a person did."""
-    if run.reason != Reason.DECLARED:
-        return ""
-    declared = run.events.filter(kind=EventKind.NOT_STARTED).last()
-    return declared.actor_name if declared else ""
 
 
 def _previous(run: ImportRun) -> ImportRun | None:
@@ -254,6 +249,7 @@ def _act(
             return ask(request, run, status=409, problem=str(error))
         messages.error(request, str(error))
         return redirect("imports:run", pk=run.pk)
+    # the page behind the dialog stays, and is asked to look at once
     if ask and request.htmx:
         response = render(request, "imports/run/_toast_done.html", {"text": done})
         trigger_client_event(response, "mcdash:close-dialog", {})

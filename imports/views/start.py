@@ -263,8 +263,13 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
 def definition_start_several(request: SignedInRequest) -> HttpResponse:
     """GET asks, POST starts: each chosen definition once, however often it is sent."""
     if request.method != "POST":
-        chosen = _chosen(request.user, _ids(request.GET.getlist("definition")))
-        return _ask_several(request, chosen)
+        texts = list(dict.fromkeys(request.GET.getlist("definition")))
+        # a longer number is no id, and databases refuse it
+        if not all(
+            text.isascii() and text.isdecimal() and len(text) < 19 for text in texts
+        ):
+            raise Http404("There is no such definition.")
+        return _ask_several(request, _chosen(request.user, [int(t) for t in texts]))
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
         return _nothing_to_start(request, INCOMPLETE_SEVERAL)
@@ -284,19 +289,9 @@ def definition_start_several(request: SignedInRequest) -> HttpResponse:
     return _start_several(request, chosen, batch)
 
 
-def _ids(texts: Iterable[str]) -> list[int]:
-    """The ids without doubles; 404 for what cannot be one."""
-    texts = list(dict.fromkeys(texts))
-    if not all(
-        text.isascii() and text.isdecimal() and len(text) < 19 for text in texts
-    ):
-        raise Http404("There is no such definition.")
-    return [int(text) for text in texts]
-
-
 def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
-    """The definitions, by name. 404 where one is not to be seen, 403 where one may
-    be seen only.
+    """The definitions, by name. 404 where one is not to be seen, 403 where one can
+    only be viewed.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
     chosen = list(
@@ -308,6 +303,7 @@ def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
         raise Http404("One of these definitions is not there.")
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     for definition in chosen:
+        # asked again one by one only where it will be refused, with its sentence
         if definition.account_id not in startable:
             require_start(user, definition)
     return chosen

@@ -71,18 +71,22 @@ def healthz(_: HttpRequest) -> HttpResponse:
     worker that is gone, or a database that can only be read, is no reason to take the
     pages away.
     """
+    waiting = ImportRun.objects.filter(
+        status=RunStatus.QUEUED, queued_at__lt=Now() - START_WAITS_TOO_LONG
+    )
     try:
         parts = {
             # not by heartbeats alone: see `WorkerState.is_stuck`
             "worker": Worker.objects.aggregate(w=Max(workers_word()))["w"] == ALIVE,
-            "queue": not _starts_wait(),
-            "accounts": not _an_account_fails(),
+            "queue": not waiting.exists(),
+            "accounts": not Account.objects.in_trouble().exists(),
         }
     except DatabaseError:
         return _no_database()
     words = {part: "ok" if is_well else "degraded" for part, is_well in parts.items()}
     since = STORAGE.unwritable_since
     is_well = all(parts.values()) and since is None
+    # degraded all the same: pages can still be read from it
     answer = {"status": "ok" if is_well else "degraded", "database": "ok"}
     if since:
         answer |= {"database": "cannot be written", "since": _in_utc(since)}
@@ -120,31 +124,21 @@ def _in_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _starts_wait() -> bool:
-    return ImportRun.objects.filter(
-        status=RunStatus.QUEUED, queued_at__lt=Now() - START_WAITS_TOO_LONG
-    ).exists()
-
-
-def _an_account_fails() -> bool:
-    return Account.objects.in_trouble().exists()
-
-
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The metrics, for this machine or whoever knows the token; else 404."""
-    if not (_knows_token(request) or _comes_from_here(request)):
-        return HttpResponseNotFound("Not found.\n", content_type="text/plain")
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
-
-
-def _knows_token(request: HttpRequest) -> bool:
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     token = settings.MCDASH_METRICS_TOKEN
-    if not token or kind.lower() != "bearer":
-        return False
-    return secrets.compare_digest(given.strip().encode(), token.encode())
+    knows_token = (
+        bool(token)
+        and kind.lower() == "bearer"
+        # in constant time: how long it takes must not tell how much was right
+        and secrets.compare_digest(given.strip().encode(), token.encode())
+    )
+    if not (knows_token or _comes_from_here(request)):
+        return HttpResponseNotFound("Not found.\n", content_type="text/plain")
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
 
 
 def _comes_from_here(request: HttpRequest) -> bool:
@@ -206,7 +200,14 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     that does not fit, the sentence and the log name both.
     """
     del reason  # it speaks of tokens and cookies, to developers
-    sent, expected = _origin_of(request), f"{request.scheme}://{request.get_host()}"
+    try:
+        referer = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        referer = urlsplit("")
+    # a page's address in the Referer tells no more of it than its origin does
+    own = f"{referer.scheme}://{referer.netloc}" if referer.netloc else ""
+    sent = request.headers.get("Origin", own)[:LONGEST_ORIGIN]
+    expected = f"{request.scheme}://{request.get_host()}"
     if not sent or sent == expected or _is_trusted_origin(sent):
         return _say(request, STALE_FORM, status=403)
     log.warning(
@@ -217,18 +218,6 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
     sentence = OTHER_ORIGIN.format(sent=sent, expected=expected)
     return _say(request, sentence, status=403)
-
-
-def _origin_of(request: HttpRequest) -> str:
-    """Where the browser says that the form was opened; a page's address in the Referer
-    tells no more of it than its origin does.
-    """
-    try:
-        referer = urlsplit(request.headers.get("Referer", ""))
-    except ValueError:
-        return ""
-    own = f"{referer.scheme}://{referer.netloc}" if referer.netloc else ""
-    return request.headers.get("Origin", own)[:LONGEST_ORIGIN]
 
 
 def _is_trusted_origin(sent: str) -> bool:
@@ -259,7 +248,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404; the same for what is not there and for what one may not see."""
+    """404; the same for what isn't there and for what one can't see."""
     del exception  # it may name the model or the route
     return _say(request, NOT_FOUND, status=404)
 

@@ -76,7 +76,7 @@ def account_words(
     twins: Iterable[Account] = (),
 ) -> AccountWords:
     """How `account` fares. `twins` are the accounts of the same business unit that the
-    reader may see.
+    reader can see.
     """
     words, since = _WORDS[account.state], account.since(account.state)
     names = " and ".join(f"“{twin.shown_name}”" for twin in twins)

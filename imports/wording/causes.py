@@ -356,6 +356,7 @@ TABLE: tuple[Cause, ...] = (
             "Then start it again.",
         ),
     ),
+    # the last resort: no reason, or one without a row of its own
     Cause(
         name="not_started",
         status=S.NOT_STARTED,
@@ -363,19 +364,20 @@ TABLE: tuple[Cause, ...] = (
         known=("{message}",),
         check=(SEE_THERE, AGAIN),
     ),
+    # before the reasons: whatever broke off the answer, a person can choose now
     unknown(
         "several_candidates",
         "The start got no answer. {candidates} runs in Marketing Cloud could be it.",
         "Press “Choose the run…” above: compare when each began with when this one was "
         "sent, {sent_at}.",
-        "If none of them is it, say so there: mcdash then keeps looking.",
+        "If it is none of them, say so there: mcdash then keeps looking.",
         traits=("several",),
     ),
     unknown(
         "keyless",
         "The start was sent and no readable answer came. It may be running.",
         SEE_THERE,
-        "From {settles_at} on you can say here that it did not start.",
+        "From {settles_at} on, you can mark it as not started here.",
         SAY_SO,
         known=(
             "mcdash can’t look for it by itself: its definition has no customer key, "
@@ -543,7 +545,7 @@ TABLE: tuple[Cause, ...] = (
         ),
         check=(
             MAIL,
-            "Look in Automation Studio’s activity whether it ran.",
+            "Check in Automation Studio’s activity whether it ran.",
             "Press “Check again” above: mcdash then asks for it once more.",
         ),
     ),
@@ -557,7 +559,7 @@ TABLE: tuple[Cause, ...] = (
         ),
         check=(
             MAIL,
-            "Look in Automation Studio’s activity for its end.",
+            "Check in Automation Studio’s activity how it ended.",
             "Press “Check again” above: mcdash then asks for it once more.",
         ),
     ),

@@ -175,6 +175,7 @@ def destination_of(definition: ImportDefinition) -> Destination:
     by_definition = definition.destination
     kind = definition.result_type or ""  # type: ignore[attr-defined]
     kind = KINDS.get(kind.casefold(), kind)
+    # no result has told it yet: only a data extension has a GUID, a list a number
     if not kind and GUID.fullmatch(by_definition):
         kind = "data extension"
     elif not kind and by_definition.isdecimal():
@@ -216,6 +217,7 @@ def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
     goal = destination_of(definition).in_words or "its destination"
     word, _, does = UPDATE_TYPES.get(
         definition.update_type.casefold(),
+        # an update type that we don't know can do anything to its rows
         (
             definition.update_type or "Update type not known",
             "",

@@ -90,6 +90,7 @@ def count_text(value: object) -> str:
     """A count with thousands separators: "412,006"."""
     if value is None or value == "":
         return UNKNOWN
+    # a text would be shown as if somebody had counted it
     if not isinstance(value, int):
         raise TypeError(f"a count is an int or None, not {type(value).__name__}")
     return f"{value:,}"
@@ -113,6 +114,7 @@ def share_text(part: int | None, whole: int | None) -> str:
     if part is None or not whole:
         return UNKNOWN
     percent = 100 * part / whole
+    # rounded, 3 of 412,006 rows would read as none, and all but 3 as all
     if 0 < percent < 0.05:
         return "<0.1 %"
     if 99.95 <= percent < 100:
@@ -128,6 +130,7 @@ def duration_text(value: timedelta | float | None) -> str:
     if value is None or value == "":
         return UNKNOWN
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    # two clocks may differ by a little, and nothing takes less than no time
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -150,6 +153,7 @@ def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> 
     """The moment in the reader's zone, then on Marketing Cloud's own clock."""
     local = django_timezone.localtime(moment)
     theirs = moment.astimezone(timezone(timedelta(minutes=clock_minutes)))
+    # only where their day is another one does it need saying
     is_same_day = theirs.date() == local.date()
     clock = dateformat.format(theirs, "H:i:s" if is_same_day else "D j M, H:i:s")
     return (

@@ -174,6 +174,7 @@ def advice(run: ImportRun, around: Surroundings) -> Advice | None:
 def _fill(sentence: str, facts: Facts) -> str:
     """The sentence with its facts; empty where one of them is not known."""
     names = {name for _, name, _, _ in Formatter().parse(sentence) if name}
+    # better no sentence than one with a gap
     if any(facts[name] is None for name in names):
         return ""
     return sentence.format_map(facts)
@@ -182,9 +183,12 @@ def _fill(sentence: str, facts: Facts) -> str:
 def _facts(run: ImportRun, around: Surroundings) -> Facts:
     code = run.error_code
     meaning = f", {CODES[code]}" if code in CODES else ""
+    definition = run.definition
+    pattern = definition.file_spec if definition else ""
+    kind = str(fact(run, "UpdateType") or (definition and definition.update_type) or "")
+    kind = kind.casefold()
     return {
         **_count_facts(run),
-        **_file_facts(run),
         **_waiting_facts(run, around),
         **_previous_facts(run, around.previous),
         "candidates": count_text(around.candidates),
@@ -192,6 +196,13 @@ def _facts(run: ImportRun, around: Surroundings) -> Facts:
         if code
         else None,
         "declared_by": around.declared_by or None,
+        "mail": error_mail(run) or None,
+        "file": f"a file that fits {pattern}" if pattern else "its file",
+        "place": (definition and source_of(definition)) or "its file location",
+        "age": max_file_age(run) or None,
+        "repeat": REPEAT.get(kind, ""),
+        "leaves_rows": "" if kind in LEAVES_ROWS else None,
+        "goal_at_risk": AT_RISK if kind == "overwrite" else None,
         "looks": str(run.looks),
         # with Marketing Cloud's words, which are shown, ours would say them twice
         "message": run.message if run.message and not run.vendor_message else None,
@@ -227,21 +238,6 @@ def _count_facts(run: ImportRun) -> Facts:
         "problem": capfirst(problem_text(run.counts)) or None,
         "rest": rest,
         "tolerance": TOLERANCE[tolerant] if tolerant is not None else None,
-    }
-
-
-def _file_facts(run: ImportRun) -> Facts:
-    pattern = run.definition.file_spec if run.definition else ""
-    kind = fact(run, "UpdateType") or (run.definition and run.definition.update_type)
-    kind = str(kind or "").casefold()
-    return {
-        "mail": error_mail(run) or None,
-        "file": f"a file that fits {pattern}" if pattern else "its file",
-        "place": (run.definition and source_of(run.definition)) or "its file location",
-        "age": max_file_age(run) or None,
-        "repeat": REPEAT.get(kind, ""),
-        "leaves_rows": "" if kind in LEAVES_ROWS else None,
-        "goal_at_risk": AT_RISK if kind == "overwrite" else None,
     }
 
 
@@ -327,6 +323,7 @@ def support_text(run: ImportRun) -> str:
         ("Ended", run.finished_at),
     )
     offset = run.account.clock_offset_minutes
+    # their support reads their own clock, our logs are in UTC
     theirs = offset_zone(timedelta(minutes=offset))
     times = [
         (
@@ -381,6 +378,7 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         )
 
     has_more_errors = (change_in("errors") or 0) > 0
+    # fewer rows may only be a shorter file
     worse = {
         "errors": has_more_errors,
         "successful": has_more_errors and (change_in("successful") or 0) < 0,
@@ -396,18 +394,16 @@ def signed(value: float, text: str) -> str:
     return f"+{text}" if value > 0 else f"−{text}" if value < 0 else text
 
 
-def _share(run: ImportRun) -> float | None:
-    if run.errors is None or not run.total_rows or run.are_counts_open:
-        return None
-    return 100 * run.errors / run.total_rows
-
-
 def _share_row(run: ImportRun, previous: ImportRun) -> Row:
-    shares = [_share(one) for one in (run, previous)]
-    texts = [
-        UNKNOWN if share is None else share_text(one.errors, one.total_rows)
-        for one, share in zip((run, previous), shares, strict=True)
-    ]
+    shares, texts = [], []
+    for each in (run, previous):
+        share = None
+        if each.errors is not None and each.total_rows and not each.are_counts_open:
+            share = 100 * each.errors / each.total_rows
+        shares.append(share)
+        texts.append(
+            UNKNOWN if share is None else share_text(each.errors, each.total_rows)
+        )
     this, that = shares
     change = None if this is None or that is None else round(this - that, 1)
     return Row(

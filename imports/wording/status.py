@@ -44,7 +44,7 @@ class StatusLook:
     tab: str = "quiet"
     # what `start_import --wait` exits with
     exit_code: int
-    # None: it has not ended, or nobody wanted it to run any more
+    # None: it has not ended, or somebody cancelled it
     ended_well: bool | None = None
     # how its end is called, between who started the run and when that was
     end_word: str = "ended"

@@ -82,34 +82,28 @@ def timeline(
     """The run's `events`, repeated searches as one, with how long each step lasted. The
     last step of a run that is active lasts until now, or until it was last checked.
     """
-    steps = sorted([*_told_by_them(run), *_steps(events)], key=lambda step: step.at)
+    steps: list[Step] = []
+    if run.origin == Origin.OUTSIDE:
+        # mcdash saw neither its start nor its end: Marketing Cloud's clock tells them
+        if run.started_at:
+            words = "Started outside mcdash"
+            steps.append(Step(at=run.started_at, words=words, hue="blue"))
+        if run.finished_at and run.has_ended:
+            steps.append(
+                Step(
+                    at=run.finished_at,
+                    words=f"Ended: {run.phase}",
+                    more=_counts_text(run.counts, run.status),
+                    status=run.status,
+                )
+            )
+    steps = sorted([*steps, *_steps(events)], key=lambda step: step.at)
     if not steps:
         return Timeline(steps=[], total=0)
     seen_until = timezone.now() if is_followed else run.last_checked_at
     # an event may be newer than the last look, or the clocks may differ
     end = (seen_until if run.is_active else None) or steps[-1].at
     return _measured(steps, end=max(end, steps[-1].at))
-
-
-def _told_by_them(run: ImportRun) -> list[Step]:
-    """What Marketing Cloud's own clock tells of a run that mcdash didn't start."""
-    if run.origin != Origin.OUTSIDE:
-        return []
-    steps = []
-    if run.started_at:
-        steps.append(
-            Step(at=run.started_at, words="Started outside mcdash", hue="blue")
-        )
-    if run.finished_at and run.has_ended:
-        steps.append(
-            Step(
-                at=run.finished_at,
-                words=f"Ended: {run.phase}",
-                more=_counts_text(run.counts, run.status),
-                status=run.status,
-            )
-        )
-    return steps
 
 
 def _counts_text(counts: Counts, status: str) -> str:
@@ -159,6 +153,7 @@ def _measured(steps: list[Step], *, end: datetime) -> Timeline:
             day = date
             step = replace(step, day=f"{day.day} {day:%B}")
         seconds = (until - step.at).total_seconds()
+        # what happened in a moment has no length to draw
         if step.hue and seconds:
             start = (step.at - first).total_seconds()
             step = replace(step, seconds=seconds, lane_start=start)

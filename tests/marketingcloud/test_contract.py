@@ -80,7 +80,7 @@ def test_the_wsdl_is_parsed_once_for_all_threads(
 
 
 class _Recorder:
-    """A wire that keeps what it is given."""
+    """An HTTP session that keeps what it is given."""
 
     def __init__(self) -> None:
         self.envelopes: list[etree._Element] = []
@@ -106,9 +106,9 @@ def _signers(recorder: Any) -> list[tuple[Signer, str | None]]:
 def _every_envelope() -> _Recorder:
     recorder = _Recorder()
     for signer, mid in _signers(recorder):
-        wire: Any = recorder
+        http: Any = recorder
         service = SoapService(
-            url="https://x/y", wire=wire, signer=signer, mid=mid, limits=Limits()
+            url="https://x/y", http=http, signer=signer, mid=mid, limits=Limits()
         )
         _ask_everything(service)
     return recorder

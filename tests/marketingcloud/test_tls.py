@@ -1,4 +1,4 @@
-"""The same wire over TLS, with a certificate made for the occasion."""
+"""The same exchange over TLS, with a certificate made for the occasion."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_nothing(
 def test_a_trusted_certificate_is_spoken_to(
     stage: Stage, tls_client: MarketingCloudClient, certificate: Path
 ) -> None:
-    tls_client._wire._session.verify = str(certificate)
+    tls_client._http._session.verify = str(certificate)
     stage.plays(answer(performed(started())))
     found = tls_client.start_definition(customer_key="customers-daily")
     assert found.task_id == "129159023"
@@ -90,8 +90,8 @@ def test_a_trusted_certificate_is_spoken_to(
 def test_the_deadline_ends_an_answer_that_drips_through_tls(
     stage: Stage, tls_client: MarketingCloudClient, certificate: Path
 ) -> None:
-    tls_client._wire._session.verify = str(certificate)
-    tls_client._wire._limits = FOR_DRIPPING
+    tls_client._http._session.verify = str(certificate)
+    tls_client._http._limits = FOR_DRIPPING
     head = b"HTTP/1.1 200 OK\r\n"
     stage.plays(drip(head + b"Content-Length: 9999\r\n\r\n"), drip(head + b"X-A: "))
     for _ in range(2):

@@ -83,7 +83,7 @@ def test_a_connection_that_breaks_is_replaced_and_said_once(
     wake_workers()
     assert ear.expect()
     assert caplog_imports.text.count("Starts are found by looking alone") == 1
-    assert caplog_imports.text.count("Starts are heard of again") == 1
+    assert caplog_imports.text.count("Starts are announced again") == 1
 
 
 def broken_three_times(monkeypatch: pytest.MonkeyPatch) -> list[int]:

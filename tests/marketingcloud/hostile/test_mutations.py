@@ -45,7 +45,7 @@ quickly = settings(
 
 
 class Mouth:
-    """Stands where the wire is and says one thing, whatever it is asked."""
+    """Stands in for the HTTP session and says one thing, whatever it is asked."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -89,7 +89,7 @@ def nothing_unforeseen() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def client() -> MarketingCloudClient:
-    """One for all examples; its wires are replaced."""
+    """One for all examples; its HTTP sessions are replaced."""
     return MarketingCloudClient(
         soap_url="http://127.0.0.1:9/Service.asmx",
         credentials=OAuthCredentials(auth_url="x", client_id="i", client_secret="s"),
@@ -107,8 +107,8 @@ def _says(
     """Has the service say `answer`; a token is at hand unless one has to be got."""
     mouth, tokens = Mouth(answer), MemoryTokens(None if token_answer else "token-one")
     signer: Any = client._signer
-    signer._tokens, signer._wire = tokens, Mouth(token_answer or Answer(status=500))
-    client._wire = client._soap._transport._wire = mouth  # type: ignore[assignment]
+    signer._tokens, signer._http = tokens, Mouth(token_answer or Answer(status=500))
+    client._http = client._soap._transport._http = mouth  # type: ignore[assignment]
     return mouth, tokens
 
 

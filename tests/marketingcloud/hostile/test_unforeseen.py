@@ -49,7 +49,7 @@ def _ends(
 
 @pytest.mark.parametrize("exc", STRANGE, ids=lambda exc: type(exc).__name__)
 @pytest.mark.parametrize(
-    "place", ["soap.read_message", "client.read_started", "http.Wire._answer"]
+    "place", ["soap.read_message", "client.read_started", "http.HttpSession._answer"]
 )
 def test_something_unforeseen_after_a_perform_was_sent_leaves_its_outcome_unknown(
     stage: Stage,

@@ -1,4 +1,4 @@
-"""Whoever watches the wire is told of each request once, and changes nothing."""
+"""The hook is called once for each request, and changes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def watcher() -> Watcher:
 @pytest.fixture
 def watched(stage: Stage, watcher: Watcher) -> Iterator[MarketingCloudClient]:
     limits = replace(FOR_HANGING, read_tries=1)
-    client = oauth_client(stage, MemoryTokens(), limits=limits, observe=watcher)
+    client = oauth_client(stage, MemoryTokens(), limits=limits, on_request=watcher)
     yield client
     client.close()
 
@@ -54,7 +54,7 @@ def watched(stage: Stage, watcher: Watcher) -> Iterator[MarketingCloudClient]:
     ("play", "outcome"),
     [
         (answer(performed(started())), "answered"),
-        # what an answer of HTTP 200 says is not for the wire to judge
+        # what an answer of HTTP 200 says is not for HTTP to judge
         (answer(performed(refused("No."))), "answered"),
         (soap_fault(LOGIN_FAILED), "error"),
         (answer("busy", status=503), "error"),
@@ -82,7 +82,7 @@ def test_a_perform_is_told_of_once_with_its_outcome(
 def test_what_never_left_this_machine_was_unavailable(watcher: Watcher) -> None:
     stage = Stage()
     stage.server_close()
-    client = oauth_client(stage, MemoryTokens(), observe=watcher)
+    client = oauth_client(stage, MemoryTokens(), on_request=watcher)
     with pytest.raises(MarketingCloudError):
         client.start_definition(customer_key="a")
     assert watcher.seen == [("Perform", "unavailable")]
@@ -111,7 +111,7 @@ def test_a_refused_token_is_an_error(
 
 def test_each_try_of_a_patient_read_is_told_of(stage: Stage, watcher: Watcher) -> None:
     client = oauth_client(
-        stage, MemoryTokens(), limits=replace(ROOMY, read_tries=2), observe=watcher
+        stage, MemoryTokens(), limits=replace(ROOMY, read_tries=2), on_request=watcher
     )
     busy = answer("busy", status=503, Retry_After="0")
     stage.plays(busy, answer(retrieved()), answer(system_status()))
