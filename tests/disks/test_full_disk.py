@@ -149,7 +149,7 @@ def fill_while_performing(site: DiskSite, disk: SmallDisk) -> Part:
     """A worker whose Perform is on the wire while the disk becomes full, and answered
     then.
     """
-    rule = {"what": "delay", "when": "after", "operation": "Perform", "seconds": 8}
+    rule = {"what": "delay", "when": "after", "operation": "Perform", "seconds": 5}
     site.order(rule=rule)
     worker = site.start_worker()
     site.must(*START)
