@@ -48,7 +48,7 @@ screenshots: $(DEV)  ## picture every page into screenshots/
 	$(PY) -m tests.browser.screenshots screenshots
 
 test-slow: $(DEV)  ## the tests that take long
-	$(PYTEST) -n 4 -m "slow and not services" $(COV) $(PYTEST_ARGS)
+	$(PYTEST) -n 2 -m "slow and not services" $(COV) $(PYTEST_ARGS)
 
 coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at least 95 %
 	$(PY) -m coverage report
