@@ -52,9 +52,13 @@ def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def loop() -> Loop:
+def loop() -> Iterator[Loop]:
     """A worker that has just begun."""
-    return Loop()
+    loop = Loop()
+    yield loop
+    # what goes on after a test would be found by the next
+    for pool in loop.pools.values():
+        pool.join(30)
 
 
 def at_rest(**fields: Any) -> Account:

@@ -76,6 +76,7 @@ def test_a_start_that_was_queued_before_is_not_sent(
     assert not cloud.calls
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_worker_leaves_the_account_alone(
     account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
 ) -> None:
