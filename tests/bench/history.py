@@ -251,6 +251,7 @@ def _runs(size: Size, dialect: Dialect) -> str:
         "duplicated": f"CASE WHEN {counted} THEN 10 END",
         "errors": "CASE status WHEN 'completed' THEN 0 "
         "WHEN 'completed_with_errors' THEN 90 END",
+        "vendor_message": "''",
         "reason": "CASE status WHEN 'not_started' THEN 'refused' "
         "WHEN 'lost' THEN 'too_old' ELSE '' END",
         "error_code": "''",
