@@ -14,7 +14,7 @@ export MCDASH_TEST_POSTGRES_URL ?= postgresql://mcdash_test:mcdash_test@127.0.0.
 PYTEST := $(PY) -m pytest
 # What stores and what works; the rest knows no database, or runs mcdash as processes.
 ON_ENGINES := tests/test_worker.py tests/test_thread_pool.py tests/models tests/usecases \
-  tests/views tests/admin tests/commands tests/at_most_once tests/contract \
+  tests/views tests/lists tests/admin tests/commands tests/at_most_once tests/contract \
   tests/test_gateway.py
 # COVERAGE=1 adds up over test and test-slow; `make coverage` tells and judges.
 COV := $(if $(COVERAGE),--cov --cov-branch --cov-append --cov-report= --cov-fail-under=0)
