@@ -62,7 +62,8 @@ def test_what_a_failure_proves_decides_where_the_run_ends(
 ) -> None:
     failure, when, ending = case
     if failure.what in {"hang", "drip"}:
-        settings.MCDASH_CALL_DEADLINE_SECONDS = 0.5
+        # long enough for a busy machine's sandbox to perform it before it hangs
+        settings.MCDASH_CALL_DEADLINE_SECONDS = 1.5
     is_within = failure.what in {
         *("no_task_id", "rows_late", "in_refused", "property_refused"),
     }
