@@ -18,6 +18,7 @@ from imports.lists.attention import can_start_again, start_again
 from imports.lists.paging import RunOrder
 from imports.models import (
     FINISHED,
+    GIVEN_UP,
     EventKind,
     ImportDefinition,
     ImportRun,
@@ -76,10 +77,8 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     if is_unchanged(request, version):
         return nothing_changed()
     context = _context(request.user, shown, version.workers)
-    # a result may still turn up for a run of which there was no trace
-    may_come_back = (
-        shown.status == RunStatus.NOT_STARTED and shown.reason == Reason.NO_TRACE
-    )
+    # a result may still turn up for a run that was given up, also by a person
+    may_come_back = shown.status == RunStatus.NOT_STARTED and shown.reason in GIVEN_UP
     is_over = shown.has_ended and not may_come_back
     context["live"] = live_of_run(request, version, shown, is_over=is_over)
     return answer(request, "imports/run/page.html", "imports/run/_parts.html", context)

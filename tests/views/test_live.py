@@ -182,12 +182,13 @@ def test_a_page_asks_fast_only_while_something_on_it_can_change(
     assert poll_seconds(client.get(f"/runs/{running.pk}/")) == 0
 
 
-def test_a_run_without_trace_may_still_turn_up_so_its_page_goes_on(
-    client: Client, account: Account
+@pytest.mark.parametrize("reason", ["no_trace", "declared"])
+def test_a_run_that_was_given_up_may_still_turn_up_so_its_page_goes_on(
+    client: Client, account: Account, reason: str
 ) -> None:
     run = ImportRunFactory.create(
         not_started=True,
-        reason="no_trace",
+        reason=reason,
         definition=ImportDefinitionFactory.create(account=account),
     )
     assert poll_seconds(client.get(f"/runs/{run.pk}/")) == 20
