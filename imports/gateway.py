@@ -58,13 +58,13 @@ READ_SLOTS = (2,)
 class NotAskedError(UnavailableError):
     """We held the call back ourselves, which says nothing about the account."""
 
-    reason: str = Reason.ACCOUNT_BUSY
+    reason = Reason.ACCOUNT_BUSY
 
 
 class LostSecretError(NotAskedError):
     """No key of this process opens the account's stored secret."""
 
-    reason: str = Reason.SECRET_UNREADABLE
+    reason = Reason.SECRET_UNREADABLE
 
 
 def connect(account: Account) -> MarketingCloudClient:

@@ -15,7 +15,6 @@ from typing import Any
 
 from imports.marketingcloud.errors import (
     AuthenticationError,
-    ErrorReason,
     MarketingCloudError,
     RequestRefusedError,
     UnavailableError,
@@ -29,6 +28,7 @@ from imports.marketingcloud.records import (
     StartedImport,
 )
 from imports.models import Account
+from imports.reasons import Reason
 
 VENDOR_OFFSET = timedelta(hours=-6)
 ESSENTIAL = {"ObjectID", "CustomerKey"}
@@ -327,7 +327,7 @@ class FakeMarketingCloud:
             unknown = f"ImportDefinition not found: {customer_key or object_id}."
             raise RequestRefusedError(
                 f"Marketing Cloud refused to start the import: “{unknown}”.",
-                reason=ErrorReason.NOT_FOUND,
+                reason=Reason.NOT_FOUND,
                 vendor_message=unknown,
                 code="43010",
                 request_id="bda5a2c0-0000-0000-0000-000000043010",
@@ -336,7 +336,7 @@ class FakeMarketingCloud:
         if words := self.refused_starts.get(key):
             raise RequestRefusedError(
                 f"Marketing Cloud refused to start the import: “{words}”.",
-                reason=ErrorReason.NOT_VALID,
+                reason=Reason.NOT_VALID,
                 vendor_message=words,
                 code="43060",
                 request_id="bda5a2c0-0000-0000-0000-000000043060",

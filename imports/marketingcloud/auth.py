@@ -12,13 +12,13 @@ from lxml import etree
 
 from imports.marketingcloud.errors import (
     AuthenticationError,
-    ErrorReason,
     MarketingCloudError,
     UnavailableError,
     quote,
 )
 from imports.marketingcloud.http import Answer, HttpSession
 from imports.marketingcloud.records import OAuthCredentials, Token, UsernameCredentials
+from imports.reasons import Reason
 
 _FUEL = "http://exacttarget.com"
 _FUEL_ONLY: Any = {None: _FUEL}  # the stubs know no default namespace
@@ -225,7 +225,7 @@ def _text(content: dict[str, Any], name: str) -> str:
 def _no_token(why: str, vendor_message: str = "") -> UnavailableError:
     return UnavailableError(
         f"Marketing Cloud gave no access token. {why}",
-        reason=ErrorReason.NO_TOKEN,
+        reason=Reason.NO_TOKEN,
         vendor_message=vendor_message,
     )
 

@@ -6,34 +6,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class ErrorReason(StrEnum):
-    """Why Marketing Cloud did not do, or did not say that it did, what was asked.
-
-    The values are those of `imports.models.Reason`, which this room can't import.
-    """
-
-    CREDENTIALS_REFUSED = "credentials_refused"
-    NOT_FOUND = "not_found"
-    PERMISSION_MISSING = "permission_missing"
-    MAINTENANCE = "maintenance"
-    THROTTLED = "throttled"
-    ALREADY_RUNNING = "already_running"
-    NOT_PROCESSED = "not_processed"
-    WRONG_KIND = "wrong_kind"
-    NOT_VALID = "not_valid"
-    WRONG_ADDRESS = "wrong_address"
-    WRONG_MID = "wrong_mid"
-    REFUSED = "refused"
-    ADDRESS_REFUSED = "address_refused"
-    NO_TOKEN = "no_token"  # noqa: S105 - the name of a reason
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    OUTAGE = "outage"
-    NO_ANSWER = "no_answer"
-
+from imports.reasons import Reason, refusal_reason
 
 _MOST_WORDS = 500
 
@@ -48,13 +22,13 @@ class MarketingCloudError(Exception):
     none.
     """
 
-    reason: str = ErrorReason.NO_ANSWER
+    reason: Reason = Reason.NO_ANSWER
 
     def __init__(
         self,
         message: str,
         *,
-        reason: str | None = None,
+        reason: Reason | None = None,
         vendor_message: str = "",
         code: str | None = None,
         request_id: str | None = None,
@@ -70,7 +44,7 @@ class MarketingCloudError(Exception):
 class AuthenticationError(MarketingCloudError):
     """The credentials were refused; asking again with them is pointless."""
 
-    reason: str = ErrorReason.CREDENTIALS_REFUSED
+    reason = Reason.CREDENTIALS_REFUSED
 
 
 class TokenExpiredError(AuthenticationError):
@@ -80,7 +54,7 @@ class TokenExpiredError(AuthenticationError):
 class RequestRefusedError(MarketingCloudError):
     """An answer proves that the request was not carried out."""
 
-    reason: str = ErrorReason.REFUSED
+    reason = Reason.REFUSED
 
 
 class QuestionRefusedError(RequestRefusedError):
@@ -94,7 +68,7 @@ class QuestionRefusedError(RequestRefusedError):
         message: str,
         *,
         words: str,
-        reason: str | None = None,
+        reason: Reason | None = None,
         vendor_message: str = "",
         code: str | None = None,
         request_id: str | None = None,
@@ -112,7 +86,7 @@ class QuestionRefusedError(RequestRefusedError):
 class UnavailableError(MarketingCloudError):
     """Proven that nothing was sent; the same request may be made again."""
 
-    reason: str = ErrorReason.UNREACHABLE
+    reason = Reason.UNREACHABLE
 
 
 class OutcomeUnknownError(MarketingCloudError):
@@ -121,7 +95,7 @@ class OutcomeUnknownError(MarketingCloudError):
     A read may be repeated. A Perform may have started an import: never again.
     """
 
-    reason: str = ErrorReason.NO_ANSWER
+    reason = Reason.NO_ANSWER
 
 
 _NOT_DONE = frozenset(
@@ -132,41 +106,6 @@ _ABOUT_US = frozenset({"client", "sender", "security"})
 _GENERAL_EXCEPTION = "2"
 _IN_MAINTENANCE = "9"
 _TOO_MANY_REQUESTS = 429
-R = ErrorReason
-# Why Marketing Cloud refused, by its codes and, where it gives none of these, by its
-# words. The words are the vendor's: nobody reads any of ours.
-_REASON_BY_CODE: dict[str, ErrorReason] = {
-    **dict.fromkeys(("43000", "43010"), R.NOT_FOUND),
-    **dict.fromkeys(("4", "11"), R.PERMISSION_MISSING),
-    _IN_MAINTENANCE: R.MAINTENANCE,
-    **dict.fromkeys(("50100", "50200"), R.THROTTLED),
-    **dict.fromkeys(("5", "8", "43020"), R.WRONG_KIND),
-    **dict.fromkeys(("43030", "43040", "43050", "43060"), R.NOT_VALID),
-}
-_REASON_BY_WORDS: tuple[tuple[ErrorReason, tuple[str, ...]], ...] = (
-    (R.NOT_FOUND, ("not found", "not specified")),
-    (R.PERMISSION_MISSING, ("permission", "not authorized", "no access to")),
-    (R.MAINTENANCE, ("maintenance",)),
-    (R.THROTTLED, ("throttl", "rate limit", "too many", "temporarily blocked")),
-    (
-        R.ALREADY_RUNNING,
-        ("already running", "already in progress", "is in progress", "is busy"),
-    ),
-    (R.NOT_PROCESSED, ("not processed", "database problems")),
-    (R.WRONG_KIND, ("object not supported", "cannot perform")),
-    (R.NOT_VALID, ("validation",)),
-)
-
-
-def refusal_reason(code: str, words: str) -> ErrorReason:
-    """Why Marketing Cloud refused, by its code or else by its words."""
-    if known := _REASON_BY_CODE.get(code):
-        return known
-    said = words.casefold()
-    return next(
-        (reason for reason, told in _REASON_BY_WORDS if any(w in said for w in told)),
-        ErrorReason.REFUSED,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,7 +174,7 @@ def fault_error(fault: Fault) -> MarketingCloudError:
         )
     return OutcomeUnknownError(
         f"Marketing Cloud reported an error of its own: {quote(words)}.",
-        reason=ErrorReason.OUTAGE,
+        reason=Reason.OUTAGE,
         vendor_message=words,
         code=code,
     )
@@ -253,7 +192,7 @@ def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudErr
         is_throttled = status == _TOO_MANY_REQUESTS
         return RequestRefusedError(
             f"Marketing Cloud refused the request with HTTP {status}.",
-            reason=ErrorReason.THROTTLED if is_throttled else None,
+            reason=Reason.THROTTLED if is_throttled else None,
         )
     return unknown
 
@@ -273,7 +212,7 @@ def overall_error(status: str, message: str, request_id: str) -> MarketingCloudE
         return RequestRefusedError(
             "Marketing Cloud says that the account's package or user lacks a"
             f" permission: {quote(words)}.",
-            reason=ErrorReason.PERMISSION_MISSING,
+            reason=Reason.PERMISSION_MISSING,
             vendor_message=words,
             request_id=request_id[:100] or None,
         )

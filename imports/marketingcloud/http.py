@@ -24,7 +24,6 @@ import requests
 from urllib3 import exceptions as urllib3_errors
 
 from imports.marketingcloud.errors import (
-    ErrorReason,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
@@ -37,6 +36,7 @@ from imports.marketingcloud.sockets import (
     HookedAdapter,
     PeerCheck,
 )
+from imports.reasons import Reason
 
 
 class RequestHook(Protocol):
@@ -200,7 +200,7 @@ class HttpSession:
             raise RequestRefusedError(
                 f"Marketing Cloud pointed to another address (HTTP {status}), which"
                 " mcdash does not follow. Check the account's addresses.",
-                reason=ErrorReason.WRONG_ADDRESS,
+                reason=Reason.WRONG_ADDRESS,
             )
         answer = Answer(
             status=status,
@@ -306,10 +306,10 @@ def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
         return OutcomeUnknownError(
             f"Marketing Cloud did not finish its answer within {exchange.seconds:g}"
             " seconds.",
-            reason=ErrorReason.TIMEOUT,
+            reason=Reason.TIMEOUT,
         )
     return OutcomeUnknownError(
-        "Marketing Cloud did not answer in time.", reason=ErrorReason.TIMEOUT
+        "Marketing Cloud did not answer in time.", reason=Reason.TIMEOUT
     )
 
 

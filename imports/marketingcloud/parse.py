@@ -15,7 +15,6 @@ from typing import Generic, TypeVar
 from lxml import etree
 
 from imports.marketingcloud.errors import (
-    ErrorReason,
     Fault,
     MarketingCloudError,
     OutcomeUnknownError,
@@ -24,6 +23,7 @@ from imports.marketingcloud.errors import (
 )
 from imports.marketingcloud.http import Answer
 from imports.marketingcloud.records import DefinitionRecord, ImportResult
+from imports.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def _look_before_parsing(answer: Answer) -> None:
 def _unreadable(answer: Answer, what: str) -> MarketingCloudError:
     unknown = OutcomeUnknownError(
         f"Marketing Cloud's answer (HTTP {answer.status}) {what}.",
-        reason=ErrorReason.OUTAGE if answer.status >= 500 else None,
+        reason=Reason.OUTAGE if answer.status >= 500 else None,
     )
     return status_error(answer.status, unknown)
 

@@ -10,18 +10,17 @@ from itertools import chain
 from lxml import etree
 
 from imports.marketingcloud.errors import (
-    ErrorReason,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
     is_general_exception,
     is_permission,
     quote,
-    refusal_reason,
     status_error,
 )
 from imports.marketingcloud.parse import Message, child, children, text
 from imports.marketingcloud.records import StartedImport
+from imports.reasons import Reason, refusal_reason
 
 _MOST_CODE = 100
 _TASK_ID = re.compile(r"\d{1,19}", re.ASCII)
@@ -147,7 +146,7 @@ def _not_started(message: Message, results: list[_Result]) -> MarketingCloudErro
             message.status,
             OutcomeUnknownError(
                 f"Marketing Cloud answered without a task id (HTTP {message.status}).",
-                reason=ErrorReason.OUTAGE if message.status >= 500 else None,
+                reason=Reason.OUTAGE if message.status >= 500 else None,
             ),
         )
     if not results:
@@ -180,7 +179,7 @@ def _without_results(
         return RequestRefusedError(
             "Marketing Cloud says that the account's package or user lacks a"
             f" permission: {quote(said)}.",
-            reason=ErrorReason.PERMISSION_MISSING,
+            reason=Reason.PERMISSION_MISSING,
             vendor_message=said,
             request_id=request_id,
         )

@@ -20,7 +20,6 @@ from zeep.wsdl import Document
 
 from imports.marketingcloud.auth import Signer
 from imports.marketingcloud.errors import (
-    ErrorReason,
     RequestRefusedError,
     TokenExpiredError,
 )
@@ -28,6 +27,7 @@ from imports.marketingcloud.http import Answer, HttpSession, retry_read
 from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
 from imports.marketingcloud.retrieve import Where
+from imports.reasons import Reason
 
 WSDL_PATH = Path(__file__).with_name("marketingcloud.wsdl")
 NAMESPACE = "http://exacttarget.com/wsdl/partnerAPI"
@@ -155,7 +155,7 @@ class SoapService:
             raise RequestRefusedError(
                 "The import definition has neither a customer key nor an ObjectID,"
                 " so it cannot be started. Nothing was sent.",
-                reason=ErrorReason.NOT_FOUND,
+                reason=Reason.NOT_FOUND,
             )
         options = (
             self._types.PerformOptions(Client=self._client()) if self._mid else None
@@ -178,7 +178,7 @@ class SoapService:
         if self._mid is None or not (self._mid.isascii() and self._mid.isdecimal()):
             raise RequestRefusedError(
                 "The account's MID is not a number. Nothing was sent.",
-                reason=ErrorReason.WRONG_MID,
+                reason=Reason.WRONG_MID,
             )
         return self._types.ClientID(ID=int(self._mid))
 

@@ -27,7 +27,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from imports.marketingcloud.errors import ErrorReason, UnavailableError
+from imports.marketingcloud.errors import UnavailableError
+from imports.reasons import Reason
 
 PeerCheck = Callable[[str], None]
 
@@ -219,7 +220,7 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
         raise UnavailableError(
             f"The account's address leads to {peer}, which is not on the public"
             " Internet, so mcdash does not speak to it. Nothing was sent.",
-            reason=ErrorReason.ADDRESS_REFUSED,
+            reason=Reason.ADDRESS_REFUSED,
         )
 
 

@@ -7,7 +7,7 @@ import django.db.models.functions.comparison
 import django.db.models.functions.text
 import django.utils.timezone
 import imports.fields
-import imports.models.status
+import imports.reasons
 import imports.models.user
 from django.conf import settings
 from django.db import migrations, models
@@ -224,7 +224,7 @@ class Migration(migrations.Migration):
                 ('successful', models.BigIntegerField(blank=True, null=True)),
                 ('duplicated', models.BigIntegerField(blank=True, null=True)),
                 ('errors', models.BigIntegerField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, choices=imports.models.status.reasons, max_length=30)),
+                ('reason', models.CharField(blank=True, choices=imports.reasons.reasons, max_length=30)),
                 ('error_code', models.TextField(blank=True)),
                 ('vendor_message', models.TextField(blank=True)),
                 ('message', models.TextField(blank=True)),

@@ -50,7 +50,6 @@ from imports.models.status import (
     Counts,
     InvalidTransitionError,
     Origin,
-    Reason,
     RunStatus,
     StaleRunError,
     are_counts_open,
@@ -77,6 +76,7 @@ from imports.models.worker import (
     new_holder,
     process_name,
 )
+from imports.reasons import Reason
 
 __all__ = [
     "ACTIVE",

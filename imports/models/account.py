@@ -20,10 +20,10 @@ from imports.models.endpoints import (
     tidy_subdomain,
     validate_endpoint,
 )
-from imports.models.status import Reason
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed
+from imports.reasons import Reason
 from imports.text import first_with_ink, validate_ink
 
 if TYPE_CHECKING:

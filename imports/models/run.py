@@ -39,7 +39,6 @@ from imports.models.status import (
     are_counts_open,
     label_of,
     message_of,
-    reasons,
 )
 from imports.models.units import guard_of
 from imports.models.worker import (
@@ -50,6 +49,7 @@ from imports.models.worker import (
     overdue_after,
     start_overdue_after,
 )
+from imports.reasons import reasons
 from imports.text import first_with_ink, has_ink
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""The life of a run: its statuses, the table of transitions, the reasons why one did
-not go well, and what its counts add up to.
+"""The life of a run: its statuses, the table of transitions, and what its counts add
+up to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import models
+
+from imports.reasons import Reason
 
 
 class RunStatus(models.TextChoices):
@@ -46,84 +48,6 @@ class Origin(models.TextChoices):
     DASHBOARD = "dashboard", "Dashboard"
     COMMAND = "command", "Command"
     OUTSIDE = "outside", "Outside"
-
-
-class Reason(models.TextChoices):
-    """Why a run did not start, or why nobody knows how it went.
-
-    Set where it is known: by the errors of `marketingcloud` and `gateway`, and by the
-    use cases. Code decides by it, and pages pick their words by it, in
-    `wording/causes.py`; nothing looks into a sentence. The labels are what commands and
-    exports print.
-    """
-
-    NONE = "", "–"
-    # Marketing Cloud answered, and its answer proves that it did nothing
-    CREDENTIALS_REFUSED = (
-        "credentials_refused",
-        "Marketing Cloud refused the account’s credentials",
-    )
-    NOT_FOUND = "not_found", "Marketing Cloud does not know the definition"
-    PERMISSION_MISSING = (
-        "permission_missing",
-        "Marketing Cloud says that a permission is missing",
-    )
-    MAINTENANCE = "maintenance", "Marketing Cloud is in maintenance"
-    THROTTLED = "throttled", "Marketing Cloud had too many requests"
-    ALREADY_RUNNING = (
-        "already_running",
-        "Marketing Cloud says that it is already running",
-    )
-    NOT_PROCESSED = "not_processed", "Marketing Cloud could not process it just then"
-    WRONG_KIND = (
-        "wrong_kind",
-        "Marketing Cloud cannot start this kind of definition",
-    )
-    NOT_VALID = "not_valid", "Marketing Cloud says that the definition is not valid"
-    WRONG_ADDRESS = "wrong_address", "The account’s address leads elsewhere"
-    REFUSED = "refused", "Marketing Cloud refused the start"
-    # mcdash gave up before anything was sent
-    WRONG_MID = "wrong_mid", "The account’s MID is not a number"
-    SECRET_UNREADABLE = (
-        "secret_unreadable",
-        "The account’s stored secret cannot be read",
-    )
-    ADDRESS_REFUSED = "address_refused", "The account’s address is not allowed"
-    NO_TOKEN = "no_token", "Marketing Cloud gave no access token"
-    ACCOUNT_BUSY = "account_busy", "The account was busy with other calls"
-    UNREACHABLE = "unreachable", "Marketing Cloud could not be reached"
-    EXPIRED = "expired", "It waited too long in the queue; nothing was sent"
-    HELD_UP = "held_up", "The worker stalled before sending; nothing was sent"
-    STOPPED = "stopped", "The worker was stopped before sending; nothing was sent"
-    DISABLED = "disabled", "The account is disabled; nothing was sent"
-    PAUSED = "paused", "Starts are paused in this account; nothing was sent"
-    DOUBLED = "doubled", "Its business unit is two accounts here; nothing was sent"
-    RUNNING_ELSEWHERE = (
-        "running_elsewhere",
-        "The same import is running in another account of this business unit; nothing "
-        "was sent",
-    )
-    NOT_ANSWERING = "not_answering", "The account does not answer; nothing was sent"
-    # it was sent, looked for, and given up
-    NO_TRACE = "no_trace", "Marketing Cloud showed no trace of it"
-    DECLARED = "declared", "A person looked for it and said that it did not start"
-    # it was sent, and what came of it is not known
-    NO_ANSWER = "no_answer", "No readable answer came; it may be running"
-    TIMEOUT = "timeout", "Marketing Cloud did not answer in time; it may be running"
-    OUTAGE = "outage", "Marketing Cloud reported an error of its own; it may be running"
-    WORKER_VANISHED = (
-        "worker_vanished",
-        "The worker vanished while it sent the start; it may be running",
-    )
-    # it was accepted, and then never seen to end
-    TOO_OLD = "too_old", "No final phase for 24 hours"
-
-
-def reasons() -> list[tuple[str, str]]:
-    """The choices of `ImportRun.reason`. A function, so that neither a new reason nor
-    another label needs a migration: the column takes any text.
-    """
-    return Reason.choices
 
 
 # Nobody proved that such a run did not start: it still takes a result that turns up.

@@ -96,9 +96,9 @@ def leave_unknown(
 
 
 def fields_of_error(error: MarketingCloudError) -> dict[str, Any]:
-    """What a run keeps of `error`. Here, and nowhere else, its reason becomes ours."""
+    """What a run keeps of `error`."""
     return {
-        "reason": Reason(error.reason),
+        "reason": error.reason,
         "message": error.message,
         "vendor_message": error.vendor_message,
         "error_code": error.code or "",

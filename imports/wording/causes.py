@@ -6,8 +6,8 @@ sentences are filled in for the run (`run.py`); one with a {name} whose value is
 known is left out.
 
 The API gives no reason for a single row, no file name and no user, so what to check
-says where else to look. A new cause is a `Reason` (`imports/models/status.py`), set
-where it is known, and a row.
+says where else to look. A new cause is a `Reason` (`imports/reasons.py`), set where
+it is known, and a row.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from imports.models import FINISHED, GIVEN_UP, ImportRun, RunStatus
+from imports.reasons import VENDOR_CODES
 from imports.usecases.resolve import grace_ends_at
 from imports.wording.causes import TABLE, Cause
 from imports.wording.definition import (
@@ -35,22 +36,6 @@ from imports.wording.formats import (
 
 LONGEST_WORDS = 240
 ALIKE_WITHIN = 0.05
-# What Marketing Cloud's documented error codes mean.
-CODES = {
-    "2": "something broke on its side",
-    "4": "no access to the account",
-    "5": "not possible for this kind of object",
-    "8": "not possible for this kind of object",
-    "9": "in maintenance",
-    "11": "not authorized",
-    "43000": "no customer key was given",
-    "43010": "definition not found",
-    "43020": "not possible for this kind of object",
-    "43030": "it exists already",
-    "43040": "it could not be added",
-    "43050": "it could not be changed",
-    "43060": "the definition is not valid",
-}
 TOLERANCE = {
     True: "The definition tolerates row errors: Marketing Cloud leaves out what it "
     "cannot accept and loads the rest.",
@@ -182,7 +167,7 @@ def _fill(sentence: str, facts: Facts) -> str:
 
 def _facts(run: ImportRun, around: Surroundings) -> Facts:
     code = run.error_code
-    meaning = f", {CODES[code]}" if code in CODES else ""
+    meaning = f", {VENDOR_CODES[code].meaning}" if code in VENDOR_CODES else ""
     definition = run.definition
     pattern = definition.file_spec if definition else ""
     kind = str(fact(run, "UpdateType") or (definition and definition.update_type) or "")
