@@ -21,32 +21,11 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from imports import logs
-from mcdash.environment import (
-    DAY,
-    HOUR,
-    LOOPBACK_HOSTS,
-    address,
-    choice,
-    endpoint_hosts,
-    fernet_keys,
-    flag,
-    folder,
-    hosts,
-    metrics_token,
-    networks,
-    number,
-    origins,
-    proxy_url,
-    read_file,
-    required,
-    seconds,
-    sqlite_file,
-    url_path,
-    value_of,
-)
+from mcdash import environment as env
+from mcdash.environment import DAY, HOUR, flag, number, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-read_file(BASE_DIR / ".env")
+env.read_file(BASE_DIR / ".env")
 
 POSTGRES_SCHEMES = {"postgresql", "postgres"}
 # Options of a connection that are Django's own, not PostgreSQL's.
@@ -54,13 +33,13 @@ DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
 
 
 def _database() -> dict[str, Any]:
-    url = value_of("DATABASE_URL", "sqlite:///")
+    url = env.value_of("DATABASE_URL", "sqlite:///")
     postgres = _postgres_options()
     if url.lower().startswith("sqlite:"):
         # the default is no address, in which # and ? would mean something
         file = str(DATA_DIR / "mcdash.sqlite3")
         if "DATABASE_URL" in os.environ:
-            file = sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
+            file = env.sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": file,
@@ -69,7 +48,7 @@ def _database() -> dict[str, Any]:
             # a file: Django's shared in-memory test database loses threaded writes
             "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
         }
-    url = address(
+    url = env.address(
         "DATABASE_URL",
         url,
         schemes=POSTGRES_SCHEMES,
@@ -126,18 +105,18 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
-DATA_DIR = folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
-read_file(DATA_DIR / "keys.env")
-SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
+DATA_DIR = env.folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
+env.read_file(DATA_DIR / "keys.env")
+SECRET_KEY = env.required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = flag("MCDASH_DEBUG")
-MCDASH_FIELD_KEYS = fernet_keys("MCDASH_FIELD_KEYS")
+MCDASH_FIELD_KEYS = env.fernet_keys("MCDASH_FIELD_KEYS")
 MCDASH_ALLOW_LOOPBACK = flag("MCDASH_ALLOW_LOOPBACK")
-MCDASH_ENDPOINT_HOSTS = endpoint_hosts(
+MCDASH_ENDPOINT_HOSTS = env.endpoint_hosts(
     "MCDASH_ENDPOINT_HOSTS", "*.marketingcloudapis.com, *.exacttarget.com"
 )
-MCDASH_TRUSTED_PROXIES = networks("MCDASH_TRUSTED_PROXIES")
-MCDASH_METRICS_TOKEN = metrics_token("MCDASH_METRICS_TOKEN")
-MCDASH_PROXY_URL = proxy_url("MCDASH_PROXY_URL")
+MCDASH_TRUSTED_PROXIES = env.networks("MCDASH_TRUSTED_PROXIES")
+MCDASH_METRICS_TOKEN = env.metrics_token("MCDASH_METRICS_TOKEN")
+MCDASH_PROXY_URL = env.proxy_url("MCDASH_PROXY_URL")
 MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
 MCDASH_READ_TIMEOUT_SECONDS = seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
 MCDASH_CALL_DEADLINE_SECONDS = seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
@@ -176,17 +155,17 @@ if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
         "Perform may still be on the wire."
     )
 
-SITES = hosts("MCDASH_HOSTS")
+SITES = env.hosts("MCDASH_HOSTS")
 ALLOWED_HOSTS = ["." * site.is_parent + site.host for site in SITES]
 if MCDASH_ALLOW_LOOPBACK:
-    ALLOWED_HOSTS += LOOPBACK_HOSTS
+    ALLOWED_HOSTS += env.LOOPBACK_HOSTS
 CSRF_TRUSTED_ORIGINS = [
     # all below a name only where a port says that their own check cannot do
     *(site.origin for site in SITES if site.port or not site.is_parent),
-    *origins("MCDASH_TRUSTED_ORIGINS"),
+    *env.origins("MCDASH_TRUSTED_ORIGINS"),
 ]
 # Whatever the proxy in front does with it, by stripping or passing it: links have it.
-FORCE_SCRIPT_NAME = url_path("MCDASH_PATH") or None
+FORCE_SCRIPT_NAME = env.url_path("MCDASH_PATH") or None
 
 INSTALLED_APPS = [
     "imports.apps.ImportsConfig",
@@ -356,7 +335,7 @@ SESSION_COOKIE_AGE = MCDASH_SESSION_SECONDS
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 LOGGING = logs.configuration(
-    form=choice("MCDASH_LOG_FORMAT", "text", logs.FORMATTERS),
-    level=choice("MCDASH_LOG_LEVEL", "INFO", logs.LEVELS),
+    form=env.choice("MCDASH_LOG_FORMAT", "text", logs.FORMATTERS),
+    level=env.choice("MCDASH_LOG_LEVEL", "INFO", logs.LEVELS),
     access=flag("MCDASH_ACCESS_LOG"),
 )
