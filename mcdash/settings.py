@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from imports import logs
 from mcdash import environment as env
-from mcdash.environment import DAY, HOUR, flag, number, seconds
+from mcdash.environment import DAY, HOUR, LOOPBACK_HOSTS, flag, number, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_file(BASE_DIR / ".env")
@@ -158,7 +158,7 @@ if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
 SITES = env.hosts("MCDASH_HOSTS")
 ALLOWED_HOSTS = ["." * site.is_parent + site.host for site in SITES]
 if MCDASH_ALLOW_LOOPBACK:
-    ALLOWED_HOSTS += env.LOOPBACK_HOSTS
+    ALLOWED_HOSTS += LOOPBACK_HOSTS
 CSRF_TRUSTED_ORIGINS = [
     # all below a name only where a port says that their own check cannot do
     *(site.origin for site in SITES if site.port or not site.is_parent),

@@ -122,17 +122,6 @@ def fact(run: ImportRun, name: str) -> str:
     return str(run.definition.facts.get(name, "")) if run.definition else ""
 
 
-def error_mail(run: ImportRun) -> str:
-    """Where Marketing Cloud mails the end of the import to, if it does."""
-    return fact(run, "Notification.ResponseAddress")
-
-
-def max_file_age(run: ImportRun) -> str:
-    """The oldest file (hours) that the definition takes; empty if any."""
-    age = fact(run, "MaxFileAge")
-    return age if age.isdecimal() and int(age) else ""
-
-
 def tolerates_errors(definition: ImportDefinition) -> bool | None:
     """Whether row errors let the import go on; None where it is not known."""
     known = {"true": True, "false": False}

@@ -109,7 +109,7 @@ def rows_text(n: int | None) -> str:
     return f"{count_text(n)} row{'' if n == 1 else 's'}"
 
 
-def share_text(part: int | None, whole: int | None) -> str:
+def share_text(part: float | None, whole: int | None) -> str:
     """`part` of `whole` in per cent, never rounded to "none" or to "all"."""
     if part is None or not whole:
         return UNKNOWN
