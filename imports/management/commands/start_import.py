@@ -45,7 +45,7 @@ from imports.usecases.resolve import look_at_run
 from imports.usecases.send import send_start
 from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
-from imports.wording.following import clock_in_utc, fact, meaning
+from imports.wording.following import clock_in_utc, fact
 from imports.wording.formats import clock_text, problem_text
 from imports.wording.status import status_look
 
@@ -297,7 +297,8 @@ def _follow(run: ImportRun, progress: Progress, timeout: int) -> None:
         if run.has_ended or time.monotonic() >= give_up:
             return
         if unfollowed := _why_nobody_looks(run):
-            progress.say(f"{fact(run, unfollowed, clock_in_utc)} {meaning(run)}")
+            meaning = status_look(run.status).unfollowed
+            progress.say(f"{fact(run, unfollowed, clock_in_utc)} {meaning}")
             return
         is_young = time.monotonic() - began < WHILE_YOUNG_SECONDS
         pause = LOOK_EVERY_SECONDS if is_young else THEN_EVERY_SECONDS
