@@ -149,79 +149,60 @@ REFUSED: dict[Reason, tuple[str, ...]] = {
         "Is the package or API user allowed to start it?",
     ),
 }
-# Starts that were given up before anything was sent: the headline, and what to check.
+# Starts that were given up before anything was sent: the headline, and what to check
+# before another start.
 UNSENT: dict[Reason, tuple[str, ...]] = {
     R.SECRET_UNREADABLE: (
         "The account’s stored secret cannot be read.",
         "Ask your system administrator to put the missing key back into "
         "MCDASH_FIELD_KEYS.",
         "Or ask an administrator to enter the account’s secret again.",
-        AGAIN,
     ),
     R.ADDRESS_REFUSED: (
         "The account’s address is not allowed.",
         "Ask an administrator to check the account’s addresses, and your system "
         "administrator which hosts MCDASH_ENDPOINT_HOSTS allows.",
-        AGAIN,
     ),
     R.NO_TOKEN: (
         "Marketing Cloud gave no access token.",
         "See under Accounts whether the account answers by now.",
         "Ask an administrator to check the authentication URL.",
-        AGAIN,
     ),
     R.ACCOUNT_BUSY: (
         "The account was busy with other calls.",
         "Wait a few minutes: mcdash makes two calls to an account at a time.",
-        AGAIN,
     ),
     R.UNREACHABLE: (
         "Marketing Cloud could not be reached.",
         "See under Accounts whether the account answers by now.",
         "Do other accounts answer? If none does, this server’s network is the likely "
         "cause: tell your system administrator.",
-        AGAIN,
-    ),
-    R.EXPIRED: (
-        "It waited too long in the queue.",
-        "Ask your system administrator whether the worker is running.",
-        IF_STILL_WANTED,
     ),
     R.HELD_UP: (
         "The worker stalled before sending.",
         "Ask your system administrator whether the server was suspended or overloaded.",
-        AGAIN,
     ),
     R.STOPPED: (
         "The worker was stopped before sending.",
         "Check that a worker is running again: a banner says so where none is.",
-        AGAIN,
-    ),
-    R.DISABLED: (
-        "The account is disabled.",
-        "Ask an administrator whether the account is still used.",
     ),
     R.PAUSED: (
         "Starts are paused in this account.",
         "Ask an administrator why, and when starts are allowed again.",
-        AGAIN,
     ),
     R.DOUBLED: (
         "Its business unit is two accounts here.",
         "Ask an administrator to disable one of the two: while both are active, the "
         "same import could run twice at once.",
-        AGAIN,
     ),
     R.RUNNING_ELSEWHERE: (
         "The same import is running in another account of this business unit.",
         "Wait until that run has ended or is settled.",
         "Ask an administrator why the business unit has two accounts here.",
-        AGAIN,
     ),
     R.NOT_ANSWERING: (
         "The account does not answer.",
         "Wait until it does: Accounts shows when.",
-        AGAIN,
     ),
 }
 # Starts that were sent and got no readable answer: the headline, and what to check
@@ -367,8 +348,21 @@ TABLE: tuple[Cause, ...] = (
         for why, (headline, *check) in REFUSED.items()
     ),
     *(
-        not_started(why, headline, ("{message}", NOTHING_SENT), *check)
+        not_started(why, headline, ("{message}", NOTHING_SENT), *check, AGAIN)
         for why, (headline, *check) in UNSENT.items()
+    ),
+    not_started(
+        R.EXPIRED,
+        "It waited too long in the queue.",
+        ("{message}", NOTHING_SENT),
+        "Ask your system administrator whether the worker is running.",
+        IF_STILL_WANTED,
+    ),
+    not_started(
+        R.DISABLED,
+        "The account is disabled.",
+        ("{message}", NOTHING_SENT),
+        "Ask an administrator whether the account is still used.",
     ),
     not_started(
         R.DECLARED,
