@@ -23,11 +23,7 @@ urlpatterns = [
         name="login",
     ),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
-    path(
-        "password_change/",
-        PasswordChange.as_view(),
-        name="password_change",
-    ),
+    path("password_change/", PasswordChange.as_view(), name="password_change"),
     path(
         "password_change/done/",
         auth_views.PasswordChangeDoneView.as_view(),

@@ -152,12 +152,7 @@ class Children:
             os.close(self.pipes.pop())
 
     def start(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        folder: Path,
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], folder: Path
     ) -> None:
         """Start `command` in its own session, out of reach of the terminal's Ctrl-C."""
         log = self.logs / f"{name}.log"

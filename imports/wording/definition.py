@@ -67,10 +67,7 @@ NAMES = {
 HEADING = ("Name", "Description")
 YES_NO = {"true": "yes", "false": "no"}
 VALUES = {
-    "AllowErrors": {
-        "true": "left out, the rest is loaded",
-        "false": "stop the import",
-    },
+    "AllowErrors": {"true": "left out, the rest is loaded", "false": "stop the import"},
     "FieldMappingType": {
         "inferfromcolumnheadings": "by column headings",
         "mapbyordinal": "by position",

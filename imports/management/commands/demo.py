@@ -171,8 +171,7 @@ def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
     for name, password in passwords.items():
         is_admin = name == ADMIN
         user, _ = User.objects.get_or_create(
-            username=name,
-            defaults={"is_staff": is_admin, "is_superuser": is_admin},
+            username=name, defaults={"is_staff": is_admin, "is_superuser": is_admin}
         )
         if not user.check_password(password):
             user.set_password(password)

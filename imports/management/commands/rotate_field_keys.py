@@ -9,11 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from imports.management.commands._base import McdashCommand, login_name, printable
-from imports.usecases.upkeep import (
-    KeyUse,
-    field_key_use,
-    rotate_field_keys,
-)
+from imports.usecases.upkeep import KeyUse, field_key_use, rotate_field_keys
 
 
 class Command(McdashCommand):
