@@ -27,14 +27,22 @@ from mcdash.environment import DAY, HOUR, LOOPBACK_HOSTS, flag, number, seconds
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_file(BASE_DIR / ".env")
 
-POSTGRES_SCHEMES = {"postgresql", "postgres"}
 # Options of a connection that are Django's own, not PostgreSQL's.
 DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
 
 
 def _database() -> dict[str, Any]:
     url = env.value_of("DATABASE_URL", "sqlite:///")
-    postgres = _postgres_options()
+    # A worker that freezes within a transaction must not keep its locks: they would
+    # stop every other one. Threads share the process's connections, and those that
+    # wait for Marketing Cloud hold none. A query that comes again is planned once.
+    most = number("MCDASH_DATABASE_CONNECTIONS", 20, least=2, most=1000)
+    postgres: dict[str, Any] = {
+        "options": "-c idle_in_transaction_session_timeout=30000",
+        "pool": {"min_size": 0, "max_size": most, "timeout": 30},
+    }
+    if flag("MCDASH_PREPARED_STATEMENTS", default="1"):
+        postgres |= {"server_side_binding": True, "prepare_threshold": 5}
     if url.lower().startswith("sqlite:"):
         # the default is no address, in which # and ? would mean something
         file = str(DATA_DIR / "mcdash.sqlite3")
@@ -48,13 +56,9 @@ def _database() -> dict[str, Any]:
             # a file: Django's shared in-memory test database loses threaded writes
             "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
         }
-    url = env.address(
-        "DATABASE_URL",
-        url,
-        schemes=POSTGRES_SCHEMES,
-        hint="sqlite:/// or postgresql://",
-    ).geturl()
-    database: dict[str, Any] = environ.Env.db_url_config(url)
+    hint, schemes = "sqlite:/// or postgresql://", ("postgresql", "postgres")
+    parts = env.address("DATABASE_URL", url, schemes=schemes, hint=hint)
+    database: dict[str, Any] = environ.Env.db_url_config(parts.geturl())
     given = database.get("OPTIONS", {})
     if not database["NAME"] and "service" not in given:
         raise ImproperlyConfigured(
@@ -74,21 +78,6 @@ def _database() -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": postgres | given,
     }
-
-
-def _postgres_options() -> dict[str, Any]:
-    """A worker that freezes within a transaction must not keep its locks: they would
-    stop every other one. Threads share the process's connections, and those that wait
-    for Marketing Cloud hold none. A query that comes again is planned once.
-    """
-    most = number("MCDASH_DATABASE_CONNECTIONS", 20, least=2, most=1000)
-    options: dict[str, Any] = {
-        "options": "-c idle_in_transaction_session_timeout=30000",
-        "pool": {"min_size": 0, "max_size": most, "timeout": 30},
-    }
-    if flag("MCDASH_PREPARED_STATEMENTS", default="1"):
-        options |= {"server_side_binding": True, "prepare_threshold": 5}
-    return options
 
 
 # synchronous=FULL: a claim that was committed before the wire must survive a
@@ -238,14 +227,12 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
-    for name, options in (
-        ("UserAttributeSimilarityValidator", {}),
-        ("MinimumLengthValidator", {"min_length": 12}),
-        ("CommonPasswordValidator", {}),
-        ("NumericPasswordValidator", {}),
-    )
+    {"NAME": f"{VALIDATORS}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{VALIDATORS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{VALIDATORS}.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "imports:dashboard"

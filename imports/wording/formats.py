@@ -16,7 +16,7 @@ from django.utils import dateformat, timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from imports.models import CountProblem, Counts
+from imports.models import CountProblem, Counts, ImportRun
 from imports.text import has_ink, visible
 
 UNKNOWN = "–"
@@ -244,6 +244,17 @@ def elapsed_html(since: datetime | None) -> str:
 
 
 # What a run's counts say
+
+
+def counted(run: ImportRun, errors: str) -> list[str]:
+    """What became of the rows, as far as it was reported; `errors` is their word."""
+    numbers = {
+        "loaded": run.successful,
+        "duplicates": run.duplicated,
+        errors: run.errors,
+        "unaccounted for": run.unaccounted_rows or None,
+    }
+    return [f"{n:,} {word}" for word, n in numbers.items() if n is not None]
 
 
 def errors_text(counts: Counts) -> str:

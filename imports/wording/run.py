@@ -181,13 +181,7 @@ def _count_facts(run: ImportRun) -> Facts:
     tolerant = tolerates_errors(run.definition) if run.definition else None
     counted = None
     if run.total_rows is not None:
-        counts = {
-            "loaded": run.successful,
-            "duplicates": run.duplicated,
-            "with errors": run.errors,
-            "unaccounted for": run.unaccounted_rows or None,
-        }
-        parts = ", ".join(f"{n:,} {w}" for w, n in counts.items() if n is not None)
+        parts = ", ".join(formats.counted(run, "with errors"))
         counted = f"It counted {rows_text(run.total_rows)}{parts and ': '}{parts}."
     # what became of the rows that were not rejected; empty where that is not known
     unaccounted, rest = run.counts.unaccounted, ""
@@ -274,32 +268,29 @@ def details_of(run: ImportRun) -> list[tuple[str, str]]:
 
 def support_text(run: ImportRun) -> str:
     """All that Marketing Cloud's support asks for, times on both clocks."""
-    moments = (
-        ("Queued", run.queued_at),
-        ("Sent", run.sent_at),
-        ("Answered", run.answered_at),
-        ("Started", run.started_at),
-        ("Ended", run.finished_at),
-    )
     offset = run.account.clock_offset_minutes
     # their support reads their own clock, our logs are in UTC
     theirs = offset_zone(timedelta(minutes=offset))
-    times = [
-        (
-            name,
-            f"{at.astimezone(UTC):{FORMAT}} UTC "
-            f"({at.astimezone(theirs):{FORMAT}} {clock_name(offset)})",
-        )
-        for name, at in moments
-        if at
-    ]
-    lines = [
-        ("Business unit (MID)", run.account.known_mid or NOT_KNOWN),
-        ("Run in mcdash", f"{run.pk}, {run.get_status_display().lower()}"),
-        *(dict.fromkeys(IDS, NOT_KNOWN) | dict(details_of(run))).items(),
-        *times,
-    ]
-    return "\n".join(f"{name}: {value}" for name, value in lines if value)
+    moments = {
+        "Queued": run.queued_at,
+        "Sent": run.sent_at,
+        "Answered": run.answered_at,
+        "Started": run.started_at,
+        "Ended": run.finished_at,
+    }
+    facts = {
+        "Business unit (MID)": run.account.known_mid or NOT_KNOWN,
+        "Run in mcdash": f"{run.pk}, {run.get_status_display().lower()}",
+        **dict.fromkeys(IDS, NOT_KNOWN),
+        **dict(details_of(run)),
+        **{
+            name: f"{at.astimezone(UTC):{FORMAT}} UTC "
+            f"({at.astimezone(theirs):{FORMAT}} {clock_name(offset)})"
+            for name, at in moments.items()
+            if at
+        },
+    }
+    return "\n".join(f"{name}: {value}" for name, value in facts.items())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

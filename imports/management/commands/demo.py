@@ -160,9 +160,8 @@ def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
         passwords: dict[str, str] = json.loads(passwords_file.read_text())
     else:
         passwords = {name: secrets.token_urlsafe(9) for name in (MARKETER, ADMIN)}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(passwords_file, flags, 0o600), "w") as file:
-            json.dump(passwords, file)
+        passwords_file.touch(mode=0o600, exist_ok=False)
+        passwords_file.write_text(json.dumps(passwords))
     group, _ = Group.objects.get_or_create(name=GROUP)
     for account in sandbox_accounts():
         AccountAccess.objects.get_or_create(

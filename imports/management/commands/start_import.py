@@ -23,7 +23,7 @@ from imports.usecases.send import send_start
 from imports.usecases.start import cancel_run, start_import
 from imports.usecases.sync import sync_definitions
 from imports.wording.following import clock_in_utc, fact
-from imports.wording.formats import clock_text, problem_text
+from imports.wording.formats import clock_text, counted, problem_text
 from imports.wording.status import status_look
 
 # A person is watching: every second at first, then as the worker would.
@@ -226,19 +226,13 @@ class Command(base.McdashCommand):
         sys.exit(base.INTERRUPTED)
 
     def _show(self, run: ImportRun) -> None:
-        counts = {
-            "rows": run.total_rows,
-            "loaded": run.successful,
-            "duplicates": run.duplicated,
-            "errors": run.errors,
-            "unaccounted for": run.unaccounted_rows or None,
-        }
         words = (
             f"Run {run.pk}",
             str(run.get_status_display()),
             printable(run.phase),
             f"task {printable(run.task_id)}" if run.task_id else "",
-            *(f"{n:,} {name}" for name, n in counts.items() if n is not None),
+            "" if run.total_rows is None else f"{run.total_rows:,} rows",
+            *counted(run, "errors"),
         )
         self._say("  ".join(filter(None, words)))
 
