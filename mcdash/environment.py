@@ -14,10 +14,9 @@ import os
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -241,13 +240,10 @@ def proxy_url(name: str) -> str | None:
     if not value:
         return None
     is_whole = "://" in value
-    parts = address(
-        name,
-        value if is_whole else f"http://{value}",
-        schemes=DEFAULT_PORTS,
-        hint="http:// or https://",
-    )
-    is_host = _PROXY_HOST.fullmatch(parts.hostname or "") or _ipv6(parts.hostname or "")
+    url, hint = value if is_whole else f"http://{value}", "http:// or https://"
+    parts = address(name, url, schemes=DEFAULT_PORTS, hint=hint)
+    host = parts.hostname or ""
+    is_host = _PROXY_HOST.fullmatch(host) or _ipv6(host)
     has_more = parts.path not in ("", "/") or parts.query
     if not is_host or has_more or not (is_whole or parts.port):
         raise ImproperlyConfigured(
@@ -268,23 +264,13 @@ def _parts(name: str, parse: Callable[[str], T], default: str = "") -> list[T]:
     return parts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """Where browsers find mcdash: `https://*.example.com:8443`. `scheme` is empty and
-    `port` None where they were not said; `is_parent` where all names below count too.
-    """
+class Site(NamedTuple):
+    """Where browsers find mcdash; `is_parent` where all names below it count too."""
 
-    scheme: str
     host: str
     port: int | None
     is_parent: bool
-
-    @property
-    def origin(self) -> str:
-        """As browsers write it: without the port that goes without saying."""
-        scheme = self.scheme or "https"
-        port = "" if self.port in (None, DEFAULT_PORTS[scheme]) else f":{self.port}"
-        return f"{scheme}://{'*.' * self.is_parent}{self.host}{port}"
+    origin: str
 
 
 def hosts(name: str, *, needs_scheme: bool = False) -> list[Site]:
@@ -315,7 +301,11 @@ def hosts(name: str, *, needs_scheme: bool = False) -> list[Site]:
                 "does not say how it is reached; write it as in the browser's address "
                 "bar: https://dash.example.com:8443."
             )
-        return Site(scheme=scheme, host=host, port=port, is_parent=is_parent)
+        scheme = scheme or "https"
+        # as browsers write it: without the port that goes without saying
+        end = "" if port in (None, DEFAULT_PORTS[scheme]) else f":{port}"
+        origin = f"{scheme}://{'*.' * is_parent}{host}{end}"
+        return Site(host, port, is_parent, origin)
 
     return _parts(name, site)
 
@@ -345,9 +335,8 @@ def _host_and_port(text: str, *, is_pattern: bool) -> tuple[str, int | None]:
     is_numeric = host.rpartition(".")[2].isdecimal()
     is_wrong_number = is_numeric and (is_pattern or not is_address(host))
     if not is_name or len(host) > LONGEST_NAME or is_wrong_number:
-        examples = "*.marketingcloudapis.com, soap.example.org:8443"
-        if not is_pattern:
-            examples = "dash.example.com, *.example.org"
+        patterns = "*.marketingcloudapis.com, soap.example.org:8443"
+        examples = patterns if is_pattern else "dash.example.com, *.example.org"
         raise ValueError(
             f"is no name of a host. Several are separated by commas: {examples}."
         )

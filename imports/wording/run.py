@@ -22,13 +22,7 @@ from imports.usecases.resolve import grace_ends_at
 from imports.wording import formats
 from imports.wording.causes import MENDED_FIRST, TABLE, Cause
 from imports.wording.definition import fact, source_of, tolerates_errors
-from imports.wording.formats import (
-    UNKNOWN,
-    clock_name,
-    clock_text,
-    count_text,
-    rows_text,
-)
+from imports.wording.formats import clock_name, clock_text, count_text, rows_text
 
 LONGEST_WORDS = 240
 ALIKE_WITHIN = 0.05
@@ -334,7 +328,7 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
             label=label,
             this=text(this),
             previous=text(that),
-            change=UNKNOWN if change is None else signed(change, change_text),
+            change=formats.UNKNOWN if change is None else signed(change, change_text),
             is_worse=(change or 0) * worse > 0,
         )
 

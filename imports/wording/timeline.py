@@ -10,17 +10,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from imports.models import (
-    Counts,
-    ImportRun,
-    Origin,
-    Reason,
-    RunEvent,
-    RunStatus,
-    message_of,
-)
+from imports.models import Counts, ImportRun, Origin, Reason, RunEvent, RunStatus
 from imports.models import EventKind as K
-from imports.models.status import label_of
+from imports.models.status import label_of, message_of
 from imports.wording.formats import errors_text, problem_text, rows_text
 
 # Messages of Marketing Cloud can be as long as a page.
