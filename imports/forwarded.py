@@ -31,6 +31,14 @@ _WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):[0-9A-Za-z._-]+")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, without a port."""
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OriginalRequest:
     """A request as it met the outermost trusted proxy; None, or empty, where no header
@@ -93,15 +101,6 @@ def _address(text: str) -> str:
         if is_address(address):
             return address
     return ""
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IP address, without a port."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _list(headers: Mapping[str, str], name: str) -> list[str]:

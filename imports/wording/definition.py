@@ -211,11 +211,11 @@ def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
         detail = f"Last successful run: {last.total_rows:,} rows, {when}."
     elif definition.replaces_rows:
         detail = "Row count unknown: there’s no successful run on record."
-    sentence, is_careful = (
-        f"{word}: {does.format(goal=goal)}.",
-        definition.replaces_rows,
+    return Effect(
+        sentence=f"{word}: {does.format(goal=goal)}.",
+        detail=detail,
+        is_careful=definition.replaces_rows,
     )
-    return Effect(sentence=sentence, detail=detail, is_careful=is_careful)
 
 
 def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:

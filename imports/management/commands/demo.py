@@ -185,7 +185,6 @@ def is_listening(port: int) -> bool:
 
 
 def is_signing_in(port: int) -> bool:
-    """Whether the sign-in page is served."""
     connection = HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/login/")

@@ -22,7 +22,6 @@ ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def seconds(text: str) -> float:
-    """A positive number of seconds."""
     try:
         number = float(text)
     except ValueError as exc:
