@@ -256,7 +256,6 @@ AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
-USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
@@ -283,9 +282,6 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 CSRF_FAILURE_VIEW = "imports.views.system.form_refused"
-X_FRAME_OPTIONS = "DENY"
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # Other hosts learn nothing from links and pictures, as with "no-referrer"; but with
 # that browsers send "Origin: null" with our own forms too, which Django's CSRF check
 # refuses (tried with Chromium).
@@ -312,8 +308,7 @@ COOKIE_SUFFIX = hmac.new(
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid-{COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken-{COOKIE_SUFFIX}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = MCDASH_SESSION_SECONDS
 # Toasts name definitions: they stay on the server.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
