@@ -204,14 +204,7 @@ def when_html(
     moment: datetime | None, clock_minutes: int = DEFAULT_CLOCK_MINUTES
 ) -> str:
     """A <time> that ticks, with its exact time for pointer and keyboard."""
-    if moment is None:
-        return UNKNOWN
-    return format_html(
-        '<time class="when" datetime="{}" title="{}" tabindex="0">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        exact_text(moment, clock_minutes),
-        relative_text(moment, timezone.now()),
-    )
+    return clock_html(moment, clock_minutes, focusable=True, ticks=True)
 
 
 def clock_html(
@@ -219,16 +212,20 @@ def clock_html(
     clock_minutes: int = DEFAULT_CLOCK_MINUTES,
     *,
     focusable: bool = False,
+    ticks: bool = False,
 ) -> str:
-    """A <time> that stands still and says when rather than how long ago."""
+    """A <time> that stands still and says when rather than, if it `ticks`, how long
+    ago.
+    """
     if moment is None:
         return UNKNOWN
     return format_html(
-        '<time datetime="{}" title="{}"{}>{}</time>',
+        '<time{} datetime="{}" title="{}"{}>{}</time>',
+        SafeString(' class="when"' * ticks),
         moment.isoformat(timespec="seconds"),
         exact_text(moment, clock_minutes),
-        SafeString(' tabindex="0"') if focusable else "",
-        clock_text(moment),
+        SafeString(' tabindex="0"' * focusable),
+        relative_text(moment, timezone.now()) if ticks else clock_text(moment),
     )
 
 

@@ -315,6 +315,9 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         is_over = run.status in FINISHED
         return int(run.elapsed(now).total_seconds()) if is_over else None
 
+    def percent(share: float | None) -> str:
+        return formats.share_text(share, 100)
+
     def row(
         label: str,
         figure: Callable[[ImportRun], Any],
@@ -346,13 +349,9 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
     duration, points = formats.duration_text, "{:.1f} pts".format
     return [
         *rows,
-        row("Error share", share, _percent, points, worse=1),
+        row("Error share", share, percent, points, worse=1),
         row("Took", took, duration, duration),
     ]
-
-
-def _percent(share: float | None) -> str:
-    return formats.share_text(share, 100)
 
 
 def signed(change: float, text: Callable[[Any], str]) -> str:

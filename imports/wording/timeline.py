@@ -78,17 +78,26 @@ def timeline(
     """The run's `events`, repeated searches as one, with how long each step lasted. The
     last step of a run that is active lasts until now, or until it was last checked.
     """
-    steps = [*_seen_there(run), *_steps(events)]
-    steps.sort(key=lambda step: step.at)
+    steps = []
+    # mcdash saw neither the start nor the end of these: Marketing Cloud's clock tells
+    if run.origin == Origin.OUTSIDE and run.started_at:
+        words = "Started outside mcdash"
+        steps.append(Step(at=run.started_at, words=words, hue="blue"))
+    if run.origin == Origin.OUTSIDE and run.finished_at and run.has_ended:
+        status, counts = run.status, _counts_text(run.counts, run.status)
+        words = f"Ended: {run.phase}"
+        steps.append(Step(at=run.finished_at, words=words, more=counts, status=status))
+    steps = sorted([*steps, *_steps(events)], key=lambda step: step.at)
     if not steps:
         return Timeline(steps=[], total=0)
     seen_until = timezone.now() if is_followed else run.last_checked_at
     first, last = steps[0].at, steps[-1].at
     # an event may be newer than the last look, or the clocks may differ
     end = max((seen_until if run.is_active else None) or last, last)
+    ends = [*(step.at for step in steps[1:]), end]
     day = timezone.localtime(first).date()
     total = 0.0
-    for step, until in zip(steps, [*(step.at for step in steps[1:]), end], strict=True):
+    for step, until in zip(steps, ends, strict=True):
         date = timezone.localtime(step.at).date()
         if date != day:
             day, step.day = date, f"{date.day} {date:%B}"
@@ -98,17 +107,6 @@ def timeline(
             step.seconds, step.lane_start = seconds, (step.at - first).total_seconds()
             total = max(total, step.lane_start + seconds)
     return Timeline(steps=steps, total=total)
-
-
-def _seen_there(run: ImportRun) -> Iterator[Step]:
-    """The start and the end of an outside run: mcdash saw neither of them, so
-    Marketing Cloud's clock tells when they were.
-    """
-    if run.origin == Origin.OUTSIDE and run.started_at:
-        yield Step(at=run.started_at, words="Started outside mcdash", hue="blue")
-    if run.origin == Origin.OUTSIDE and run.finished_at and run.has_ended:
-        words, more = f"Ended: {run.phase}", _counts_text(run.counts, run.status)
-        yield Step(at=run.finished_at, words=words, more=more, status=run.status)
 
 
 def _steps(events: Iterable[RunEvent]) -> Iterator[Step]:
@@ -135,7 +133,7 @@ def _counts_text(counts: Counts, status: str) -> str:
 
 def _step(event: RunEvent) -> Step:
     kind, details = K(event.kind), event.details
-    reason, counts = details.get("why", ""), Counts.read(details)
+    reason, rows = details.get("why", ""), details.get("total_rows")
     is_declared = kind == K.NOT_STARTED and reason == Reason.DECLARED
     task, status = details.get("task_id"), event.to_status
     facts = {
@@ -147,10 +145,12 @@ def _step(event: RunEvent) -> Step:
         "message": message_of(reason, details.get("message", "")),
         "looked": _looked(details),
         "phase": details.get("phase") or "No phase",
-        "rows": rows_text(counts.total_rows) if counts.total_rows else "",
-        "label": label_of(status, counts.errors) if status else "Ended",
-        "counts": _counts_text(counts, status) if kind == K.ENDED else "",
+        "rows": rows_text(rows) if rows else "",
     }
+    if kind == K.ENDED:
+        counts = Counts.read(details)
+        facts["label"] = label_of(status, counts.errors) if status else "Ended"
+        facts["counts"] = _counts_text(counts, status)
     words, more = DECLARED if is_declared else WORDS[kind]
     return Step(
         at=event.at,
