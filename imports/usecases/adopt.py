@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,7 +32,6 @@ from imports.usecases.resolve import find_candidates, folded, settle_with, unset
 log = logging.getLogger(__name__)
 
 BATCH = 500
-TRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,14 +62,13 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
         learn_answers(account, answer)
         rows = {row.task_id: row for row in answer.results}
         settle_with(open_runs, answer)
-        for attempt in range(TRIES):
+        for is_last_try in (False, False, True):
             try:
                 adopted, waiting = _enter(account, definitions, rows)
                 break
             except IntegrityError as error:
                 # a start got its task id in the meantime: look once more
-                is_last = attempt == TRIES - 1
-                if violated_constraint(error) != "run_task_once" or is_last:
+                if is_last_try or violated_constraint(error) != "run_task_once":
                     raise
     return AdoptReport(rows=len(rows), adopted=adopted, waiting=waiting)
 
@@ -80,12 +77,13 @@ def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
     """The account's definitions by customer key; of a re-used key the one that is
     listed, None where several are: a result names no more than the key.
     """
-    light = account.definitions.defer("facts", "strip", "description")
-    gone_first = F("not_seen_since").asc(nulls_last=True)
-    unlisted_first = F("not_listed_since").asc(nulls_last=True)
-    ordered = list(
-        light.exclude(customer_key="").order_by(
-            gone_first, unlisted_first, "last_seen_at", "pk"
+    ordered = (
+        account.definitions.defer("facts", "strip", "description")
+        .exclude(customer_key="")
+        .order_by(
+            F("not_seen_since").asc(nulls_last=True),
+            F("not_listed_since").asc(nulls_last=True),
+            *("last_seen_at", "pk"),
         )
     )
     listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
@@ -100,8 +98,15 @@ def _enter(
     """How many of the rows became runs, and how many have to wait."""
     now = database_now()
     with transaction.atomic():
-        # in this order: a run that leaves `starting` in between has its task then
-        busy = _waiting_keys(account, rows.values())
+        # Keys whose new tasks may be an own start's: they are not adopted yet. Asked in
+        # this order: a run that leaves `starting` in between has its task then.
+        starting = account.runs.ours().filter(status=RunStatus.STARTING)
+        busy = {
+            folded(run)
+            for run in (*starting, *unsettled(account))
+            if run.status in (RunStatus.STARTING, RunStatus.UNKNOWN)
+            or (run.customer_key and len(find_candidates(run, rows.values())) == 1)
+        }
         known: set[str | None] = set()
         task_ids = list(rows)
         # asked for by id: the history has many more than Marketing Cloud remembers
@@ -135,24 +140,10 @@ def _enter(
                 definition.refresh_recent_runs()
             bump_revision(runs=adopted)
         account.last_adopted_at = now
-        times = [run.occurred_at for run in adopted]
-        if account.history_since:
-            times.append(account.history_since)
-        account.history_since = min(times, default=None)
+        times = [account.history_since, *(run.occurred_at for run in adopted)]
+        account.history_since = min(filter(None, times), default=None)
         account.save(update_fields=["last_adopted_at", "history_since"])
     return len(adopted), len(new) - len(adopted)
-
-
-def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
-    """Keys whose new tasks may be an own start's: they are not adopted yet."""
-    waiting = list(account.runs.ours().filter(status=RunStatus.STARTING))
-    for run in unsettled(account):
-        is_open = run.status == RunStatus.UNKNOWN
-        # one without a key was given up by a person: no look settles it ever
-        may_take = bool(run.customer_key) and len(find_candidates(run, rows)) == 1
-        if is_open or may_take:
-            waiting.append(run)
-    return {folded(run) for run in waiting}
 
 
 def _outside_run(

@@ -41,7 +41,7 @@ from imports.usecases.accounts import (
 )
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
-from imports.usecases.settle import settle
+from imports.usecases.settle import move_run
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,9 @@ STATUS_BY_PHASE = {
     "completed": RunStatus.COMPLETED,
     "error": RunStatus.FAILED,
 }
+# What a run takes over from its row; the times are read from its texts.
+RESULT_TEXTS = ("phase", "import_type", "destination_id", "start_text", "end_text")
+RESULT_FIELDS = (*COUNTS, *RESULT_TEXTS, "started_at", "finished_at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,15 +110,22 @@ def refresh_runs(
             learn_clock(account, new)
         for run in followed.values():
             run.account = account
-        return _record(followed, rows)
+        changed = _record({run: rows.get(task) for task, run in followed.items()})
+    return RefreshReport(
+        checked=len(followed),
+        changed=len(changed),
+        ended=sum(run.has_ended for run in changed),
+        without_row=len(followed) - len(rows),
+    )
 
 
-def _record(
-    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult]
-) -> RefreshReport:
+def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
+    """Write down what became of each run by its row, if it has one yet; gives those of
+    which a person would see a difference.
+    """
     now = database_now()
     with transaction.atomic():
-        for run in followed.values():
+        for run in rows:
             # Time in which nobody looked (a disabled account, no worker) proves
             # nothing of a run, so it makes none lost.
             known = (run.last_checked_at, run.settled_at, run.answered_at)
@@ -125,47 +135,29 @@ def _record(
                 ImportRun.objects.followed().filter(pk=run.pk).update(
                     unwatched_seconds=run.unwatched_seconds
                 )
-        counted = _note_counts(followed, rows, now)
-        moved = [
-            run
-            for task_id, run in followed.items()
-            if run not in counted and _look_at(run, rows.get(task_id), now)
-        ]
-        changed = [*counted, *moved]
-        same = set(followed.values()).difference(changed)
-        for next_check_at, keys in _by_next_look(same, now).items():
+        # runs of which only the counts have changed are written all at once
+        counted = {
+            run: counts
+            for run, row in rows.items()
+            if row
+            and not run.is_too_old(now)
+            and (counts := _new_counts(run, row, now))
+        }
+        changed = list(counted)
+        if counted and ImportRun.objects.note_counts(counted, at=now) < len(counted):
+            # fewer rows than runs: somebody else has moved some of them meanwhile
+            still = ImportRun.objects.followed().filter(pk__in=[r.pk for r in counted])
+            pks = set(still.values_list("pk", flat=True))
+            changed = [run for run in counted if run.pk in pks]
+        others = [run for run in rows if run not in set(changed)]
+        changed += [run for run in others if _look_at(run, rows[run], now)]
+        for at, keys in _by_next_look(rows.keys() - set(changed), now).items():
             ImportRun.objects.followed().filter(pk__in=keys).update(
-                last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
+                last_checked_at=now, next_check_at=at, looks=F("looks") + 1
             )
         if changed:
             bump_revision(runs=changed)
-    return RefreshReport(
-        checked=len(followed),
-        changed=len(changed),
-        ended=sum(run.has_ended for run in changed),
-        without_row=len(followed) - len(rows),
-    )
-
-
-def _note_counts(
-    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult], now: datetime
-) -> set[ImportRun]:
-    """Write the runs of which only the counts have changed, all at once."""
-    counted = {
-        run: counts
-        for task_id, run in followed.items()
-        if task_id in rows
-        and not run.is_too_old(now)
-        and (counts := new_counts(run, rows[task_id], at=now))
-    }
-    if not counted:
-        return set()
-    if ImportRun.objects.note_counts(counted, at=now) == len(counted):
-        return set(counted)
-    # fewer rows than runs: somebody else has moved some of them meanwhile
-    still = ImportRun.objects.followed().filter(pk__in=[run.pk for run in counted])
-    pks = set(still.values_list("pk", flat=True))
-    return {run for run in counted if run.pk in pks}
+    return changed
 
 
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
@@ -175,12 +167,10 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
     """
     try:
         with logs.about(run=run.pk, task=run.task_id):
-            changed = row is not None and record_result(
-                run, row, at=now, is_one_of_many=True
-            )
+            changed = row is not None and record_result(run, row, at=now)
             if run.status != RunStatus.RUNNING or not run.is_too_old(now):
                 return changed
-            settle(
+            move_run(
                 run,
                 RunStatus.LOST,
                 at=now,
@@ -206,7 +196,7 @@ def _by_next_look(
 
 def status_of(result: ImportResult) -> RunStatus:
     """Our status for the vendor's phase and counts."""
-    status = STATUS_BY_PHASE.get(_folded(result.phase))
+    status = STATUS_BY_PHASE.get(result.phase.strip().casefold())
     if status is None:
         log.warning("Task %s has an unknown phase %r", result.task_id, result.phase)
         return RunStatus.RUNNING
@@ -217,11 +207,7 @@ def status_of(result: ImportResult) -> RunStatus:
 
 def is_final(phase: str) -> bool:
     """Whether Marketing Cloud goes no further after `phase`."""
-    return STATUS_BY_PHASE.get(_folded(phase)) in FINISHED
-
-
-def _folded(phase: str) -> str:
-    return phase.strip().casefold()
+    return STATUS_BY_PHASE.get(phase.strip().casefold()) in FINISHED
 
 
 def fields_of(
@@ -245,49 +231,36 @@ def fields_of(
     started_at, finished_at = possible(result.start_text), possible(result.end_text)
     if started_at and finished_at and finished_at < started_at:
         finished_at = None
-    return {name: getattr(result, name) for name in COUNTS} | {
-        "phase": result.phase,
-        "import_type": result.import_type,
-        "destination_id": result.destination_id,
-        "start_text": result.start_text,
-        "end_text": result.end_text,
-        "started_at": started_at,
-        "finished_at": finished_at,
-    }
+    texts_and_counts = {n: getattr(result, n) for n in (*COUNTS, *RESULT_TEXTS)}
+    return texts_and_counts | {"started_at": started_at, "finished_at": finished_at}
 
 
-def _fields_for(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
-    return fields_of(
-        result,
-        offset_minutes=run.account.clock_offset_minutes,
-        seen_at=at,
-        sent_at=run.sent_at,
-    )
+def _changes_by(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
+    """The fields of `run` that the row gives otherwise than it has them."""
+    offset = run.account.clock_offset_minutes
+    fields = fields_of(result, offset_minutes=offset, seen_at=at, sent_at=run.sent_at)
+    fields["task_id"] = result.task_id
+    return {k: value for k, value in fields.items() if getattr(run, k) != value}
 
 
-def new_counts(
-    run: ImportRun, result: ImportResult, *, at: datetime
+def _new_counts(
+    run: ImportRun, result: ImportResult, at: datetime
 ) -> dict[str, int | None] | None:
     """All counts of a run that only got on: nothing but counts is new. Else None."""
-    fields = _fields_for(run, result, at)
-    changed = {name for name, value in fields.items() if getattr(run, name) != value}
-    if not changed or not changed.issubset(COUNTS) or status_of(result) != run.status:
+    changed = _changes_by(run, result, at).keys()
+    has_got_on = changed and changed <= set(COUNTS) and status_of(result) == run.status
+    if not has_got_on or run.is_too_old(at):
         return None
-    return {name: fields[name] for name in COUNTS}
+    return {name: getattr(result, name) for name in COUNTS}
 
 
-def record_result(
-    run: ImportRun, result: ImportResult, *, at: datetime, is_one_of_many: bool = False
-) -> bool:
+def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:
     """Write the row into `run`; True where a person would see a difference.
 
-    A run that has no task yet takes the row's. Runs inside the caller's
-    transaction; for `is_one_of_many` see `settle`.
-    Raises `StaleRunError` where somebody else moved the run first.
+    A run that has no task yet takes the row's. The caller opens the transaction, and
+    bumps the revision. Raises `StaleRunError` where somebody else moved the run first.
     """
-    fields = _fields_for(run, result, at)
-    fields["task_id"] = result.task_id
-    changed = {k: v for k, v in fields.items() if getattr(run, k) != v}
+    changed = _changes_by(run, result, at)
     status = status_of(result)
     # Counts may come after the phase, all or some of them, and one look that misses
     # them proves nothing: such an end is believed when it is seen again.
@@ -298,39 +271,23 @@ def record_result(
     if not changed and status == run.status:
         return False
     changed |= {"last_checked_at": at, "looks": run.looks + 1}
-    details = {"phase": result.phase} | {name: fields[name] for name in COUNTS}
-    had_ended, is_same = run.has_ended, status == run.status
-    if status in FINISHED and not is_same:
-        settle(
-            run,
-            status,
-            at=at,
-            details=details,
-            is_one_of_many=is_one_of_many,
-            **changed,
-        )
-        return True
-    changed["next_check_at"] = run.next_look(at)
-    if is_same:
+    details = {name: getattr(result, name) for name in ("phase", *COUNTS)}
+    if status not in FINISHED:
+        changed["next_check_at"] = run.next_look(at)
+    if status == run.status:
         run.change(**changed)
         if "phase" in changed:
             run.record(EventKind.PHASE, details=details)
     else:
-        run.move_to(
+        move_run(
+            run,
             status,
-            kind=EventKind.FOUND,
+            kind=EventKind.ENDED if status in FINISHED else EventKind.FOUND,
+            at=at,
             details=details,
-            settled_at=None,
-            reason=Reason.NONE,
-            vendor_message="",
-            message="",
+            is_one_of_many=True,
             **changed,
         )
-        if had_ended and run.definition:
-            # found late: its strip must not show it as an end any more
-            run.definition.refresh_recent_runs()
-    if not is_one_of_many:
-        bump_revision(runs=[run])
     return True
 
 
@@ -348,19 +305,16 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
     now = database_now()
     try:
         with transaction.atomic():
-            run.move_to(
+            move_run(
+                run,
                 RunStatus.RUNNING,
                 kind=EventKind.CHECKED_AGAIN,
-                actor=by,
-                settled_at=now,
-                next_check_at=now,
+                at=now,
+                by=by,
+                settled_at=now,  # from which its age counts now
                 unwatched_seconds=0,
-                reason=Reason.NONE,
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
-            if run.definition:  # its strip must not show it as an end any more
-                run.definition.refresh_recent_runs()
-            bump_revision(runs=[run])
     except (InvalidTransitionError, StaleRunError) as error:
         raise UseCaseError(
             f"Run {run.pk} was just found. Reload the page to see it."

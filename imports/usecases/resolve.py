@@ -39,7 +39,7 @@ from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import record_result, refresh_runs
-from imports.usecases.settle import settle, settle_overdue
+from imports.usecases.settle import move_run, settle_overdue
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ def folded(row: ImportRun | ImportResult) -> str:
 def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
     tasks = find_candidates(run, rows)
     if len(tasks) == 1:
-        record_result(run, tasks[0], at=now, is_one_of_many=True)
+        record_result(run, tasks[0], at=now)
         return
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
@@ -196,42 +196,26 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
-    if tasks:
-        return  # a person chooses
     unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
-    is_given_up = now - since >= grace and run.looks >= LEAST_LOOKS
-    if is_given_up and _shows_what_is_known(run, rows, now):
-        settle(
-            run,
-            RunStatus.NOT_STARTED,
-            reason=Reason.NO_TRACE,
-            at=now,
-            is_one_of_many=True,
-        )
+    if tasks or now - since < grace or run.looks < LEAST_LOOKS:
+        return  # a person chooses, or it may still appear
+    # An answer that lacks a task of this key which Marketing Cloud showed within a day
+    # proves nothing about another.
+    shown = ImportRun.objects.filter(
+        account=run.account_id,
+        customer_key=run.customer_key,
+        last_checked_at__gt=now - SHOWN_WITHIN,
+    ).exclude(Q(phase="") | Q(task_id=None))
+    if {row.task_id for row in rows} >= set(shown.values_list("task_id", flat=True)):
+        gone = Reason.NO_TRACE
+        move_run(run, RunStatus.NOT_STARTED, reason=gone, at=now, is_one_of_many=True)
 
 
 def look_interval_seconds() -> float:
     """A fifth of the grace period, from 1 to 60 seconds."""
     return min(60.0, max(1.0, settings.MCDASH_UNKNOWN_GRACE_SECONDS / 5))
-
-
-def _shows_what_is_known(
-    run: ImportRun, rows: list[ImportResult], now: datetime
-) -> bool:
-    """Whether the rows have all tasks of the run's key that Marketing Cloud showed
-    within a day. An answer that lacks one of those proves nothing about another.
-    """
-    known = ImportRun.objects.filter(
-        account=run.account_id,
-        customer_key=run.customer_key,
-        last_checked_at__gt=now - SHOWN_WITHIN,
-    ).exclude(phase="")
-    task_ids = {row.task_id for row in rows}
-    return task_ids.issuperset(
-        known.exclude(task_id=None).values_list("task_id", flat=True)
-    )
 
 
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
@@ -257,8 +241,7 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
     none, unless it lies as far in the future and cannot be true; otherwise dates only
     rank.
     """
-    key = run.customer_key.casefold()
-    mine = [row for row in rows if row.customer_key.casefold() == key]
+    mine = [row for row in rows if folded(row) == folded(run)]
     known = set(
         ImportRun.objects.filter(
             account=run.account_id, task_id__in=[row.task_id for row in mine]
@@ -270,23 +253,15 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
 
 
 def rank(run: ImportRun, row: ImportResult) -> timedelta:
-    """The distance to sort by: an unreadable start comes last, but is no reason
-    against the task.
-    """
-    known = distance(run, row)
-    return TOO_FAR if known is None else known
-
-
-def distance(run: ImportRun, row: ImportResult) -> timedelta | None:
-    """How far the task's start lies from the run's send; None where it cannot be read
-    or cannot be true.
+    """How far the task's start lies from the run's send, to sort by. One that cannot be
+    read, or cannot be true, comes last, but is no reason against the task.
     """
     offset = run.account.clock_offset_minutes
     started_at = read_time(row.start_text, offset_minutes=offset)
     if started_at is None or run.sent_at is None:
-        return None
-    apart = abs(started_at - run.sent_at)
-    return None if started_at > timezone.now() + TOO_FAR else apart
+        return TOO_FAR
+    is_possible = started_at <= timezone.now() + TOO_FAR
+    return abs(started_at - run.sent_at) if is_possible else TOO_FAR
 
 
 def choose_task(
@@ -316,18 +291,14 @@ def choose_task(
             if task_id is None:
                 _none_of_these(run, sorted(offered), by)
             else:
-                run.move_to(
+                move_run(
+                    run,
                     RunStatus.RUNNING,
                     kind=EventKind.CHOSEN,
-                    actor=by,
+                    by=by,
                     details=details,
                     task_id=task_id,
-                    reason=Reason.NONE,
-                    vendor_message="",
-                    message="",
-                    next_check_at=database_now(),
                 )
-                bump_revision(runs=[run])
     except (StaleRunError, InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     except IntegrityError as error:
@@ -380,13 +351,7 @@ def declare_not_started(
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
             record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
-            settle(
-                run,
-                RunStatus.NOT_STARTED,
-                reason=Reason.DECLARED,
-                at=database_now(),
-                by=by,
-            )
+            move_run(run, RunStatus.NOT_STARTED, reason=Reason.DECLARED, by=by)
     except (StaleRunError, InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     return run
@@ -397,11 +362,8 @@ def why_not_declarable(run: ImportRun, now: datetime) -> str:
     can: its outcome is unknown, its worker's lease and the grace period are over,
     and the last look that succeeded found no task that it may be.
     """
-    if reason := why_wait(run, now):
-        return reason
-    if candidates_of(run):
-        return f"Runs in Marketing Cloud could be run {run.pk}."
-    return ""
+    several = f"Runs in Marketing Cloud could be run {run.pk}."
+    return why_wait(run, now) or (several if candidates_of(run) else "")
 
 
 def why_wait(run: ImportRun, now: datetime) -> str:

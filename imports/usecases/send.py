@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import Any
 
 from django.conf import settings
@@ -56,7 +57,8 @@ from imports.models import (
 from imports.usecases.accounts import ask_account
 from imports.usecases.adopt import adopt_runs
 from imports.usecases.errors import AccountBusyError
-from imports.usecases.settle import fields_of_error, leave_unknown, settle
+from imports.usecases.follow import RESULT_FIELDS
+from imports.usecases.settle import fields_of_error, move_run
 
 log = logging.getLogger(__name__)
 
@@ -66,31 +68,13 @@ SENDERS = 2
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
 ADOPTION_POLL_SECONDS = 0.2
-# What an adopted row already knows and the run takes over.
-TAKEN_OVER = (
-    "phase",
-    "import_type",
-    "destination_id",
-    "start_text",
-    "end_text",
-    "started_at",
-    "finished_at",
-    "total_rows",
-    "successful",
-    "duplicated",
-    "errors",
-)
-
-
-def never() -> bool:
-    return False
 
 
 def send_queued(
     *,
     account: Account,
     holder: str,
-    is_stopping: Callable[[], bool] = never,
+    is_stopping: Callable[[], bool] = lambda: False,
     senders: Iterable[int] = range(1, SENDERS + 1),
 ) -> list[ImportRun]:
     """Send the queued starts of `account`, oldest first; returns those sent.
@@ -126,7 +110,7 @@ def send_queued(
 
 
 def send_start(
-    *, run: ImportRun, holder: str, is_stopping: Callable[[], bool] = never
+    *, run: ImportRun, holder: str, is_stopping: Callable[[], bool] = lambda: False
 ) -> ImportRun:
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
@@ -143,14 +127,24 @@ def send_start(
         except StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
         except MarketingCloudError as error:
-            _record_error(run, error)
+            # What it proves decides the status: once, by where the run is now, however
+            # often the writing has to be tried.
+            fields, status = fields_of_error(error), RunStatus.NOT_STARTED
+            if isinstance(error, OutcomeUnknownError):
+                if run.status == RunStatus.STARTING:
+                    status = RunStatus.UNKNOWN
+                else:  # before the claim: nothing was sent
+                    fields["reason"] = Reason.UNREACHABLE
+            elif not isinstance(error, AuthenticationError | RequestRefusedError):
+                fields["sent_at"] = None  # only an answer proves that it was sent
+            _persist(run, lambda: _end(run, status=status, **fields))
     metrics.count_start(run.status)
     return run
 
 
 def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
     if reason := _why_not(run):
-        _not_started(run, reason)
+        _end(run, reason)
         return
     _adopt_first(run, holder)
     with (
@@ -163,7 +157,7 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
             return
         # again: waiting for the slot takes time, and starts may have been paused since
         if reason := _why_not(run):
-            _not_started(run, reason)
+            _end(run, reason)
             return
         names = _names_of(run)
         try:
@@ -171,11 +165,11 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         except IntegrityError as error:
             if violated_constraint(error) not in ONE_ACTIVE:
                 raise
-            _not_started(run, Reason.RUNNING_ELSEWHERE)
+            _end(run, Reason.RUNNING_ELSEWHERE)
             return
         # claimed, but nothing has left this machine: the last moment to hold it back
         if is_stopping():
-            _not_started(run, Reason.STOPPED, sent_at=None)
+            _end(run, Reason.STOPPED, sent_at=None)
             return
         started = _perform(
             run, client, names, send_before=claimed + SEND_WITHIN_SECONDS
@@ -209,28 +203,30 @@ def _adopt_first(run: ImportRun, holder: str) -> None:
             return
 
 
-def _names_of(run: ImportRun) -> tuple[str, str | None]:
-    """What Perform calls the definition: its customer key and ObjectID, or only the
+def _names_of(run: ImportRun) -> dict[str, Any]:
+    """What Perform calls the definition: `customer_key` and `object_id`, or only the
     latter.
 
     By key, as all of the vendor's samples do, unless that may be another's: where
     definitions share it, or Marketing Cloud no longer lists this one, which may have
     been deleted and made anew. By ObjectID the chosen one is started, or none.
     """
-    definition = run.definition
-    if definition is None:
-        return run.customer_key, None
-    # a sync may have given it another key or its ObjectID since it was queued
-    definition.refresh_from_db(fields=["object_id", "customer_key"])
-    if not definition.object_id:
-        return run.customer_key, None
+    customer_key, definition = run.customer_key, run.definition
+    if definition:
+        # a sync may have given it another key or its ObjectID since it was queued
+        definition.refresh_from_db(fields=["object_id", "customer_key"])
+    if not definition or not definition.object_id:
+        return {"customer_key": customer_key, "object_id": None}
     # compared here, since databases differ in the case of letters beyond ASCII
-    key = run.customer_key.casefold()
     names = ("customer_key", "pk", "not_listed_since", "not_seen_since")
     known = run.account.definitions.values_list(*names).iterator()
+    key = customer_key.casefold()
     same = [marks for other, *marks in known if other.casefold() == key]
-    is_certain = same == [[run.definition_id, None, None]]
-    return run.customer_key if is_certain else "", definition.object_id
+    is_certain = same == [[definition.pk, None, None]]
+    return {
+        "customer_key": customer_key if is_certain else "",
+        "object_id": definition.object_id,
+    }
 
 
 def _claim(run: ImportRun, holder: str) -> float:
@@ -265,11 +261,10 @@ def _claim(run: ImportRun, holder: str) -> float:
 def _perform(
     run: ImportRun,
     client: MarketingCloudClient,
-    names: tuple[str, str | None],
+    names: dict[str, Any],
     *,
     send_before: float,
 ) -> StartedImport:
-    customer_key, object_id = names
     # a call may take minutes, and PostgreSQL has few connections to give
     release_connection()
     # A worker that stood still (a suspended machine, a full disk) may wake up after
@@ -281,9 +276,7 @@ def _perform(
             reason=Reason.HELD_UP,
         )
     try:
-        return client.start_definition(
-            customer_key=customer_key, object_id=object_id, send_before=send_before
-        )
+        return client.start_definition(**names, send_before=send_before)
     except MarketingCloudError:
         raise
     except Exception as error:
@@ -295,38 +288,17 @@ def _perform(
         ) from error
 
 
-def _record_error(run: ImportRun, error: MarketingCloudError) -> None:
-    """What the error proves decides the state: once, by where the run is now, however
-    often the writing has to be tried.
-    """
-    fields = fields_of_error(error)
-    if isinstance(error, OutcomeUnknownError):
-        if run.status == RunStatus.STARTING:
-
-            def write_unknown() -> None:
-                with transaction.atomic():
-                    leave_unknown(run, answered_at=database_now(), **fields)
-
-            _persist(run, write_unknown)
-            return
-        fields["reason"] = Reason.UNREACHABLE  # before the claim: nothing was sent
-    # only an answer proves that something was sent
-    is_answer = isinstance(error, AuthenticationError | RequestRefusedError)
-    fields["sent_at"] = run.sent_at if is_answer else None
-    _persist(run, lambda: _not_started(run, **fields))
-
-
-def _not_started(run: ImportRun, reason: Reason, **changes: Any) -> None:
+def _end(
+    run: ImportRun,
+    reason: Reason,
+    *,
+    status: RunStatus = RunStatus.NOT_STARTED,
+    **changes: Any,
+) -> None:
+    """Write down how the try to start `run` ended, unless it got a task."""
     now = database_now()
     with transaction.atomic():
-        settle(
-            run,
-            RunStatus.NOT_STARTED,
-            reason=reason,
-            at=now,
-            answered_at=now,
-            **changes,
-        )
+        move_run(run, status, at=now, reason=reason, answered_at=now, **changes)
 
 
 def _persist(run: ImportRun, write: Callable[[], object]) -> None:
@@ -343,22 +315,22 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
     # queued and that is claimed by now is another worker's, who may have sent it.
     ours = {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}
     give_up = time.monotonic() + RECORD_FOR_SECONDS
-    is_reread = has_warned = False
-    while True:
+    has_warned = False
+    for is_again in chain([False], repeat(True)):
         try:
-            if is_reread:
+            if is_again:
                 # a try that failed has set fields of `run` that were rolled back
                 run.refresh_from_db()
                 if run.status not in ours:
                     raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
             write()
+            return
         except (StaleRunError, InvalidTransitionError) as error:
             # moved by somebody else: once more, by what it is now, and then never
-            if is_reread or isinstance(error, InvalidTransitionError):
+            if is_again or isinstance(error, InvalidTransitionError):
                 log.warning("An answer came too late: %s", error)
                 return
             log.info("Run %s was moved while its answer was awaited", run.pk)
-            is_reread = True
         except DatabaseError as error:
             is_refused = STORAGE.note_refusal(error, has_waited=True)
             is_hopeless = not (is_refused or isinstance(error, OperationalError))
@@ -370,12 +342,10 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
                     "%s seconds: %s",
                     *(run.pk, RECORD_FOR_SECONDS, error),
                 )
-            is_reread = has_warned = True
+            has_warned = True
             time.sleep(1)
             # the connection itself may be what broke
             close_old_connections()
-        else:
-            return
 
 
 def record_start(*, run: ImportRun, started: StartedImport) -> None:
@@ -387,7 +357,7 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
     otherwise.
     """
     try:
-        _record(run, started)
+        _take_task(run, started)
     except StaleRunError:
         run.refresh_from_db()
         is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in GIVEN_UP
@@ -397,95 +367,82 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
                 words = f"A late answer names task {started.task_id}."
                 run.record(EventKind.CONTRADICTED, details={"words": words})
             raise
-        _record(run, started)
+        _take_task(run, started)
 
 
-def _record(run: ImportRun, started: StartedImport) -> None:
+def _take_task(run: ImportRun, started: StartedImport) -> None:
+    """Give the run its task, whoever has that in the history already."""
     try:
-        if _take_task(run, started):
-            return
-        # the task is in the history already: an adopted one is ours, in truth
-        other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
-        if other.origin == Origin.OUTSIDE:
-            _merge(run, other, started)
-            return
-        # another run of ours was taken for this task: this one is still looked for
-        message = (
-            f"Marketing Cloud's answer names task {started.task_id}, which run "
-            f"{other.pk} was matched with. The task that is left over is this run's."
-        )
+        _accept(run, started)
+        return
+    except IntegrityError as error:
+        if violated_constraint(error) != "run_task_once":
+            raise
+    # the task is in the history already: an adopted one is ours, in truth
+    other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
+    if other.origin == Origin.OUTSIDE:
+        _accept(run, started, adopted=other)
+        return
+    # another run of ours was taken for this task: this one is still looked for
+    message = (
+        f"Marketing Cloud's answer names task {started.task_id}, which run "
+        f"{other.pk} was matched with. The task that is left over is this run's."
+    )
+    with transaction.atomic():
+        run.record(EventKind.CONTRADICTED, details={"words": message})
+        if run.status == RunStatus.STARTING:
+            _end(run, Reason.NO_ANSWER, status=RunStatus.UNKNOWN, message=message)
+        else:
+            bump_revision(runs=[run])
+
+
+def _accept(
+    run: ImportRun, started: StartedImport, *, adopted: ImportRun | None = None
+) -> None:
+    """Write the answer into `run`, and fold `adopted` into it, events and all.
+
+    Of two constraints that are violated at once, engines name one or the other: where
+    it is that of the task, that of the active run may come with the folding in.
+    """
+    known: dict[str, Any] = {}
+    now = database_now()
+    try:
         with transaction.atomic():
-            run.record(EventKind.CONTRADICTED, details={"words": message})
-            if run.status == RunStatus.STARTING:
-                leave_unknown(
-                    run,
-                    reason=Reason.NO_ANSWER,
-                    message=message,
-                    answered_at=database_now(),
-                )
-            else:
-                bump_revision(runs=[run])
+            if adopted:
+                # locked: a look at it must not end it between reading and folding in
+                adopted = ImportRun.objects.select_for_update().get(pk=adopted.pk)
+                known = {name: getattr(adopted, name) for name in RESULT_FIELDS}
+                merged = {"adopted_run": adopted.pk}
+                adopted.events.update(run=run)
+                adopted.again.update(again_of=run)
+                ImportDefinition.objects.filter(last_run=adopted).update(last_run=run)
+                adopted.delete()
+            move_run(
+                run,
+                RunStatus.RUNNING,
+                kind=EventKind.ACCEPTED,
+                at=now,
+                details={"task_id": started.task_id, "words": started.status_message},
+                is_one_of_many=True,
+                task_id=started.task_id,
+                request_id=started.request_id or "",
+                error_code=started.error_code or "",
+                answered_at=now,
+                claim_expires_at=None,
+                **known,
+            )
+            if started.contradiction:
+                words = {"words": started.contradiction}
+                run.record(EventKind.CONTRADICTED, details=words)
+            if adopted:
+                run.record(EventKind.MERGED, details=merged)
+                for definition in {run.definition, adopted.definition}:
+                    if definition:
+                        definition.refresh_recent_runs()
+            bump_revision(runs=[run])
     except IntegrityError as error:
         run.refresh_from_db()
         if violated_constraint(error) not in ONE_ACTIVE:
             raise
         # given up and started again meanwhile: the task is taken when it turns up
         raise StaleRunError(f"Run {run.pk} was started again.") from error
-
-
-def _take_task(run: ImportRun, started: StartedImport) -> bool:
-    """Whether the run has its task now; False where the history has that already.
-    Of two constraints that are violated at once, engines name one or the other.
-    """
-    try:
-        with transaction.atomic():
-            _accept(run, started)
-            bump_revision(runs=[run])
-    except IntegrityError as error:
-        if violated_constraint(error) != "run_task_once":
-            raise
-        run.refresh_from_db()
-        return False
-    return True
-
-
-def _accept(run: ImportRun, started: StartedImport) -> None:
-    now, had_ended = database_now(), run.has_ended
-    run.move_to(
-        RunStatus.RUNNING,
-        kind=EventKind.ACCEPTED,
-        details={"task_id": started.task_id, "words": started.status_message},
-        task_id=started.task_id,
-        request_id=started.request_id or "",
-        error_code=started.error_code or "",
-        reason=Reason.NONE,
-        vendor_message="",
-        message="",
-        answered_at=now,
-        settled_at=None,
-        next_check_at=now,
-        claim_expires_at=None,
-    )
-    if started.contradiction:
-        run.record(EventKind.CONTRADICTED, details={"words": started.contradiction})
-    if had_ended and run.definition:  # its strip must not show it as an end any more
-        run.definition.refresh_recent_runs()
-
-
-def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
-    """Fold `adopted` into `run`, events and all."""
-    with transaction.atomic():
-        # locked: a look at it must not end it between the reading and the folding in
-        adopted = ImportRun.objects.select_for_update().get(pk=adopted.pk)
-        known = {name: getattr(adopted, name) for name in TAKEN_OVER}
-        adopted.events.update(run=run)
-        adopted.again.update(again_of=run)
-        ImportDefinition.objects.filter(last_run=adopted).update(last_run=run)
-        adopted.delete()
-        _accept(run, started)
-        run.change(**known)
-        run.record(EventKind.MERGED, details={"adopted_run": adopted.pk})
-        for definition in {run.definition, adopted.definition}:
-            if definition:
-                definition.refresh_recent_runs()
-        bump_revision(runs=[run])

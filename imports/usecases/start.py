@@ -45,7 +45,7 @@ from imports.usecases.errors import (
     RunningElsewhereError,
     UseCaseError,
 )
-from imports.usecases.settle import settle
+from imports.usecases.settle import move_run
 
 
 def start_import(
@@ -251,7 +251,7 @@ def cancel_run(
     """Cancel `run`. Raises `NotCancellableError` once it is no longer queued."""
     try:
         with transaction.atomic():
-            settle(run, RunStatus.CANCELLED, at=database_now(), by=by, by_name=by_name)
+            move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
             record_run_deed(
                 run=run,
                 action=AuditAction.RUN_CANCELLED,

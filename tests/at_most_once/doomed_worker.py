@@ -103,7 +103,7 @@ POINTS: dict[str, tuple[str, str, Way, Callable[[], None]]] = {
     "on the wire": (CLIENT, "start_definition", during, kill),
     "before the record": (f"{USE_CASES}.send", "record_start", before, kill),
     # while settling: in the transaction, or with the rows in hand
-    "giving up a claim": (f"{USE_CASES}.settle", "leave_unknown", after, kill),
+    "giving up a claim": (f"{USE_CASES}.settle", "move_run", after, kill),
     "rows in hand": (f"{USE_CASES}.resolve", "settle_with", before, kill),
     "row written": (f"{USE_CASES}.resolve", "record_result", after, kill),
     "frozen after the claim": (f"{USE_CASES}.send", "_claim", after, freeze),
