@@ -63,7 +63,7 @@ SILENT_AFTER_SECONDS = 15
 FORGOTTEN_AFTER_SECONDS = 3600
 LOOK_EVERY_SECONDS = 1.0
 # For what nobody waits for, or what is planned for minutes ahead.
-LOOK_RARELY_EVERY_SECONDS = 3.0
+RARELY_SECONDS = 3.0
 # PostgreSQL says itself when a start is committed; looking is for when nobody hears.
 LOOK_FOR_STARTS_EVERY_SECONDS = {"sqlite": 0.2, "postgresql": 1.0}
 OVERLOOKED_AFTER = timedelta(seconds=2)
@@ -197,7 +197,7 @@ class ThreadPool:
             self._rests = recent | {key: (times, now + seconds)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """One kind of work: what of it is due, and how a piece of it is done.
 
@@ -208,9 +208,9 @@ class Work:
     """
 
     name: str
-    pool: str
     due: Callable[[datetime], Iterable[Ids]]
     do: Callable[..., object]
+    pool: str = "reads"
     every_seconds: float = LOOK_EVERY_SECONDS
 
 
@@ -391,15 +391,6 @@ def starts_to_send(now: datetime) -> Iterable[Ids]:
     ]
 
 
-def send(account_id: int, number: int) -> object:
-    return send_queued(
-        account=Account.objects.get(pk=account_id),
-        holder=new_holder(),
-        is_stopping=STOPPING.is_set,
-        senders=[number],
-    )
-
-
 def runs_out_of_time(now: datetime) -> Iterable[Ids]:
     return [()] if out_of_time(now).exists() else []
 
@@ -454,7 +445,7 @@ def _is_over(field: str, now: datetime, every: timedelta) -> Q:
 def _for_account(
     use_case: Callable[..., object], **options: object
 ) -> Callable[..., object]:
-    """Run `use_case` for one account, as a new holder of its lease."""
+    """Do `use_case` for one account, as a new holder of its lease."""
 
     def do(account_id: int) -> object:
         account = Account.objects.get(pk=account_id)
@@ -463,67 +454,46 @@ def _for_account(
     return do
 
 
+def send(account_id: int, number: int) -> object:
+    options = {"is_stopping": STOPPING.is_set, "senders": [number]}
+    return _for_account(send_queued, **options)(account_id)
+
+
+def probe(account_id: int) -> object:
+    return probe_account(account=Account.objects.get(pk=account_id))
+
+
 # Everything that a worker does. A further kind of work is one more entry.
 WORK = (
     Work(
-        name="send",
-        pool="starts",
-        due=starts_to_send,
-        do=send,
-        every_seconds=LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor],
+        "send",
+        starts_to_send,
+        send,
+        "starts",
+        LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor],
     ),
     Work(
-        name="free_leases",
-        pool="upkeep",
-        due=silent_workers,
-        do=Lease.objects.release_all_of,
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
+        "free_leases",
+        silent_workers,
+        Lease.objects.release_all_of,
+        "upkeep",
+        RARELY_SECONDS,
     ),
+    Work("settle", runs_out_of_time, settle_overdue, "upkeep", RARELY_SECONDS),
+    Work("probe", accounts_to_probe, probe, every_seconds=RARELY_SECONDS),
+    Work("refresh", accounts_to_refresh, _for_account(refresh_runs, only_due=True)),
     Work(
-        name="settle",
-        pool="upkeep",
-        due=runs_out_of_time,
-        do=settle_overdue,
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
+        "reconcile",
+        accounts_to_reconcile,
+        _for_account(reconcile_runs, only_due=True),
     ),
+    Work("sync", accounts_to_sync, _for_account(sync_definitions)),
     Work(
-        name="probe",
-        pool="reads",
-        due=accounts_to_probe,
-        do=lambda pk: probe_account(account=Account.objects.get(pk=pk)),
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
-    ),
-    Work(
-        name="refresh",
-        pool="reads",
-        due=accounts_to_refresh,
-        do=_for_account(refresh_runs, only_due=True),
-    ),
-    Work(
-        name="reconcile",
-        pool="reads",
-        due=accounts_to_reconcile,
-        do=_for_account(reconcile_runs, only_due=True),
-    ),
-    Work(
-        name="sync",
-        pool="reads",
-        due=accounts_to_sync,
-        do=_for_account(sync_definitions),
-    ),
-    Work(
-        name="adopt",
-        pool="reads",
-        due=accounts_to_adopt,
-        do=_for_account(adopt_runs),
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
+        "adopt",
+        accounts_to_adopt,
+        _for_account(adopt_runs),
+        every_seconds=RARELY_SECONDS,
     ),
     # it is done once an hour: its lease lasts as long
-    Work(
-        name="clean_up",
-        pool="upkeep",
-        due=lambda _now: [()],
-        do=clean_up,
-        every_seconds=60,
-    ),
+    Work("clean_up", lambda _now: [()], clean_up, "upkeep", every_seconds=60),
 )

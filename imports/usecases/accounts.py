@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,10 +27,7 @@ from imports.marketingcloud.errors import (
     MarketingCloudError,
     RequestRefusedError,
 )
-from imports.marketingcloud.records import (
-    DefinitionRecord,
-    ImportResults,
-)
+from imports.marketingcloud.records import DefinitionRecord, ImportResults
 from imports.models import (
     Account,
     EventKind,
@@ -93,10 +91,8 @@ def ask_account(
     were refused raises `AuthenticationError` without being asked; only with
     `although_refused` it is, and then an answer clears the refusal.
     """
-    refused = Account.objects.filter(
-        pk=account.pk, credentials_refused_at__isnull=False
-    )
-    if not although_refused and refused.exists():
+    rows = Account.objects.filter(pk=account.pk)
+    if not although_refused and rows.exclude(credentials_refused_at=None).exists():
         raise AuthenticationError(
             "Marketing Cloud refused this account's credentials. It isn't contacted "
             "again until they are changed or the connection is tested."
@@ -151,21 +147,18 @@ def _note(account: Account, **changes: Any) -> None:
 
 
 def _note_contact(account: Account, *, clears_refusal: bool) -> None:
-    rows = Account.objects.filter(pk=account.pk)
-    # a call that was running with an older token proves nothing about a refusal
-    cleared = {"credentials_refused_at": None} if clears_refusal else {}
     # whoever answered did so by the secret, or by a token that was fetched with it
-    well = {
+    well: dict[str, Any] = {
         "failures_in_row": 0,
         "not_answering_since": None,
         "secret_unreadable_since": None,
-        **cleared,
     }
-    if rows.filter(**well).update(last_contact_at=Now()):
-        return
-    with transaction.atomic():
-        bump_revision(accounts=[account])
-        rows.update(last_contact_at=database_now(), **well)
+    # a call that was running with an older token proves nothing about a refusal
+    if clears_refusal:
+        well["credentials_refused_at"] = None
+    rows = Account.objects.filter(pk=account.pk, **well)
+    if not rows.update(last_contact_at=Now()):
+        _note(account, last_contact_at=database_now(), **well)
 
 
 def probe_account(*, account: Account) -> bool:
@@ -199,7 +192,7 @@ class CheckStep:
     """One step of the check, in a sentence."""
 
     name: str
-    is_ok: bool
+    is_ok: bool = True
     message: str
 
 
@@ -233,49 +226,51 @@ def _steps(account: Account) -> Iterator[CheckStep]:
     # a copy: the caller's account keeps what was known of refused properties
     account = copy(account)
     account.refused_properties = []
+    asking = partial(ask_account, account, although_refused=True)
+    name, host = "Addresses", account.service_address
     try:
-        client = gateway.connect(account)
-    except gateway.LostSecretError as error:
-        note_unreadable(account, error)
-        yield CheckStep(name="Stored secret", is_ok=False, message=error.message)
-        return
-    except MarketingCloudError as error:
-        yield CheckStep(name="Addresses", is_ok=False, message=error.message)
-        return
-    yield CheckStep(
-        name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
-    )
-    steps: dict[str, Callable[[Account, MarketingCloudClient], str]] = {
-        "Credentials": _sign_in,
-        "SOAP service": _ask_status,
-        "Definitions": _list_definitions,
-        "Results": _read_results,
-    }
-    for name, step in steps.items():
         # one client for all steps: it knows what its token's answer named
-        try:
-            with ask_account(account, although_refused=True):
-                message, is_ok = step(account, client), True
-        except MarketingCloudError as error:
-            message, is_ok = error.message, False
-        yield CheckStep(name=name, is_ok=is_ok, message=message)
-        if not is_ok:
-            return
+        client = gateway.connect(account)
+        yield CheckStep(name=name, message=f"{host} is allowed.")
+        name = "Credentials"
+        with asking():
+            # only a new token proves a client's secret; a user's name goes with a call
+            gateway.forget_token(account)
+            client.authenticate()
+            if not account.is_oauth:
+                client.results_of_tasks([NO_SUCH_TASK])
+        yield CheckStep(name=name, message="Marketing Cloud accepted them.")
+        name = "SOAP service"
+        with asking():
+            message = _status_message(account, client)
+        yield CheckStep(name=name, message=message)
+        name = "Definitions"
+        with asking():
+            listed = client.list_definitions()
+            learn_unit(account, listed.definitions)
+        refused = ", ".join(listed.refused_properties)
+        tail = f" Not readable here: {refused}." if refused else ""
+        message = f"{len(listed.definitions)} can be read.{tail}"
+        yield CheckStep(name=name, message=message)
+        name = "Results"
+        with asking():
+            answer = client.results_of_tasks([NO_SUCH_TASK])
+            for properties in (listed.refused_properties, answer.refused_properties):
+                account.refused_properties = account.noted_refusals(properties)
+            account.save(update_fields=["refused_properties"])
+        yield CheckStep(name=name, message="ImportResultsSummary can be read.")
+    except MarketingCloudError as error:
+        if isinstance(error, gateway.LostSecretError):
+            note_unreadable(account, error)
+            name = "Stored secret"
+        yield CheckStep(name=name, is_ok=False, message=error.message)
+        return
     if account.is_doubled:
         words = Account.objects.twins_of(account)[0].taken_words
         yield CheckStep(name="Business unit", is_ok=False, message=words)
 
 
-def _sign_in(account: Account, client: MarketingCloudClient) -> str:
-    """Only a new token proves a client's secret; a user's name goes with a call."""
-    gateway.forget_token(account)
-    client.authenticate()
-    if not account.is_oauth:
-        client.results_of_tasks([NO_SUCH_TASK])
-    return "Marketing Cloud accepted them."
-
-
-def _ask_status(account: Account, client: MarketingCloudClient) -> str:
+def _status_message(account: Account, client: MarketingCloudClient) -> str:
     if not may_ask_status(account):
         return "Its system status was checked less than a minute ago."
     report = client.check_connection()
@@ -285,22 +280,6 @@ def _ask_status(account: Account, client: MarketingCloudClient) -> str:
         return status
     other = f"The token names another host, {named}; the account's own host is used."
     return f"{status} {other}"
-
-
-def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
-    answer = client.list_definitions()
-    learn_unit(account, answer.definitions)
-    account.refused_properties = account.noted_refusals(answer.refused_properties)
-    refused = ", ".join(answer.refused_properties)
-    tail = f" Not readable here: {refused}." if refused else ""
-    return f"{len(answer.definitions)} can be read.{tail}"
-
-
-def _read_results(account: Account, client: MarketingCloudClient) -> str:
-    answer = client.results_of_tasks([NO_SUCH_TASK])
-    account.refused_properties = account.noted_refusals(answer.refused_properties)
-    account.save(update_fields=["refused_properties"])
-    return "ImportResultsSummary can be read."
 
 
 def save_account(
@@ -378,11 +357,9 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     own = account.runs.ours().filter(
         events__kind=EventKind.ACCEPTED, sent_at__isnull=False
     )
-    latest = own.order_by("-occurred_at", "-pk").values_list(
-        "pk", "sent_at", "start_text"
-    )
+    latest = own.order_by("-occurred_at", "-pk")[:LATEST]
     offsets = []
-    for pk, sent_at, stored in latest[:LATEST]:
+    for pk, sent_at, stored in latest.values_list("pk", "sent_at", "start_text"):
         text = texts.get(pk) or stored
         as_utc = read_time(text, offset_minutes=0)
         # a text that names its zone teaches nothing of the account's
@@ -397,9 +374,7 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     if offset == known or (offset > known and len(offsets) < ENOUGH):
         return
     account.clock_offset_minutes = offset
-    with transaction.atomic():
-        bump_revision(accounts=[account])
-        account.save(update_fields=["clock_offset_minutes"])
+    _note(account, clock_offset_minutes=offset)
 
 
 def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> None:

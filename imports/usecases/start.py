@@ -67,12 +67,20 @@ def start_import(
     A repeated `request_token` gives the first one's run. Raises
     `AlreadyRunningError` while an own run of the definition is active,
     `RunningElsewhereError` while it is in another account of the business unit, and
-    `NotStartableError` where it cannot be started now.
+    `NotStartableError` where it cannot be started now, or not by that person.
     """
     if again := _first_with(request_token, definition):
         return again
     if reason := definition.why_not_startable:
         raise NotStartableError(definition, reason)
+    account = Account.objects.filter(pk=definition.account_id)
+    # whoever starts by command, as nobody here, may start everything
+    if started_by and not account.startable_by(started_by).exists():
+        raise NotStartableError(
+            definition,
+            f"{started_by.shown_name} can’t start imports in “{definition.account}”. "
+            "An administrator can give that right.",
+        )
     run = ImportRun(
         account=definition.account,
         definition=definition,
@@ -142,14 +150,9 @@ def _held_elsewhere(run: ImportRun) -> RunQuerySet:
     return runs.exclude(account=run.account_id)
 
 
-def _first_with(
-    request_token: UUID | None, definition: ImportDefinition
-) -> ImportRun | None:
-    if request_token is None:
-        return None
-    return ImportRun.objects.filter(
-        request_token=request_token, definition=definition
-    ).first()
+def _first_with(token: UUID | None, definition: ImportDefinition) -> ImportRun | None:
+    same = ImportRun.objects.filter(request_token=token, definition=definition)
+    return same.first() if token else None
 
 
 def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
@@ -169,13 +172,10 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     if active := definition.runs.ours().active().first():
         raise AlreadyRunningError(active) from error
     if elsewhere := _held_elsewhere(run).select_related("account").first():
-        # whoever starts by command, as nobody here, may know of every account
-        seen = run.started_by is None or (
-            Account.objects.filter(pk=elsewhere.account_id)
-            .still_visible_to(run.started_by)
-            .exists()
-        )
-        raise RunningElsewhereError(definition, elsewhere if seen else None) from error
+        visible = ImportRun.objects.filter(pk=elsewhere.pk)
+        if run.started_by and not visible.still_visible_to(run.started_by).exists():
+            raise RunningElsewhereError(definition, None) from error
+        raise RunningElsewhereError(definition, elsewhere) from error
     raise NotStartableError(
         definition, "Another run of it has just ended. Please try again."
     ) from error
@@ -227,6 +227,7 @@ def start_imports(
                 batch=batch,
                 ip=ip,
             )
+            outcomes.append(StartOutcome(definition, run=run))
         except UseCaseError as error:
             outcomes.append(StartOutcome(definition, problem=str(error)))
         except DatabaseError as error:
@@ -237,8 +238,6 @@ def start_imports(
             problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
             rest = definitions[len(outcomes) :]
             return outcomes + [StartOutcome(d, problem=problem) for d in rest]
-        else:
-            outcomes.append(StartOutcome(definition, run=run))
     return outcomes
 
 
@@ -252,13 +251,8 @@ def cancel_run(
     try:
         with transaction.atomic():
             move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
-            record_run_deed(
-                run=run,
-                action=AuditAction.RUN_CANCELLED,
-                by=by,
-                by_name=by_name,
-                ip=ip,
-            )
+            cancelled = AuditAction.RUN_CANCELLED
+            record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
     except (InvalidTransitionError, StaleRunError) as error:
         run.refresh_from_db()
         raise NotCancellableError(run) from error

@@ -28,9 +28,10 @@ from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
 
-# Strips: what each definition keeps of its last runs
+# Each batch is a query of its own: no cursor stays open beside the writing.
+BATCH = 100
 
-BATCH = 500
+# Strips: what each definition keeps of its last runs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +62,6 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
     rows = account.definitions.order_by("pk").only(
         "object_id", "customer_key", "name", "last_run_id", "strip"
     )
-    # each batch is a query of its own: no cursor stays open beside the writing
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
         last = batch[-1].pk
         checked += len(batch)
@@ -95,7 +95,6 @@ def _mend(pk: int, *, check: bool) -> str:
 
 # Secrets: which field keys they need, and moving them under the newest
 
-KEY_BATCH = 100
 NEWEST = 1
 
 Model = type[models.Model]
@@ -125,24 +124,22 @@ def rotate_field_keys(*, by: str) -> KeyUse:
     """
     rotated = 0
     try:
-        for model, name in encrypted_fields():
+        for model, name, secrets in _stored_secrets():
+            # encrypted before the transaction, which holds its rows only briefly
+            new = {
+                pk: secret.rotated()
+                for pk, secret in secrets.items()
+                if (secret.key_position() or NEWEST) > NEWEST
+            }
+            if not new:
+                continue
             rows = model._base_manager
-            for secrets in _batches(model, name):
-                old = {
-                    pk: secret
-                    for pk, secret in secrets.items()
-                    if (secret.key_position() or NEWEST) > NEWEST
-                }
-                # encrypted before the transaction, which holds its rows only briefly
-                new = {pk: secret.rotated() for pk, secret in old.items()}
-                if not new:
-                    continue
-                with transaction.atomic():
-                    replaced = sum(
-                        rows.filter(pk=pk, **{name: old[pk]}).update(**{name: secret})
-                        for pk, secret in new.items()
-                    )
-                rotated += replaced
+            with transaction.atomic():
+                replaced = sum(
+                    rows.filter(pk=pk, **{name: secrets[pk]}).update(**{name: secret})
+                    for pk, secret in new.items()
+                )
+            rotated += replaced
     finally:
         record_audit(
             actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
@@ -155,14 +152,13 @@ def rotate_field_keys(*, by: str) -> KeyUse:
 def field_key_use() -> KeyUse:
     """Which keys are needed now. Changes nothing."""
     use = KeyUse()
-    for model, name in encrypted_fields():
-        for secrets in _batches(model, name):
-            for pk, secret in secrets.items():
-                if position := secret.key_position():
-                    use.positions[position] += 1
-                else:
-                    row = model._base_manager.filter(pk=pk).first()
-                    use.unreadable.append(f"{model._meta.verbose_name} “{row}”")
+    for model, _, secrets in _stored_secrets():
+        for pk, secret in secrets.items():
+            if position := secret.key_position():
+                use.positions[position] += 1
+            else:
+                row = model._base_manager.filter(pk=pk).first()
+                use.unreadable.append(f"{model._meta.verbose_name} “{row}”")
     return use
 
 
@@ -178,14 +174,14 @@ def encrypted_fields() -> list[tuple[Model, str]]:
     ]
 
 
-def _batches(model: Model, name: str) -> Iterator[dict[int, Secret]]:
-    """The secrets of a column by primary key, each batch a query of its own."""
-    rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
-    rows = rows.order_by("pk")
-    last = 0
-    while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:KEY_BATCH]):
-        yield batch
-        last = max(batch)
+def _stored_secrets() -> Iterator[tuple[Model, str, dict[int, Secret]]]:
+    """Every stored secret by its row's id, batch by batch, with model and column."""
+    for model, name in encrypted_fields():
+        rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
+        rows, last = rows.order_by("pk"), 0
+        while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:BATCH]):
+            yield model, name, batch
+            last = max(batch)
 
 
 # Rows that nobody needs any more
