@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Now
 
-from imports import metrics
+from imports import metrics, models
 from imports.fields import LostKeyError, Secret
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
@@ -33,18 +33,7 @@ from imports.marketingcloud.records import (
     UsernameCredentials,
 )
 from imports.marketingcloud.sockets import check_peer
-from imports.models import (
-    Account,
-    AccountToken,
-    Lease,
-    Reason,
-    database_now,
-    held,
-    lease_seconds,
-    new_holder,
-    release_connection,
-    validate_endpoint,
-)
+from imports.models import Account, AccountToken, Lease, Reason, release_connection
 
 TOKEN_MARGIN = timedelta(seconds=60)
 TOKEN_PAUSE_SECONDS = 60
@@ -78,7 +67,7 @@ def connect(account: Account) -> MarketingCloudClient:
     """
     try:
         for url in account.endpoints().values():
-            validate_endpoint(url)
+            models.validate_endpoint(url)
         credentials = _credentials(account)
     except ValidationError as error:
         raise UnavailableError(
@@ -124,7 +113,7 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     Raises `NotAskedError` where none is free within the call deadline.
     """
     names = [f"call:{account.pk}:{slot}" for slot in slots]
-    with _held_once_free(names, new_holder(), lease_seconds()) as name:
+    with _held_once_free(names, models.new_holder(), models.lease_seconds()) as name:
         if name is None:
             raise NotAskedError(
                 "The account is busy with other calls. Nothing was sent."
@@ -144,7 +133,7 @@ def _held_once_free(
         # looking locks nothing, trying does: many may be waiting
         taken = Lease.objects.held(names)
         free = (name for name in names if name not in taken)
-        with held(*free, holder=holder, seconds=seconds) as name:
+        with models.held(*free, holder=holder, seconds=seconds) as name:
             if name is not None:
                 yield name
                 return
@@ -174,7 +163,7 @@ class DatabaseTokenStore:
     """
 
     account: Account
-    holder: str = field(default_factory=new_holder)
+    holder: str = field(default_factory=models.new_holder)
 
     def current(self) -> Token | None:
         """The stored token, unless it is about to expire."""
@@ -212,7 +201,7 @@ class DatabaseTokenStore:
                     account=self.account,
                     defaults={
                         "token": Secret.hide(token.value),
-                        "expires_at": database_now()
+                        "expires_at": models.database_now()
                         + timedelta(seconds=token.expires_in_seconds),
                     },
                 )

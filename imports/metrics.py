@@ -36,17 +36,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from imports.models import (
-    ACTIVE,
-    STORAGE,
-    Account,
-    AccountState,
-    ImportRun,
-    NotFollowed,
-    RunStatus,
-    Worker,
-    database_now,
-)
+from imports import models
+from imports.models import ACTIVE, STORAGE, Account, ImportRun, NotFollowed, RunStatus
 from imports.models.account import BREAKER_OPENS_AT
 
 log = logging.getLogger(__name__)
@@ -330,7 +321,7 @@ class StateCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             state = [active_runs(), unfollowed_runs(), *waits(), *account_states()]
-            alive = Worker.objects.alive().count()
+            alive = models.Worker.objects.alive().count()
             words = "Workers that sent a heartbeat in the last minute."
             state.append(_gauge("mcdash_workers", words, alive))
         except DatabaseError:
@@ -390,7 +381,10 @@ def unfollowed_runs() -> Metric:
 
 def waits() -> Iterator[Metric]:
     """How late the worker is with following runs, and with starting them."""
-    now, queued = database_now(), ImportRun.objects.filter(status=RunStatus.QUEUED)
+    now, queued = (
+        models.database_now(),
+        ImportRun.objects.filter(status=RunStatus.QUEUED),
+    )
     due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"] or now
     first = queued.aggregate(at=Min("queued_at"))["at"] or now
     yield _gauge(
@@ -415,7 +409,10 @@ def account_states() -> Iterator[Metric]:
     )
     counts = Account.objects.with_state().aggregate(
         breakers_open=Count("pk", filter=is_open),
-        **{state: Count("pk", filter=Q(stored_state=state)) for state in AccountState},
+        **{
+            state: Count("pk", filter=Q(stored_state=state))
+            for state in models.AccountState
+        },
     )
     breakers_open = counts.pop("breakers_open")
     yield _gauges("mcdash_accounts", "Accounts, by state.", "state", counts)

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from imports import gateway, logs
+from imports import gateway, logs, models
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import (
@@ -28,22 +28,7 @@ from imports.marketingcloud.errors import (
     RequestRefusedError,
 )
 from imports.marketingcloud.records import DefinitionRecord, ImportResults
-from imports.models import (
-    Account,
-    EventKind,
-    ImportRun,
-    Lease,
-    User,
-    bump_revision,
-    database_now,
-    guard_of,
-    held,
-    lease_seconds,
-    note_doubles,
-    told_unit,
-    unit_of,
-    violated_constraint,
-)
+from imports.models import Account, ImportRun, Lease, User, bump_revision, database_now
 from imports.models.account import TELL_UNIT
 from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
@@ -73,7 +58,7 @@ def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
     Raises `AccountBusyError` where one already does.
     """
     name = f"{work}:{account.pk}"
-    with held(name, holder=holder, seconds=lease_seconds()) as lease:
+    with models.held(name, holder=holder, seconds=models.lease_seconds()) as lease:
         if lease is None:
             raise AccountBusyError(
                 f"Another process is already doing this for “{account}”."
@@ -241,8 +226,17 @@ def _steps(account: Account) -> Iterator[CheckStep]:
                 client.results_of_tasks([NO_SUCH_TASK])
         yield CheckStep(name=name, message="Marketing Cloud accepted them.")
         name = "SOAP service"
+        message = "Its system status was checked less than a minute ago."
         with asking():
-            message = _status_message(account, client)
+            if may_ask_status(account):
+                report = client.check_connection()
+                message = f"It responds; its system status is {report.system_status}."
+                named = urlsplit(report.soap_instance_url or "").hostname
+                if named not in (None, urlsplit(host).hostname):
+                    message += (
+                        f" The token names another host, {named}; the account's own "
+                        "host is used."
+                    )
         yield CheckStep(name=name, message=message)
         name = "Definitions"
         with asking():
@@ -268,18 +262,6 @@ def _steps(account: Account) -> Iterator[CheckStep]:
     if account.is_doubled:
         words = Account.objects.twins_of(account)[0].taken_words
         yield CheckStep(name="Business unit", is_ok=False, message=words)
-
-
-def _status_message(account: Account, client: MarketingCloudClient) -> str:
-    if not may_ask_status(account):
-        return "Its system status was checked less than a minute ago."
-    report = client.check_connection()
-    status = f"It responds; its system status is {report.system_status}."
-    named = urlsplit(report.soap_instance_url or "").hostname
-    if named is None or named == urlsplit(account.service_address).hostname:
-        return status
-    other = f"The token names another host, {named}; the account's own host is used."
-    return f"{status} {other}"
 
 
 def save_account(
@@ -329,7 +311,7 @@ def save_account(
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
             raise NameTakenError(account.name) from error
         twin = Account.objects.twins_of(account).first()
-        if twin and violated_constraint(error) == "account_unit_once":
+        if twin and models.violated_constraint(error) == "account_unit_once":
             raise UnitTakenError(twin) from error
         raise
 
@@ -355,7 +337,7 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     """
     texts = {run.pk: text for run, text in runs.items()}
     own = account.runs.ours().filter(
-        events__kind=EventKind.ACCEPTED, sent_at__isnull=False
+        events__kind=models.EventKind.ACCEPTED, sent_at__isnull=False
     )
     latest = own.order_by("-occurred_at", "-pk")[:LATEST]
     offsets = []
@@ -390,9 +372,9 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
             facts = (definition.facts for definition in definitions)
             clients = {known.get(CLIENT, "").strip() for known in facts}
             objects = [definition.object_id or "" for definition in definitions]
-            learned = told_unit(account, clients.difference(NO_CLIENT), objects)
+            learned = models.told_unit(account, clients.difference(NO_CLIENT), objects)
         account.learned_unit = learned or account.learned_unit
-        unit = unit_of(account)
+        unit = models.unit_of(account)
         if unit != account.unit:
             bump_revision(accounts=[account])
             account.unit = unit
@@ -403,10 +385,10 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
             log.info("Account %s is business unit %s", account.pk, unit)
         # what is running is guarded by what is known of it now: its unit, its GUID
         for run in account.runs.ours().active().select_related("definition__account"):
-            guard = guard_of(run.definition) if run.definition else run.guard
+            guard = models.guard_of(run.definition) if run.definition else run.guard
             same = ImportRun.objects.ours().active().filter(guard=guard)
             # of two that are the same, the first keeps holding it
             if guard != run.guard and not same.exists():
                 ImportRun.objects.filter(pk=run.pk).update(guard=guard)
-        note_doubles()
+        models.note_doubles()
         account.refresh_from_db(fields=["is_doubled"])

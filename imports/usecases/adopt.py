@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from imports.marketingcloud.errors import RequestRefusedError
+from imports import models
+from imports.marketingcloud.errors import OutcomeUnknownError, RequestRefusedError
 from imports.marketingcloud.records import ImportResult
-from imports.models import (
-    FINISHED,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunEvent,
-    RunStatus,
-    bump_revision,
-    database_now,
-    violated_constraint,
-)
+from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunStatus
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
+from imports.usecases.errors import AccountBusyError
 from imports.usecases.follow import fields_of, status_of
 from imports.usecases.resolve import find_candidates, folded, settle_with, unsettled
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +43,21 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
     `MarketingCloudError`.
     """
     with exclusively(account, "adopt", holder):
-        definitions = _by_key(account)
+        # A result names no more than the key: of a re-used one it is taken for the
+        # definition that is listed, for none where several are.
+        ordered = (
+            account.definitions.defer("facts", "strip", "description")
+            .exclude(customer_key="")
+            .order_by(
+                F("not_seen_since").asc(nulls_last=True),
+                F("not_listed_since").asc(nulls_last=True),
+                *("last_seen_at", "pk"),
+            )
+        )
+        listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
+        definitions = {
+            d.customer_key: None if listed[d.customer_key] > 1 else d for d in ordered
+        }
         open_runs = [r for r in unsettled(account) if r.customer_key in definitions]
         with ask_account(account) as client:
             # everything in one question, since a result may have no customer key
@@ -68,26 +75,25 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
                 break
             except IntegrityError as error:
                 # a start got its task id in the meantime: look once more
-                if is_last_try or violated_constraint(error) != "run_task_once":
+                if is_last_try or models.violated_constraint(error) != "run_task_once":
                     raise
     return AdoptReport(rows=len(rows), adopted=adopted, waiting=waiting)
 
 
-def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
-    """The account's definitions by customer key; of a re-used key the one that is
-    listed, None where several are: a result names no more than the key.
+def adopt_first(*, run: ImportRun, holder: str) -> None:
+    """Before `run`, its account's first start: know the tasks, so that an unknown start
+    is not mistaken for an older one. Where another process is at it, wait for that.
     """
-    ordered = (
-        account.definitions.defer("facts", "strip", "description")
-        .exclude(customer_key="")
-        .order_by(
-            F("not_seen_since").asc(nulls_last=True),
-            F("not_listed_since").asc(nulls_last=True),
-            *("last_seen_at", "pk"),
-        )
-    )
-    listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
-    return {d.customer_key: None if listed[d.customer_key] > 1 else d for d in ordered}
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    while run.account.last_adopted_at is None and time.monotonic() < give_up:
+        try:
+            adopt_runs(account=run.account, holder=holder)
+        except AccountBusyError:
+            time.sleep(POLL_SECONDS)
+            run.account.refresh_from_db()
+        except (RequestRefusedError, OutcomeUnknownError) as error:
+            log.warning("Run %s starts without adoption: %s", run.pk, error.message)
+            return
 
 
 def _enter(
@@ -96,7 +102,7 @@ def _enter(
     rows: dict[str, ImportResult],
 ) -> tuple[int, int]:
     """How many of the rows became runs, and how many have to wait."""
-    now = database_now()
+    now = models.database_now()
     with transaction.atomic():
         # Keys whose new tasks may be an own start's: they are not adopted yet. Asked in
         # this order: a run that leaves `starting` in between has its task then.
@@ -121,12 +127,12 @@ def _enter(
         ]
         if adopted:
             ImportRun.objects.bulk_create(adopted, batch_size=BATCH)
-            RunEvent.objects.bulk_create(
+            models.RunEvent.objects.bulk_create(
                 [
-                    RunEvent(
+                    models.RunEvent(
                         run=run,
                         at=run.last_checked_at or run.occurred_at,
-                        kind=EventKind.ADOPTED,
+                        kind=models.EventKind.ADOPTED,
                         to_status=run.status,
                         details={"phase": run.phase},
                     )
@@ -138,7 +144,7 @@ def _enter(
             changed = {run.definition for run in adopted if run.definition}
             for definition in sorted(changed, key=lambda definition: definition.pk):
                 definition.refresh_recent_runs()
-            bump_revision(runs=adopted)
+            models.bump_revision(runs=adopted)
         account.last_adopted_at = now
         times = [account.history_since, *(run.occurred_at for run in adopted)]
         account.history_since = min(filter(None, times), default=None)
@@ -167,7 +173,7 @@ def _outside_run(
         account=account,
         definition=definition,
         customer_key=row.customer_key,
-        origin=Origin.OUTSIDE,
+        origin=models.Origin.OUTSIDE,
         status=status,
         task_id=row.task_id,
         occurred_at=min(occurred_at, now),

@@ -12,27 +12,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from imports import logs
+from imports import logs, models
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import ImportResult
-from imports.models import (
-    COUNTS,
-    FINISHED,
-    ONE_ACTIVE,
-    Account,
-    Counts,
-    EventKind,
-    ImportRun,
-    InvalidTransitionError,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    User,
-    are_counts_open,
-    bump_revision,
-    database_now,
-    violated_constraint,
-)
+from imports.models import COUNTS, Counts, EventKind, ImportRun, RunStatus, database_now
 from imports.usecases.accounts import (
     ask_account,
     exclusively,
@@ -75,7 +58,7 @@ class RefreshReport:
 
 
 def refresh_runs(
-    *, account: Account, holder: str, only_due: bool = False
+    *, account: models.Account, holder: str, only_due: bool = False
 ) -> RefreshReport:
     """Ask for the results of all running runs of `account`, once.
 
@@ -123,9 +106,9 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
     """Write down what became of each run by its row, if it has one yet; gives those of
     which a person would see a difference.
     """
-    now = database_now()
+    now, counted = database_now(), dict[ImportRun, dict[str, int | None]]()
     with transaction.atomic():
-        for run in rows:
+        for run, row in rows.items():
             # Time in which nobody looked (a disabled account, no worker) proves
             # nothing of a run, so it makes none lost.
             known = (run.last_checked_at, run.settled_at, run.answered_at)
@@ -135,28 +118,27 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
                 ImportRun.objects.followed().filter(pk=run.pk).update(
                     unwatched_seconds=run.unwatched_seconds
                 )
-        # runs of which only the counts have changed are written all at once
-        counted = {
-            run: counts
-            for run, row in rows.items()
-            if row
-            and not run.is_too_old(now)
-            and (counts := _new_counts(run, row, now))
-        }
+            # runs of which only the counts have changed are written all at once
+            new = _changes_by(run, row, now).keys() if row else set()
+            has_got_on = row and new and new <= set(COUNTS) and not run.is_too_old(now)
+            if row and has_got_on and status_of(row) == run.status:
+                counted[run] = {name: getattr(row, name) for name in COUNTS}
         changed = list(counted)
         if counted and ImportRun.objects.note_counts(counted, at=now) < len(counted):
             # fewer rows than runs: somebody else has moved some of them meanwhile
             still = ImportRun.objects.followed().filter(pk__in=[r.pk for r in counted])
             pks = set(still.values_list("pk", flat=True))
             changed = [run for run in counted if run.pk in pks]
-        others = [run for run in rows if run not in set(changed)]
-        changed += [run for run in others if _look_at(run, rows[run], now)]
+        others = rows.keys() - set(changed)
+        for run, row in rows.items():
+            if run in others and _look_at(run, row, now):
+                changed.append(run)
         for at, keys in _by_next_look(rows.keys() - set(changed), now).items():
             ImportRun.objects.followed().filter(pk__in=keys).update(
                 last_checked_at=now, next_check_at=at, looks=F("looks") + 1
             )
         if changed:
-            bump_revision(runs=changed)
+            models.bump_revision(runs=changed)
     return changed
 
 
@@ -174,12 +156,12 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
                 run,
                 RunStatus.LOST,
                 at=now,
-                reason=Reason.TOO_OLD,
+                reason=models.Reason.TOO_OLD,
                 details={"phase": run.phase, "looks": run.looks},
                 is_one_of_many=True,
             )
             return True
-    except StaleRunError as error:
+    except models.StaleRunError as error:
         log.info("%s", error)
         return False
 
@@ -207,7 +189,7 @@ def status_of(result: ImportResult) -> RunStatus:
 
 def is_final(phase: str) -> bool:
     """Whether Marketing Cloud goes no further after `phase`."""
-    return STATUS_BY_PHASE.get(phase.strip().casefold()) in FINISHED
+    return STATUS_BY_PHASE.get(phase.strip().casefold()) in models.FINISHED
 
 
 def fields_of(
@@ -243,17 +225,6 @@ def _changes_by(run: ImportRun, result: ImportResult, at: datetime) -> dict[str,
     return {k: value for k, value in fields.items() if getattr(run, k) != value}
 
 
-def _new_counts(
-    run: ImportRun, result: ImportResult, at: datetime
-) -> dict[str, int | None] | None:
-    """All counts of a run that only got on: nothing but counts is new. Else None."""
-    changed = _changes_by(run, result, at).keys()
-    has_got_on = changed and changed <= set(COUNTS) and status_of(result) == run.status
-    if not has_got_on or run.is_too_old(at):
-        return None
-    return {name: getattr(result, name) for name in COUNTS}
-
-
 def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:
     """Write the row into `run`; True where a person would see a difference.
 
@@ -264,7 +235,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
     status = status_of(result)
     # Counts may come after the phase, all or some of them, and one look that misses
     # them proves nothing: such an end is believed when it is seen again.
-    is_open = are_counts_open(status, result.errors)
+    is_open = models.are_counts_open(status, result.errors)
     is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
     if is_open and is_followed and not is_final(run.phase):
         status = RunStatus.RUNNING
@@ -272,7 +243,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
         return False
     changed |= {"last_checked_at": at, "looks": run.looks + 1}
     details = {name: getattr(result, name) for name in ("phase", *COUNTS)}
-    if status not in FINISHED:
+    if status not in models.FINISHED:
         changed["next_check_at"] = run.next_look(at)
     if status == run.status:
         run.change(**changed)
@@ -282,7 +253,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
         move_run(
             run,
             status,
-            kind=EventKind.ENDED if status in FINISHED else EventKind.FOUND,
+            kind=EventKind.ENDED if status in models.FINISHED else EventKind.FOUND,
             at=at,
             details=details,
             is_one_of_many=True,
@@ -291,7 +262,9 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
     return True
 
 
-def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:
+def check_again(
+    *, run: ImportRun, by: models.User | None, ip: str | None = None
+) -> ImportRun:
     """Put a lost run back among those that the worker looks at.
 
     Raises `UseCaseError` where the run is not lost, or where its definition was
@@ -315,12 +288,12 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
                 unwatched_seconds=0,
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
-    except (InvalidTransitionError, StaleRunError) as error:
+    except (models.InvalidTransitionError, models.StaleRunError) as error:
         raise UseCaseError(
             f"Run {run.pk} was just found. Reload the page to see it."
         ) from error
     except IntegrityError as error:
-        if violated_constraint(error) not in ONE_ACTIVE:
+        if models.violated_constraint(error) not in models.ONE_ACTIVE:
             raise
         run.refresh_from_db()
         raise UseCaseError(

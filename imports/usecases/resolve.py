@@ -15,26 +15,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from imports import models
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult, ImportResults
-from imports.models import (
-    GIVEN_UP,
-    ONE_ACTIVE,
-    Account,
-    EventKind,
-    ImportRun,
-    InvalidTransitionError,
-    Origin,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-    is_due,
-    violated_constraint,
-)
+from imports.models import EventKind, ImportRun, RunStatus, StaleRunError, database_now
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
@@ -61,7 +46,7 @@ class ReconcileReport:
 
 
 def reconcile_runs(
-    *, account: Account, holder: str, only_due: bool = False
+    *, account: models.Account, holder: str, only_due: bool = False
 ) -> ReconcileReport:
     """Look once for the runs of `account` whose outcome is unknown.
 
@@ -82,9 +67,7 @@ def reconcile_runs(
             # such a look does not count; of several in a row the timeline shows one
             for run in runs:
                 last = run.events.last()
-                is_noted = (
-                    last is not None and last.details.get("error") == error.message
-                )
+                is_noted = last and last.details.get("error") == error.message
                 if not is_noted and run.status == RunStatus.UNKNOWN:
                     run.record(EventKind.LOOKED, details={"error": error.message})
             _postpone(runs)
@@ -116,20 +99,22 @@ def look_at_run(*, run: ImportRun, holder: str) -> None:
         refresh_runs(account=run.account, holder=holder)
 
 
-def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun]:
+def unsettled(
+    account: models.Account, *, only_due: bool = False
+) -> QuerySet[ImportRun]:
     """Runs whose task is looked for: unknown ones, and those given up without proof,
     which may still turn up.
     """
     now = database_now()
     late = Q(
         status=RunStatus.NOT_STARTED,
-        reason__in=GIVEN_UP,
+        reason__in=models.GIVEN_UP,
         settled_at__gt=now - FOUND_LATE_WITHIN,
     )
     runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
     if only_due:
         runs = runs.filter(status=RunStatus.UNKNOWN).filter(
-            is_due(now) | Q(next_check_at=None)
+            models.is_due(now) | Q(next_check_at=None)
         )
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
@@ -164,14 +149,15 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
         try:
             with transaction.atomic():
                 _settle_one(run, rows, database_now())
-                bump_revision(runs=[run])
+                models.bump_revision(runs=[run])
         except StaleRunError as error:
             log.info("%s", error)
             run.refresh_from_db()
         except IntegrityError as error:
             # it was started again, or its task entered the history, meanwhile: the
             # next look sees what is left
-            if violated_constraint(error) not in {*ONE_ACTIVE, "run_task_once"}:
+            violated = models.violated_constraint(error)
+            if violated != "run_task_once" and violated not in models.ONE_ACTIVE:
                 raise
             run.refresh_from_db()
 
@@ -209,7 +195,7 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
         last_checked_at__gt=now - SHOWN_WITHIN,
     ).exclude(Q(phase="") | Q(task_id=None))
     if {row.task_id for row in rows} >= set(shown.values_list("task_id", flat=True)):
-        gone = Reason.NO_TRACE
+        gone = models.Reason.NO_TRACE
         move_run(run, RunStatus.NOT_STARTED, reason=gone, at=now, is_one_of_many=True)
 
 
@@ -265,7 +251,7 @@ def rank(run: ImportRun, row: ImportResult) -> timedelta:
 
 
 def choose_task(
-    *, run: ImportRun, task_id: str | None, by: User, ip: str | None = None
+    *, run: ImportRun, task_id: str | None, by: models.User, ip: str | None = None
 ) -> ImportRun:
     """Give the unknown `run` the task `task_id`; None means "none of these".
 
@@ -299,23 +285,23 @@ def choose_task(
                     details=details,
                     task_id=task_id,
                 )
-    except (StaleRunError, InvalidTransitionError) as error:
+    except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     except IntegrityError as error:
-        if violated_constraint(error) != "run_task_once":
+        if models.violated_constraint(error) != "run_task_once":
             raise
         raise UseCaseError("That task now belongs to another run.") from error
     return run
 
 
-def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
+def _none_of_these(run: ImportRun, tasks: list[str], by: models.User) -> None:
     now = database_now()
     outside = [
         ImportRun(
             account=run.account,
             definition=run.definition,
             customer_key=run.customer_key,
-            origin=Origin.OUTSIDE,
+            origin=models.Origin.OUTSIDE,
             status=RunStatus.RUNNING,
             task_id=task_id,
             occurred_at=run.sent_at or now,
@@ -332,11 +318,11 @@ def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
     # they are nobody's candidates any more: the choice is over
     run.record(EventKind.LOOKED, details={"candidates": []})
     run.change(next_check_at=now)
-    bump_revision(runs=[run, *outside])
+    models.bump_revision(runs=[run, *outside])
 
 
 def declare_not_started(
-    *, run: ImportRun, by: User, ip: str | None = None
+    *, run: ImportRun, by: models.User, ip: str | None = None
 ) -> ImportRun:
     """End the unknown `run` as `not_started`, on the word of `by`.
 
@@ -351,8 +337,8 @@ def declare_not_started(
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
             record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
-            move_run(run, RunStatus.NOT_STARTED, reason=Reason.DECLARED, by=by)
-    except (StaleRunError, InvalidTransitionError) as error:
+            move_run(run, RunStatus.NOT_STARTED, reason=models.Reason.DECLARED, by=by)
+    except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     return run
 

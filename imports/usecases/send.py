@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from itertools import chain, repeat
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from django.db import (
     transaction,
 )
 
-from imports import gateway, logs, metrics
+from imports import gateway, logs, metrics, models
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.errors import (
     AuthenticationError,
@@ -33,30 +33,9 @@ from imports.marketingcloud.errors import (
     UnavailableError,
 )
 from imports.marketingcloud.records import StartedImport
-from imports.models import (
-    GIVEN_UP,
-    ONE_ACTIVE,
-    STORAGE,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    InvalidTransitionError,
-    Lease,
-    Origin,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    bump_revision,
-    database_now,
-    guard_of,
-    held,
-    release_connection,
-    violated_constraint,
-)
+from imports.models import EventKind, ImportRun, Lease, Reason, RunStatus, bump_revision
 from imports.usecases.accounts import ask_account
-from imports.usecases.adopt import adopt_runs
-from imports.usecases.errors import AccountBusyError
+from imports.usecases.adopt import adopt_first
 from imports.usecases.follow import RESULT_FIELDS
 from imports.usecases.settle import fields_of_error, move_run
 
@@ -67,29 +46,26 @@ SENDERS = 2
 # More than this between claim and send: a frozen worker, which must send nothing.
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
-ADOPTION_POLL_SECONDS = 0.2
 
 
 def send_queued(
     *,
-    account: Account,
+    account: models.Account,
     holder: str,
     is_stopping: Callable[[], bool] = lambda: False,
     senders: Iterable[int] = range(1, SENDERS + 1),
 ) -> list[ImportRun]:
     """Send the queued starts of `account`, oldest first; returns those sent.
 
-    Once `is_stopping()` no further one is taken: they stay queued for another
-    worker.
-
-    At most two senders work for an account, over all processes; a third one
-    leaves its starts to them, so that one slow account cannot occupy a worker.
-    `senders` are the numbers of those that this call can act as.
+    Once `is_stopping()` no further one is taken: they stay queued for another worker.
+    At most two senders work for an account, over all processes; a third one leaves its
+    starts to them, so that one slow account cannot occupy a worker. `senders` are the
+    numbers of those that this call can act as.
     """
     names = [f"send:{account.pk}:{number}" for number in senders]
     seconds = settings.MCDASH_START_LEASE_SECONDS
     sent: dict[int, ImportRun] = {}
-    with held(*names, holder=holder, seconds=seconds) as name:
+    with models.held(*names, holder=holder, seconds=seconds) as name:
         # extended before each start: a start takes no longer than the lease
         while (
             name is not None
@@ -124,7 +100,7 @@ def send_start(
     with logs.about(run=run.pk, account=run.account_id):
         try:
             _send(run, holder, is_stopping)
-        except StaleRunError as error:
+        except models.StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
         except MarketingCloudError as error:
             # What it proves decides the status: once, by where the run is now, however
@@ -146,14 +122,14 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
     if reason := _why_not(run):
         _end(run, reason)
         return
-    _adopt_first(run, holder)
+    adopt_first(run=run, holder=holder)
     with (
         gateway.call_slot(run.account, gateway.START_SLOTS),
         ask_account(run.account) as client,
     ):
         # before the claim: a failure here still proves that nothing was sent
         client.authenticate()
-        if is_stopping() or STORAGE.unwritable_since:
+        if is_stopping() or models.STORAGE.unwritable_since:
             return
         # again: waiting for the slot takes time, and starts may have been paused since
         if reason := _why_not(run):
@@ -161,9 +137,9 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
             return
         names = _names_of(run)
         try:
-            claimed = _claim(run, holder)
+            claimed = claim(run, holder)
         except IntegrityError as error:
-            if violated_constraint(error) not in ONE_ACTIVE:
+            if models.violated_constraint(error) not in models.ONE_ACTIVE:
                 raise
             _end(run, Reason.RUNNING_ELSEWHERE)
             return
@@ -171,36 +147,19 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         if is_stopping():
             _end(run, Reason.STOPPED, sent_at=None)
             return
-        started = _perform(
-            run, client, names, send_before=claimed + SEND_WITHIN_SECONDS
-        )
+        send_before = claimed + SEND_WITHIN_SECONDS
+        started = _perform(run, client, names, send_before)
         _persist(run, lambda: record_start(run=run, started=started))
 
 
 def _why_not(run: ImportRun) -> Reason | None:
     """Why the run must not be sent, by what the account says this moment."""
     run.account.refresh_from_db()
-    waited = database_now() - (run.queued_at or run.occurred_at)
+    waited = models.database_now() - (run.queued_at or run.occurred_at)
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
         return Reason.EXPIRED
     refusal = run.account.start_refusal
     return refusal[0] if refusal else None
-
-
-def _adopt_first(run: ImportRun, holder: str) -> None:
-    """Before an account's first start: know its tasks, so that an unknown start is
-    not mistaken for an older one. Where another process is at it, wait for that.
-    """
-    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
-    while run.account.last_adopted_at is None and time.monotonic() < give_up:
-        try:
-            adopt_runs(account=run.account, holder=holder)
-        except AccountBusyError:
-            time.sleep(ADOPTION_POLL_SECONDS)
-            run.account.refresh_from_db()
-        except (RequestRefusedError, OutcomeUnknownError) as error:
-            log.warning("Run %s starts without adoption: %s", run.pk, error.message)
-            return
 
 
 def _names_of(run: ImportRun) -> dict[str, Any]:
@@ -229,7 +188,7 @@ def _names_of(run: ImportRun) -> dict[str, Any]:
     }
 
 
-def _claim(run: ImportRun, holder: str) -> float:
+def claim(run: ImportRun, holder: str) -> float:
     """Commit that this worker, and no other, sends the run's Perform.
 
     `sent_at` is set here: from this commit on it may have been sent. Gives the
@@ -241,10 +200,10 @@ def _claim(run: ImportRun, holder: str) -> float:
         # What is sent is found again by the key that its definition has by now, and
         # guarded by what is known now: neither may have been so when it was queued.
         definition.account = run.account
-        known_now["customer_key"] = definition.customer_key
-        known_now["guard"] = guard_of(definition)
+        guard = models.guard_of(definition)
+        known_now = {"customer_key": definition.customer_key, "guard": guard}
     with transaction.atomic():
-        now, claimed = database_now(), time.monotonic()
+        now, claimed = models.database_now(), time.monotonic()
         run.move_to(
             RunStatus.STARTING,
             kind=EventKind.CLAIMED,
@@ -262,11 +221,10 @@ def _perform(
     run: ImportRun,
     client: MarketingCloudClient,
     names: dict[str, Any],
-    *,
     send_before: float,
 ) -> StartedImport:
     # a call may take minutes, and PostgreSQL has few connections to give
-    release_connection()
+    models.release_connection()
     # A worker that stood still (a suspended machine, a full disk) may wake up after
     # its lease: by then the run is looked for, and somebody may have started it again.
     if time.monotonic() >= send_before:
@@ -296,7 +254,7 @@ def _end(
     **changes: Any,
 ) -> None:
     """Write down how the try to start `run` ended, unless it got a task."""
-    now = database_now()
+    now = models.database_now()
     with transaction.atomic():
         move_run(run, status, at=now, reason=reason, answered_at=now, **changes)
 
@@ -316,23 +274,23 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
     ours = {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}
     give_up = time.monotonic() + RECORD_FOR_SECONDS
     has_warned = False
-    for is_again in chain([False], repeat(True)):
+    for tries in count():
         try:
-            if is_again:
+            if tries:
                 # a try that failed has set fields of `run` that were rolled back
                 run.refresh_from_db()
                 if run.status not in ours:
-                    raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
+                    raise models.StaleRunError(f"Run {run.pk} is {run.status} by now.")
             write()
             return
-        except (StaleRunError, InvalidTransitionError) as error:
+        except (models.StaleRunError, models.InvalidTransitionError) as error:
             # moved by somebody else: once more, by what it is now, and then never
-            if is_again or isinstance(error, InvalidTransitionError):
+            if tries or isinstance(error, models.InvalidTransitionError):
                 log.warning("An answer came too late: %s", error)
                 return
             log.info("Run %s was moved while its answer was awaited", run.pk)
         except DatabaseError as error:
-            is_refused = STORAGE.note_refusal(error, has_waited=True)
+            is_refused = models.STORAGE.note_refusal(error, has_waited=True)
             is_hopeless = not (is_refused or isinstance(error, OperationalError))
             if is_hopeless or time.monotonic() > give_up:
                 raise
@@ -358,9 +316,11 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
     """
     try:
         _take_task(run, started)
-    except StaleRunError:
+    except models.StaleRunError:
         run.refresh_from_db()
-        is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in GIVEN_UP
+        is_given_up = (
+            run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+        )
         if run.status != RunStatus.UNKNOWN and not is_given_up:
             # a run that was found by looking, and an answer that names another task
             if run.task_id not in (None, started.task_id):
@@ -376,11 +336,11 @@ def _take_task(run: ImportRun, started: StartedImport) -> None:
         _accept(run, started)
         return
     except IntegrityError as error:
-        if violated_constraint(error) != "run_task_once":
+        if models.violated_constraint(error) != "run_task_once":
             raise
     # the task is in the history already: an adopted one is ours, in truth
     other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
-    if other.origin == Origin.OUTSIDE:
+    if other.origin == models.Origin.OUTSIDE:
         _accept(run, started, adopted=other)
         return
     # another run of ours was taken for this task: this one is still looked for
@@ -405,7 +365,7 @@ def _accept(
     it is that of the task, that of the active run may come with the folding in.
     """
     known: dict[str, Any] = {}
-    now = database_now()
+    now = models.database_now()
     try:
         with transaction.atomic():
             if adopted:
@@ -415,7 +375,8 @@ def _accept(
                 merged = {"adopted_run": adopted.pk}
                 adopted.events.update(run=run)
                 adopted.again.update(again_of=run)
-                ImportDefinition.objects.filter(last_run=adopted).update(last_run=run)
+                shown = models.ImportDefinition.objects.filter(last_run=adopted)
+                shown.update(last_run=run)
                 adopted.delete()
             move_run(
                 run,
@@ -442,7 +403,7 @@ def _accept(
             bump_revision(runs=[run])
     except IntegrityError as error:
         run.refresh_from_db()
-        if violated_constraint(error) not in ONE_ACTIVE:
+        if models.violated_constraint(error) not in models.ONE_ACTIVE:
             raise
         # given up and started again meanwhile: the task is taken when it turns up
-        raise StaleRunError(f"Run {run.pk} was started again.") from error
+        raise models.StaleRunError(f"Run {run.pk} was started again.") from error

@@ -10,26 +10,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from imports import models
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import (
-    ENDED,
-    FINISHED,
-    TOO_FAR_AHEAD,
-    EventKind,
-    ImportRun,
-    Reason,
-    RunQuerySet,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-)
+from imports.models import ENDED, EventKind, ImportRun, Reason, RunStatus, bump_revision
 
 log = logging.getLogger(__name__)
 
 USUAL_EVENT = {
-    **dict.fromkeys(FINISHED, EventKind.ENDED),
+    **dict.fromkeys(models.FINISHED, EventKind.ENDED),
     RunStatus.UNKNOWN: EventKind.UNANSWERED,
     RunStatus.NOT_STARTED: EventKind.NOT_STARTED,
     RunStatus.LOST: EventKind.LOST,
@@ -44,7 +32,7 @@ def move_run(
     kind: EventKind | None = None,
     at: datetime | None = None,
     reason: Reason = Reason.NONE,
-    by: User | None = None,
+    by: models.User | None = None,
     by_name: str = "",
     details: dict[str, Any] | None = None,
     is_one_of_many: bool = False,
@@ -61,7 +49,7 @@ def move_run(
     each lock a definition after it could wait for each other. Raises `StaleRunError`
     where somebody else moved the run first.
     """
-    at, had_ended, ends = at or database_now(), run.has_ended, status in ENDED
+    at, had_ended, ends = at or models.database_now(), run.has_ended, status in ENDED
     cause = {"why": reason, "message": changes.get("message", "")} if reason else {}
     usual = {
         "settled_at": at if ends else None,
@@ -104,7 +92,7 @@ def settle_overdue() -> list[ImportRun]:
     becomes `not_started`.
     """
     settled = []
-    for run in out_of_time(database_now()).select_related("definition"):
+    for run in out_of_time(models.database_now()).select_related("definition"):
         try:
             with transaction.atomic():
                 if run.status == RunStatus.STARTING:
@@ -117,19 +105,19 @@ def settle_overdue() -> list[ImportRun]:
                     )
                 else:
                     move_run(run, RunStatus.NOT_STARTED, reason=Reason.EXPIRED)
-        except StaleRunError as error:
+        except models.StaleRunError as error:
             log.info("%s", error)
         else:
             settled.append(run)
     return settled
 
 
-def out_of_time(now: datetime) -> RunQuerySet:
+def out_of_time(now: datetime) -> models.RunQuerySet:
     """Claims whose lease is over, and starts that waited too long in the queue."""
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
     is_over = Q(claim_expires_at__lt=now)
     # made by a clock that ran ahead: nobody holds it for so long
-    is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
+    is_over |= Q(claim_expires_at__gt=now + lease + models.TOO_FAR_AHEAD)
     expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
     return ImportRun.objects.filter(
         Q(is_over, status=RunStatus.STARTING)

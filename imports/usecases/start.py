@@ -15,27 +15,8 @@ from uuid import UUID, uuid5
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 
-from imports.models import (
-    FINISHED,
-    ONE_ACTIVE,
-    STORAGE,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    InvalidTransitionError,
-    Origin,
-    RunQuerySet,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-    guard_of,
-    refusal_of,
-    violated_constraint,
-    wake_workers,
-)
+from imports import models
+from imports.models import ImportDefinition, ImportRun, RunStatus, User, wake_workers
 from imports.models.run import LOST_AFTER
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import (
@@ -53,7 +34,7 @@ def start_import(
     definition: ImportDefinition,
     started_by: User | None,
     started_by_name: str = "",
-    origin: Origin = Origin.DASHBOARD,
+    origin: models.Origin = models.Origin.DASHBOARD,
     request_token: UUID | None = None,
     batch: UUID | None = None,
     again_of: ImportRun | None = None,
@@ -73,7 +54,7 @@ def start_import(
         return again
     if reason := definition.why_not_startable:
         raise NotStartableError(definition, reason)
-    account = Account.objects.filter(pk=definition.account_id)
+    account = models.Account.objects.filter(pk=definition.account_id)
     # whoever starts by command, as nobody here, may start everything
     if started_by and not account.startable_by(started_by).exists():
         raise NotStartableError(
@@ -113,17 +94,19 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
         # the definition for ever: its task may be known here to have ended, adopted
         # as one from outside; else it is as lost as one that is followed in vain.
         ended = ImportRun.objects.filter(
-            account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
+            account=run.account, task_id=OuterRef("task_id"), status__in=models.FINISHED
         )
-        is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
+        is_lost = Q(
+            account__is_active=False, sent_at__lt=models.database_now() - LOST_AFTER
+        )
         released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
         keys = list(released.values_list("pk", flat=True))
         ImportRun.objects.filter(pk__in=keys).update(guard=None)
-        run.queued_at = run.occurred_at = database_now()
+        run.queued_at = run.occurred_at = models.database_now()
         run.save(force_insert=True)
         ImportDefinition.objects.filter(runs=run).update(last_run=run)
         run.record(
-            EventKind.QUEUED,
+            models.EventKind.QUEUED,
             to_status=RunStatus.QUEUED,
             actor=run.started_by,
             actor_name=run.started_by_name,
@@ -137,15 +120,15 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             ip=ip,
             details={name: value for name, value in known.items() if value},
         )
-        run.revision = bump_revision(runs=[run])
+        run.revision = models.bump_revision(runs=[run])
         # inside: PostgreSQL tells the workers at the commit, not before
         wake_workers()
     return run
 
 
-def _held_elsewhere(run: ImportRun) -> RunQuerySet:
+def _held_elsewhere(run: ImportRun) -> models.RunQuerySet:
     """Active runs of the same definition, of the same unit's other accounts."""
-    guard = guard_of(run.definition) if run.definition else None
+    guard = models.guard_of(run.definition) if run.definition else None
     runs = ImportRun.objects.ours().active().filter(guard=guard)
     return runs.exclude(account=run.account_id)
 
@@ -162,12 +145,12 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     definition: Any = run.definition
     if again := _first_with(run.request_token, definition):
         return again
-    violated = violated_constraint(error)
+    violated = models.violated_constraint(error)
     if violated == "run_request_once":
         raise NotStartableError(
             definition, "Its request was already used for another definition."
         ) from error
-    if violated not in ONE_ACTIVE:
+    if violated not in models.ONE_ACTIVE:
         raise error
     if active := definition.runs.ours().active().first():
         raise AlreadyRunningError(active) from error
@@ -232,9 +215,9 @@ def start_imports(
             outcomes.append(StartOutcome(definition, problem=str(error)))
         except DatabaseError as error:
             # what was queued before is there, and the person has to be told so
-            if not outcomes or not STORAGE.note_refusal(error, has_waited=True):
+            if not outcomes or not models.STORAGE.note_refusal(error, has_waited=True):
                 raise
-            refusal = refusal_of(error)
+            refusal = models.refusal_of(error)
             problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
             rest = definitions[len(outcomes) :]
             return outcomes + [StartOutcome(d, problem=problem) for d in rest]
@@ -253,7 +236,7 @@ def cancel_run(
             move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
             cancelled = AuditAction.RUN_CANCELLED
             record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
-    except (InvalidTransitionError, StaleRunError) as error:
+    except (models.InvalidTransitionError, models.StaleRunError) as error:
         run.refresh_from_db()
         raise NotCancellableError(run) from error
     return run

@@ -16,17 +16,10 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Min, Q
 
+from imports import models
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
-from imports.models import (
-    Account,
-    ImportDefinition,
-    User,
-    bump_revision,
-    database_now,
-    key_digest,
-    tidy_object_id,
-)
+from imports.models import Account, User, bump_revision, key_digest, tidy_object_id
 from imports.usecases.accounts import ask_account, exclusively, learn_unit
 from imports.usecases.audit import AuditAction, record_audit
 
@@ -95,11 +88,11 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
         note_pages(account, 0)
         with ask_account(account) as client:
             answer = client.list_definitions(on_page=partial(note_pages, account))
-        matches = Matches(account)
-        matches.sort(answer.definitions)
+        listing = Listing(account)
+        listing.match(answer.definitions)
         # part of a list shows what is there, and says nothing of what is not
-        missed = _missed(account, matches) if answer.is_whole else set()
-        return _store(account, answer, matches, missed)
+        missed = listing.missed() if answer.is_whole else set()
+        return _store(account, answer, listing, missed)
 
 
 def note_pages(account: Account, pages: int) -> None:
@@ -118,54 +111,25 @@ def note_pages(account: Account, pages: int) -> None:
         log.exception("Account %s: progress was not kept", account.pk)
 
 
-def _missed(account: Account, matches: Matches) -> set[int]:
-    """The definitions that the list lacks and that are not found by name either.
-
-    One that is listed is asked for with them: if not even that is found, or no answer
-    comes, nothing is proven. Those that are not asked for, for their number, are
-    missed where none of the others was found.
-    """
-    missing = list(matches.missing)
-    if not missing:
-        return set()
-    most = MOST_ASKED_AT_ONCE if account.takes_in else MOST_ASKED_ONE_BY_ONE
-    asked = set(random.sample(missing, min(len(missing), most)))
-    control = set(list(matches.seen)[:1])
-    names = account.definitions.filter(pk__in=asked | control)
-    pairs = list(names.values_list("object_id", "customer_key"))
-    try:
-        with ask_account(account) as client:
-            answer = client.find_definitions(pairs)
-    except MarketingCloudError as error:
-        log.warning("Account %s: missing ones not asked for: %s", account.pk, error)
-        return set()
-    found = matches.sort(answer.definitions)
-    # what cannot find one that is certainly there proves nothing of the others
-    if not answer.is_whole or not control <= found:
-        log.warning("Account %s: not even a listed definition was found", account.pk)
-        return set()
-    return matches.missing if asked.isdisjoint(found) else asked - found
-
-
 def _store(
-    account: Account, answer: DefinitionList, matches: Matches, missed: set[int]
+    account: Account, answer: DefinitionList, listing: Listing, missed: set[int]
 ) -> SyncReport:
-    now = database_now()
+    now = models.database_now()
     # so many are missing that the list itself is likely wrong
-    missing = len(matches.missing)
+    missing = len(listing.missing)
     is_large = missing > 0 and (
         not answer.definitions
-        or missing >= max(MANY_MISSING, LARGE_SHARE * (missing + len(matches.seen)))
+        or missing >= max(MANY_MISSING, LARGE_SHARE * (missing + len(listing.seen)))
     )
     apart = MISSES_APART_IN_DOUBT if is_large else MISSES_APART
     with transaction.atomic():
-        if matches.created or matches.changed:
-            _write(account, matches, now)
-        marked = _mark(account, matches, missed, now, believed_from=now - apart)
+        if listing.created or listing.changed:
+            listing.write(now)
+        marked = listing.mark(missed, now, believed_from=now - apart)
         newly, gone, _ = marked
-        unlisted = len(matches.missing) - gone
-        is_doubted = unlisted > 0 and (is_large or missed != matches.missing)
-        is_news = matches.created or matches.changed or any(marked)
+        unlisted = len(listing.missing) - gone
+        is_doubted = unlisted > 0 and (is_large or missed != listing.missing)
+        is_news = listing.created or listing.changed or any(marked)
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
             bump_revision(accounts=[account])
@@ -190,8 +154,8 @@ def _store(
         )
     return SyncReport(
         seen=len(answer.definitions),
-        created=len(matches.created),
-        changed=len(matches.changed),
+        created=len(listing.created),
+        changed=len(listing.changed),
         missing=newly,
         gone=gone,
         is_doubted=is_doubted,
@@ -207,10 +171,11 @@ class Stored(NamedTuple):
     object_id: str | None
 
 
-class Matches:
+class Listing:
     """Which stored definition each record is: by ObjectID, else by key alone."""
 
     def __init__(self, account: Account) -> None:
+        self.account = account
         self.by_object: dict[str, Stored] = {}
         self.by_key: dict[str, Stored] = {}
         self.of_key: defaultdict[str, list[Stored]] = defaultdict(list)
@@ -237,7 +202,7 @@ class Matches:
         """Those not seen, but for the ones that are believed gone."""
         return self.pks - self.seen - self.gone
 
-    def sort(self, records: Iterable[DefinitionRecord]) -> set[int]:
+    def match(self, records: Iterable[DefinitionRecord]) -> set[int]:
         """Tell new records, changed ones and the ids of all stored ones seen; gives
         the ids of those that are among `records`.
         """
@@ -281,6 +246,88 @@ class Matches:
                 by_object[object_id] = known
         return [known] if known else ()
 
+    def missed(self) -> set[int]:
+        """The definitions that the list lacks and that are not found by name either.
+
+        One that is listed is asked for with them: if not even that is found, or no
+        answer comes, nothing is proven. Those that are not asked for, for their number,
+        are missed where none of the others was found.
+        """
+        account, missing = self.account, list(self.missing)
+        if not missing:
+            return set()
+        most = MOST_ASKED_AT_ONCE if account.takes_in else MOST_ASKED_ONE_BY_ONE
+        asked = set(random.sample(missing, min(len(missing), most)))
+        control = set(list(self.seen)[:1])
+        names = account.definitions.filter(pk__in=asked | control)
+        pairs = list(names.values_list("object_id", "customer_key"))
+        try:
+            with ask_account(account) as client:
+                answer = client.find_definitions(pairs)
+        except MarketingCloudError as error:
+            log.warning("Account %s: missing ones not asked for: %s", account.pk, error)
+            return set()
+        found = self.match(answer.definitions)
+        # what cannot find one that is certainly there proves nothing of the others
+        if not answer.is_whole or not control <= found:
+            words = "Account %s: not even a listed definition was found"
+            log.warning(words, account.pk)
+            return set()
+        return self.missing if asked.isdisjoint(found) else asked - found
+
+    def write(self, now: datetime) -> None:
+        """Insert new definitions, bring changed ones up to date, add their versions."""
+        changed = models.ImportDefinition.objects.in_bulk(self.changed)
+        for pk, definition in changed.items():
+            vars(definition).update(fields_of(self.changed[pk]))
+            definition.facts = dict(self.changed[pk].facts)
+            definition.last_seen_at = now
+            definition.not_listed_since = definition.not_seen_since = None
+        models.ImportDefinition.objects.bulk_update(
+            changed.values(), WRITTEN, batch_size=BATCH
+        )
+        at = connection.ops.adapt_datetimefield_value(now)
+        seen = {"first_seen_at": at, "last_seen_at": at}
+        same = {"account_id": self.account.pk, "strip": "[]", **seen}
+        rows = [
+            fields_of(record) | {"facts": json.dumps(dict(record.facts))} | same
+            for record in self.created.values()
+        ]
+        with connection.cursor() as cursor:
+            # not by `bulk_create`: preparing 2,500 rows value by value takes it longer
+            # than fetching and reading them
+            if rows:
+                columns, marks = ", ".join(rows[0]), ", ".join(["%s"] * len(rows[0]))
+                cursor.executemany(
+                    "INSERT INTO imports_importdefinition "  # noqa: S608  our own names
+                    f"({columns}) VALUES ({marks})",
+                    [tuple(row.values()) for row in rows],
+                )
+            cursor.execute(ADD_VERSIONS, [self.account.pk])
+
+    def mark(
+        self, missed: set[int], now: datetime, *, believed_from: datetime
+    ) -> tuple[int, int, int]:
+        """Mark what was missed, believe what was missed before `believed_from` already,
+        and take the marks from what came back; gives how many were each of these.
+        """
+        rows = self.account.definitions
+        unlisted = rows.filter(not_listed_since__isnull=False)
+        since: dict[int, Any] = dict(unlisted.values_list("pk", "not_listed_since"))
+        before = self.gone | since.keys()
+        newly, back = missed - before, self.seen & before
+        again = {pk for pk in missed & since.keys() if since[pk] <= believed_from}
+        last = self.account.last_synced_at or now
+        rows.filter(pk__in=newly).update(not_listed_since=now, last_seen_at=last)
+        rows.filter(pk__in=again).update(not_seen_since=F("not_listed_since"))
+        rows.filter(pk__in=back).update(
+            not_listed_since=None, not_seen_since=None, last_seen_at=now
+        )
+        # each time it would be every row of the account, in which nothing else is new
+        listed = rows.filter(not_seen_since=None, not_listed_since=None)
+        listed.filter(last_seen_at__lt=now - SEEN_NOTED_EVERY).update(last_seen_at=now)
+        return len(newly), len(again), len(back)
+
 
 def digest_of(record: DefinitionRecord) -> str:
     """SHA-256 over all that was retrieved, independent of its order.
@@ -299,63 +346,6 @@ def fields_of(record: DefinitionRecord) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in COLUMNS}
     key = key_digest(record.customer_key)
     return fields | {"key_digest": key, "digest": digest_of(record)}
-
-
-def _write(account: Account, matches: Matches, now: datetime) -> None:
-    """Insert new definitions, bring changed ones up to date, and add their versions."""
-    changed = ImportDefinition.objects.in_bulk(matches.changed)
-    for pk, definition in changed.items():
-        vars(definition).update(fields_of(matches.changed[pk]))
-        definition.facts = dict(matches.changed[pk].facts)
-        definition.last_seen_at = now
-        definition.not_listed_since = definition.not_seen_since = None
-    ImportDefinition.objects.bulk_update(changed.values(), WRITTEN, batch_size=BATCH)
-    at = connection.ops.adapt_datetimefield_value(now)
-    seen = {"first_seen_at": at, "last_seen_at": at}
-    same = {"account_id": account.pk, "strip": "[]", **seen}
-    rows = [
-        fields_of(record) | {"facts": json.dumps(dict(record.facts))} | same
-        for record in matches.created.values()
-    ]
-    with connection.cursor() as cursor:
-        # not by `bulk_create`: preparing 2,500 rows value by value takes it longer
-        # than fetching and reading them
-        if rows:
-            columns, marks = ", ".join(rows[0]), ", ".join(["%s"] * len(rows[0]))
-            cursor.executemany(
-                f"INSERT INTO imports_importdefinition ({columns}) VALUES ({marks})",  # noqa: S608
-                [tuple(row.values()) for row in rows],
-            )
-        cursor.execute(ADD_VERSIONS, [account.pk])
-
-
-def _mark(
-    account: Account,
-    matches: Matches,
-    missed: set[int],
-    now: datetime,
-    *,
-    believed_from: datetime,
-) -> tuple[int, int, int]:
-    """Mark what was missed, believe what was missed before `believed_from` already,
-    and take the marks from what came back; gives how many were each of these.
-    """
-    rows = account.definitions
-    unlisted = rows.filter(not_listed_since__isnull=False)
-    since: dict[int, Any] = dict(unlisted.values_list("pk", "not_listed_since"))
-    before = matches.gone | since.keys()
-    newly, back = missed - before, matches.seen & before
-    again = {pk for pk in missed & since.keys() if since[pk] <= believed_from}
-    last = account.last_synced_at or now
-    rows.filter(pk__in=newly).update(not_listed_since=now, last_seen_at=last)
-    rows.filter(pk__in=again).update(not_seen_since=F("not_listed_since"))
-    rows.filter(pk__in=back).update(
-        not_listed_since=None, not_seen_since=None, last_seen_at=now
-    )
-    # each time it would be every row of the account, of which nothing else has changed
-    listed = rows.filter(not_seen_since=None, not_listed_since=None)
-    listed.filter(last_seen_at__lt=now - SEEN_NOTED_EVERY).update(last_seen_at=now)
-    return len(newly), len(again), len(back)
 
 
 # A sync that somebody asked for, before its own hour
@@ -377,7 +367,7 @@ def want_sync(
         accounts = list(accounts)
         bump_revision(accounts=accounts)
         for account in accounts:
-            now = database_now()
+            now = models.database_now()
             long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
             rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
             if rows.update(sync_wanted_at=now):

@@ -68,29 +68,24 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
         for definition in batch:
             if definition.recent_runs() == (definition.last_run_id, definition.strip):
                 continue
-            if what := _mend(definition.pk, check=check):
-                name = definition.shown_name
-                wrong.append(WrongStrip(definition=definition.pk, name=name, what=what))
+            with transaction.atomic():
+                row = ImportDefinition.objects.select_for_update()
+                held = row.get(pk=definition.pk)
+                run, strip = held.recent_runs()
+                what = []
+                if held.last_run_id != run:
+                    what.append(f"last run {held.last_run_id or '–'}, not {run or '–'}")
+                if len(held.strip) != len(strip):
+                    what.append(f"{len(held.strip)} ends, not {len(strip)}")
+                elif held.strip != strip:
+                    what.append("other ends")
+                if what and not check:
+                    held.refresh_recent_runs()
+                    bump_revision(accounts=[account])
+            if what:
+                pk, name, text = held.pk, definition.shown_name, "; ".join(what)
+                wrong.append(WrongStrip(definition=pk, name=name, what=text))
     return StripReport(checked=checked, wrong=tuple(wrong))
-
-
-def _mend(pk: int, *, check: bool) -> str:
-    """What is wrong, now that nobody else can change it; empty if nothing is."""
-    with transaction.atomic():
-        held = ImportDefinition.objects.select_for_update().get(pk=pk)
-        stored_run, stored_strip = held.last_run_id, held.strip
-        right_run, right_strip = held.recent_runs()
-        wrong = []
-        if stored_run != right_run:
-            wrong.append(f"last run {stored_run or '–'}, not {right_run or '–'}")
-        if len(stored_strip) != len(right_strip):
-            wrong.append(f"{len(stored_strip)} ends, not {len(right_strip)}")
-        elif stored_strip != right_strip:
-            wrong.append("other ends")
-        if wrong and not check:
-            held.refresh_recent_runs()
-            bump_revision(accounts=[held.account])
-        return "; ".join(wrong)
 
 
 # Secrets: which field keys they need, and moving them under the newest
