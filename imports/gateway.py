@@ -20,12 +20,8 @@ from django.db.models.functions import Now
 
 from imports import metrics, models
 from imports.fields import LostKeyError, Secret
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    UnavailableError,
-)
 from imports.marketingcloud.records import (
     Limits,
     OAuthCredentials,
@@ -44,7 +40,7 @@ START_SLOTS = (1, 2)
 READ_SLOTS = (2,)
 
 
-class NotAskedError(UnavailableError):
+class NotAskedError(errors.UnavailableError):
     """We held the call back ourselves, which says nothing about the account."""
 
     reason = Reason.ACCOUNT_BUSY
@@ -61,16 +57,15 @@ def connect(account: Account) -> MarketingCloudClient:
 
     Names are checked here, each time, and where they led by the client, before it
     sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks
-    them up. Raises `UnavailableError`
-    where the account's addresses are not allowed or its secret cannot be read:
-    nothing is sent then.
+    them up. Raises `UnavailableError` where the account's addresses are not allowed or
+    its secret cannot be read: nothing is sent then.
     """
     try:
         for url in account.endpoints().values():
             models.validate_endpoint(url)
         credentials = _credentials(account)
     except ValidationError as error:
-        raise UnavailableError(
+        raise errors.UnavailableError(
             " ".join(error.messages), reason=Reason.ADDRESS_REFUSED
         ) from error
     except LostKeyError as error:
@@ -134,16 +129,13 @@ def _held_once_free(
         taken = Lease.objects.held(names)
         free = (name for name in names if name not in taken)
         with models.held(*free, holder=holder, seconds=seconds) as name:
-            if name is not None:
+            if name is not None or time.monotonic() >= give_up:
                 yield name
                 return
-        if time.monotonic() >= give_up:
-            break
         # PostgreSQL has few connections: none is kept while waiting
         release_connection()
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
-    yield None
 
 
 def forget_token(account: Account) -> None:
@@ -222,8 +214,8 @@ class DatabaseTokenStore:
         release_connection()
         try:
             return fetch()
-        except AuthenticationError:
+        except errors.AuthenticationError:
             raise
-        except MarketingCloudError:
+        except errors.MarketingCloudError:
             Lease.objects.acquire(pause, holder="pause", seconds=TOKEN_PAUSE_SECONDS)
             raise

@@ -174,11 +174,8 @@ class ThreadPool:
             times = self._rests.get(key, (0, 0.0))[0] + 1
             longest = min(self.longest_rest_seconds, 2 ** min(times, 16))
             seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
-            recent = {
-                k: rest
-                for k, rest in self._rests.items()
-                if rest[1] > now - FORGIVEN_AFTER
-            }
+            since = now - FORGIVEN_AFTER
+            recent = {k: rest for k, rest in self._rests.items() if rest[1] > since}
             self._rests = recent | {key: (times, now + seconds)}
 
 

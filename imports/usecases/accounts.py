@@ -20,17 +20,13 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from imports import gateway, logs, models
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.dates import read_time
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    RequestRefusedError,
-)
 from imports.marketingcloud.records import DefinitionRecord, ImportResults
 from imports.models import Account, ImportRun, Lease, User, bump_revision, database_now
 from imports.models.account import TELL_UNIT
-from imports.usecases.audit import AuditAction, record_audit
+from imports.usecases.audit import AuditAction, record_account_deed
 from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
 
 log = logging.getLogger(__name__)
@@ -53,16 +49,11 @@ NO_CLIENT = ("", "0")
 
 @contextmanager
 def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
-    """Do `work` for `account` while no other process does the same.
-
-    Raises `AccountBusyError` where one already does.
-    """
-    name = f"{work}:{account.pk}"
+    """Do `work` for `account`. Raises `AccountBusyError` where another process does."""
+    name, busy = f"{work}:{account.pk}", "Another process is already doing this for"
     with models.held(name, holder=holder, seconds=models.lease_seconds()) as lease:
         if lease is None:
-            raise AccountBusyError(
-                f"Another process is already doing this for “{account}”."
-            )
+            raise AccountBusyError(f"{busy} “{account}”.")
         yield
 
 
@@ -78,35 +69,28 @@ def ask_account(
     """
     rows = Account.objects.filter(pk=account.pk)
     if not although_refused and rows.exclude(credentials_refused_at=None).exists():
-        raise AuthenticationError(
+        raise errors.AuthenticationError(
             "Marketing Cloud refused this account's credentials. It isn't contacted "
             "again until they are changed or the connection is tested."
         )
     try:
         with logs.about(account=account.pk):
             yield gateway.connect(account)
-    except gateway.LostSecretError as error:
-        note_unreadable(account, error)
-        raise
-    except gateway.NotAskedError:
-        raise
-    except AuthenticationError as error:
-        log.warning("Account %s: credentials refused: %s", account.pk, error.message)
-        _note(
-            account,
-            credentials_refused_at=Coalesce("credentials_refused_at", database_now()),
-        )
-        raise
-    except RequestRefusedError:
-        _note_contact(account, clears_refusal=although_refused)
-        raise
-    except MarketingCloudError as error:
-        log.warning("Account %s does not answer: %s", account.pk, error.message)
-        _note(
-            account,
-            failures_in_row=F("failures_in_row") + 1,
-            not_answering_since=Coalesce("not_answering_since", database_now()),
-        )
+    except errors.MarketingCloudError as error:
+        pk = account.pk
+        if isinstance(error, gateway.LostSecretError):
+            note_unreadable(account, error)
+        elif isinstance(error, errors.AuthenticationError):
+            log.warning("Account %s: credentials refused: %s", pk, error.message)
+            refused_at = Coalesce("credentials_refused_at", database_now())
+            _note(account, credentials_refused_at=refused_at)
+        elif isinstance(error, errors.RequestRefusedError):
+            _note_contact(account, clears_refusal=although_refused)
+        elif not isinstance(error, gateway.NotAskedError):
+            log.warning("Account %s does not answer: %s", pk, error.message)
+            since = Coalesce("not_answering_since", database_now())
+            failures = F("failures_in_row") + 1
+            _note(account, failures_in_row=failures, not_answering_since=since)
         raise
     else:
         _note_contact(account, clears_refusal=although_refused)
@@ -147,11 +131,9 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
 
 
 def probe_account(*, account: Account) -> bool:
-    """Ask an account that stopped answering whether it is back: for its system status,
-    once a minute at most over all processes.
-
-    False where this minute's question was already asked. An answer closes the
-    breaker; otherwise the `MarketingCloudError` goes on to the caller.
+    """Ask an account that stopped answering for its system status, once a minute at
+    most over all processes; False where this minute's question was already asked. An
+    answer closes the breaker; otherwise the `MarketingCloudError` goes on.
     """
     if not may_ask_status(account):
         return False
@@ -161,15 +143,10 @@ def probe_account(*, account: Account) -> bool:
 
 
 def may_ask_status(account: Account) -> bool:
-    """Whether the account's system status may be asked for now; then it must be.
-
-    The lease is never given back, not even when the process dies that took it.
-    """
-    return Lease.objects.acquire(
-        f"probe:{account.pk}",
-        holder=secrets.token_hex(8),
-        seconds=STATUS_ONCE_IN_SECONDS,
-    )
+    """Whether the account's system status may be asked for now; then it must be."""
+    # nobody's: it is never given back, not even when the process dies that took it
+    name, nobody = f"probe:{account.pk}", secrets.token_hex(8)
+    return Lease.objects.acquire(name, holder=nobody, seconds=STATUS_ONCE_IN_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,19 +168,14 @@ def check_account(
     interruption, is kept as a deed of `by`.
     """
     end = CheckStep(name="Interrupted", is_ok=False, message="the test didn't finish.")
-    last = end
     try:
-        for last in _steps(account):
-            yield last
-        end = last
+        for step in _steps(account):
+            yield step
+        end = step
     finally:
-        record_audit(
-            actor=by,
-            action=AuditAction.CONNECTION_TESTED,
-            obj=account,
-            account=account,
-            ip=ip,
-            details={"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"},
+        details = {"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"}
+        record_account_deed(
+            account, AuditAction.CONNECTION_TESTED, by=by, ip=ip, details=details
         )
 
 
@@ -253,7 +225,7 @@ def _steps(account: Account) -> Iterator[CheckStep]:
                 account.refused_properties = account.noted_refusals(properties)
             account.save(update_fields=["refused_properties"])
         yield CheckStep(name=name, message="ImportResultsSummary can be read.")
-    except MarketingCloudError as error:
+    except errors.MarketingCloudError as error:
         if isinstance(error, gateway.LostSecretError):
             note_unreadable(account, error)
             name = "Stored secret"
@@ -277,9 +249,7 @@ def save_account(
     No other field is written, because workers note the account's health all the
     time. A changed sign-in drops the stored token and "credentials refused". With
     `action` the audit keeps it as the deed of `by`; admin writes its own entry.
-
-    Raises `NameTakenError` where another account has the name, `UnitTakenError` where
-    another active one is the same business unit.
+    Raises `NameTakenError` and, for a business unit that another has, `UnitTakenError`.
     """
     saved = set(fields)
     try:
@@ -304,9 +274,7 @@ def save_account(
                     saved.add("secret_unreadable_since")
                 account.save(update_fields=sorted(saved))
             if action:
-                record_audit(
-                    actor=by, action=action, obj=account, account=account, ip=ip
-                )
+                record_account_deed(account, action, by=by, ip=ip)
     except IntegrityError as error:
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
             raise NameTakenError(account.name) from error

@@ -37,9 +37,7 @@ class AdoptReport:
 
 
 def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
-    """Enter the tasks of `account` that we did not start.
-
-    Raises `AccountBusyError` while another process does the same, and
+    """Enter the tasks of `account` that we did not start. Raises `AccountBusyError` and
     `MarketingCloudError`.
     """
     with exclusively(account, "adopt", holder):

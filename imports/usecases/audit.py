@@ -78,6 +78,13 @@ def record_audit(
     )
 
 
+def record_account_deed(
+    account: Account, action: AuditAction, *, by: User | str | None, **more: Any
+) -> AuditEntry:
+    """Write down what `by` did to `account`; `more` is as for `record_audit`."""
+    return record_audit(actor=by, action=action, obj=account, account=account, **more)
+
+
 def record_run_deed(
     *,
     run: ImportRun,

@@ -16,12 +16,7 @@ from imports import logs, models
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import ImportResult
 from imports.models import COUNTS, Counts, EventKind, ImportRun, RunStatus, database_now
-from imports.usecases.accounts import (
-    ask_account,
-    exclusively,
-    learn_answers,
-    learn_clock,
-)
+from imports.usecases import accounts
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
 from imports.usecases.settle import move_run
@@ -60,12 +55,10 @@ class RefreshReport:
 def refresh_runs(
     *, account: models.Account, holder: str, only_due: bool = False
 ) -> RefreshReport:
-    """Ask for the results of all running runs of `account`, once.
-
-    With `only_due` just those whose time has come. Raises `AccountBusyError`
-    while another process does the same, and `MarketingCloudError`.
+    """Ask for the results of all running runs of `account`, once; with `only_due` just
+    of those whose time has come. Raises `AccountBusyError` and `MarketingCloudError`.
     """
-    with exclusively(account, "refresh", holder):
+    with accounts.exclusively(account, "refresh", holder):
         runs = account.runs.followed().order_by("definition_id", "pk")
         if only_due:
             runs = runs.due(database_now())
@@ -73,32 +66,26 @@ def refresh_runs(
         if not followed:
             return RefreshReport()
         try:
-            with ask_account(account) as client:
+            with accounts.ask_account(account) as client:
                 answer = client.results_of_tasks(list(followed))
         except Exception:
             # look again when it is next due, not at once
-            for at, keys in _by_next_look(followed.values(), database_now()).items():
-                still = ImportRun.objects.followed().filter(pk__in=keys)
-                still.update(next_check_at=at)
+            _plan_next_look(followed.values(), database_now())
             raise
-        learn_answers(account, answer)
-        rows = {row.task_id: row for row in answer.results if row.task_id in followed}
+        accounts.learn_answers(account, answer)
+        answered = {row.task_id: row for row in answer.results}
+        rows = {run: answered.get(task_id) for task_id, run in followed.items()}
         # the clock first, so that the rows' dates are read by the right one
-        new = {
-            followed[task_id]: row.start_text
-            for task_id, row in rows.items()
-            if row.start_text and not followed[task_id].start_text
-        }
+        dated = {run: row.start_text for run, row in rows.items() if row}
+        new = {run: text for run, text in dated.items() if text and not run.start_text}
         if new:
-            learn_clock(account, new)
-        for run in followed.values():
-            run.account = account
-        changed = _record({run: rows.get(task) for task, run in followed.items()})
+            accounts.learn_clock(account, new)
+        changed = _record(rows)
     return RefreshReport(
-        checked=len(followed),
+        checked=len(rows),
         changed=len(changed),
         ended=sum(run.has_ended for run in changed),
-        without_row=len(followed) - len(rows),
+        without_row=len(rows) - len(dated),
     )
 
 
@@ -133,10 +120,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
         for run, row in rows.items():
             if run in others and _look_at(run, row, now):
                 changed.append(run)
-        for at, keys in _by_next_look(rows.keys() - set(changed), now).items():
-            ImportRun.objects.followed().filter(pk__in=keys).update(
-                last_checked_at=now, next_check_at=at, looks=F("looks") + 1
-            )
+        same = rows.keys() - set(changed)
+        _plan_next_look(same, now, last_checked_at=now, looks=F("looks") + 1)
         if changed:
             models.bump_revision(runs=changed)
     return changed
@@ -166,14 +151,14 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
         return False
 
 
-def _by_next_look(
-    runs: Iterable[ImportRun], now: datetime
-) -> Mapping[datetime, list[int]]:
-    """The runs' ids, by when they are looked at again."""
+def _plan_next_look(runs: Iterable[ImportRun], now: datetime, **changes: Any) -> None:
+    """Write when those that are still followed are looked at again, and `changes`."""
     by_time = defaultdict(list)
     for run in runs:
         by_time[run.next_look(now)].append(run.pk)
-    return by_time
+    for at, keys in by_time.items():
+        still = ImportRun.objects.followed().filter(pk__in=keys)
+        still.update(next_check_at=at, **changes)
 
 
 def status_of(result: ImportResult) -> RunStatus:
@@ -265,10 +250,8 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
 def check_again(
     *, run: ImportRun, by: models.User | None, ip: str | None = None
 ) -> ImportRun:
-    """Put a lost run back among those that the worker looks at.
-
-    Raises `UseCaseError` where the run is not lost, or where its definition was
-    started again. Only reads follow.
+    """Put a lost run back among those that the worker looks at; only reads follow.
+    Raises `UseCaseError` where it is not lost, or its definition was started again.
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(

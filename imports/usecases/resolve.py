@@ -87,9 +87,8 @@ def reconcile_runs(
 
 def look_at_run(*, run: ImportRun, holder: str) -> None:
     """Look once at `run`, as the worker would: for its result or, while its outcome is
-    unknown, for its task, and then no more often than the worker.
-
-    Raises `AccountBusyError` and `MarketingCloudError`.
+    unknown, for its task, and then no more often than the worker. Raises
+    `AccountBusyError` and `MarketingCloudError`.
     """
     # first: a run whose sender vanished is looked for, not asked about
     settle_overdue()
@@ -113,9 +112,8 @@ def unsettled(
     )
     runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
     if only_due:
-        runs = runs.filter(status=RunStatus.UNKNOWN).filter(
-            models.is_due(now) | Q(next_check_at=None)
-        )
+        is_due = models.is_due(now) | Q(next_check_at=None)
+        runs = runs.filter(is_due, status=RunStatus.UNKNOWN)
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
 
@@ -214,25 +212,20 @@ def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
     after = database_now() + timedelta(seconds=look_interval_seconds())
-    keys = [run.pk for run in runs]
-    ImportRun.objects.filter(pk__in=keys, status=RunStatus.UNKNOWN).update(
-        next_check_at=after
-    )
+    unknown = ImportRun.objects.filter(status=RunStatus.UNKNOWN)
+    unknown.filter(pk__in=[run.pk for run in runs]).update(next_check_at=after)
 
 
 def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[ImportResult]:
     """Tasks of the run's key that are nobody's yet, the nearest to the send first.
 
-    A task whose start can be read and lies more than 26 hours from the send is
-    none, unless it lies as far in the future and cannot be true; otherwise dates only
-    rank.
+    A task whose start can be read and lies more than 26 hours from the send is none,
+    unless it lies as far in the future and cannot be true; otherwise dates only rank.
     """
     mine = [row for row in rows if folded(row) == folded(run)]
-    known = set(
-        ImportRun.objects.filter(
-            account=run.account_id, task_id__in=[row.task_id for row in mine]
-        ).values_list("task_id", flat=True)
-    )
+    task_ids = [row.task_id for row in mine]
+    runs = ImportRun.objects.filter(account=run.account_id, task_id__in=task_ids)
+    known = set(runs.values_list("task_id", flat=True))
     free = {row.task_id: row for row in mine if row.task_id not in known}
     near = [row for row in free.values() if rank(run, row) <= TOO_FAR]
     return sorted(near, key=lambda row: rank(run, row))
@@ -263,19 +256,19 @@ def choose_task(
             f"Run {run.pk} is already settled: "
             f"{run.get_status_display().lower()}. Nothing was changed."
         )
-    offered = {row["task_id"] for row in candidates_of(run)}
+    offered = sorted({row["task_id"] for row in candidates_of(run)})
     if task_id is not None and task_id not in offered:
         raise UseCaseError(
             f"Task {task_id} isn't one of the tasks that could be run {run.pk}."
         )
+    details: dict[str, Any] = {"task_id": task_id} if task_id else {"none_of": offered}
     try:
         with transaction.atomic():
-            details = {"task_id": task_id} if task_id else {"none_of": sorted(offered)}
             record_run_deed(
                 run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
             )
             if task_id is None:
-                _none_of_these(run, sorted(offered), by)
+                _none_of_these(run, offered, by)
             else:
                 move_run(
                     run,

@@ -24,14 +24,8 @@ from django.db import (
 )
 
 from imports import gateway, logs, metrics, models
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    OutcomeUnknownError,
-    RequestRefusedError,
-    UnavailableError,
-)
 from imports.marketingcloud.records import StartedImport
 from imports.models import EventKind, ImportRun, Lease, Reason, RunStatus, bump_revision
 from imports.usecases.accounts import ask_account
@@ -102,16 +96,18 @@ def send_start(
             _send(run, holder, is_stopping)
         except models.StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
-        except MarketingCloudError as error:
+        except errors.MarketingCloudError as error:
             # What it proves decides the status: once, by where the run is now, however
             # often the writing has to be tried.
             fields, status = fields_of_error(error), RunStatus.NOT_STARTED
-            if isinstance(error, OutcomeUnknownError):
+            if isinstance(error, errors.OutcomeUnknownError):
                 if run.status == RunStatus.STARTING:
                     status = RunStatus.UNKNOWN
                 else:  # before the claim: nothing was sent
                     fields["reason"] = Reason.UNREACHABLE
-            elif not isinstance(error, AuthenticationError | RequestRefusedError):
+            elif not isinstance(
+                error, errors.AuthenticationError | errors.RequestRefusedError
+            ):
                 fields["sent_at"] = None  # only an answer proves that it was sent
             _persist(run, lambda: _end(run, status=status, **fields))
     metrics.count_start(run.status)
@@ -228,19 +224,19 @@ def _perform(
     # A worker that stood still (a suspended machine, a full disk) may wake up after
     # its lease: by then the run is looked for, and somebody may have started it again.
     if time.monotonic() >= send_before:
-        raise UnavailableError(
+        raise errors.UnavailableError(
             f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
             "its claim; nothing was sent.",
             reason=Reason.HELD_UP,
         )
     try:
         return client.start_definition(**names, send_before=send_before)
-    except MarketingCloudError:
+    except errors.MarketingCloudError:
         raise
     except Exception as error:
         # whatever it was, the bytes may be out: nothing but "unknown" is safe
         log.exception("Run %s: an unforeseen end of Perform", run.pk)
-        raise OutcomeUnknownError(
+        raise errors.OutcomeUnknownError(
             "Something unforeseen happened while the start was sent. The import may "
             "be running."
         ) from error

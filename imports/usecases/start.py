@@ -18,14 +18,8 @@ from django.db.models import Exists, OuterRef, Q
 from imports import models
 from imports.models import ImportDefinition, ImportRun, RunStatus, User, wake_workers
 from imports.models.run import LOST_AFTER
+from imports.usecases import errors
 from imports.usecases.audit import AuditAction, record_run_deed
-from imports.usecases.errors import (
-    AlreadyRunningError,
-    NotCancellableError,
-    NotStartableError,
-    RunningElsewhereError,
-    UseCaseError,
-)
 from imports.usecases.settle import move_run
 
 
@@ -53,11 +47,11 @@ def start_import(
     if again := _first_with(request_token, definition):
         return again
     if reason := definition.why_not_startable:
-        raise NotStartableError(definition, reason)
+        raise errors.NotStartableError(definition, reason)
     account = models.Account.objects.filter(pk=definition.account_id)
     # whoever starts by command, as nobody here, may start everything
     if started_by and not account.startable_by(started_by).exists():
-        raise NotStartableError(
+        raise errors.NotStartableError(
             definition,
             f"{started_by.shown_name} can’t start imports in “{definition.account}”. "
             "An administrator can give that right.",
@@ -147,19 +141,19 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
         return again
     violated = models.violated_constraint(error)
     if violated == "run_request_once":
-        raise NotStartableError(
+        raise errors.NotStartableError(
             definition, "Its request was already used for another definition."
         ) from error
     if violated not in models.ONE_ACTIVE:
         raise error
     if active := definition.runs.ours().active().first():
-        raise AlreadyRunningError(active) from error
+        raise errors.AlreadyRunningError(active) from error
     if elsewhere := _held_elsewhere(run).select_related("account").first():
         visible = ImportRun.objects.filter(pk=elsewhere.pk)
         if run.started_by and not visible.still_visible_to(run.started_by).exists():
-            raise RunningElsewhereError(definition, None) from error
-        raise RunningElsewhereError(definition, elsewhere) from error
-    raise NotStartableError(
+            raise errors.RunningElsewhereError(definition, None) from error
+        raise errors.RunningElsewhereError(definition, elsewhere) from error
+    raise errors.NotStartableError(
         definition, "Another run of it has just ended. Please try again."
     ) from error
 
@@ -196,7 +190,7 @@ def start_imports(
     """
     definitions = list(definitions)
     if len(definitions) > MOST_AT_ONCE:
-        raise UseCaseError(
+        raise errors.UseCaseError(
             f"You chose {len(definitions)} definitions, but only {MOST_AT_ONCE} can be "
             "started at once. Nothing was started."
         )
@@ -211,7 +205,7 @@ def start_imports(
                 ip=ip,
             )
             outcomes.append(StartOutcome(definition, run=run))
-        except UseCaseError as error:
+        except errors.UseCaseError as error:
             outcomes.append(StartOutcome(definition, problem=str(error)))
         except DatabaseError as error:
             # what was queued before is there, and the person has to be told so
@@ -238,5 +232,5 @@ def cancel_run(
             record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
     except (models.InvalidTransitionError, models.StaleRunError) as error:
         run.refresh_from_db()
-        raise NotCancellableError(run) from error
+        raise errors.NotCancellableError(run) from error
     return run

@@ -21,7 +21,7 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import Account, User, bump_revision, key_digest, tidy_object_id
 from imports.usecases.accounts import ask_account, exclusively, learn_unit
-from imports.usecases.audit import AuditAction, record_audit
+from imports.usecases.audit import AuditAction, record_account_deed
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
 
     What the list lacks is asked for by name. Missing there too, it is marked, and
     believed gone once a later sync misses it as well; nothing is deleted. Raises
-    `AccountBusyError` while another process does the same, and
-    `MarketingCloudError`.
+    `AccountBusyError` and `MarketingCloudError`.
     """
     with exclusively(account, "sync", holder):
         note_pages(account, 0)
@@ -371,9 +370,6 @@ def want_sync(
             long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
             rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
             if rows.update(sync_wanted_at=now):
-                action = AuditAction.SYNC_WANTED
-                record_audit(
-                    actor=by, action=action, obj=account, account=account, ip=ip
-                )
+                record_account_deed(account, AuditAction.SYNC_WANTED, by=by, ip=ip)
                 requested.append(account)
     return requested
