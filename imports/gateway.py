@@ -178,7 +178,7 @@ class DatabaseTokenStore:
         Raises `NotAskedError` while another process asks, or just failed.
         """
         seconds = settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-        name = f"token:{self.account.pk}"
+        name, pause = f"token:{self.account.pk}", _pause_name(self.account)
         with _held_once_free([name], self.holder, seconds) as lease:
             if lease is None:
                 raise NotAskedError(
@@ -187,35 +187,26 @@ class DatabaseTokenStore:
                 )
             # perhaps another process just stored one, while this one waited
             token = self.current()
-            if token is None or token.value == refused:
-                token = self._fetched(fetch)
-                AccountToken.objects.update_or_create(
-                    account=self.account,
-                    defaults={
-                        "token": Secret.hide(token.value),
-                        "expires_at": models.database_now()
-                        + timedelta(seconds=token.expires_in_seconds),
-                    },
+            if token and token.value != refused:
+                return token
+            if Lease.objects.held([pause]):
+                raise NotAskedError(
+                    "Marketing Cloud gave no access token just now. mcdash tries again "
+                    "after a minute. Nothing was sent.",
+                    reason=Reason.NO_TOKEN,
                 )
+            # PostgreSQL has few connections: none is kept while an answer is awaited
+            release_connection()
+            try:
+                token = fetch()
+            except errors.AuthenticationError:
+                raise  # it needs no pause: nothing is asked with refused credentials
+            except errors.MarketingCloudError:
+                seconds = TOKEN_PAUSE_SECONDS
+                Lease.objects.acquire(pause, holder="pause", seconds=seconds)
+                raise
+            lasts = timedelta(seconds=token.expires_in_seconds)
+            expires_at = models.database_now() + lasts
+            fields = {"token": Secret.hide(token.value), "expires_at": expires_at}
+            AccountToken.objects.update_or_create(account=self.account, defaults=fields)
             return token
-
-    def _fetched(self, fetch: Callable[[], Token]) -> Token:
-        """A new token. After a failure none is asked for within a minute; refused
-        credentials need no pause, nothing is asked with them at all.
-        """
-        pause = _pause_name(self.account)
-        if Lease.objects.held([pause]):
-            raise NotAskedError(
-                "Marketing Cloud gave no access token just now. mcdash tries again "
-                "after a minute. Nothing was sent.",
-                reason=Reason.NO_TOKEN,
-            )
-        # PostgreSQL has few connections: none is kept while an answer is awaited
-        release_connection()
-        try:
-            return fetch()
-        except errors.AuthenticationError:
-            raise
-        except errors.MarketingCloudError:
-            Lease.objects.acquire(pause, holder="pause", seconds=TOKEN_PAUSE_SECONDS)
-            raise

@@ -58,6 +58,7 @@ def send_queued(
     """
     names = [f"send:{account.pk}:{number}" for number in senders]
     seconds = settings.MCDASH_START_LEASE_SECONDS
+    queued = account.runs.filter(status=RunStatus.QUEUED).order_by("queued_at", "pk")
     sent: dict[int, ImportRun] = {}
     with models.held(*names, holder=holder, seconds=seconds) as name:
         # extended before each start: a start takes no longer than the lease
@@ -66,13 +67,8 @@ def send_queued(
             and not is_stopping()
             and Lease.objects.acquire(name, holder=holder, seconds=seconds)
         ):
-            run = (
-                account.runs.filter(status=RunStatus.QUEUED)
-                .exclude(pk__in=list(sent))
-                .select_related("account", "definition")
-                .order_by("queued_at", "pk")
-                .first()
-            )
+            left = queued.exclude(pk__in=list(sent))
+            run = left.select_related("account", "definition").first()
             if run is None:
                 break
             sent[run.pk] = send_start(run=run, holder=holder, is_stopping=is_stopping)

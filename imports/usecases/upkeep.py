@@ -13,17 +13,12 @@ from secrets import token_hex
 
 from django.apps import apps
 from django.contrib.sessions.models import Session
-from django.db import models, transaction
+from django.db import transaction
+from django.db.models import Model
 
+from imports import models
 from imports.fields import EncryptedField, Secret
-from imports.models import (
-    Account,
-    ImportDefinition,
-    Lease,
-    Worker,
-    bump_revision,
-    database_now,
-)
+from imports.models import Account, ImportDefinition, Lease, Worker
 from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
@@ -81,7 +76,7 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
                     what.append("other ends")
                 if what and not check:
                     held.refresh_recent_runs()
-                    bump_revision(accounts=[account])
+                    models.bump_revision(accounts=[account])
             if what:
                 pk, name, text = held.pk, definition.shown_name, "; ".join(what)
                 wrong.append(WrongStrip(definition=pk, name=name, what=text))
@@ -91,8 +86,6 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
 # Secrets: which field keys they need, and moving them under the newest
 
 NEWEST = 1
-
-Model = type[models.Model]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -157,7 +150,7 @@ def field_key_use() -> KeyUse:
     return use
 
 
-def encrypted_fields() -> list[tuple[Model, str]]:
+def encrypted_fields() -> list[tuple[type[Model], str]]:
     """Every encrypted column of every app, found by its kind so that a new one is
     not forgotten.
     """
@@ -169,7 +162,7 @@ def encrypted_fields() -> list[tuple[Model, str]]:
     ]
 
 
-def _stored_secrets() -> Iterator[tuple[Model, str, dict[int, Secret]]]:
+def _stored_secrets() -> Iterator[tuple[type[Model], str, dict[int, Secret]]]:
     """Every stored secret by its row's id, batch by batch, with model and column."""
     for model, name in encrypted_fields():
         rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
@@ -196,7 +189,7 @@ def clean_up() -> int:
         "clean_up", holder=token_hex(8), seconds=ONCE_IN_SECONDS
     ):
         return 0
-    now, sessions = database_now(), 0
+    now, sessions = models.database_now(), 0
     expired = Session.objects.filter(expire_date__lt=now)
     while keys := list(expired.values_list("pk", flat=True)[:CLEAN_UP_BATCH]):
         # again by its date: a session may have been used since
