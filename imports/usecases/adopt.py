@@ -69,7 +69,7 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
         settle_with(open_runs, answer)
         for is_last_try in (False, False, True):
             try:
-                adopted, waiting = _enter(account, definitions, rows)
+                adopted, waiting = enter_tasks(account, definitions, rows)
                 break
             except IntegrityError as error:
                 # a start got its task id in the meantime: look once more
@@ -94,7 +94,7 @@ def adopt_first(*, run: ImportRun, holder: str) -> None:
             return
 
 
-def _enter(
+def enter_tasks(
     account: Account,
     definitions: dict[str, ImportDefinition | None],
     rows: dict[str, ImportResult],

@@ -91,7 +91,7 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
         listing.match(answer.definitions)
         # part of a list shows what is there, and says nothing of what is not
         missed = listing.missed() if answer.is_whole else set()
-        return _store(account, answer, listing, missed)
+        return store_listing(account, answer, listing, missed)
 
 
 def note_pages(account: Account, pages: int) -> None:
@@ -110,7 +110,7 @@ def note_pages(account: Account, pages: int) -> None:
         log.exception("Account %s: progress was not kept", account.pk)
 
 
-def _store(
+def store_listing(
     account: Account, answer: DefinitionList, listing: Listing, missed: set[int]
 ) -> SyncReport:
     now = models.database_now()
