@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from imports.models import (
+    AccessLevel,
     Account,
     AuditEntry,
     EventKind,
@@ -28,6 +29,7 @@ from tests.factories import (
     ImportRunFactory,
     RunEventFactory,
     UserFactory,
+    grant,
 )
 from tests.fakes import FakeMarketingCloud
 
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.django_db
 
 def start(person: User) -> None:
     definition = ImportDefinitionFactory.create()
+    grant(person, definition.account, AccessLevel.START)
     start_usecases.start_import(definition=definition, started_by=person)
 
 
