@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from imports.admin.base import ReadOnlyAdmin, short, shown_facts
+from imports.admin.base import ReadOnlyAdmin, column, short, shown_facts
 from imports.models import DefinitionVersion, ImportDefinition
 
 
@@ -16,9 +16,7 @@ class NotSeenFilter(admin.SimpleListFilter):
     title = "in Marketing Cloud"
     parameter_name = "seen"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: object
-    ) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, _admin: object) -> list[tuple[str, str]]:
         return [("yes", "Still there"), ("no", "No longer there")]
 
     def queryset(
@@ -30,7 +28,7 @@ class NotSeenFilter(admin.SimpleListFilter):
 
 
 @admin.register(ImportDefinition)
-class ImportDefinitionAdmin(ReadOnlyAdmin[ImportDefinition]):
+class ImportDefinitionAdmin(ReadOnlyAdmin):
     list_display = (
         "shown_name",
         "account",
@@ -62,29 +60,21 @@ class ImportDefinitionAdmin(ReadOnlyAdmin[ImportDefinition]):
         "last_run",
         "facts_shown",
     )
+    shown_name = column("Name", lambda row: short(row.shown_name), "name")
+    shown_key = column(
+        "Customer key", lambda row: short(row.customer_key), "customer_key"
+    )
+    shown_pattern = column(
+        "File pattern", lambda row: short(row.file_spec), "file_spec"
+    )
+    facts_shown = column("Facts", lambda row: shown_facts(row.facts))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportDefinition]:
         return super().get_queryset(request).defer("strip", "facts")
 
-    @admin.display(description="Name", ordering="name")
-    def shown_name(self, definition: ImportDefinition) -> str:
-        return short(definition.shown_name)
-
-    @admin.display(description="Customer key", ordering="customer_key")
-    def shown_key(self, definition: ImportDefinition) -> str:
-        return short(definition.customer_key)
-
-    @admin.display(description="File pattern", ordering="file_spec")
-    def shown_pattern(self, definition: ImportDefinition) -> str:
-        return short(definition.file_spec)
-
-    @admin.display(description="Facts")
-    def facts_shown(self, definition: ImportDefinition) -> str:
-        return shown_facts(definition.facts)
-
 
 @admin.register(DefinitionVersion)
-class DefinitionVersionAdmin(ReadOnlyAdmin[DefinitionVersion]):
+class DefinitionVersionAdmin(ReadOnlyAdmin):
     list_display = ("definition_name", "account", "number", "seen_at")
     list_select_related = ("definition__account",)
     list_filter = (("definition__account", admin.RelatedFieldListFilter),)
@@ -92,19 +82,10 @@ class DefinitionVersionAdmin(ReadOnlyAdmin[DefinitionVersion]):
     search_help_text = "Name or customer key of the definition"
     ordering = ("-id",)
     fields = ("definition", "number", "seen_at", "digest", "facts_shown")
+    definition_name = column("Definition", lambda row: short(row.definition.shown_name))
+    account = column("Account", lambda row: row.definition.account.shown_name)
+    facts_shown = column("Facts", lambda row: shown_facts(row.facts))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DefinitionVersion]:
         unlisted = ("facts", "definition__facts", "definition__strip")
         return super().get_queryset(request).defer(*unlisted)
-
-    @admin.display(description="Definition")
-    def definition_name(self, version: DefinitionVersion) -> str:
-        return short(version.definition.shown_name)
-
-    @admin.display(description="Account")
-    def account(self, version: DefinitionVersion) -> str:
-        return version.definition.account.shown_name
-
-    @admin.display(description="Facts")
-    def facts_shown(self, version: DefinitionVersion) -> str:
-        return shown_facts(version.facts)

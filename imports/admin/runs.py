@@ -3,27 +3,16 @@
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from imports.admin.base import UncountedAdmin, short, shown_facts
-from imports.models import (
-    COUNTS,
-    Account,
-    AuditEntry,
-    ImportDefinition,
-    ImportRun,
-    RunEvent,
-)
+from imports.admin.base import LookOnly, UncountedAdmin, column, short, shown_facts
+from imports.models import COUNTS, Account, AuditEntry, ImportDefinition, ImportRun
+from imports.models.run import RunEvent
 from imports.usecases.audit import AuditAction
-
-if TYPE_CHECKING:
-    EventTable = admin.TabularInline[RunEvent, ImportRun]
-else:
-    EventTable = admin.TabularInline
 
 
 class PeriodFilter(admin.DateFieldListFilter):
@@ -38,28 +27,13 @@ class PeriodFilter(admin.DateFieldListFilter):
         return found.filter(account__in=Account.objects.order_by().values("pk"))
 
 
-class EventInline(EventTable):
+class EventInline(LookOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = RunEvent
-    fields = readonly_fields = (
-        "at",
-        "kind",
-        "from_status",
-        "to_status",
-        "actor_name",
-        "details",
-    )
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    fields = ("at", "kind", "from_status", "to_status", "actor_name", "details")
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(UncountedAdmin[ImportRun]):
+class ImportRunAdmin(UncountedAdmin):
     list_display = (
         "id",
         "account",
@@ -80,6 +54,12 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
     # the order of recording: it has an index over all accounts, history's has not
     ordering = ("-id",)
     inlines = (EventInline,)
+    shown_key = column("Customer key", lambda run: short(run.customer_key))
+    shown_status = column("Status", lambda run: run.get_status_display())
+    shown_phase = column("Phase", lambda run: short(run.phase))
+    shown_starter = column("Started by", lambda run: short(run.started_by_name))
+    shown_task = column("Task", lambda run: short(run.task_id or ""))
+    unaccounted_rows = column("Unaccounted for", lambda run: run.unaccounted_rows)
     fieldsets = (
         (
             None,
@@ -97,10 +77,7 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
                 )
             },
         ),
-        (
-            "Counts",
-            {"fields": (*COUNTS, "unaccounted_rows")},
-        ),
+        ("Counts", {"fields": (*COUNTS, "unaccounted_rows")}),
         (
             "Times",
             {
@@ -148,58 +125,30 @@ class ImportRunAdmin(UncountedAdmin[ImportRun]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ImportRun], search_term: str
     ) -> tuple[QuerySet[ImportRun], bool]:
+        """Runs by number, task or beginning of the key: each found by its index; with
+        an OR between them a database may read all runs.
+        """
         term = search_term.strip()
-        return (queryset.filter(pk__in=_matching(term)) if term else queryset), False
-
-    @admin.display(description="Status")
-    def shown_status(self, run: ImportRun) -> str:
-        return run.get_status_display()
-
-    @admin.display(description="Unaccounted for")
-    def unaccounted_rows(self, run: ImportRun) -> int | None:
-        return run.unaccounted_rows
-
-    @admin.display(description="Customer key")
-    def shown_key(self, run: ImportRun) -> str:
-        return short(run.customer_key)
-
-    @admin.display(description="Phase")
-    def shown_phase(self, run: ImportRun) -> str:
-        return short(run.phase)
-
-    @admin.display(description="Started by")
-    def shown_starter(self, run: ImportRun) -> str:
-        return short(run.started_by_name)
-
-    @admin.display(description="Task")
-    def shown_task(self, run: ImportRun) -> str:
-        return short(run.task_id or "")
-
-
-def _matching(term: str) -> QuerySet[Any, Any]:
-    """Runs by number, task or beginning of the key: each found by its index; with an
-    OR between them a database may read all runs.
-    """
-    accounts = Account.objects.order_by().values("pk")
-    definitions = ImportDefinition.objects.filter(customer_key__startswith=term)
-    ways = [
-        Q(account__in=accounts, task_id=term),
-        Q(definition__in=definitions.values("pk")),
-        Q(definition=None, customer_key__startswith=term),
-    ]
-    if term.isdecimal():
-        ways.append(Q(pk=int(term)))
-    first, *others = (ImportRun.objects.filter(way).values("pk") for way in ways)
-    return first.union(*others, all=True)
+        if not term:
+            return queryset, False
+        accounts = Account.objects.order_by().values("pk")
+        definitions = ImportDefinition.objects.filter(customer_key__startswith=term)
+        ways = [
+            Q(account__in=accounts, task_id=term),
+            Q(definition__in=definitions.values("pk")),
+            Q(definition=None, customer_key__startswith=term),
+        ]
+        if term.isdecimal():
+            ways.append(Q(pk=int(term)))
+        first, *others = (ImportRun.objects.filter(way).values("pk") for way in ways)
+        return queryset.filter(pk__in=first.union(*others, all=True)), False
 
 
 class ActionFilter(admin.SimpleListFilter):
     title = "action"
     parameter_name = "action"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: object
-    ) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, _admin: object) -> list[tuple[str, str]]:
         return list(AuditAction.choices)
 
     def queryset(
@@ -209,7 +158,7 @@ class ActionFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(UncountedAdmin[AuditEntry]):
+class AuditEntryAdmin(UncountedAdmin):
     list_display = (
         "at",
         "shown_actor",
@@ -241,19 +190,12 @@ class AuditEntryAdmin(UncountedAdmin[AuditEntry]):
         "ip",
         "details_shown",
     )
-
-    @admin.display(description="Who")
-    def shown_actor(self, entry: AuditEntry) -> str:
-        return short(entry.actor_name)
-
-    @admin.display(description="What")
-    def shown_action(self, entry: AuditEntry) -> str:
-        return dict(AuditAction.choices).get(entry.action, entry.action)
-
-    @admin.display(description="To what")
-    def shown_object(self, entry: AuditEntry) -> str:
-        return short(f"{entry.object_type} {entry.object_label}".strip())
-
-    @admin.display(description="Details")
-    def details_shown(self, entry: AuditEntry) -> str:
-        return shown_facts(entry.details)
+    shown_actor = column("Who", lambda entry: short(entry.actor_name))
+    shown_action = column(
+        "What", lambda entry: dict(AuditAction.choices).get(entry.action, entry.action)
+    )
+    shown_object = column(
+        "To what",
+        lambda entry: short(f"{entry.object_type} {entry.object_label}".strip()),
+    )
+    details_shown = column("Details", lambda entry: shown_facts(entry.details))

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import DateTimeField, Value
 from django.http import HttpRequest, HttpResponse
 
-from imports.admin.base import ReadOnlyAdmin
+from imports.admin.base import ReadOnlyAdmin, column
 from imports.models import ImportRun, RunStatus, Worker, database_now
 from imports.models.worker import WORKER_SILENT_AFTER
 
@@ -17,12 +17,13 @@ WAITING_SHOWN = 1000
 
 
 @admin.register(Worker)
-class WorkerAdmin(ReadOnlyAdmin[Worker]):
+class WorkerAdmin(ReadOnlyAdmin):
     list_display = ("holder", "is_alive", "heartbeat", "host", "version")
     sortable_by = ()
     fields = ("holder", "host", "version", "seen_at", "heartbeat")
+    heartbeat = column("Heartbeat", lambda worker: f"{_seconds(_silence(worker))} ago")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         now = Value(database_now(), output_field=DateTimeField())
         return super().get_queryset(request).annotate(now=now)
 
@@ -35,10 +36,6 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
     @admin.display(description="Alive", boolean=True)
     def is_alive(self, worker: Worker) -> bool:
         return _silence(worker) <= WORKER_SILENT_AFTER
-
-    @admin.display(description="Heartbeat")
-    def heartbeat(self, worker: Worker) -> str:
-        return f"{_seconds(_silence(worker))} ago"
 
 
 def load_sentences(now: datetime) -> list[str]:
