@@ -168,12 +168,7 @@ class AuditEntryAdmin(UncountedAdmin):
         "ip",
     )
     list_select_related = ("account",)
-    list_filter = (
-        ("at", admin.DateFieldListFilter),
-        ActionFilter,
-        "account",
-        "actor",
-    )
+    list_filter = (("at", admin.DateFieldListFilter), ActionFilter, "account", "actor")
     search_fields = ("actor_name", "object_label", "=object_id", "=ip")
     search_help_text = (
         "Part of who or of what, or an object's number or an address as it is"

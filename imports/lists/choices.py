@@ -8,7 +8,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import QueryDict
 from django.utils import timezone
@@ -35,8 +35,7 @@ class Choice:
     status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """The choices of one filter under their title."""
 
     title: str
@@ -110,17 +109,30 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
         query.choice("account", pk, name, count=count_text(by_account[pk]))
         for pk, name in sorted(names.items(), key=lambda item: item[::-1])
     ]
+    statuses, kinds = counts.by("status"), counts.by("kind")
     groups = [
-        Group(title="", items=[everything, *_offered(shows)]),
-        Group(title="Account", items=accounts),
+        Group("", [everything, *_offered(shows)]),
+        Group("Account", accounts),
         Group(
-            title="Last status",
-            items=_enumerated(query, "status", RunStatus, counts.by("status")),
+            "Last status",
+            _offered(
+                query.choice(
+                    "status",
+                    value,
+                    label,
+                    count=count_text(statuses[value]),
+                    status=value,
+                )
+                for value, label in RunStatus.choices
+            ),
         ),
-        Group(title="Update type", items=_update_types(query, counts)),
+        Group("Update type", _update_types(query, counts)),
         Group(
-            title="Destination",
-            items=_enumerated(query, "kind", Kind, counts.by("kind")),
+            "Destination",
+            _offered(
+                query.choice("kind", value, label, count=count_text(kinds[value]))
+                for value, label in Kind.choices
+            ),
         ),
     ]
     return [group for group in groups if group.items]
@@ -128,21 +140,6 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
 
 def _offered(choices: Iterable[Choice]) -> list[Choice]:
     return [choice for choice in choices if choice.count != "0" or choice.is_current]
-
-
-def _enumerated(
-    query: ListQuery, name: str, values: Any, counts: Counter[Any]
-) -> list[Choice]:
-    return _offered(
-        query.choice(
-            name,
-            value,
-            label,
-            count=count_text(counts[value]),
-            status=value if values is RunStatus else "",
-        )
-        for value, label in values.choices
-    )
 
 
 def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
@@ -156,15 +153,11 @@ def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
         # the chosen one is offered even where it leaves nothing
         if name:
             by_type[spelling.setdefault(name.casefold(), name)] += count
-    return [
-        query.choice(
-            "update",
-            name,
-            first_with_ink(update_type_word(name), otherwise="(no name)"),
-            count=count_text(count),
-        )
-        for name, count in by_type.most_common()
-    ]
+    choices = []
+    for name, count in by_type.most_common():
+        word = first_with_ink(update_type_word(name), otherwise="(no name)")
+        choices.append(query.choice("update", name, word, count=count_text(count)))
+    return choices
 
 
 # A saved address with days ago in it keeps meaning that: its days move along.
@@ -186,14 +179,10 @@ def run_groups(
     A status that would leave nothing isn't offered unless it is chosen.
     """
     preset = _preset(filters)
-    days = [
-        Choice(
-            word=word,
-            url=query.url(**{"from": first, "to": last}),
-            is_current=word == preset,
-        )
-        for word, first, last in PRESETS
-    ]
+    days = []
+    for word, first, last in PRESETS:
+        url = query.url(**{"from": first, "to": last})
+        days.append(Choice(word=word, url=url, is_current=word == preset))
     statuses = _offered(
         query.choice(
             "status", value, label, many=True, count=counts.text(value), status=value
@@ -204,10 +193,10 @@ def run_groups(
     own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
     origins = [query.choice("origin", value, label) for value, label in Origin.choices]
     groups = [
-        Group(title=f"Days in {zone_name()}", items=days),
-        Group(title="Status", items=statuses),
-        Group(title="Account", items=own),
-        Group(title="Started from", items=origins),
+        Group(f"Days in {zone_name()}", days),
+        Group("Status", statuses),
+        Group("Account", own),
+        Group("Started from", origins),
     ]
     return [group for group in groups if group.items or group.title == "Status"]
 
@@ -246,31 +235,20 @@ LABELS = {"status": dict(RunStatus.choices), "origin": dict(Origin.choices)}
 def chips(query: ListQuery, filters: RunFilter) -> list[dict[str, str]]:
     """The filters in force in the History, each with the address without it."""
     shown = []
-    names = list(FILTER_WORDS)
-    if query.chosen("from") and (preset := _preset(filters)):
+    preset = _preset(filters) if query.chosen("from") else ""
+    if preset:
         without_days = query.url(**{"from": "", "to": ""})
         shown = [{"word": "Days", "value": preset, "clear_url": without_days}]
-        names = [name for name in names if name not in {"from", "to"}]
-    for name in names:
-        chosen = query.chosen(name)
-        shown += [
-            {
-                "word": FILTER_WORDS[name],
-                "value": _chip_text(name, value, filters),
-                "clear_url": query.url(
-                    **{name: [one for one in chosen if one != value]}
-                ),
-            }
-            for value in chosen
-        ]
+    for name, word in FILTER_WORDS.items():
+        if preset and name in {"from", "to"}:
+            continue
+        chosen, cleaned = query.chosen(name), filters.cleaned.get(name)
+        for value in chosen:
+            # in words; as it was given where it means nothing here
+            text = LABELS.get(name, {}).get(value, value)
+            text = getattr(cleaned, "shown_name", None) or text
+            if isinstance(cleaned, dt.date):
+                text = cleaned.isoformat()  # of "6-days-ago" too
+            url = query.url(**{name: [one for one in chosen if one != value]})
+            shown.append({"word": word, "value": text, "clear_url": url})
     return shown
-
-
-def _chip_text(name: str, value: str, filters: RunFilter) -> str:
-    """The value in words; as it was given where it means nothing here."""
-    cleaned = filters.cleaned.get(name)
-    # "6-days-ago" is a day, and a chip says which
-    if isinstance(cleaned, dt.date):
-        return cleaned.isoformat()
-    label = LABELS.get(name, {}).get(value, value)
-    return getattr(cleaned, "shown_name", None) or label

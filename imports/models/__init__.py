@@ -1,4 +1,7 @@
-"""The data model: what is true of one row, whatever the outside says."""
+"""The data model: what is true of one row, whatever the outside says.
+
+Its names are imported from here; pyproject.toml lets them pass on.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,29 @@ from imports.models.account import (
     AccountToken,
     AuthKind,
 )
-from imports.models.audit import AuditEntry
 from imports.models.database import (
     database_now,
+    listen,
     release_connection,
     violated_constraint,
+    wake_workers,
 )
 from imports.models.definition import (
-    BY_NAME,
-    DefinitionQuerySet,
     DefinitionVersion,
     Favourite,
     ImportDefinition,
     key_digest,
 )
 from imports.models.endpoints import validate_endpoint
-from imports.models.revision import Revision, bump_revision
 from imports.models.run import (
     ONE_ACTIVE,
     TOO_FAR_AHEAD,
     EventKind,
     ImportRun,
+    Revision,
     RunEvent,
     RunQuerySet,
+    bump_revision,
     is_due,
     workers_now,
     workers_of,
@@ -63,8 +66,7 @@ from imports.models.units import (
     told_unit,
     unit_of,
 )
-from imports.models.user import Theme, User
-from imports.models.wakeups import listen, wake_workers
+from imports.models.user import AuditEntry, User
 from imports.models.worker import (
     Lease,
     NotFollowed,
@@ -77,71 +79,3 @@ from imports.models.worker import (
     process_name,
 )
 from imports.reasons import Reason
-
-__all__ = [
-    "ACTIVE",
-    "BY_NAME",
-    "COUNTS",
-    "ENDED",
-    "FINISHED",
-    "GIVEN_UP",
-    "ONE_ACTIVE",
-    "STORAGE",
-    "TOO_FAR_AHEAD",
-    "TRANSITIONS",
-    "AccessLevel",
-    "Account",
-    "AccountAccess",
-    "AccountQuerySet",
-    "AccountState",
-    "AccountToken",
-    "AuditEntry",
-    "AuthKind",
-    "CountProblem",
-    "Counts",
-    "DefinitionQuerySet",
-    "DefinitionVersion",
-    "EventKind",
-    "Favourite",
-    "ImportDefinition",
-    "ImportRun",
-    "InvalidTransitionError",
-    "Lease",
-    "NotFollowed",
-    "Origin",
-    "Reason",
-    "Revision",
-    "RunEvent",
-    "RunQuerySet",
-    "RunStatus",
-    "StaleRunError",
-    "Theme",
-    "Unfollowed",
-    "User",
-    "Worker",
-    "WorkerState",
-    "are_counts_open",
-    "bump_revision",
-    "database_now",
-    "guard_of",
-    "held",
-    "is_due",
-    "key_digest",
-    "lease_seconds",
-    "listen",
-    "message_of",
-    "new_holder",
-    "note_doubles",
-    "process_name",
-    "refusal_of",
-    "release_connection",
-    "tidy_object_id",
-    "told_unit",
-    "unit_of",
-    "validate_endpoint",
-    "violated_constraint",
-    "wake_workers",
-    "workers_now",
-    "workers_of",
-    "workers_word",
-]

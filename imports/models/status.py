@@ -152,12 +152,10 @@ class Counts:
     @property
     def unaccounted(self) -> int | None:
         """Rows that no count accounts for; None where that cannot be reckoned."""
-        if self.total_rows is None or self.successful is None:
+        total, loaded = self.total_rows, self.successful
+        if total is None or loaded is None or self.are_contradictory:
             return None
-        if self.are_contradictory:
-            return None
-        counted = self.successful + (self.duplicated or 0) + (self.errors or 0)
-        return max(0, self.total_rows - counted)
+        return max(0, total - loaded - (self.duplicated or 0) - (self.errors or 0))
 
     @property
     def problem(self) -> CountProblem | None:

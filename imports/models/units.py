@@ -57,8 +57,8 @@ def told_unit(
         return mids.pop() if len(mids) == 1 else None
     objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
     others = type(account).objects.filter(definitions__object_id__in=objects)
-    same = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk").first()
-    return same.unit if same else None
+    units = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk")
+    return units.values_list("unit", flat=True).first()
 
 
 def guard_of(definition: ImportDefinition) -> str:
@@ -93,15 +93,14 @@ def note_doubles() -> None:
     only those; pages are told.
     """
     from imports.models.account import Account  # which notes doubles when it is saved
-    from imports.models.revision import bump_revision
+    from imports.models.run import bump_revision
 
     twin = Account.objects.filter(unit=OuterRef("unit"), is_active=True)
     is_double = Q(Exists(twin.exclude(pk=OuterRef("pk"))), is_active=True)
     new = list(Account.objects.filter(is_double, is_doubled=False))
     over = list(Account.objects.filter(~is_double, is_doubled=True))
-    if not new and not over:
-        return
-    bump_revision(accounts=[*new, *over])
+    if new or over:
+        bump_revision(accounts=[*new, *over])
     for accounts, is_doubled in ((new, True), (over, False)):
         keys = [account.pk for account in accounts]
         Account.objects.filter(pk__in=keys).update(is_doubled=is_doubled)

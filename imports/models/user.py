@@ -1,4 +1,4 @@
-"""People who sign in."""
+"""People who sign in, and the audit of who did what."""
 
 from __future__ import annotations
 
@@ -72,3 +72,25 @@ class User(AbstractUser):
         """Sign this person out wherever they are signed in."""
         self.session_salt = secrets.token_hex(16)
         self.save(update_fields=["session_salt"])
+
+
+class AuditEntry(models.Model):
+    """One deed of a person or a command, kept for good: never edited, never deleted."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
+    actor_name = models.TextField(blank=True)
+    action = models.CharField(max_length=40)
+    object_type = models.CharField(max_length=40, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    object_label = models.TextField(blank=True)
+    account = models.ForeignKey("Account", models.PROTECT, null=True, blank=True)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor_name or 'nobody'}"
