@@ -360,10 +360,6 @@ class AccountAdmin(AccessAudited):
         super().delete_model(request, obj)
         note_doubles()
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        super().delete_queryset(request, queryset)
-        note_doubles()
-
     @admin.display(description="Business unit")
     def business_unit(self, account: Account) -> str:
         known = account.known_mid

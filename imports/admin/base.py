@@ -123,8 +123,7 @@ class AuditedAdmin(CarefulAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         with transaction.atomic():
             for obj in queryset:
-                audit(request, self.action("deleted"), obj)
-            super().delete_queryset(request, queryset)
+                self.delete_model(request, obj)
 
     def told_of(self, obj: Any, fields: list[str]) -> dict[str, Any]:
         """What the audit keeps of changed `fields` (their labels) beside the names."""

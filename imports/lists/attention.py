@@ -1,6 +1,4 @@
-"""What needs the reader's attention: runs and accounts, each with its cause and one
-action.
-"""
+"""What needs the reader's attention: runs and accounts, with a cause and an action."""
 
 from __future__ import annotations
 

@@ -69,9 +69,8 @@ class ListQuery:
     def choice(
         self, name: str, value: object, word: str, *, many: bool = False, **shown: str
     ) -> Choice:
-        """The link to a value of a filter; the one in force leads away from it.
-
-        `many`: the filter takes several values side by side.
+        """The link to a value of a filter; the one in force leads away from it. `many`:
+        the filter takes several values side by side.
         """
         text = str(value)
         chosen = self.chosen(name) if many else self.chosen(name)[-1:]
@@ -92,10 +91,7 @@ class ListQuery:
 
 
 def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]:
-    """The filters beside the definitions; each counts what the other filters leave.
-
-    One that would leave nothing isn't offered unless it is chosen.
-    """
+    """The filters beside the definitions; each counts what the other filters leave."""
     everything, *shows = (
         query.choice("show", value, label, count=count_text(counts.showing(value)))
         for value, label in (("", "All"), *Show.choices)
@@ -139,12 +135,12 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
 
 
 def _offered(choices: Iterable[Choice]) -> list[Choice]:
+    """One that would leave nothing isn't offered unless it is chosen."""
     return [choice for choice in choices if choice.count != "0" or choice.is_current]
 
 
 def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
     """The same type is one, however its letters are written; the first spelling wins.
-
     A type that Marketing Cloud did not tell cannot be asked for.
     """
     spelling: dict[str, str] = {}
@@ -174,10 +170,7 @@ DAYS_AGO = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30}
 def run_groups(
     query: ListQuery, filters: RunFilter, accounts: list[Account], counts: RunCounts
 ) -> list[Group]:
-    """The filters beside the History, of which statuses alone are counted.
-
-    A status that would leave nothing isn't offered unless it is chosen.
-    """
+    """The filters beside the History, of which statuses alone are counted."""
     preset = _preset(filters)
     days = []
     for word, first, last in PRESETS:

@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any
 
 import django_filters as filters
-from django import forms
 from django.db import models
 from django.db.models import BooleanField, Case, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Length
@@ -162,14 +161,12 @@ class DefinitionFilter(filters.FilterSet):
 
     @property
     def has_words(self) -> bool:
-        """Whether anything is searched for."""
         return bool(self.form.cleaned_data["q"].split())
 
     @property
     def are_favourites_apart(self) -> bool:
-        """Whether the favourites, which stand above all others, are left for the
-        page to put there: no index knows them, but one knows the order of names,
-        unless words were searched for.
+        """Whether the page puts the favourites on top: no index knows them, but one
+        knows the order of names, unless words were searched for.
         """
         sort = self.form.cleaned_data["sort"]
         return sort == DefinitionSort.FAVOURITES and not self.has_words
@@ -212,9 +209,7 @@ class RunFilter(filters.FilterSet):
         method=lambda runs, _name, statuses: runs.filter(status__in=statuses),
     )
     account = filters.ModelChoiceFilter(queryset=visible_accounts)
-    definition = filters.ModelChoiceFilter(
-        queryset=visible_definitions, widget=forms.HiddenInput
-    )
+    definition = filters.ModelChoiceFilter(queryset=visible_definitions)
     origin = filters.ChoiceFilter(choices=Origin.choices)
     person = filters.CharFilter(
         method=lambda runs, _name, person: runs.started_by_person(person),
@@ -298,12 +293,11 @@ class RunFilter(filters.FilterSet):
 
     @property
     def accounts(self) -> Any:
-        """Those that the runs may be of, where an index leads to what fits in each;
-        None for words, which no index knows.
+        """Those that the runs may be of, if an index leads to what fits in each: words
+        are in none.
         """
-        if self.cleaned["q"].strip():
-            return None
-        return visible_accounts(self.request).order_by()
+        has_words = bool(self.cleaned["q"].strip())
+        return None if has_words else visible_accounts(self.request).order_by()
 
     @property
     def is_sortable(self) -> bool:
@@ -327,9 +321,5 @@ class RunFilter(filters.FilterSet):
 
 
 # "from" is a word of Python's, so these two cannot be class attributes.
-for _name, _method in (("from", "since_day"), ("to", "until_day")):
-    RunFilter.base_filters[_name] = DayFilter(
-        method=_method,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        label=_name.capitalize(),
-    )
+RunFilter.base_filters["from"] = DayFilter(method="since_day")
+RunFilter.base_filters["to"] = DayFilter(method="until_day")

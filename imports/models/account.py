@@ -169,9 +169,7 @@ def seen_by(user: Reader) -> list[int] | AccountQuerySet:
 
 
 class Account(models.Model):
-    """A business unit of Marketing Cloud that mcdash can reach: how to sign in there,
-    and what is known of it.
-    """
+    """A business unit of Marketing Cloud: how to sign in there, what is known of it."""
 
     name = models.CharField(max_length=200, unique=True)
     label = models.CharField(max_length=200, blank=True)
@@ -505,9 +503,7 @@ class Account(models.Model):
 
 
 class AccountAccess(models.Model):
-    """What a group can do in an account; a person has the highest of their groups, and
-    a superuser every right in every account.
-    """
+    """What a group can do in an account; a person has the highest of their groups."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="accesses")
     group = models.ForeignKey(Group, models.PROTECT, related_name="accesses")

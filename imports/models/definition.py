@@ -148,11 +148,9 @@ class ImportDefinition(models.Model):
         return [*self.strip, *(run.as_bar() for run in active)][-STRIP_LENGTH:]
 
     def refresh_recent_runs(self) -> bool:
-        """Set `last_run` and `strip` from the history; whether they differed. The row
-        is held until the transaction ends, so that two runs that end at once both get
-        into the strip.
-        """
+        """Set `last_run` and `strip` from the history; whether they differed."""
         with transaction.atomic(savepoint=False):
+            # held to the end, so that two runs that end at once both get into the strip
             row = ImportDefinition.objects.filter(pk=self.pk)
             stored = row.select_for_update().values_list("last_run_id", "strip").get()
             self.last_run_id, self.strip = recent = self.recent_runs()

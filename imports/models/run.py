@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, ClassVar
 
 from django.db import connection, models
-from django.db.models import (
-    CheckConstraint,
-    F,
-    Index,
-    Q,
-    UniqueConstraint,
-    Value,
-    lookups,
-)
+from django.db.models import F, Index, Q, UniqueConstraint, Value, lookups
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
@@ -91,8 +84,7 @@ class RunEvent(models.Model):
 
 
 # How long after its start (s) a run is looked at how often (s).
-CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
-SLOWEST_CHECK_SECONDS = 300
+CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60), (inf, 300))
 RECORDED = ("customer_key", "status", "phase", "task_id", *COUNTS, "origin")
 # Constraints of one active run: of a definition's row, and of it in all accounts.
 ONE_ACTIVE = frozenset({"run_one_active", "run_one_active_in_unit"})
@@ -134,9 +126,7 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         return self.followed().filter(is_due(now))
 
     def overdue(self) -> RunQuerySet:
-        """Active runs that a worker should have seen to long ago, in accounts that
-        nothing keeps it from asking.
-        """
+        """Active runs that a worker should have seen to long ago, and could have."""
         late = Now() - overdue_after()
         looks = Q(
             status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN), next_check_at__lt=late
@@ -273,14 +263,14 @@ class ImportRun(models.Model):
                 fields=("guard",), condition=OURS_ACTIVE, name="run_one_active_in_unit"
             ),
             UniqueConstraint(fields=("request_token",), name="run_request_once"),
-            CheckConstraint(
+            models.CheckConstraint(
                 condition=Q(status__in=sorted(RunStatus)), name="run_known_status"
             ),
-            CheckConstraint(
+            models.CheckConstraint(
                 condition=~Q(status__in=sorted(WITH_TASK)) | HAS_TASK,
                 name="run_task_where_accepted",
             ),
-            CheckConstraint(
+            models.CheckConstraint(
                 condition=~Q(status=RunStatus.UNKNOWN)
                 | Q(origin=Origin.OUTSIDE)
                 | Q(sent_at__isnull=False),
@@ -350,7 +340,6 @@ class ImportRun(models.Model):
 
     @property
     def are_counts_open(self) -> bool:
-        """Whether it is not clean although no error was reported."""
         return are_counts_open(self.status, self.errors)
 
     def get_status_display(self) -> str:  # type: ignore[no-redef]  # Django lets us
@@ -364,9 +353,7 @@ class ImportRun(models.Model):
 
     @property
     def known_since(self) -> datetime:
-        """Since when we know of it by our own clock: its age counts from then,
-        whatever dates Marketing Cloud gives.
-        """
+        """Since when we know of it by our own clock, from which its age counts."""
         return self.first_seen_at or self.queued_at or self.occurred_at
 
     def elapsed(self, now: datetime) -> timedelta:
@@ -403,25 +390,20 @@ class ImportRun(models.Model):
     def next_look(self, now: datetime) -> datetime:
         """When to look again: often while young, more slowly with age."""
         age = (now - self.known_since).total_seconds()
-        for younger_than, interval in CHECK_INTERVALS:
-            if age < younger_than:
-                return now + timedelta(seconds=interval)
-        return now + timedelta(seconds=SLOWEST_CHECK_SECONDS)
+        interval = next(every for younger, every in CHECK_INTERVALS if age < younger)
+        return now + timedelta(seconds=interval)
 
     def as_bar(self) -> dict[str, Any]:
-        """This run as a bar of its definition's strip; `unaccounted` where its counts
-        are open.
-        """
-        bar = {
+        """This run as a bar of its definition's strip."""
+        is_open = self.are_counts_open
+        return {
             "run": self.pk,
             "status": self.status,
             "rows": self.total_rows,
             "errors": self.errors,
             "at": self.occurred_at.isoformat(),
+            **({"unaccounted": self.unaccounted_rows} if is_open else {}),
         }
-        if self.are_counts_open:
-            bar["unaccounted"] = self.unaccounted_rows
-        return bar
 
     def as_record(self) -> dict[str, Any]:
         """This run as commands and exports give it; the names are an interface."""
@@ -449,12 +431,12 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
         **changes: Any,
     ) -> None:
-        """Move the run to `status`, set `changes`, and leave a RunEvent.
+        """Move the run to `status`, set `changes`, and leave a RunEvent. The row is
+        only moved out of the status that this object knows. The caller opens the
+        transaction.
 
-        The row is only moved out of the status that this object knows. Raises
-        `InvalidTransitionError` for a way that is not in the table, and
-        `StaleRunError` where somebody else moved the run first. The caller
-        opens the transaction.
+        Raises `InvalidTransitionError` for a way that is not in the table, and
+        `StaleRunError` where somebody else moved the run first.
         """
         old = RunStatus(self.status)
         if status not in TRANSITIONS[old]:
@@ -491,7 +473,6 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
     ) -> RunEvent:
         """Add to the run's timeline."""
-        name = actor_name or (actor.shown_name if actor else "")
         return RunEvent.objects.create(
             run=self,
             at=database_now(),
@@ -499,7 +480,7 @@ class ImportRun(models.Model):
             from_status=from_status,
             to_status=to_status,
             actor=actor,
-            actor_name=name,
+            actor_name=actor_name or (actor.shown_name if actor else ""),
             details=details or {},
         )
 

@@ -39,9 +39,8 @@ def are_counts_open(status: str, errors: int | None) -> bool:
 
 def label_of(status: str, errors: int | None) -> str:
     """The word for a run of that status and number of errors."""
-    if are_counts_open(status, errors):
-        return OPEN_COUNTS
-    return str(RunStatus(status).label)
+    is_open = are_counts_open(status, errors)
+    return OPEN_COUNTS if is_open else str(RunStatus(status).label)
 
 
 class Origin(models.TextChoices):
@@ -55,9 +54,7 @@ GIVEN_UP = frozenset({Reason.NO_TRACE, Reason.DECLARED})
 
 
 def message_of(reason: str, message: str) -> str:
-    """What happened, for programs and commands: as the error said it at that moment,
-    or else what the reason says.
-    """
+    """What happened, for programs and commands: the error's words, or the reason's."""
     return message or (f"{Reason(reason).label}." if reason else "")
 
 
@@ -168,10 +165,8 @@ class Counts:
             return CountProblem.ERRORS
         if self.are_contradictory:
             return CountProblem.CONTRADICTORY
-        if self.unaccounted:
-            return CountProblem.ROWS_UNACCOUNTED
-        if self.unaccounted == 0:
-            return None
+        if self.unaccounted is not None:
+            return CountProblem.ROWS_UNACCOUNTED if self.unaccounted else None
         if self.errors is None:
             return CountProblem.ERRORS_NOT_REPORTED
         return CountProblem.LOADED_NOT_REPORTED if self.total_rows else None

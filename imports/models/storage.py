@@ -43,9 +43,7 @@ class Refusal(enum.Enum):
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing was saved for sure: a connection that breaks off while a
-        transaction is committed proves nothing.
-        """
+        """Whether nothing was saved for sure: who breaks off in a commit may have."""
         return self is not Refusal.GONE
 
 
@@ -97,9 +95,7 @@ def _root(error: BaseException | None) -> BaseException | None:
 
 @contextmanager
 def brief_transaction() -> Iterator[None]:
-    """A transaction that gives up soon where it meets a lock: for writes that are not
-    worth anybody's waiting.
-    """
+    """A transaction for what is not worth waiting for a lock: it gives up soon."""
     wait = round(BRIEF_SECONDS * 1000)
     with connection.cursor() as cursor:
         if connection.vendor != "sqlite":
@@ -192,9 +188,7 @@ class Storage:
             self._is_told = False
 
     def ask(self) -> None:
-        """Try it: one row is written and committed, since a full disk refuses no
-        sooner than that. The row is always the same.
-        """
+        """Write a row, always the same, and commit: a full disk refuses no sooner."""
         self._trying_since = timezone.now()
         try:
             with brief_transaction():

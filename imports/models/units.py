@@ -27,9 +27,7 @@ COMPARED_OBJECTS = 50
 
 
 def tidy_mid(text: str) -> str:
-    """A MID in plain digits, without zeros or blanks before it; what is no number
-    stays as it was typed.
-    """
+    """A MID in plain digits, without zeros before it; what is none stays as typed."""
     typed = trimmed(text)
     if not typed.isdecimal() or len(typed) > LONGEST_NUMBER:
         return typed
@@ -89,9 +87,7 @@ def is_guid(text: str) -> bool:
 
 
 def note_doubles() -> None:
-    """Mark the active accounts whose business unit another active one has too, and
-    only those; pages are told.
-    """
+    """Mark the active accounts whose unit another active one has, and no others."""
     from imports.models.account import Account  # which notes doubles when it is saved
     from imports.models.run import bump_revision
 

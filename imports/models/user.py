@@ -59,9 +59,7 @@ class User(AbstractUser):
         validate_ink(**{name: getattr(self, name) for name in typed})
 
     def get_session_auth_hash(self) -> str:
-        """What a session must hold to be of this person: it changes with the password
-        and with `end_sessions`.
-        """
+        """What a session must hold; changes with the password and `end_sessions`."""
         return f"{super().get_session_auth_hash()}{self.session_salt}"
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:

@@ -95,17 +95,15 @@ def lease_seconds() -> float:
 class WorkerManager(models.Manager["Worker"]):
     def heartbeat(self, holder: str, *, host: str, version: str) -> None:
         """Say that the worker `holder` is alive."""
-        known = {"host": host, "version": version, "seen_at": Now()}
+        values = {"host": host, "version": version, "seen_at": Now()}
         # one statement: it comes once a second from every worker
-        if not self.filter(holder=holder).update(**known):
-            self.create(holder=holder, started_at=Now(), **known)
+        if not self.filter(holder=holder).update(**values):
+            self.create(holder=holder, started_at=Now(), **values)
 
     def silent_with_leases(
         self, *, after_seconds: float, within_seconds: float
     ) -> list[str]:
-        """Workers that last responded longer ago than `after_seconds`, but not too
-        long, and still hold a lease.
-        """
+        """Workers that are silent for so long, but not too long, and hold a lease."""
         own = Concat(models.OuterRef("holder"), models.Value(":"))
         held = Lease.objects.filter(expires_at__gt=Now(), holder__startswith=own)
         now = database_now()
