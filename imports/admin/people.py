@@ -61,13 +61,10 @@ class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def user_change_password(
-        self,
-        request: HttpRequest,
-        id: str,  # noqa: A002
-        form_url: str = "",
+        self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         with transaction.atomic():  # with its audit entry, or not at all
-            return super().user_change_password(request, id, form_url)
+            return super().user_change_password(request, *args, **kwargs)
 
     def told_of(self, obj: User, fields: list[str]) -> dict[str, Any]:
         """Which groups a person is in now: they decide what is seen and started."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -92,10 +92,6 @@ class ListQuery:
 
 def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]:
     """The filters beside the definitions; each counts what the other filters leave."""
-    everything, *shows = (
-        query.choice("show", value, label, count=count_text(counts.showing(value)))
-        for value, label in (("", "All"), *Show.choices)
-    )
     by_account = counts.by("account")
     names = {pk: counts.account_names[pk] for pk in by_account}
     # the chosen one is offered even where it leaves nothing
@@ -105,37 +101,40 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
         query.choice("account", pk, name, count=count_text(by_account[pk]))
         for pk, name in sorted(names.items(), key=lambda item: item[::-1])
     ]
-    statuses, kinds = counts.by("status"), counts.by("kind")
+    by_status, by_kind = counts.by("status"), counts.by("kind")
+    all_listed = count_text(counts.showing(""))
+    shows = _offered(query, "show", Show, lambda show: count_text(counts.showing(show)))
     groups = [
-        Group("", [everything, *_offered(shows)]),
+        Group("", [query.choice("show", "", "All", count=all_listed), *shows]),
         Group("Account", accounts),
         Group(
             "Last status",
-            _offered(
-                query.choice(
-                    "status",
-                    value,
-                    label,
-                    count=count_text(statuses[value]),
-                    status=value,
-                )
-                for value, label in RunStatus.choices
-            ),
+            _offered(query, "status", RunStatus, lambda s: count_text(by_status[s])),
         ),
         Group("Update type", _update_types(query, counts)),
         Group(
             "Destination",
-            _offered(
-                query.choice("kind", value, label, count=count_text(kinds[value]))
-                for value, label in Kind.choices
-            ),
+            _offered(query, "kind", Kind, lambda kind: count_text(by_kind[kind])),
         ),
     ]
     return [group for group in groups if group.items]
 
 
-def _offered(choices: Iterable[Choice]) -> list[Choice]:
-    """One that would leave nothing isn't offered unless it is chosen."""
+def _offered(
+    query: ListQuery,
+    name: str,
+    values: Any,
+    text_of: Callable[[str], str],
+    *,
+    many: bool = False,
+) -> list[Choice]:
+    """The choices of a filter with the texts of their counts. One that would leave
+    nothing isn't offered unless it is chosen.
+    """
+    choices = []
+    for value, label in values.choices:
+        looks = {"count": text_of(value), "status": value if name == "status" else ""}
+        choices.append(query.choice(name, value, label, many=many, **looks))
     return [choice for choice in choices if choice.count != "0" or choice.is_current]
 
 
@@ -176,12 +175,7 @@ def run_groups(
     for word, first, last in PRESETS:
         url = query.url(**{"from": first, "to": last})
         days.append(Choice(word=word, url=url, is_current=word == preset))
-    statuses = _offered(
-        query.choice(
-            "status", value, label, many=True, count=counts.text(value), status=value
-        )
-        for value, label in RunStatus.choices
-    )
+    statuses = _offered(query, "status", RunStatus, counts.text, many=True)
     # only the statuses are counted: no index knows how many the other values leave
     own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
     origins = [query.choice("origin", value, label) for value, label in Origin.choices]

@@ -14,18 +14,10 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from imports.forms import DayField
-from imports.models import (
-    ACTIVE,
-    Account,
-    Favourite,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunStatus,
-    User,
-)
+from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
 from imports.models.definition import BY_NAME, DefinitionQuerySet
 from imports.models.run import RunQuerySet
+from imports.models.status import ACTIVE, Origin, RunStatus
 from imports.wording.status import FAILING
 
 LONGEST_SEARCH = 200

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imports.admin import base
-from imports.admin.runs import AuditEntryAdmin, ImportRunAdmin
+from imports.admin.history import AuditEntryAdmin, ImportRunAdmin
 from imports.models import ImportRun
 from tests.factories import (
     AccountFactory,

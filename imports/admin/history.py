@@ -1,18 +1,106 @@
-"""Runs with their events, and the audit: to look at, never counted."""
+"""What is only looked at: definitions and their versions, runs with their events, the
+audit (runs and audit are never counted), and workers.
+"""
 
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import DateTimeField, Q, QuerySet, Value
+from django.http import HttpRequest, HttpResponse
 
-from imports.admin.base import LookOnly, UncountedAdmin, column, short, shown_facts
-from imports.models import COUNTS, Account, AuditEntry, ImportDefinition, ImportRun
-from imports.models.run import RunEvent
+from imports.admin import base
+from imports.admin.base import column, short, shown_facts
+from imports.models import Account, AuditEntry, DefinitionVersion, ImportDefinition
+from imports.models.database import database_now
+from imports.models.run import ImportRun, RunEvent
+from imports.models.status import COUNTS, RunStatus
+from imports.models.worker import WORKER_SILENT_AFTER, Worker
 from imports.usecases.audit import AuditAction
+
+WAITING_SHOWN = 1000
+
+
+class NotSeenFilter(admin.SimpleListFilter):
+    title = "in Marketing Cloud"
+    parameter_name = "seen"
+
+    def lookups(self, request: HttpRequest, _admin: object) -> list[tuple[str, str]]:
+        return [("yes", "Still there"), ("no", "No longer there")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ImportDefinition]
+    ) -> QuerySet[ImportDefinition]:
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(not_seen_since__isnull=self.value() == "yes")
+
+
+@admin.register(ImportDefinition)
+class ImportDefinitionAdmin(base.ReadOnlyAdmin):
+    list_display = (
+        "shown_name",
+        "account",
+        "shown_key",
+        "shown_pattern",
+        "update_type",
+        "last_seen_at",
+        "not_listed_since",
+        "not_seen_since",
+    )
+    list_select_related = ("account",)
+    list_filter = (NotSeenFilter, "account")
+    search_fields = ("name", "customer_key", "file_spec")
+    search_help_text = "Name, customer key or file pattern"
+    ordering = ("name", "id")
+    fields = (
+        "account",
+        "name",
+        "customer_key",
+        "object_id",
+        "description",
+        "file_spec",
+        "update_type",
+        "destination",
+        "first_seen_at",
+        "last_seen_at",
+        "not_listed_since",
+        "not_seen_since",
+        "last_run",
+        "facts_shown",
+    )
+    shown_name = column("Name", lambda row: short(row.shown_name), "name")
+    shown_key = column(
+        "Customer key", lambda row: short(row.customer_key), "customer_key"
+    )
+    shown_pattern = column(
+        "File pattern", lambda row: short(row.file_spec), "file_spec"
+    )
+    facts_shown = column("Facts", lambda row: shown_facts(row.facts))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportDefinition]:
+        return super().get_queryset(request).defer("strip", "facts")
+
+
+@admin.register(DefinitionVersion)
+class DefinitionVersionAdmin(base.ReadOnlyAdmin):
+    list_display = ("definition_name", "account", "number", "seen_at")
+    list_select_related = ("definition__account",)
+    list_filter = (("definition__account", admin.RelatedFieldListFilter),)
+    search_fields = ("definition__name", "definition__customer_key")
+    search_help_text = "Name or customer key of the definition"
+    ordering = ("-id",)
+    fields = ("definition", "number", "seen_at", "digest", "facts_shown")
+    definition_name = column("Definition", lambda row: short(row.definition.shown_name))
+    account = column("Account", lambda row: row.definition.account.shown_name)
+    facts_shown = column("Facts", lambda row: shown_facts(row.facts))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DefinitionVersion]:
+        unlisted = ("facts", "definition__facts", "definition__strip")
+        return super().get_queryset(request).defer(*unlisted)
 
 
 class PeriodFilter(admin.DateFieldListFilter):
@@ -27,13 +115,13 @@ class PeriodFilter(admin.DateFieldListFilter):
         return found.filter(account__in=Account.objects.order_by().values("pk"))
 
 
-class EventInline(LookOnly, admin.TabularInline):  # type: ignore[type-arg]
+class EventInline(base.LookOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = RunEvent
     fields = ("at", "kind", "from_status", "to_status", "actor_name", "details")
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(UncountedAdmin):
+class ImportRunAdmin(base.UncountedAdmin):
     list_display = (
         "id",
         "account",
@@ -158,7 +246,7 @@ class ActionFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(UncountedAdmin):
+class AuditEntryAdmin(base.UncountedAdmin):
     list_display = (
         "at",
         "shown_actor",
@@ -194,3 +282,55 @@ class AuditEntryAdmin(UncountedAdmin):
         lambda entry: short(f"{entry.object_type} {entry.object_label}".strip()),
     )
     details_shown = column("Details", lambda entry: shown_facts(entry.details))
+
+
+@admin.register(Worker)
+class WorkerAdmin(base.ReadOnlyAdmin):
+    list_display = ("holder", "is_alive", "heartbeat", "host", "version")
+    sortable_by = ()
+    fields = ("holder", "host", "version", "seen_at", "heartbeat")
+    heartbeat = column("Heartbeat", lambda worker: f"{_seconds(_silence(worker))} ago")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        now = Value(database_now(), output_field=DateTimeField())
+        return super().get_queryset(request).annotate(now=now)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        load = {"load": load_sentences(database_now())}
+        return super().changelist_view(request, load | (extra_context or {}))
+
+    @admin.display(description="Alive", boolean=True)
+    def is_alive(self, worker: Worker) -> bool:
+        return _silence(worker) <= WORKER_SILENT_AFTER
+
+
+def load_sentences(now: datetime) -> list[str]:
+    """How many starts and looks are due and how long the oldest of each waits."""
+    queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
+    due = ImportRun.objects.due(now)
+    sentences = []
+    for what, runs, since in (
+        ("Starts queued", queued, "queued_at"),
+        ("Runs due for a look", due, "next_check_at"),
+    ):
+        waiting = runs.exclude(**{since: None}).order_by(since)
+        # counting goes no further than anybody reads
+        moments = list(waiting.values_list(since, flat=True)[:WAITING_SHOWN])
+        if not moments:
+            sentences.append(f"{what}: none.")
+            continue
+        more = " or more" if len(moments) == WAITING_SHOWN else ""
+        waited = f"the oldest has waited {_seconds(now - moments[0])}"
+        sentences.append(f"{what}: {len(moments)}{more}; {waited}.")
+    return sentences
+
+
+def _silence(worker: Worker) -> timedelta:
+    now: datetime = worker.now  # type: ignore[attr-defined]
+    return max(now - worker.seen_at, timedelta(0))
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{round(duration.total_seconds()):,} s"
