@@ -163,7 +163,8 @@ def ask_each(
 def set_paused(
     request: HttpRequest, rows: QuerySet[Account], *, is_paused: bool
 ) -> None:
-    state, resumed = "paused" if is_paused else "allowed", AuditAction.STARTS_RESUMED
+    state = "paused" if is_paused else "allowed"
+    action = AuditAction.STARTS_PAUSED if is_paused else AuditAction.STARTS_RESUMED
     with transaction.atomic():  # all of them, or none is said to be
         for account in rows:
             if account.starts_paused == is_paused:
@@ -173,7 +174,7 @@ def set_paused(
             save_account(
                 account=account,
                 fields=["starts_paused"],
-                action=AuditAction.STARTS_PAUSED if is_paused else resumed,
+                action=action,
                 by=person_behind(request),
                 ip=address_of(request),
             )

@@ -22,7 +22,7 @@ from imports.admin.accounts import AccessAudited
 from imports.admin.base import AuditedAdmin, column
 from imports.models import User
 from imports.signin import address_of
-from imports.text import first_with_ink, has_ink
+from imports.text import first_with_ink, validate_ink
 from imports.usecases.people import end_sessions
 
 MEMBERS_SHOWN = 200
@@ -103,11 +103,9 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
 
 
 class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if not has_ink(name):
-            raise forms.ValidationError("This has no visible characters.")
-        return name
+    def clean(self) -> Any:
+        validate_ink(name=self.cleaned_data.get("name", ""))
+        return super().clean()
 
 
 @admin.register(Group)

@@ -106,8 +106,7 @@ def is_due(now: datetime) -> Q:
     """Whether a run should be looked at by now. A time too far ahead counts as well: it
     was planned by a clock that ran ahead and was set right since.
     """
-    ahead = Q(next_check_at__gt=now + TOO_FAR_AHEAD)
-    return Q(next_check_at__lte=now) | ahead
+    return Q(next_check_at__lte=now) | Q(next_check_at__gt=now + TOO_FAR_AHEAD)
 
 
 class RunQuerySet(OfAccountQuerySet["ImportRun"]):
@@ -128,9 +127,8 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
     def overdue(self) -> RunQuerySet:
         """Active runs that a worker should have seen to long ago, and could have."""
         late = Now() - overdue_after()
-        looks = Q(
-            status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN), next_check_at__lt=late
-        )
+        looked_for = (RunStatus.RUNNING, RunStatus.UNKNOWN)
+        looks = Q(status__in=looked_for, next_check_at__lt=late)
         claims = Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
         starts = Q(status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after())
         # who has not responded lately could not be asked until a moment ago
@@ -441,7 +439,7 @@ class ImportRun(models.Model):
         old = RunStatus(self.status)
         if status not in TRANSITIONS[old]:
             raise InvalidTransitionError(f"{old} → {status}")
-        self._update_where_still(old, {"status": status, **changes})
+        self.change(status=status, **changes)
         self.record(
             kind,
             from_status=old,
@@ -453,12 +451,9 @@ class ImportRun(models.Model):
 
     def change(self, **changes: Any) -> None:
         """Set `changes` while the run is still in the status that we know."""
-        self._update_where_still(self.status, changes)
-
-    def _update_where_still(self, status: str, changes: dict[str, Any]) -> None:
-        still = ImportRun.objects.filter(pk=self.pk, status=status)
+        still = ImportRun.objects.filter(pk=self.pk, status=self.status)
         if not still.update(**changes):
-            raise StaleRunError(f"Run {self.pk} is no longer {status}.")
+            raise StaleRunError(f"Run {self.pk} is no longer {self.status}.")
         for name, value in changes.items():
             setattr(self, name, value)
 
