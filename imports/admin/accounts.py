@@ -1,6 +1,4 @@
-"""Accounts in the administration: their access, what an administrator does to them, and
-their form. A secret goes in and never comes out.
-"""
+"""Accounts in the administration. A secret goes in and never comes out."""
 
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations

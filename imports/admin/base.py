@@ -164,9 +164,7 @@ LAST_PAGE = 1000
 
 
 class UncountedChangeList(ChangeList):
-    """The rows of a page and one beyond, which says whether another page follows: a
-    table that is too long to be counted is never asked for a COUNT.
-    """
+    """A page's rows and one beyond: a table that is too long to be counted is not."""
 
     def get_results(self, request: HttpRequest) -> None:
         if not 1 <= self.page_num <= LAST_PAGE:

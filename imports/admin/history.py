@@ -1,6 +1,4 @@
-"""What is only looked at: definitions and their versions, runs with their events, the
-audit (runs and audit are never counted), and workers.
-"""
+"""What is only looked at: definitions, runs, the audit and workers."""
 
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
@@ -120,6 +118,47 @@ class EventInline(base.LookOnly, admin.TabularInline):  # type: ignore[type-arg]
     fields = ("at", "kind", "from_status", "to_status", "actor_name", "details")
 
 
+# A run's page, part by part.
+ABOUT = (
+    "account",
+    "definition",
+    "definition_version",
+    "customer_key",
+    "origin",
+    "shown_status",
+    "phase",
+    "started_by_name",
+    "started_by",
+)
+TIMES = (
+    "occurred_at",
+    "queued_at",
+    "first_seen_at",
+    "claimed_at",
+    "sent_at",
+    "answered_at",
+    "started_at",
+    "finished_at",
+    "settled_at",
+    "start_text",
+    "end_text",
+)
+FOLLOWING = (
+    "task_id",
+    "request_id",
+    "import_type",
+    "destination_id",
+    "last_checked_at",
+    "next_check_at",
+    "looks",
+    "claimed_by",
+    "claim_expires_at",
+    "request_token",
+    "batch",
+    "again_of",
+)
+
+
 @admin.register(ImportRun)
 class ImportRunAdmin(base.UncountedAdmin):
     list_display = (
@@ -149,65 +188,14 @@ class ImportRunAdmin(base.UncountedAdmin):
     shown_task = column("Task", lambda run: short(run.task_id or ""))
     unaccounted_rows = column("Unaccounted for", lambda run: run.unaccounted_rows)
     fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    "account",
-                    "definition",
-                    "definition_version",
-                    "customer_key",
-                    "origin",
-                    "shown_status",
-                    "phase",
-                    "started_by_name",
-                    "started_by",
-                )
-            },
-        ),
+        (None, {"fields": ABOUT}),
         ("Counts", {"fields": (*COUNTS, "unaccounted_rows")}),
-        (
-            "Times",
-            {
-                "fields": (
-                    "occurred_at",
-                    "queued_at",
-                    "first_seen_at",
-                    "claimed_at",
-                    "sent_at",
-                    "answered_at",
-                    "started_at",
-                    "finished_at",
-                    "settled_at",
-                    "start_text",
-                    "end_text",
-                )
-            },
-        ),
+        ("Times", {"fields": TIMES}),
         (
             "What went wrong",
             {"fields": ("reason", "error_code", "vendor_message", "message")},
         ),
-        (
-            "Following it",
-            {
-                "fields": (
-                    "task_id",
-                    "request_id",
-                    "import_type",
-                    "destination_id",
-                    "last_checked_at",
-                    "next_check_at",
-                    "looks",
-                    "claimed_by",
-                    "claim_expires_at",
-                    "request_token",
-                    "batch",
-                    "again_of",
-                ),
-                "classes": ("collapse",),
-            },
-        ),
+        ("Following it", {"fields": FOLLOWING, "classes": ("collapse",)}),
     )
 
     def get_search_results(

@@ -29,9 +29,7 @@ FAILED = Count("pk", filter=Q(status=RunStatus.FAILED))
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """How many runs and accounts need the reader, and how many of them are failed
-    runs; `items` are the first of them, where they were asked for.
-    """
+    """How many runs and accounts need the reader, how many failed; and the first."""
 
     count: int
     failed_count: int

@@ -41,14 +41,12 @@ class DefinitionCount(NamedTuple):
         """Whether `show` (see `Show`) lets these through; "" is all that are listed."""
         if not show or self.is_gone:
             return self.is_gone == (show == Show.GONE)
-        match show:
-            case Show.FAVOURITES:
-                return self.is_favourite
-            case Show.FAILING:
-                return self.status in FAILING
-            case Show.NEVER:
-                return self.status is None
-        return False
+        lets_through = {
+            Show.FAVOURITES: self.is_favourite,
+            Show.FAILING: self.status in FAILING,
+            Show.NEVER: self.status is None,
+        }
+        return lets_through.get(Show(show), False)
 
 
 class DefinitionCounts:
@@ -151,9 +149,7 @@ MANY = f"{COUNTED_TO}+"
 
 
 class RunCounts(Counter[str]):
-    """Runs by status as far as they were counted: 501 means "more than 500". Empty
-    where nothing was counted.
-    """
+    """Runs by status, counted to 501, "more than 500"; empty: nothing was counted."""
 
     def text(self, status: str) -> str:
         if not self:

@@ -285,17 +285,13 @@ class RunFilter(filters.FilterSet):
 
     @property
     def accounts(self) -> Any:
-        """Those that the runs may be of, if an index leads to what fits in each: words
-        are in none.
-        """
+        """Those that the runs may be of, where an index leads there: not for words."""
         has_words = bool(self.cleaned["q"].strip())
         return None if has_words else visible_accounts(self.request).order_by()
 
     @property
     def is_sortable(self) -> bool:
-        """Whether the days that are left, up to now where the end is open, are few
-        enough for an order that is in no index.
-        """
+        """Whether the days, up to today, are few enough for an unindexed order."""
         first, last = self.cleaned["from"], self.cleaned["to"]
         today = timezone.localdate()
         end = min(last or today, today)

@@ -39,6 +39,14 @@ TIDIED = {
 }
 SIGN_IN_NAMES = {True: "client_id", False: "username"}
 FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
+IS_FIXED = (
+    "Fixed once definitions are known: their history belongs to this business unit. "
+    "Add a new account instead."
+)
+NO_SUBDOMAIN = (
+    "Enter the tenant’s own part of its addresses, the mc… of "
+    "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
+)
 # With these an account may become another business unit, or one twice.
 TELL_UNIT = frozenset(
     {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
@@ -366,9 +374,7 @@ class Account(models.Model):
 
     @property
     def start_refusal(self) -> tuple[Reason, str] | None:
-        """Why nothing can be started here now, by its kind and in a sentence. The one
-        rule: lists, dialogs, the use case, commands and the worker ask it.
-        """
+        """Why nothing can be started here, by kind and in a sentence: the one rule."""
         for state, sentence in START_REFUSALS.items():
             # after a call or two that failed the next one may well succeed
             if state == AccountState.NOT_ANSWERING and not self.is_breaker_open:
@@ -384,9 +390,7 @@ class Account(models.Model):
         return refusal[1] if refusal else ""
 
     def tidy(self) -> None:
-        """Read what was pasted as it can only be meant, before its length is judged:
-        whole addresses as a subdomain, blanks around a MID.
-        """
+        """Read what was pasted as it can only be meant, before its length is judged."""
         for field, tidied in TIDIED.items():
             setattr(self, field, tidied(getattr(self, field)))
 
@@ -421,13 +425,7 @@ class Account(models.Model):
 
     def _clean_endpoints(self) -> None:
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
-            raise ValidationError(
-                {
-                    "subdomain": "Enter the tenant’s own part of its addresses, the "
-                    "mc… of https://mc….auth.marketingcloudapis.com/, or paste that "
-                    "whole address."
-                }
-            )
+            raise ValidationError({"subdomain": NO_SUBDOMAIN})
         if not self.subdomain and not (
             self.soap_url and (self.auth_url or not self.is_oauth)
         ):
@@ -458,12 +456,7 @@ class Account(models.Model):
         stored.tidy()
         for field in FROZEN_WITH_DEFINITIONS:
             if getattr(stored, field) != getattr(self, field):
-                raise ValidationError(
-                    {
-                        field: "Fixed once definitions are known: their history "
-                        "belongs to this business unit. Add a new account instead."
-                    }
-                )
+                raise ValidationError({field: IS_FIXED})
 
     @property
     def known_mid(self) -> str:
@@ -495,9 +488,7 @@ class Account(models.Model):
         return list(dict.fromkeys([*self.refused_properties, *refused]))
 
     def note_secret_unreadable(self) -> bool:
-        """Note that a process could not read the secret; False where that was known.
-        The next one that can, or a secret that is entered anew, takes it back.
-        """
+        """Note that a process could not read it; False where that was known."""
         readable = Account.objects.filter(pk=self.pk, secret_unreadable_since=None)
         return bool(readable.update(secret_unreadable_since=database_now()))
 

@@ -1,6 +1,4 @@
-"""The database itself: its clock, violated constraints, commits, connections, and
-how it tells workers of a start.
-"""
+"""The database itself: clock, constraints, commits, connections, LISTEN/NOTIFY."""
 
 from __future__ import annotations
 

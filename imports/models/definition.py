@@ -32,9 +32,7 @@ BY_NAME = Left(Lower("name"), 100)
 
 class DefinitionQuerySet(OfAccountQuerySet["ImportDefinition"]):
     def with_destination(self) -> DefinitionQuerySet:
-        """Each with what its latest result says of the destination: the definition
-        gives an id that no person knows, a result gives the key.
-        """
+        """Each with its destination as its latest result has it, by its key."""
         runs = apps.get_model("imports", "ImportRun").objects.latest_first()
         latest = runs.filter(definition=models.OuterRef("pk")).exclude(import_type="")
         return self.annotate(

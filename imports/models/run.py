@@ -103,9 +103,7 @@ ENDED_AT = Coalesce("finished_at", "settled_at")
 
 
 def is_due(now: datetime) -> Q:
-    """Whether a run should be looked at by now. A time too far ahead counts as well: it
-    was planned by a clock that ran ahead and was set right since.
-    """
+    """A look is due; or planned too far ahead, by a clock that was set right since."""
     return Q(next_check_at__lte=now) | Q(next_check_at__gt=now + TOO_FAR_AHEAD)
 
 

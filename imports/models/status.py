@@ -1,6 +1,4 @@
-"""The life of a run: its statuses, the table of transitions, and what its counts add
-up to.
-"""
+"""The life of a run: its statuses, their transitions, what its counts add up to."""
 
 from __future__ import annotations
 

@@ -69,9 +69,7 @@ POSTGRES_REFUSALS = {
 
 
 def refusal_of(error: BaseException | None) -> Refusal | None:
-    """Why the database refused, if that is what is behind `error`. None where a
-    statement was wrong, or a constraint was violated.
-    """
+    """Why the database refused; None where a statement was wrong, or a value."""
     cause = _root(error)
     if isinstance(cause, sqlite3.Error):
         return SQLITE_REFUSALS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)

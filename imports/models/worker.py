@@ -86,9 +86,7 @@ def held(*names: str, holder: str, seconds: float) -> Iterator[str | None]:
 
 
 def lease_seconds() -> float:
-    """How long a lease lasts in which one call to Marketing Cloud is made: twice its
-    deadline, so that a slow call outlives no lease of its own.
-    """
+    """How long the lease of one call lasts: a slow call must not outlive its own."""
     return 2 * float(settings.MCDASH_CALL_DEADLINE_SECONDS) + 30
 
 
@@ -212,9 +210,7 @@ class WorkerState:
 
 
 def overdue_after() -> timedelta:
-    """How long a look may be due while all is well: one that has begun ends by its
-    lease (see `refresh_runs`), and the next one comes soon after.
-    """
+    """How long a look may be due while all is well: till the lease of one has ended."""
     return timedelta(seconds=2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 90)
 
 
