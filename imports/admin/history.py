@@ -116,6 +116,7 @@ class PeriodFilter(admin.DateFieldListFilter):
 class EventInline(base.LookOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = RunEvent
     fields = ("at", "kind", "from_status", "to_status", "actor_name", "details")
+    readonly_fields = fields
 
 
 # A run's page, part by part.

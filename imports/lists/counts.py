@@ -180,8 +180,7 @@ def count_runs(filters: RunFilter, user: User) -> RunCounts:
     runs = filters.without("status").order_by()
     few = list(runs.values_list("status", flat=True)[: COUNTED_TOGETHER + 1])
     if len(few) <= COUNTED_TOGETHER:
-        none = dict.fromkeys(RunStatus.values, 0)
-        return RunCounts(none | Counter(few))
+        return RunCounts(dict.fromkeys(RunStatus.values, 0) | dict(Counter(few)))
     if not filters.is_by_index:
         return RunCounts()
     counts = {

@@ -29,9 +29,8 @@ COMPARED_OBJECTS = 50
 def tidy_mid(text: str) -> str:
     """A MID in plain digits, without zeros before it; what is none stays as typed."""
     typed = trimmed(text)
-    if not typed.isdecimal() or len(typed) > LONGEST_NUMBER:
-        return typed
-    return str(int(typed))  # also of digits that are not ASCII
+    is_number = typed.isdecimal() and len(typed) <= LONGEST_NUMBER
+    return str(int(typed)) if is_number else typed  # also of digits beyond ASCII
 
 
 def unit_of(account: Account) -> str | None:
