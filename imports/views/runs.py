@@ -148,7 +148,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
             places = dict.fromkeys(places, "")
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
-            page = page_of(filters.qs, order, **places, are_many=filters.are_many)
+            page = page_of(filters.qs, order, **places)
             shown = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
@@ -214,6 +214,7 @@ def order_of(filters: RunFilter) -> RunOrder:
         by=filters.order,
         accounts=filters.accounts,
         statuses=filters.cleaned["status"],
+        are_many=filters.are_many,
     )
 
 
@@ -244,15 +245,7 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    rows = _rows(
-        batches(
-            still_visible,
-            order_of(filters),
-            COLUMNS.values(),
-            BATCH,
-            are_many=filters.are_many,
-        )
-    )
+    rows = _rows(batches(still_visible, order_of(filters), COLUMNS.values(), BATCH))
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
     response = StreamingHttpResponse(written(rows), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -16,7 +16,7 @@ from imports.models import (
     RunEvent,
     User,
 )
-from imports.models.revision import RevisionManager
+from imports.models.run import RevisionManager
 from imports.text import visible
 from imports.usecases import accounts, follow, resolve
 from imports.usecases import start as start_usecases
