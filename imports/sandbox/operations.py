@@ -24,12 +24,9 @@ from imports.sandbox.envelopes import (
     type_of,
 )
 from imports.sandbox.responses import (
-    TYPE,
     Answer,
     Fault,
-    add,
     fault_answer,
-    fill,
     json_answer,
     message,
     named_fault,
@@ -38,7 +35,12 @@ from imports.sandbox.responses import (
     token_answer,
     token_error,
 )
-from imports.sandbox.retrieve import RetrieveError, check_properties, passes, result
+from imports.sandbox.retrieve import (
+    RetrieveError,
+    check_properties,
+    passes,
+    row_content,
+)
 from imports.sandbox.tasks import Task, summary_at
 from imports.sandbox.world import World
 
@@ -179,14 +181,13 @@ class Service:
         call.request_id = request_id = str(uuid4())
         options = refusal.options if refusal else {}
         if envelope.action == "GetSystemStatus":
-            response = message("SystemStatusResponseMsg")
-            texts = {
+            result = {
                 "StatusCode": "OK",
                 "StatusMessage": "System Status Retrieved",
                 "SystemStatus": self.switches.system_status,
             }
-            fill(add(add(response, "Results"), "Result"), texts)
-            return _ended(response, "OK", "", request_id)
+            content = {"Results": {"Result": result}, **_overall("OK", "", request_id)}
+            return message("SystemStatusResponseMsg", content)
         if envelope.action == "Perform":
             refused = (
                 RefusedError(options["code"], options["text"]) if refusal else None
@@ -205,8 +206,8 @@ class Service:
                 )
             return self._page(call, envelope.request, mids)
         except RetrieveError as exc:
-            texts = {"OverallStatus": str(exc), "RequestID": request_id}
-            return message("RetrieveResponseMsg", **texts)
+            content = {"OverallStatus": exc, "RequestID": request_id}
+            return message("RetrieveResponseMsg", content)
 
     def _scope(self, envelope: Envelope) -> tuple[Mids, Mids]:
         """The accounts that a request is about, and those of them out of reach."""
@@ -226,7 +227,9 @@ class Service:
             object_type = text_of(request, "ObjectType") or ""
             properties = texts_of(request, "Properties")
             rules = self.switches.options_of("property_refused", call)
-            check_properties(object_type, properties, [o["property"] for o in rules])
+            check_properties(
+                object_type, properties, [rule["property"] for rule in rules]
+            )
             rows = list(self._rows(call, request, mids))
         size = self.page_size
         batch_size = request.findtext(f"{tag('Options')}/{tag('BatchSize')}")
@@ -237,14 +240,15 @@ class Service:
             self._rests[str(call.request_id)] = object_type, properties, rows[size:]
             if len(self._rests) > RESTS_REMEMBERED:
                 self._rests.popitem(last=False)
-        # No Results element at all where there are no rows.
-        response = message(
-            "RetrieveResponseMsg",
-            OverallStatus="MoreDataAvailable" if has_more else "OK",
-            RequestID=call.request_id,
-        )
-        response.extend(result(object_type, row, properties) for row in rows[:size])
-        return response
+        content = {
+            "OverallStatus": "MoreDataAvailable" if has_more else "OK",
+            "RequestID": call.request_id,
+            # no element at all where there are no rows
+            "Results": [
+                row_content(object_type, row, properties) for row in rows[:size]
+            ],
+        }
+        return message("RetrieveResponseMsg", content)
 
     def _rows(self, call: Call, request: etree._Element, mids: Mids) -> Iterator[Facts]:
         """The properties of all rows that the filter lets pass."""
@@ -254,7 +258,7 @@ class Service:
         operators = ("equals",) if is_refused else ("equals", "IN")
         if text_of(request, "ObjectType") == "ImportDefinition":
             rules = self.switches.options_of("not_listed", call)
-            unlisted = {o["key"] for o in rules} if part is None else set()
+            unlisted = {rule["key"] for rule in rules} if part is None else set()
             for definition in self.world.definitions(mids):
                 facts = definition.facts
                 values = {name: facts[name] for name in NAMES}
@@ -287,45 +291,40 @@ class Service:
     ) -> etree._Element:
         """PerformResponseMsg; each definition is started, or refused in words."""
         action = text_of(envelope.message, "Action") or ""
-        results, codes = [], set()
+        results = []
         for element in envelope.definitions:
             try:
                 if refused:
                     raise refused
-                texts, task_texts = self._start(call, element, action, mid)
+                result = self._start(call, element, action, mid)
             except RefusedError as exc:
-                texts = {"StatusCode": "Error", "StatusMessage": str(exc)}
+                texts = {"StatusCode": "Error", "StatusMessage": exc}
                 texts["ErrorCode"] = exc.code
-                task_texts = texts
-            codes.add(texts["StatusCode"])
-            # What became of one definition, with the nil keys of real answers.
-            result = message("Result", **texts)
+                result = {**texts, "Task": texts}
             named = {
+                "@type": type_of(element),
                 "PartnerKey": None,
                 "ObjectID": text_of(element, "ObjectID"),
                 "CustomerKey": text_of(element, "CustomerKey"),
                 "IsPlatformObject": False,
             }
-            fill(add(result, "Object"), named).set(TYPE, type_of(element))
-            if task_texts:
-                fill(add(result, "Task"), task_texts)
-            results.append(result)
+            task = result.pop("Task", None)  # comes last in the schema
+            results.append({**result, "Object": named, "Task": task})
+        codes = {result["StatusCode"] for result in results}
         status = "Has Errors" if "OK" in codes else "Error"
         if codes == {"OK"}:
             status = "OK"
-        response = message("PerformResponseMsg")
-        if results:
-            add(response, "Results").extend(results)
         words = "" if results else "No definitions were given."
-        return _ended(response, status, words, call.request_id)
+        content = {
+            "Results": {"Result": results} if results else None,
+            **_overall(status, words, call.request_id),
+        }
+        return message("PerformResponseMsg", content)
 
     def _start(
         self, call: Call, element: etree._Element, action: str, mid: int
-    ) -> tuple[dict[str, object], dict[str, object]]:
-        """Start one definition; what its Result says, and its Task, empty for none.
-
-        Raises RefusedError.
-        """
+    ) -> dict[str, object]:
+        """Start one definition; its Result. Raises RefusedError."""
         kind = type_of(element)
         if kind != "ImportDefinition" or action.lower() != "start":
             text = f"Cannot perform {action} on objects of type {kind}."
@@ -357,13 +356,16 @@ class Service:
         )
         words = "ImportDefinition performed"
         if self.switches.take("within", call, "no_task_id"):
-            return {"StatusCode": "OK", "StatusMessage": words}, {}
-        words = f"{words} AsyncID:{task.task_id}"
-        return {"StatusCode": "OK", "StatusMessage": words}, {
+            return {"StatusCode": "OK", "StatusMessage": words}
+        return {
             "StatusCode": "OK",
-            "StatusMessage": "OK",
-            "ID": task.task_id,
-            "InteractionObjectID": uuid4(),
+            "StatusMessage": f"{words} AsyncID:{task.task_id}",
+            "Task": {
+                "StatusCode": "OK",
+                "StatusMessage": "OK",
+                "ID": task.task_id,
+                "InteractionObjectID": uuid4(),
+            },
         }
 
     def empty_answer(self, operation: str) -> Answer:
@@ -375,7 +377,7 @@ class Service:
             "RequestID": uuid4(),
             "OverallStatusMessage": "",
         }
-        content = message(f"{operation}ResponseMsg", **texts)
+        content = message(f"{operation}ResponseMsg", texts)
         now = self.world.clock()
         return soap_answer(content, action=f"{operation}Response", now=now)
 
@@ -388,11 +390,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _ended(
-    response: etree._Element, status: str, words: str, request_id: str | None
-) -> etree._Element:
-    """With the end of every response but Retrieve's; the words are there even if
-    empty.
-    """
+def _overall(status: str, words: str, request_id: str | None) -> dict[str, object]:
+    """The end of every response but Retrieve's; the words are there even if empty."""
     texts = {"OverallStatus": status, "OverallStatusMessage": words}
-    return fill(response, {**texts, "RequestID": request_id})
+    return {**texts, "RequestID": request_id}

@@ -26,6 +26,7 @@ NIL = f"{{{XSI}}}nil"
 XML_DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>'
 XML = "text/xml; charset=utf-8"
 TOKEN_SECONDS = 1079
+Content = Mapping[str, object]
 NIL_KEYS = ("PartnerKey", "ObjectID")
 """What real answers have as nil elements where it is unknown or not asked for."""
 ENVELOPE = f"""\
@@ -85,32 +86,31 @@ def tag(name: str) -> str:
     return f"{{{API}}}{name}"
 
 
-def add(parent: etree._Element, name: str, text: object = None) -> etree._Element:
-    """Append an element of the API's namespace; booleans in lower case."""
-    child = etree.SubElement(parent, tag(name))
-    if text is not None:
-        child.text = str(text).lower() if isinstance(text, bool) else str(text)
-    return child
-
-
-def fill(parent: etree._Element, texts: Mapping[str, object]) -> etree._Element:
-    """Append an element for each name; gives the parent.
-
-    What is None is left out, but for the keys that real answers have as nil elements.
-    """
-    for name, text in texts.items():
-        if text is not None:
-            add(parent, name, text)
-        elif name in NIL_KEYS:
-            add(parent, name).set(NIL, "true")
-    return parent
-
-
-def message(name: str, **texts: object) -> etree._Element:
-    """A response message, or a part of one, whose unprefixed names are the API's."""
+def message(name: str, content: Content) -> etree._Element:
+    """A response message whose unprefixed names are the API's."""
     # lxml-stubs know no None prefix
     nsmap = cast("dict[str, str]", {None: API})
-    return fill(etree.Element(tag(name), nsmap=nsmap), texts)
+    return _fill(etree.Element(tag(name), nsmap=nsmap), content)
+
+
+def _fill(parent: etree._Element, content: Content) -> etree._Element:
+    """Append an element for each name, with its text or content; a list is several.
+
+    `@type` is the parent's xsi:type. What is None is left out, but for the keys that
+    real answers have as nil elements.
+    """
+    for name, value in content.items():
+        if name == "@type" and value is not None:
+            parent.set(TYPE, str(value))
+        elif isinstance(value, list | dict):
+            for part in value if isinstance(value, list) else [value]:
+                _fill(etree.SubElement(parent, tag(name)), part)
+        elif value is not None:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            etree.SubElement(parent, tag(name)).text = text
+        elif name in NIL_KEYS:
+            etree.SubElement(parent, tag(name)).set(NIL, "true")
+    return parent
 
 
 def soap_answer(

@@ -9,7 +9,6 @@ from lxml import etree
 
 from imports.sandbox.catalogue import Facts
 from imports.sandbox.envelopes import text_of, texts_of, type_of
-from imports.sandbox.responses import TYPE, add, fill, message
 
 # fmt: off
 DEFINITION_PROPERTIES = (
@@ -87,44 +86,37 @@ def passes(
     return values[name] in accepted
 
 
-def result(
+def row_content(
     object_type: str, facts: Facts, properties: Collection[str]
-) -> etree._Element:
+) -> dict[str, object]:
     """One Results element with what was asked for, in the schema's order.
 
     ObjectID and PartnerKey are nil where they were not asked for or are unknown;
     anything else unknown is left out. `IsPlatformObject` is in no WSDL, and real
     answers of other types have it all the same.
     """
-    element = message("Results")
-    element.set(TYPE, object_type)
-    is_base = True
+    row: dict[str, object] = {"@type": object_type}
     groups = groupby(PROPERTIES[object_type], lambda name: name.partition(".")[0])
     for outer, names in groups:
-        if is_base and outer not in BASE:
-            add(element, "IsPlatformObject", False)
-            is_base = False
+        if outer not in BASE:
+            row.setdefault("IsPlatformObject", False)
         asked = {name: facts.get(name) for name in names if name in properties}
         if outer in PROPERTIES[object_type]:
-            fill(element, {outer: asked.get(outer)})
+            row[outer] = asked.get(outer)
         elif asked:
-            _add_nested(element, outer, asked, facts.get(outer))
-    return element
+            row[outer] = _nested(outer, asked, facts.get(outer))
+    return row
 
 
-def _add_nested(
-    element: etree._Element, outer: str, asked: Facts, xsi_type: object
-) -> None:
+def _nested(outer: str, asked: Facts, xsi_type: object) -> dict[str, object] | None:
     """The inner values in an element of their own, if there are any."""
     if xsi_type is None and not any(value is not None for value in asked.values()):
-        return
+        return None
     values = {name.partition(".")[2]: value for name, value in asked.items()}
-    nest = add(element, outer)
-    if xsi_type is not None:
-        nest.set(TYPE, str(xsi_type))
+    if outer == "Notification":
+        return {**values}
     if outer == "Client":  # asked for as ClientID1, answered as ID
-        values = {"ID": next(iter(values.values()))}
-    elif outer != "Notification":  # an API object, with keys of its own
-        number = values.pop("ID", None)
-        values = {"PartnerKey": None, "ID": number, "ObjectID": None, **values}
-    fill(nest, values)
+        return {"ID": next(iter(values.values()))}
+    # an API object, with keys of its own
+    keys = {"PartnerKey": None, "ID": values.pop("ID", None), "ObjectID": None}
+    return {"@type": xsi_type, **keys, **values}
