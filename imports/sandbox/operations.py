@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from lxml import etree
 
+from imports.sandbox import responses, retrieve
 from imports.sandbox.catalogue import Account, Behaviour, Facts
 from imports.sandbox.control import Call, Rule, Switches
 from imports.sandbox.envelopes import (
@@ -23,24 +24,8 @@ from imports.sandbox.envelopes import (
     texts_of,
     type_of,
 )
-from imports.sandbox.responses import (
-    Answer,
-    Fault,
-    fault_answer,
-    json_answer,
-    message,
-    named_fault,
-    soap_answer,
-    tag,
-    token_answer,
-    token_error,
-)
-from imports.sandbox.retrieve import (
-    RetrieveError,
-    check_properties,
-    passes,
-    row_content,
-)
+from imports.sandbox.responses import Answer, Fault, message, tag
+from imports.sandbox.retrieve import RetrieveError
 from imports.sandbox.tasks import Task, summary_at
 from imports.sandbox.world import World
 
@@ -89,14 +74,18 @@ class Service:
         """Answer POST /v2/token; with `refusal` as if the client were unknown."""
         request = _json_object(body)
         if not refusal and request is None:
-            return token_error("invalid_request", "The body is not a JSON object.")
+            return responses.token_error(
+                "invalid_request", "The body is not a JSON object."
+            )
         request = request or {}
         account = self._account_of_client(request)
         if not refusal and request.get("grant_type") != "client_credentials":
-            return token_error("unsupported_grant_type", "Use client_credentials.")
+            return responses.token_error(
+                "unsupported_grant_type", "Use client_credentials."
+            )
         secret = request.get("client_secret")
         if refusal or not account or account.client_secret != secret:
-            return token_error(
+            return responses.token_error(
                 "invalid_client",
                 "Client authentication failed. Make sure that the client ID and client "
                 "secret are valid and that the package is installed and enabled.",
@@ -110,8 +99,8 @@ class Service:
                 "errorcode": 0,
                 "message": "Not Authorized",
             }
-            return json_answer(content, 401, "Not Authorized")
-        return token_answer(self.authenticator.issue(account.mid), base_url)
+            return responses.json_answer(content, 401, "Not Authorized")
+        return responses.token_answer(self.authenticator.issue(account.mid), base_url)
 
     def note_token(self, call: Call, body: bytes) -> None:
         """Enter the call's account as far as it can be known."""
@@ -159,8 +148,8 @@ class Service:
             return Answer(400, b"Bad Request", plain, summary="bad request")
         except Fault as fault:
             now = self.world.clock()
-            return fault_answer(fault, now=now, relates_to=relates_to)
-        return soap_answer(
+            return responses.fault_answer(fault, now=now, relates_to=relates_to)
+        return responses.soap_answer(
             content,
             action=f"{envelope.action}Response",
             now=self.world.clock(),
@@ -173,9 +162,9 @@ class Service:
         expected = MESSAGES.get(envelope.action)
         if expected is None:
             text = "Server did not recognize the value of HTTP Header SOAPAction: "
-            raise named_fault("client", f"{text}{envelope.action}.")
+            raise responses.named_fault("client", f"{text}{envelope.action}.")
         if envelope.message.tag != tag(expected):
-            raise named_fault("client", f"{expected} was expected.")
+            raise responses.named_fault("client", f"{expected} was expected.")
         self.contract.check(envelope.message)
         mids, foreign = self._scope(envelope)
         call.request_id = request_id = str(uuid4())
@@ -227,7 +216,7 @@ class Service:
             object_type = text_of(request, "ObjectType") or ""
             properties = texts_of(request, "Properties")
             rules = self.switches.options_of("property_refused", call)
-            check_properties(
+            retrieve.check_properties(
                 object_type, properties, [rule["property"] for rule in rules]
             )
             rows = list(self._rows(call, request, mids))
@@ -245,7 +234,8 @@ class Service:
             "RequestID": call.request_id,
             # no element at all where there are no rows
             "Results": [
-                row_content(object_type, row, properties) for row in rows[:size]
+                retrieve.row_content(object_type, row, properties)
+                for row in rows[:size]
             ],
         }
         return message("RetrieveResponseMsg", content)
@@ -263,7 +253,7 @@ class Service:
                 facts = definition.facts
                 values = {name: facts[name] for name in NAMES}
                 is_listed = definition.customer_key not in unlisted
-                if passes(part, values, operators) and is_listed:
+                if retrieve.passes(part, values, operators) and is_listed:
                     yield facts
             return
         now = self.world.clock()
@@ -274,7 +264,9 @@ class Service:
                 "TaskResultID": str(task.task_id),
                 "ImportDefinitionCustomerKey": key,
             }
-            if passes(part, values, operators) and (row := summary_at(task, now)):
+            if retrieve.passes(part, values, operators) and (
+                row := summary_at(task, now)
+            ):
                 # A rule matches the row's definition, whichever was asked about.
                 about = replace(call, customer_keys=[key] if key else [])
                 for options in self.switches.options_of("rows_say", about):
@@ -371,7 +363,7 @@ class Service:
     def empty_answer(self, operation: str) -> Answer:
         """An OK with nothing in it, to be spoilt when nothing was done."""
         if operation == "token":
-            return token_answer("nothing", "http://127.0.0.1", 0)
+            return responses.token_answer("nothing", "http://127.0.0.1", 0)
         texts = {
             "OverallStatus": "OK",
             "RequestID": uuid4(),
@@ -379,7 +371,7 @@ class Service:
         }
         content = message(f"{operation}ResponseMsg", texts)
         now = self.world.clock()
-        return soap_answer(content, action=f"{operation}Response", now=now)
+        return responses.soap_answer(content, action=f"{operation}Response", now=now)
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
