@@ -38,7 +38,6 @@ PAGE_SIZE = 2500
 RESTS_REMEMBERED = 500
 NO_ACCESS, WRONG_TYPE = 4, 5
 NO_KEY, NOT_FOUND, NOT_VALID = 43000, 43010, 43060
-NAMES = ("CustomerKey", "ObjectID", "Name")
 KEY_FILTERS = ("CustomerKey", "ImportDefinitionCustomerKey")
 
 Mids = tuple[int, ...]
@@ -242,31 +241,28 @@ class Service:
 
     def _rows(self, call: Call, request: etree._Element, mids: Mids) -> Iterator[Facts]:
         """The properties of all rows that the filter lets pass."""
-        part = request.find(tag("Filter"))
+        part, object_type = request.find(tag("Filter")), text_of(request, "ObjectType")
         has_in = part is not None and text_of(part, "SimpleOperator") == "IN"
         is_refused = has_in and self.switches.take("within", call, "in_refused")
         operators = ("equals",) if is_refused else ("equals", "IN")
-        if text_of(request, "ObjectType") == "ImportDefinition":
-            rules = self.switches.options_of("not_listed", call)
-            unlisted = {rule["key"] for rule in rules} if part is None else set()
+        wanted = retrieve.read_filter(part, object_type or "", operators)
+        if object_type == "ImportDefinition":
+            rules = [] if wanted else self.switches.options_of("not_listed", call)
+            unlisted = {rule["key"] for rule in rules}
             for definition in self.world.definitions(mids):
                 facts = definition.facts
-                values = {name: facts[name] for name in NAMES}
-                is_listed = definition.customer_key not in unlisted
-                if retrieve.passes(part, values, operators) and is_listed:
+                is_wanted = wanted is None or facts[wanted[0]] in wanted[1]
+                if is_wanted and definition.customer_key not in unlisted:
                     yield facts
             return
         now = self.world.clock()
         for task in self._tasks(part, mids):
             key = task.definition.customer_key
-            # Looked at before the summary is made: there are thousands of tasks.
-            values = {
-                "TaskResultID": str(task.task_id),
-                "ImportDefinitionCustomerKey": key,
-            }
-            if retrieve.passes(part, values, operators) and (
-                row := summary_at(task, now)
-            ):
+            if wanted:
+                value = str(task.task_id) if wanted[0] == "TaskResultID" else key
+                if value not in wanted[1]:
+                    continue
+            if row := summary_at(task, now):
                 # A rule matches the row's definition, whichever was asked about.
                 about = replace(call, customer_keys=[key] if key else [])
                 for options in self.switches.options_of("rows_say", about):

@@ -35,6 +35,10 @@ PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "ImportDefinition": DEFINITION_PROPERTIES,
     "ImportResultsSummary": SUMMARY_PROPERTIES,
 }
+FILTERS = {
+    "ImportDefinition": ("CustomerKey", "ObjectID", "Name"),
+    "ImportResultsSummary": ("TaskResultID", "ImportDefinitionCustomerKey"),
+}
 BASE = ("Client", "PartnerKey", "ID", "ObjectID", "CustomerKey")
 """What comes from the schema's base type APIObject; IsPlatformObject follows."""
 
@@ -61,29 +65,26 @@ def check_properties(
         )
 
 
-def passes(
-    part: etree._Element | None,
-    values: Mapping[str, object],
-    operators: Collection[str],
-) -> bool:
-    """Whether a row with these values passes the filter.
+def read_filter(
+    part: etree._Element | None, object_type: str, operators: Collection[str]
+) -> tuple[str, list[str]] | None:
+    """The property that is filtered by and the values that pass; None for no filter.
 
-    `values` holds what can be filtered by, `operators` which of equals and IN are
-    allowed. Raises RetrieveError.
+    `operators` are those of equals and IN that are allowed. Raises RetrieveError.
     """
     if part is None:
-        return True
+        return None
     if type_of(part) != "SimpleFilterPart":
         raise RetrieveError("Error: The filter has no usable type.")
     name, operator = text_of(part, "Property") or "", text_of(part, "SimpleOperator")
-    if name not in values:
+    if name not in FILTERS[object_type]:
         raise RetrieveError(f"Error: Invalid column name '{name}'.")
     if operator not in operators:
         raise RetrieveError(f"Error: The operator {operator} is not supported here.")
-    accepted = texts_of(part, "Value")
-    if not accepted or (operator == "equals" and len(accepted) != 1):
+    values = texts_of(part, "Value")
+    if not values or (operator == "equals" and len(values) != 1):
         raise RetrieveError(f"Error: The operator {operator} has a wrong value.")
-    return values[name] in accepted
+    return name, values
 
 
 def row_content(
