@@ -228,9 +228,35 @@ class Kind(Generic[T]):
     identity: Callable[[T], object]
 
 
+# Worked out once for each tag, since an answer has few of them and a great many
+# elements; should one bring endless tags, not all are remembered.
+@lru_cache(maxsize=1024)
+def _property(tag: str, whole: str = "") -> str | None:
+    """The property that an element answers, by its tag and what it is a part of."""
+    name = tag.rpartition("}")[2]
+    return _ANSWERS_TO.get(f"{whole}.{name}" if whole else name)
+
+
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
-    """The definition in a row; None where it has neither key nor ObjectID."""
-    facts, kind = _facts(row)
+    """The definition in a row; None where it has neither key nor ObjectID.
+
+    Thousands of rows with dozens of elements come here: no call for each of them.
+    """
+    facts: dict[str, str] = {}
+    kind = ""
+    for node in row:
+        whole = ""
+        parts: Elements = (node,)
+        if len(node):
+            whole, parts = local(node), node
+            if whole == "DestinationObject":
+                kind = (node.get(_TYPE) or "").rpartition(":")[2] or kind
+        for part in parts:
+            name = _property(part.tag, whole)
+            if name is not None and name not in facts:
+                words = part.text
+                if words or not is_nil(part):
+                    facts[name] = words or ""
     # a list is known by its number, a data extension by its GUID; "0" stands for none
     number = facts.get("DestinationObject.ID", "")
     list_id = "" if number == "0" else number
@@ -288,39 +314,6 @@ RESULTS = Kind(
     read=read_result,
     identity=lambda row: row.task_id,
 )
-
-
-# Worked out once for each tag, since an answer has few of them and a great many
-# elements; should one bring endless tags, not all are remembered.
-@lru_cache(maxsize=1024)
-def _property(tag: str, whole: str = "") -> str | None:
-    """The property that an element answers, by its tag and what it is a part of."""
-    name = tag.rpartition("}")[2]
-    return _ANSWERS_TO.get(f"{whole}.{name}" if whole else name)
-
-
-def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
-    """What a row says, and the type of its destination.
-
-    Thousands of rows with dozens of elements come here: no call for each of them.
-    """
-    facts: dict[str, str] = {}
-    destination_type = ""
-    for node in row:
-        whole = ""
-        parts: Elements = (node,)
-        if len(node):
-            whole, parts = local(node), node
-            if whole == "DestinationObject":
-                type_name = (node.get(_TYPE) or "").rpartition(":")[2]
-                destination_type = type_name or destination_type
-        for part in parts:
-            name = _property(part.tag, whole)
-            if name is not None and name not in facts:
-                words = part.text
-                if words or not is_nil(part):
-                    facts[name] = words or ""
-    return facts, destination_type
 
 
 def _identity(text: str | None) -> str | None:

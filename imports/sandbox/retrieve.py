@@ -104,20 +104,15 @@ def row_content(
         asked = {name: facts.get(name) for name in names if name in properties}
         if outer in PROPERTIES[object_type]:
             row[outer] = asked.get(outer)
-        elif asked:
-            row[outer] = _nested(outer, asked, facts.get(outer))
+            continue
+        values = {name.partition(".")[2]: value for name, value in asked.items()}
+        if outer == "Client":  # asked for as ClientID1, answered as ID
+            values = {"ID": next(iter(values.values()), None)}
+        xsi_type = facts.get(outer) if asked else None
+        if xsi_type is None and all(value is None for value in values.values()):
+            continue
+        if outer not in ("Client", "Notification"):  # an API object, with keys
+            keys = {"PartnerKey": None, "ID": values.pop("ID", None), "ObjectID": None}
+            values = {"@type": xsi_type, **keys, **values}
+        row[outer] = values
     return row
-
-
-def _nested(outer: str, asked: Facts, xsi_type: object) -> dict[str, object] | None:
-    """The inner values in an element of their own, if there are any."""
-    if xsi_type is None and not any(value is not None for value in asked.values()):
-        return None
-    values = {name.partition(".")[2]: value for name, value in asked.items()}
-    if outer == "Notification":
-        return {**values}
-    if outer == "Client":  # asked for as ClientID1, answered as ID
-        return {"ID": next(iter(values.values()))}
-    # an API object, with keys of its own
-    keys = {"PartnerKey": None, "ID": values.pop("ID", None), "ObjectID": None}
-    return {"@type": xsi_type, **keys, **values}
