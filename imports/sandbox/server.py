@@ -51,7 +51,7 @@ class PortTakenError(Exception):
 class SandboxServer:
     """A small Marketing Cloud on loopback.
 
-    Use it as a context manager, or `start()` and `stop()`. `wsdl` is the contract by
+    A context manager, which serves in a thread of its own. `wsdl` is the contract by
     which requests are judged; `port` 0 takes a free one. Raises WsdlError and
     PortTakenError.
     """
@@ -93,10 +93,6 @@ class SandboxServer:
     def soap_url(self) -> str:
         """The full address of the service: what `--soap-url` takes."""
         return f"{self.url}/Service.asmx"
-
-    def start(self) -> Self:
-        self._thread.start()
-        return self
 
     def stop(self) -> None:
         """End everything, hanging connections included, and wait for it."""
@@ -145,7 +141,8 @@ class SandboxServer:
         return responses.json_answer(done)
 
     def __enter__(self) -> Self:
-        return self.start()
+        self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
