@@ -6,16 +6,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from lxml import etree
 
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    UnavailableError,
-    quote,
-)
+from imports.marketingcloud import errors
 from imports.marketingcloud.http import Answer, HttpSession
 from imports.marketingcloud.records import OAuthCredentials, Token, UsernameCredentials
 from imports.reasons import Reason
@@ -30,16 +25,10 @@ _PASSWORD_TEXT = f"{_WSS}username-token-profile-1.0#PasswordText"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", re.ASCII)
 _LONGEST_LIFE_SECONDS = 24 * 60 * 60
-_CREDENTIAL_ERRORS = frozenset(
-    {
-        "access_denied",
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-    }
-)
+_CREDENTIAL_ERRORS = {
+    *("access_denied", "invalid_client", "invalid_grant"),
+    *("invalid_request", "invalid_scope", "unauthorized_client"),
+}
 
 
 class TokenStore(Protocol):
@@ -56,24 +45,13 @@ class TokenStore(Protocol):
         """
 
 
-class Signer(Protocol):
-    """Gives the SOAP header that proves who we are."""
-
-    def header(self) -> etree._Element:
-        """The header for the next request."""
-
-    def renewed_header(self) -> etree._Element:
-        """The header for one more try after "Token Expired"."""
-
-    def secrets(self) -> tuple[str, ...]:
-        """What must never appear in a message."""
-
-    def instance_url(self) -> str | None:
-        """The SOAP address that the token answer named, only to be compared."""
-
-
 class OAuthSigner:
-    """Signs with an access token, fetched when the store has none that is good."""
+    """Signs with an access token, fetched when the store has none that is good.
+
+    A signer gives the SOAP header that proves who we are (a renewed one for one more
+    try after "Token Expired"), what must never appear in a message, and the SOAP
+    address that the last token answer named, only to be compared.
+    """
 
     def __init__(
         self, credentials: OAuthCredentials, tokens: TokenStore, http: HttpSession
@@ -82,27 +60,25 @@ class OAuthSigner:
         self._tokens = tokens
         self._http = http
         self._token: Token | None = None
-        self._instance_url: str | None = None
+        self.instance_url: str | None = None
 
-    def header(self) -> etree._Element:
-        """The fueloauth header; raises AuthenticationError or UnavailableError."""
-        self._token = self._tokens.current() or self._tokens.renew(self._fetch)
-        return _fueloauth(self._token)
+    def header(self, *, renewed: bool = False) -> etree._Element:
+        """The fueloauth header, with another token than the last one if `renewed`.
 
-    def renewed_header(self) -> etree._Element:
-        """The fueloauth header with another token than the last one."""
-        refused = self._token.value if self._token else None
-        self._token = self._tokens.renew(self._fetch, refused=refused)
-        return _fueloauth(self._token)
+        Raises AuthenticationError or UnavailableError.
+        """
+        if renewed:
+            refused = self._token.value if self._token else None
+            self._token = self._tokens.renew(self._fetch, refused=refused)
+        else:
+            self._token = self._tokens.current() or self._tokens.renew(self._fetch)
+        header = etree.Element(f"{{{_FUEL}}}fueloauth", nsmap=_FUEL_ONLY)
+        header.text = self._token.value
+        return header
 
     def secrets(self) -> tuple[str, ...]:
-        """The client secret and the token in use."""
         token = (self._token.value,) if self._token else ()
         return (self._credentials.client_secret, *token)
-
-    def instance_url(self) -> str | None:
-        """As the last token answer named it."""
-        return self._instance_url
 
     def _fetch(self) -> Token:
         request = {
@@ -120,24 +96,33 @@ class OAuthSigner:
                 {"Content-Type": "application/json", "Accept": "application/json"},
                 operation="token",
             )
-        except MarketingCloudError as exc:
+        except errors.MarketingCloudError as exc:
             raise _no_token(str(exc), exc.vendor_message) from exc
         finally:
             # the next token is many minutes away: no connection is kept for it
             self._http.close()
         token = read_token(answer)
-        self._instance_url = token.soap_instance_url
+        self.instance_url = token.soap_instance_url
         return token
 
 
 class UsernameSigner:
     """Signs with user name and password in every request."""
 
+    instance_url = None  # no answer names one
+
     def __init__(self, credentials: UsernameCredentials) -> None:
         self._credentials = credentials
 
-    def header(self) -> etree._Element:
-        """The wsse:Security header."""
+    def header(self, *, renewed: bool = False) -> etree._Element:
+        """The wsse:Security header; there is no token to renew, which raises
+        AuthenticationError.
+        """
+        if renewed:
+            raise errors.AuthenticationError(
+                "Marketing Cloud says that the token has expired, but this account"
+                " signs in with a user name."
+            )
         header = etree.Element(f"{{{_WSSE}}}Security", nsmap={"wsse": _WSSE})
         header.set(f"{{{_SOAP}}}mustUnderstand", "1")
         token = etree.SubElement(header, f"{{{_WSSE}}}UsernameToken")
@@ -147,19 +132,11 @@ class UsernameSigner:
         password.text = self._credentials.password
         return header
 
-    def renewed_header(self) -> NoReturn:
-        """There is no token to renew: raises AuthenticationError."""
-        raise AuthenticationError(
-            "Marketing Cloud says that the token has expired, but this account signs"
-            " in with a user name."
-        )
-
     def secrets(self) -> tuple[str, ...]:
-        """The password."""
         return (self._credentials.password,)
 
-    def instance_url(self) -> None:
-        """A user name's answers name no address."""
+
+Signer = OAuthSigner | UsernameSigner
 
 
 def read_token(answer: Answer) -> Token:
@@ -175,17 +152,17 @@ def read_token(answer: Answer) -> Token:
         content = None
     if not isinstance(content, dict):
         content = {}  # told apart by the status and by what is missing
-    error = _text(content, "error")
-    message = _text(content, "message")
-    words = _text(content, "error_description") or message or error
-    said = f": {quote(words)}" if words else ""
+    texts = {name: value for name, value in content.items() if isinstance(value, str)}
+    error, message = texts.get("error", ""), texts.get("message", "")
+    words = texts.get("error_description") or message or error
+    said = f": {errors.quote(words)}" if words else ""
     # a 400 or 403 may also come from what stands before the endpoint, which knows
     # nothing of credentials: only these words say that they are wrong
     names_credentials = answer.status in (400, 403) and (
         error in _CREDENTIAL_ERRORS or message.casefold() == "not authorized"
     )
     if answer.status == 401 or names_credentials:
-        raise AuthenticationError(
+        raise errors.AuthenticationError(
             f"Marketing Cloud refused the client ID or client secret{said}.",
             vendor_message=words,
             code=error or str(content.get("errorcode", "")) or None,
@@ -196,11 +173,7 @@ def read_token(answer: Answer) -> Token:
         raise _no_token(
             f"The token address answered with HTTP {answer.status}{said}.", words
         )
-    return _token(content)
-
-
-def _token(content: dict[str, Any]) -> Token:
-    value, life = _text(content, "access_token"), content.get("expires_in")
+    value, life = texts.get("access_token", ""), content.get("expires_in")
     if (
         _TOKEN.fullmatch(value) is None
         or isinstance(life, bool)
@@ -208,7 +181,7 @@ def _token(content: dict[str, Any]) -> Token:
         or not 0 < life < math.inf
     ):
         raise _no_token("The token address gave an answer that is not a token.")
-    address = _text(content, "soap_instance_url")
+    address = texts.get("soap_instance_url", "")
     is_address = len(address) <= 500 and _ADDRESS.fullmatch(address)
     return Token(
         value=value,
@@ -217,20 +190,9 @@ def _token(content: dict[str, Any]) -> Token:
     )
 
 
-def _text(content: dict[str, Any], name: str) -> str:
-    value = content.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _no_token(why: str, vendor_message: str = "") -> UnavailableError:
-    return UnavailableError(
+def _no_token(why: str, vendor_message: str = "") -> errors.UnavailableError:
+    return errors.UnavailableError(
         f"Marketing Cloud gave no access token. {why}",
         reason=Reason.NO_TOKEN,
         vendor_message=vendor_message,
     )
-
-
-def _fueloauth(token: Token) -> etree._Element:
-    header = etree.Element(f"{{{_FUEL}}}fueloauth", nsmap=_FUEL_ONLY)
-    header.text = token.value
-    return header

@@ -7,47 +7,27 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
-from imports.marketingcloud.auth import (
-    OAuthSigner,
-    Signer,
-    TokenStore,
-    UsernameSigner,
-)
-from imports.marketingcloud.errors import (
-    MarketingCloudError,
-    OutcomeUnknownError,
-    QuestionRefusedError,
-    UnavailableError,
-    overall_error,
-)
-from imports.marketingcloud.http import HttpSession, RequestHook, no_hook
+from imports.marketingcloud import errors, records
+from imports.marketingcloud.auth import OAuthSigner, Signer, TokenStore, UsernameSigner
+from imports.marketingcloud.http import HttpSession, RequestHook
 from imports.marketingcloud.parse import (
     DEFINITIONS,
     RESULTS,
     child,
-    refuse_contradiction,
+    overall_status,
     text,
 )
 from imports.marketingcloud.perform import read_started
-from imports.marketingcloud.records import (
-    ConnectionReport,
-    DefinitionList,
-    DefinitionRecord,
-    ImportResults,
-    Limits,
-    OAuthCredentials,
-    StartedImport,
-    UsernameCredentials,
-)
 from imports.marketingcloud.redact import redacted
-from imports.marketingcloud.retrieve import Retriever, Rows
+from imports.marketingcloud.retrieve import Retriever, Rows, joined
 from imports.marketingcloud.soap import Gate, SoapService
 from imports.marketingcloud.sockets import PeerCheck
 
 logger = logging.getLogger(__name__)
 
-_NO_LIMITS_GIVEN = Limits()
+_NO_LIMITS_GIVEN = records.Limits()
 _MOST_TOKEN_ANSWER_BYTES = 1024 * 1024
 _MOST_CODE = 100
 # What no database, log or terminal should be given: control characters, and halves
@@ -71,32 +51,28 @@ class MarketingCloudClient:
         self,
         *,
         soap_url: str,
-        credentials: OAuthCredentials | UsernameCredentials,
+        credentials: records.OAuthCredentials | records.UsernameCredentials,
         tokens: TokenStore,
-        limits: Limits = _NO_LIMITS_GIVEN,
+        limits: records.Limits = _NO_LIMITS_GIVEN,
         refused_properties: Iterable[str] = (),
         takes_in: bool | None = None,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
         gate: Gate = nullcontext,
-        on_request: RequestHook = no_hook,
+        on_request: RequestHook | None = None,
     ) -> None:
-        self._http = HttpSession(
-            limits=limits, proxy=proxy, check_peer=check_peer, on_request=on_request
+        session = partial(
+            HttpSession, proxy=proxy, check_peer=check_peer, on_request=on_request
         )
+        self._http = session(limits=limits)
         mid: str | None = None  # a token is for one business unit already
-        if isinstance(credentials, UsernameCredentials):
+        if isinstance(credentials, records.UsernameCredentials):
             self._signer: Signer = UsernameSigner(credentials)
             mid = credentials.mid
         else:
             # a session of its own: another host, and an answer that is always small
             cap = min(limits.max_answer_bytes, _MOST_TOKEN_ANSWER_BYTES)
-            token_http = HttpSession(
-                limits=replace(limits, max_answer_bytes=cap),
-                proxy=proxy,
-                check_peer=check_peer,
-                on_request=on_request,
-            )
+            token_http = session(limits=replace(limits, max_answer_bytes=cap))
             self._signer = OAuthSigner(credentials, tokens, token_http)
         self._soap = SoapService(
             url=soap_url,
@@ -125,7 +101,7 @@ class MarketingCloudClient:
 
     def list_definitions(
         self, *, on_page: Callable[[int], None] | None = None
-    ) -> DefinitionList:
+    ) -> records.DefinitionList:
         """All import definitions of the account, over all pages; `on_page` is told
         how many were read so far.
 
@@ -138,7 +114,7 @@ class MarketingCloudClient:
 
     def find_definitions(
         self, wanted: Sequence[tuple[str | None, str]]
-    ) -> DefinitionList:
+    ) -> records.DefinitionList:
         """Those that exist of the definitions with these ObjectIDs and customer keys,
         asked for by name; for what a listing lacks, which need not be gone.
 
@@ -150,24 +126,21 @@ class MarketingCloudClient:
         with self._translated_errors():
             try:
                 by_id = self._retriever.rows_by(DEFINITIONS, "ObjectID", ids)
-            except QuestionRefusedError:
+            except errors.QuestionRefusedError:
                 if not all(key for _id, key in wanted):
                     raise
-                by_id = Rows(rows=[], is_whole=True)
+                by_id = joined([])
             known = {row.object_id for row in by_id.rows if row.object_id}
             keys = [key for object_id, key in wanted if object_id not in known]
             by_key = self._retriever.rows_by(DEFINITIONS, "CustomerKey", keys)
-        return self._definition_list(
-            Rows(
-                rows=[*by_id.rows, *by_key.rows],
-                is_whole=by_id.is_whole and by_key.is_whole,
-            )
-        )
+        return self._definition_list(joined([by_id, by_key]))
 
-    def _definition_list(self, found: Rows[DefinitionRecord]) -> DefinitionList:
+    def _definition_list(
+        self, found: Rows[records.DefinitionRecord]
+    ) -> records.DefinitionList:
         # A definition that moves while we turn pages comes twice; the later is fresher.
         latest = {(row.object_id, row.customer_key): row for row in found.rows}
-        return DefinitionList(
+        return records.DefinitionList(
             definitions=tuple(latest.values()),
             refused_properties=self._retriever.refused,
             is_whole=found.is_whole,
@@ -179,7 +152,7 @@ class MarketingCloudClient:
         customer_key: str,
         object_id: str | None = None,
         send_before: float | None = None,
-    ) -> StartedImport:
+    ) -> records.StartedImport:
         """Performs "start" once, by customer key, or by ObjectID where it is empty.
 
         `send_before` is a `time.monotonic()` value, checked right before the bytes
@@ -188,62 +161,35 @@ class MarketingCloudClient:
         """
         with self._translated_errors():
             message = self._soap.perform_start(
-                customer_key=customer_key,
-                object_id=object_id,
-                send_before=send_before,
+                customer_key=customer_key, object_id=object_id, send_before=send_before
             )
             started = read_started(message, customer_key=customer_key)
+        against = started.contradiction
         return replace(
             started,
             status_message=self._redacted(started.status_message),
-            contradiction=started.contradiction
-            and self._redacted(started.contradiction),
+            contradiction=against and self._redacted(against),
         )
 
-    def results_of_tasks(self, task_ids: Sequence[str]) -> ImportResults:
+    def results_of_tasks(self, task_ids: Sequence[str]) -> records.ImportResults:
         """The results of these tasks; a task without a row yet is simply absent."""
         return self._results("TaskResultID", task_ids)
 
-    def results_of_definitions(self, customer_keys: Sequence[str]) -> ImportResults:
+    def results_of_definitions(
+        self, customer_keys: Sequence[str]
+    ) -> records.ImportResults:
         """All results that Marketing Cloud remembers of these definitions."""
         return self._results("ImportDefinitionCustomerKey", customer_keys)
 
-    def all_results(self) -> ImportResults:
+    def all_results(self) -> records.ImportResults:
         """All results that Marketing Cloud remembers in this business unit, also of
         imports without a customer key, which no other question finds.
         """
         with self._translated_errors():
             answer = self._retriever.rows(RESULTS)
-        return ImportResults(
-            results=tuple(dict.fromkeys(answer.rows)),
-            takes_in=None,
-            refused_properties=self._retriever.refused,
-            is_whole=answer.is_whole,
-        )
+        return self._import_results(answer, takes_in=None)
 
-    def check_connection(self) -> ConnectionReport:
-        """Asks GetSystemStatus, which proves address and credentials."""
-        with self._translated_errors():
-            message = self._soap.system_status()
-            refuse_contradiction(message)
-            element = message.element
-            overall = text(element, "OverallStatus")
-            if overall.casefold() != "ok":
-                words = text(element, "OverallStatusMessage")
-                raise overall_error(overall, words, text(element, "RequestID"))
-            result = child(child(element, "Results"), "Result")
-            system_status = text(result, "SystemStatus")
-            if not system_status:
-                raise OutcomeUnknownError(
-                    "Marketing Cloud's answer names no system status."
-                )
-            return ConnectionReport(
-                system_status=system_status,
-                system_message=self._redacted(text(result, "StatusMessage")),
-                soap_instance_url=self._signer.instance_url(),
-            )
-
-    def _results(self, name: str, values: Sequence[str]) -> ImportResults:
+    def _results(self, name: str, values: Sequence[str]) -> records.ImportResults:
         with self._translated_errors():
             answer = self._retriever.rows_by(RESULTS, name, values)
         asked = {value.casefold() for value in values}
@@ -252,13 +198,37 @@ class MarketingCloudClient:
         rows = [row for row in answer.rows if getattr(row, field).casefold() in asked]
         if left_out := len(answer.rows) - len(rows):
             logger.warning("Left out %d rows not asked for", left_out)
-        return ImportResults(
+        return self._import_results(
+            replace(answer, rows=rows), takes_in=self._retriever.learned_in
+        )
+
+    def _import_results(
+        self, answer: Rows[records.ImportResult], takes_in: bool | None
+    ) -> records.ImportResults:
+        return records.ImportResults(
             # without doubles: a row that moves while we turn pages comes twice
-            results=tuple(dict.fromkeys(rows)),
-            takes_in=self._retriever.learned_in,
+            results=tuple(dict.fromkeys(answer.rows)),
+            takes_in=takes_in,
             refused_properties=self._retriever.refused,
             is_whole=answer.is_whole,
         )
+
+    def check_connection(self) -> records.ConnectionReport:
+        """Asks GetSystemStatus, which proves address and credentials."""
+        with self._translated_errors():
+            message = self._soap.system_status()
+            overall_status(message)
+            result = child(child(message.element, "Results"), "Result")
+            system_status = text(result, "SystemStatus")
+            if not system_status:
+                raise errors.OutcomeUnknownError(
+                    "Marketing Cloud's answer names no system status."
+                )
+            return records.ConnectionReport(
+                system_status=system_status,
+                system_message=self._redacted(text(result, "StatusMessage")),
+                soap_instance_url=self._signer.instance_url,
+            )
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -267,7 +237,7 @@ class MarketingCloudClient:
         self._http.sent = False
         try:
             yield
-        except MarketingCloudError as error:
+        except errors.MarketingCloudError as error:
             error.message = self._printable(error.message)
             error.args = (error.message,)
             error.vendor_message = self._printable(error.vendor_message)
@@ -279,10 +249,10 @@ class MarketingCloudClient:
             # do next depends only on whether the request went out.
             logger.exception("Unforeseen failure in a call to Marketing Cloud")
             if self._http.sent:
-                raise OutcomeUnknownError(
+                raise errors.OutcomeUnknownError(
                     "Marketing Cloud's answer could not be understood."
                 ) from exc
-            raise UnavailableError(
+            raise errors.UnavailableError(
                 "The request to Marketing Cloud could not be made. Nothing was sent."
             ) from exc
 

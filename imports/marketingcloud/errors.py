@@ -5,11 +5,12 @@ an HTTP status or a status text of Marketing Cloud proves.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import Self
 
 from imports.reasons import Reason, refusal_reason
 
 _MOST_WORDS = 500
+_MOST_ID = 100
 
 
 class MarketingCloudError(Exception):
@@ -17,9 +18,9 @@ class MarketingCloudError(Exception):
 
     `reason` is for the program, `message` for a person: it never contains a credential
     or a token, and nobody looks into it. `vendor_message` is what Marketing Cloud said
-    itself, on one line, at most 500 characters. `code` is the vendor's ErrorCode or
-    fault code, `request_id` the vendor's RequestID; both are None where the answer had
-    none.
+    itself, on one line, at most 500 characters, `words` the same in full. `code` is the
+    vendor's ErrorCode or fault code, `request_id` the vendor's RequestID; both are None
+    where the answer had none.
     """
 
     reason: Reason = Reason.NO_ANSWER
@@ -30,15 +31,38 @@ class MarketingCloudError(Exception):
         *,
         reason: Reason | None = None,
         vendor_message: str = "",
+        words: str = "",
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason or self.reason
-        self.vendor_message = one_line(vendor_message)
-        self.code = code
-        self.request_id = request_id
+        self.vendor_message = one_line(vendor_message or words)
+        self.words = words or vendor_message
+        self.code = code or None
+        self.request_id = request_id[:_MOST_ID] if request_id else None
+
+    @classmethod
+    def quoting(
+        cls,
+        sentence: str,
+        vendor_message: str,
+        *,
+        reason: Reason | None = None,
+        words: str = "",
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> Self:
+        """One that quotes the vendor's words at the end of the sentence."""
+        return cls(
+            f"{sentence}: {quote(vendor_message)}.",
+            reason=reason,
+            vendor_message=vendor_message,
+            words=words,
+            code=code,
+            request_id=request_id,
+        )
 
 
 class AuthenticationError(MarketingCloudError):
@@ -58,29 +82,9 @@ class RequestRefusedError(MarketingCloudError):
 
 
 class QuestionRefusedError(RequestRefusedError):
-    """The question itself was refused: asked otherwise, it may be answered.
-
-    `words` is the vendor's text in full, to look for what it objects to.
+    """The question itself was refused: asked otherwise, it may be answered. What it
+    objects to is in `words`.
     """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        words: str,
-        reason: Reason | None = None,
-        vendor_message: str = "",
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(
-            message,
-            reason=reason,
-            vendor_message=vendor_message or words,
-            code=code,
-            request_id=request_id,
-        )
-        self.words = words
 
 
 class UnavailableError(MarketingCloudError):
@@ -103,29 +107,9 @@ _NOT_DONE = frozenset(
     {"client", "sender", "security", "mustunderstand", "versionmismatch"}
 )
 _ABOUT_US = frozenset({"client", "sender", "security"})
+_REFUSED = "Marketing Cloud refused the request"
 _GENERAL_EXCEPTION = "2"
 _IN_MAINTENANCE = "9"
-_TOO_MANY_REQUESTS = 429
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
-    """A SOAP fault: `code` is the local name of its faultcode, `detail_code` and
-    `detail_words` the Code and Message inside its detail; empty where absent.
-    """
-
-    code: str
-    words: str
-    detail_code: str = ""
-    detail_words: str = ""
-
-    @property
-    def said(self) -> str:
-        """All that it says, on one line."""
-        words = self.words or self.detail_words or f"{self.code or 'no'} fault"
-        if self.detail_words and self.detail_words not in words:
-            words = f"{words} {self.detail_words}"
-        return one_line(words)
 
 
 def one_line(words: str) -> str:
@@ -139,45 +123,36 @@ def quote(words: str) -> str:
     return f"“{one_line(words)}”"
 
 
-def fault_error(fault: Fault) -> MarketingCloudError:
-    """The error that a SOAP fault proves (vendor: "SOAP Faults")."""
-    kind, said = fault.code.casefold(), f"{fault.words} {fault.detail_words}".casefold()
-    code, words = fault.detail_code or fault.code or None, fault.said
+def fault_error(
+    faultcode: str, words: str, detail_code: str, detail_words: str
+) -> MarketingCloudError:
+    """The error that a SOAP fault proves (vendor: "SOAP Faults").
+
+    `faultcode` is a local name, `detail_code` and `detail_words` are the Code and
+    Message inside the fault's detail; empty where absent.
+    """
+    kind, said = faultcode.casefold(), f"{words} {detail_words}".casefold()
+    full = words or f"{faultcode or 'no'} fault"
+    if detail_words and detail_words not in full:
+        full = f"{full} {detail_words}"
+    code, reason = detail_code or faultcode, refusal_reason(detail_code, said)
     # only in a fault about us: a server that broke may say the same of its own token
     if kind in _ABOUT_US and "token expired" in said:
-        return TokenExpiredError(
-            f"Marketing Cloud did not accept the token: {quote(words)}.",
-            vendor_message=words,
-            code=code,
-        )
+        sentence = "Marketing Cloud did not accept the token"
+        return TokenExpiredError.quoting(sentence, full, code=code)
     if kind in _ABOUT_US and "login failed" in said:
-        return AuthenticationError(
-            f"Marketing Cloud refused the credentials: {quote(words)}.",
-            vendor_message=words,
-            code=code,
-        )
+        sentence = "Marketing Cloud refused the credentials"
+        return AuthenticationError.quoting(sentence, full, code=code)
     # the vendor documents these as not carried out, whichever side the fault blames
-    if fault.detail_code == _IN_MAINTENANCE or "not processed" in said:
-        return RequestRefusedError(
-            f"Marketing Cloud did not carry out the request: {quote(words)}.",
-            reason=refusal_reason(fault.detail_code, said),
-            vendor_message=words,
-            code=code,
+    if detail_code == _IN_MAINTENANCE or "not processed" in said:
+        sentence = "Marketing Cloud did not carry out the request"
+        return RequestRefusedError.quoting(sentence, full, reason=reason, code=code)
+    if kind in _NOT_DONE and not is_general_exception(detail_code, said):
+        return QuestionRefusedError.quoting(
+            _REFUSED, full, words=words, reason=reason, code=code
         )
-    if kind in _NOT_DONE and not is_general_exception(fault.detail_code, said):
-        return QuestionRefusedError(
-            f"Marketing Cloud refused the request: {quote(words)}.",
-            words=fault.words,
-            reason=refusal_reason(fault.detail_code, said),
-            vendor_message=words,
-            code=code,
-        )
-    return OutcomeUnknownError(
-        f"Marketing Cloud reported an error of its own: {quote(words)}.",
-        reason=Reason.OUTAGE,
-        vendor_message=words,
-        code=code,
-    )
+    sentence = "Marketing Cloud reported an error of its own"
+    return OutcomeUnknownError.quoting(sentence, full, reason=Reason.OUTAGE, code=code)
 
 
 def is_general_exception(code: str, words: str) -> bool:
@@ -188,13 +163,12 @@ def is_general_exception(code: str, words: str) -> bool:
 def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudError:
     """What an HTTP status proves where the answer itself could not be used."""
     # 408: the request may have arrived, and only its answer was late
-    if 400 <= status < 500 and status != 408:
-        is_throttled = status == _TOO_MANY_REQUESTS
-        return RequestRefusedError(
-            f"Marketing Cloud refused the request with HTTP {status}.",
-            reason=Reason.THROTTLED if is_throttled else None,
-        )
-    return unknown
+    if not 400 <= status < 500 or status == 408:
+        return unknown
+    return RequestRefusedError(
+        f"Marketing Cloud refused the request with HTTP {status}.",
+        reason=Reason.THROTTLED if status == 429 else None,
+    )
 
 
 def overall_error(status: str, message: str, request_id: str) -> MarketingCloudError:
@@ -203,30 +177,26 @@ def overall_error(status: str, message: str, request_id: str) -> MarketingCloudE
     words = message if message and known in ("error", "has errors") else status
     # a status that nobody documented proves nothing
     if not known.startswith(("error", "has errors", "api permission failed")):
-        return OutcomeUnknownError(
-            f"Marketing Cloud's answer has an unknown status: {quote(status)}.",
-            vendor_message=status,
-            request_id=request_id[:100] or None,
-        )
-    if is_permission(words):
-        return RequestRefusedError(
-            "Marketing Cloud says that the account's package or user lacks a"
-            f" permission: {quote(words)}.",
-            reason=Reason.PERMISSION_MISSING,
-            vendor_message=words,
-            request_id=request_id[:100] or None,
-        )
-    return QuestionRefusedError(
-        f"Marketing Cloud refused the request: {quote(words)}.",
-        words=words,
+        sentence = "Marketing Cloud's answer has an unknown status"
+        return OutcomeUnknownError.quoting(sentence, status, request_id=request_id)
+    return permission_error(words, request_id) or QuestionRefusedError.quoting(
+        _REFUSED,
+        words,
         reason=refusal_reason("", words),
-        request_id=request_id[:100] or None,
+        request_id=request_id,
     )
 
 
-def is_permission(words: str) -> bool:
-    """True where the vendor says that a scope or permission is missing."""
-    return "api permission failed" in words.casefold()
+def permission_error(words: str, request_id: str | None) -> RequestRefusedError | None:
+    """The error where the vendor says that a scope or permission is missing."""
+    if "api permission failed" not in words.casefold():
+        return None
+    return RequestRefusedError.quoting(
+        "Marketing Cloud says that the account's package or user lacks a permission",
+        words,
+        reason=Reason.PERMISSION_MISSING,
+        request_id=request_id,
+    )
 
 
 def named_properties(words: str, asked: tuple[str, ...]) -> tuple[str, ...]:

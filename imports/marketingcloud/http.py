@@ -23,19 +23,9 @@ from urllib.parse import urlsplit
 import requests
 from urllib3 import exceptions as urllib3_errors
 
-from imports.marketingcloud.errors import (
-    MarketingCloudError,
-    OutcomeUnknownError,
-    RequestRefusedError,
-    UnavailableError,
-)
+from imports.marketingcloud import errors
 from imports.marketingcloud.records import Limits
-from imports.marketingcloud.sockets import (
-    CurrentExchange,
-    Exchange,
-    HookedAdapter,
-    PeerCheck,
-)
+from imports.marketingcloud.sockets import Exchange, PeerCheck, ReportingAdapter
 from imports.reasons import Reason
 
 
@@ -48,10 +38,6 @@ class RequestHook(Protocol):
     """
 
     def __call__(self, *, operation: str, outcome: str, seconds: float) -> None: ...
-
-
-def no_hook(*, operation: str, outcome: str, seconds: float) -> None:
-    """The hook of whoever counts nothing."""
 
 
 logger = logging.getLogger(__name__)
@@ -83,7 +69,7 @@ class Answer:
     content_type: str = ""
     retry_after: str = ""
     body: bytes = b""
-    broken: OutcomeUnknownError | None = None
+    broken: errors.OutcomeUnknownError | None = None
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -113,15 +99,14 @@ class HttpSession:
         limits: Limits,
         proxy: str | None = None,
         check_peer: PeerCheck | None = None,
-        on_request: RequestHook = no_hook,
+        on_request: RequestHook | None = None,
     ) -> None:
         self.sent = False
         self._on_request = on_request
         self._limits = limits
         self._check_peer = check_peer
-        self._current = CurrentExchange()
-        self._adapter = HookedAdapter(self._current)
-        self._session = _session(self._adapter, proxy)
+        self._adapter = ReportingAdapter()
+        self._session = _Session(self._adapter, proxy)
 
     def post(
         self,
@@ -143,35 +128,37 @@ class HttpSession:
             # the other side may have closed what was kept, which shows only after
             # sending, when the outcome is unknown already
             self.close()
+        exchange = Exchange(
+            seconds=self._limits.call_deadline_seconds,
+            send_before=send_before,
+            check_peer=self._check_peer,
+        )
         began, outcome = time.monotonic(), "unknown"
         try:
-            answer = self._send_once(url, body, headers, send_before)
-            outcome = _outcome(answer)
-        except MarketingCloudError as error:
-            outcome = _outcome(error)
+            answer = self._send_once(exchange, url, body, headers)
+            if answer.broken is None:
+                outcome = "answered" if answer.status == 200 else "error"
+            return answer
+        except errors.UnavailableError:
+            outcome = "unavailable"
+            raise
+        except errors.RequestRefusedError:
+            outcome = "refused"
             raise
         finally:
-            seconds = time.monotonic() - began
-            self._on_request(operation=operation, outcome=outcome, seconds=seconds)
-        return answer
+            self.sent = exchange.sent
+            if self._on_request is not None:
+                seconds = time.monotonic() - began
+                self._on_request(operation=operation, outcome=outcome, seconds=seconds)
 
     def _send_once(
-        self,
-        url: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        send_before: float | None,
+        self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
     ) -> Answer:
         limits = self._limits
         connect_seconds = min(
             limits.connect_timeout_seconds, limits.call_deadline_seconds
         )
-        self._current.exchange = Exchange(
-            seconds=limits.call_deadline_seconds,
-            send_before=send_before,
-            check_peer=self._check_peer,
-        )
-        with self._current.exchange as exchange:
+        with exchange:
             try:
                 with self._session.post(
                     url,
@@ -183,12 +170,10 @@ class HttpSession:
                     timeout=(connect_seconds, limits.read_timeout_seconds),
                 ) as response:
                     return self._answer(exchange, response)
-            except MarketingCloudError:
+            except errors.MarketingCloudError:
                 raise
             except Exception as exc:
                 raise self._failure(exchange, url, exc) from exc
-            finally:
-                self.sent = exchange.sent
 
     def close(self) -> None:
         """Closes the connections that were kept for later."""
@@ -197,7 +182,7 @@ class HttpSession:
     def _answer(self, exchange: Exchange, response: requests.Response) -> Answer:
         status = response.status_code
         if 300 <= status < 400:
-            raise RequestRefusedError(
+            raise errors.RequestRefusedError(
                 f"Marketing Cloud pointed to another address (HTTP {status}), which"
                 " mcdash does not follow. Check the account's addresses.",
                 reason=Reason.WRONG_ADDRESS,
@@ -209,52 +194,48 @@ class HttpSession:
         )
         try:
             return replace(answer, body=self._body(exchange, response))
-        except OutcomeUnknownError as broken:
+        except errors.OutcomeUnknownError as broken:
             return replace(answer, broken=broken)
 
     def _body(self, exchange: Exchange, response: requests.Response) -> bytes:
         cap = self._limits.max_answer_bytes
+        too_large = errors.OutcomeUnknownError(
+            f"Marketing Cloud's answer is larger than {cap / (1024 * 1024):g} MB,"
+            " so it was not read."
+        )
         declared = response.headers.get("Content-Length", "")
         if declared.isdecimal() and int(declared[:20]) > cap:
-            raise self._too_large()
+            raise too_large
         body = io.BytesIO()
         try:
             for piece in response.iter_content(_PIECE):
                 # counted as unpacked: a few packed bytes may become gigabytes
                 if body.tell() + len(piece) > cap:
-                    raise self._too_large()
+                    raise too_large
                 body.write(piece)
         except _FORESEEN as exc:
             if exchange.expired or _comes_from(exc, _SLOW):
                 raise _too_slow(exchange) from exc
-            is_packed_badly = _comes_from(exc, _DECODING)
-            raise OutcomeUnknownError(
-                "Marketing Cloud's answer could not be unpacked: its compression is"
-                " broken."
-                if is_packed_badly
-                else "Marketing Cloud's answer broke off in the middle."
+            what = "broke off in the middle"
+            if _comes_from(exc, _DECODING):
+                what = "could not be unpacked: its compression is broken"
+            raise errors.OutcomeUnknownError(
+                f"Marketing Cloud's answer {what}."
             ) from exc
         # a socket that was shut when the time was up looks like an answer's end
         if exchange.expired:
             raise _too_slow(exchange)
         return body.getvalue()
 
-    def _too_large(self) -> OutcomeUnknownError:
-        megabytes = self._limits.max_answer_bytes / (1024 * 1024)
-        return OutcomeUnknownError(
-            f"Marketing Cloud's answer is larger than {megabytes:g} MB,"
-            " so it was not read."
-        )
-
     def _failure(
         self, exchange: Exchange, url: str, exc: Exception
-    ) -> MarketingCloudError:
+    ) -> errors.MarketingCloudError:
         if not isinstance(exc, _FORESEEN):
             logger.exception("Unforeseen failure while talking to Marketing Cloud")
         if not exchange.sent:
             host = urlsplit(url).hostname or "the address"
             whys = (why for kind, why in _WHY_NOT_SENT if _comes_from(exc, kind))
-            return UnavailableError(
+            return errors.UnavailableError(
                 f"Marketing Cloud could not be reached at {host}:"
                 f" {next(whys, 'the connection could not be set up')}."
                 " Nothing was sent."
@@ -262,13 +243,29 @@ class HttpSession:
         if exchange.expired or _comes_from(exc, _SLOW):
             return _too_slow(exchange)
         if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
-            return OutcomeUnknownError("Marketing Cloud's answer is not proper HTTP.")
-        return OutcomeUnknownError(
+            return errors.OutcomeUnknownError(
+                "Marketing Cloud's answer is not proper HTTP."
+            )
+        return errors.OutcomeUnknownError(
             "The connection to Marketing Cloud broke before an answer came."
         )
 
 
 class _Session(requests.Session):
+    def __init__(self, adapter: ReportingAdapter, proxy: str | None) -> None:
+        super().__init__()
+        # Neither .netrc nor proxy variables of the environment; a proxy is a setting.
+        self.trust_env = False
+        self.proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers.clear()
+        self.headers.update(
+            {"User-Agent": "mcdash", "Accept-Encoding": "gzip, deflate"}
+        )
+        self.adapters.clear()
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
     def get_redirect_target(
         self,
         resp: requests.Response,  # noqa: ARG002 - requests' own signature
@@ -277,39 +274,12 @@ class _Session(requests.Session):
         return None
 
 
-def _session(adapter: HookedAdapter, proxy: str | None) -> requests.Session:
-    session = _Session()
-    # Neither .netrc nor proxy variables of the environment; a proxy is a setting.
-    session.trust_env = False
-    session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
-    session.headers.update({"User-Agent": "mcdash", "Accept-Encoding": "gzip, deflate"})
-    session.adapters.clear()
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-def _outcome(end: Answer | MarketingCloudError) -> str:
-    if isinstance(end, Answer):
-        if end.broken is not None:
-            return "unknown"
-        return "answered" if end.status == 200 else "error"
-    if isinstance(end, UnavailableError):
-        return "unavailable"
-    return "refused" if isinstance(end, RequestRefusedError) else "unknown"
-
-
-def _too_slow(exchange: Exchange) -> OutcomeUnknownError:
+def _too_slow(exchange: Exchange) -> errors.OutcomeUnknownError:
+    what = "answer in time"
     if exchange.expired:
-        return OutcomeUnknownError(
-            f"Marketing Cloud did not finish its answer within {exchange.seconds:g}"
-            " seconds.",
-            reason=Reason.TIMEOUT,
-        )
-    return OutcomeUnknownError(
-        "Marketing Cloud did not answer in time.", reason=Reason.TIMEOUT
+        what = f"finish its answer within {exchange.seconds:g} seconds"
+    return errors.OutcomeUnknownError(
+        f"Marketing Cloud did not {what}.", reason=Reason.TIMEOUT
     )
 
 
@@ -340,22 +310,24 @@ def retry_read(read: Callable[[], Answer], limits: Limits) -> Answer:
     call's deadline has not passed. The last answer or error stands.
     """
     give_up = time.monotonic() + limits.call_deadline_seconds
-    for tried in range(1, limits.read_tries + 1):
-        answer: Answer | None = None
-        error: MarketingCloudError | None = None
+    tried = 0
+    while True:
+        tried += 1
+        wait: float | None = None
+        end: Answer | errors.MarketingCloudError
         try:
-            answer = read()
-        except (UnavailableError, OutcomeUnknownError) as failure:
-            error = failure
-        wait = answer.retry_after_seconds if answer else None
+            end = read()
+            if end.status not in PASSING:
+                return end
+            wait = end.retry_after_seconds
+        except (errors.UnavailableError, errors.OutcomeUnknownError) as failure:
+            end = failure
         if wait is None:  # with jitter, so that many readers do not come back at once
             longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (tried - 1))
             wait = random.uniform(longest / 2, longest)  # noqa: S311  no secret
-        is_last = tried >= limits.read_tries or time.monotonic() + wait > give_up
-        if answer is not None and (answer.status not in PASSING or is_last):
-            return answer
-        if error is not None and is_last:
-            raise error
-        logger.info("A read failed (%s); again in %.1f s", error or answer, wait)
+        if tried >= limits.read_tries or time.monotonic() + wait > give_up:
+            if isinstance(end, Answer):
+                return end
+            raise end
+        logger.info("A read failed (%s); again in %.1f s", end, wait)
         time.sleep(wait)
-    raise AssertionError("read_tries is at least 1")

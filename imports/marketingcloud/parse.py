@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lxml import etree
 
-from imports.marketingcloud.errors import (
-    Fault,
-    MarketingCloudError,
-    OutcomeUnknownError,
-    fault_error,
-    status_error,
-)
+from imports.marketingcloud import errors
 from imports.marketingcloud.http import Answer
 from imports.marketingcloud.records import DefinitionRecord, ImportResult
 from imports.reasons import Reason
@@ -28,6 +23,7 @@ from imports.reasons import Reason
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Elements = Iterable[etree._Element]
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
@@ -48,7 +44,7 @@ class Message:
 
     element: etree._Element
     status: int
-    fault: MarketingCloudError | None = None
+    fault: errors.MarketingCloudError | None = None
 
 
 def read_message(answer: Answer, name: str) -> Message:
@@ -58,7 +54,7 @@ def read_message(answer: Answer, name: str) -> Message:
     (but 408) without a readable message; OutcomeUnknownError for all else.
     """
     if answer.broken is not None:
-        error = status_error(answer.status, answer.broken)
+        error = errors.status_error(answer.status, answer.broken)
         raise error from (None if error is answer.broken else answer.broken)
     root = _root(answer)
     bodies = list(children(root, "Body")) if local(root) == "Envelope" else []
@@ -66,8 +62,8 @@ def read_message(answer: Answer, name: str) -> Message:
         raise _unreadable(answer, "is not a SOAP message")
     # should there be several bodies, none is passed over
     parts = [part for body in bodies for part in body]
-    fault, element = _first(parts, "Fault"), _first(parts, name)
-    refusal = fault_error(_fault(fault)) if fault is not None else None
+    fault, element = child(parts, "Fault"), child(parts, name)
+    refusal = _fault_error(fault) if fault is not None else None
     if element is None:
         raise refusal or _unreadable(answer, "does not contain what was asked for")
     return Message(element=element, status=answer.status, fault=refusal)
@@ -75,36 +71,40 @@ def read_message(answer: Answer, name: str) -> Message:
 
 def local(element: etree._Element) -> str:
     """An element's name without its namespace."""
-    return _local(element.tag)
+    return element.tag.rpartition("}")[2]
 
 
-def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
+def children(parent: Elements, name: str) -> Iterator[etree._Element]:
     """The direct children with that local name."""
-    return (node for node in element if _local(node.tag) == name)
+    return (node for node in parent if local(node) == name)
 
 
-def child(element: etree._Element | None, name: str) -> etree._Element | None:
+def child(parent: Elements | None, name: str) -> etree._Element | None:
     """The first direct child with that local name."""
-    return None if element is None else next(children(element, name), None)
+    return None if parent is None else next(children(parent, name), None)
 
 
-def refuse_contradiction(message: Message) -> None:
-    """Raises OutcomeUnknownError where a fault stands beside the message."""
+def overall_status(message: Message, *others: str) -> str:
+    """The message's OverallStatus in lower case, which is "ok" or one of `others`.
+
+    Raises OutcomeUnknownError where a fault stands beside the message, and what
+    `overall_error` says for any other status.
+    """
     if message.fault:
-        raise OutcomeUnknownError(
+        raise errors.OutcomeUnknownError(
             f"Marketing Cloud's answer contradicts itself. {message.fault}",
             vendor_message=message.fault.vendor_message,
         )
+    status = text(message.element, "OverallStatus")
+    if status.casefold() not in ("ok", *others):
+        words = text(message.element, "OverallStatusMessage")
+        raise errors.overall_error(status, words, text(message.element, "RequestID"))
+    return status.casefold()
 
 
 def is_nil(element: etree._Element) -> bool:
     """True where `xsi:nil` says that there is no value."""
     return element.get(_NIL) in ("true", "1")
-
-
-def type_name(element: etree._Element) -> str:
-    """The local name in `xsi:type`, or an empty text."""
-    return (element.get(_TYPE) or "").rpartition(":")[2]
 
 
 def text(element: etree._Element | None, name: str) -> str:
@@ -115,16 +115,27 @@ def text(element: etree._Element | None, name: str) -> str:
     return (node.text or "").strip()
 
 
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-def _first(parts: list[etree._Element], name: str) -> etree._Element | None:
-    return next((part for part in parts if local(part) == name), None)
-
-
 def _root(answer: Answer) -> etree._Element:
-    _look_before_parsing(answer)
+    start = answer.body[:200]
+    for mark in _BYTE_ORDER_MARKS:
+        start = start.removeprefix(mark)
+    start = start.lstrip(b"\x00 \t\r\n").lower()
+    if not start:
+        raise _unreadable(answer, "is empty")
+    if start.startswith((b"<html", b"<!doctype html")):
+        raise _unreadable(answer, "is a web page, not a SOAP message")
+    if not start.startswith(b"<"):
+        kind = answer.content_type.partition(";")[0].strip()[:50]
+        but = f" but {kind}" if kind and "xml" not in kind else ""
+        raise _unreadable(answer, f"is not XML{but}")
+    if b"<!DOCTYPE" in answer.body:
+        raise _unreadable(answer, "brings a DTD, which is not allowed")
+    # before parsing: a parsed element takes hundreds of bytes for its three
+    if (
+        answer.body.count(b"<") > _MOST_TAGS
+        or answer.body.count(b"=") > _MOST_EQUALS_SIGNS
+    ):
+        raise _unreadable(answer, "has far more elements than any real one")
     # Recovery would make fewer rows of an answer that was cut off; entities and DTDs
     # may read files, reach other hosts or grow without end.
     parser = etree.XMLParser(
@@ -145,106 +156,58 @@ def _root(answer: Answer) -> etree._Element:
     return root
 
 
-def _look_before_parsing(answer: Answer) -> None:
-    body, start = answer.body, answer.body[:200]
-    for mark in _BYTE_ORDER_MARKS:
-        start = start.removeprefix(mark)
-    start = start.lstrip(b"\x00 \t\r\n").lower()
-    if not start:
-        raise _unreadable(answer, "is empty")
-    if start.startswith((b"<html", b"<!doctype html")):
-        raise _unreadable(answer, "is a web page, not a SOAP message")
-    if not start.startswith(b"<"):
-        kind = answer.content_type.partition(";")[0].strip()[:50]
-        but = f" but {kind}" if kind and "xml" not in kind else ""
-        raise _unreadable(answer, f"is not XML{but}")
-    if b"<!DOCTYPE" in body:
-        raise _unreadable(answer, "brings a DTD, which is not allowed")
-    # before parsing: a parsed element takes hundreds of bytes for its three
-    if body.count(b"<") > _MOST_TAGS or body.count(b"=") > _MOST_EQUALS_SIGNS:
-        raise _unreadable(answer, "has far more elements than any real one")
-
-
-def _unreadable(answer: Answer, what: str) -> MarketingCloudError:
-    unknown = OutcomeUnknownError(
+def _unreadable(answer: Answer, what: str) -> errors.MarketingCloudError:
+    unknown = errors.OutcomeUnknownError(
         f"Marketing Cloud's answer (HTTP {answer.status}) {what}.",
         reason=Reason.OUTAGE if answer.status >= 500 else None,
     )
-    return status_error(answer.status, unknown)
+    return errors.status_error(answer.status, unknown)
 
 
-def _fault(element: etree._Element) -> Fault:
+def _fault_error(element: etree._Element) -> errors.MarketingCloudError:
     code, words = text(element, "faultcode"), text(element, "faultstring")
     if not code:  # SOAP 1.2
         code = text(child(element, "Code"), "Value")
         words = words or text(child(element, "Reason"), "Text")
-    detail = child(element, "detail")
-    if detail is None:
-        detail = child(element, "Detail")
-    return Fault(
-        code=code.rpartition(":")[2].partition(".")[0],
-        words=words or _anywhere(detail, "Message"),
-        detail_code=_anywhere(detail, "Code"),
-        detail_words=_anywhere(detail, "Message"),
+    details = (node for node in element if local(node) in ("detail", "Detail"))
+    detail = next(details, None)
+    detail_words = _anywhere(detail, "Message")
+    return errors.fault_error(
+        code.rpartition(":")[2].partition(".")[0],
+        words or detail_words,
+        _anywhere(detail, "Code"),
+        detail_words,
     )
 
 
 def _anywhere(element: etree._Element | None, name: str) -> str:
-    if element is None:
-        return ""
-    found = (node.text or "" for node in element.iter() if local(node) == name)
-    return next(found, "").strip()
+    nodes = () if element is None else element.iter()
+    return next((node.text or "" for node in nodes if local(node) == name), "").strip()
 
 
+# fmt: off
 DEFINITION_PROPERTIES = (
     # Every one was seen working, all in one request of somebody's program.
-    "Name",
-    "ObjectID",
-    "CustomerKey",
-    "Description",
-    "Client.ClientID1",
-    "FileSpec",
-    "AllowErrors",
-    "FieldMappingType",
-    "FileType",
-    "UpdateType",
-    "MaxFileAge",
-    "MaxFileAgeScheduleOffset",
-    "MaxImportFrequency",
-    "DestinationObject.ID",
-    "DestinationObject.ObjectID",
-    "Notification.ResponseType",
-    "Notification.ResponseAddress",
-    "RetrieveFileTransferLocation.ObjectID",
-    "Delimiter",
-    "HeaderLines",
-    "EndOfLineRepresentation",
-    "NullRepresentation",
-    "StandardQuotedStrings",
-    "DateFormattingLocale.LocaleCode",
+    "Name", "ObjectID", "CustomerKey", "Description", "Client.ClientID1", "FileSpec",
+    "AllowErrors", "FieldMappingType", "FileType", "UpdateType", "MaxFileAge",
+    "MaxFileAgeScheduleOffset", "MaxImportFrequency", "DestinationObject.ID",
+    "DestinationObject.ObjectID", "Notification.ResponseType",
+    "Notification.ResponseAddress", "RetrieveFileTransferLocation.ObjectID",
+    "Delimiter", "HeaderLines", "EndOfLineRepresentation", "NullRepresentation",
+    "StandardQuotedStrings", "DateFormattingLocale.LocaleCode",
 )
 RESULT_PROPERTIES = (
-    "ImportDefinitionCustomerKey",
-    "TaskResultID",
-    "ImportStatus",
-    "StartDate",
-    "EndDate",
-    "DestinationID",
-    "NumberSuccessful",
-    "NumberDuplicated",
-    "NumberErrors",
-    "TotalRows",
-    "ImportType",
-    "ObjectID",
-    "ID",
+    "ImportDefinitionCustomerKey", "TaskResultID", "ImportStatus", "StartDate",
+    "EndDate", "DestinationID", "NumberSuccessful", "NumberDuplicated", "NumberErrors",
+    "TotalRows", "ImportType", "ObjectID", "ID",
 )
+# fmt: on
 # The property is asked for as Client.ClientID1; which element answers differs.
 _ANSWERS_TO = {
     **{name: name for name in DEFINITION_PROPERTIES},
     "Client.ID": "Client.ClientID1",
     "Client.ClientID": "Client.ClientID1",
 }
-_MOST_NAMES = 1024
 _LONGEST_IDENTITY = 200  # a task's is a number, an ObjectID has 36 characters
 _COUNT = re.compile(r"\d{1,10}", re.ASCII)
 _LARGEST_COUNT = 2**31 - 1  # xsd:int
@@ -265,9 +228,35 @@ class Kind(Generic[T]):
     identity: Callable[[T], object]
 
 
+# Worked out once for each tag, since an answer has few of them and a great many
+# elements; should one bring endless tags, not all are remembered.
+@lru_cache(maxsize=1024)
+def _property(tag: str, whole: str = "") -> str | None:
+    """The property that an element answers, by its tag and what it is a part of."""
+    name = tag.rpartition("}")[2]
+    return _ANSWERS_TO.get(f"{whole}.{name}" if whole else name)
+
+
 def read_definition(row: etree._Element) -> DefinitionRecord | None:
-    """The definition in a row; None where it has neither key nor ObjectID."""
-    facts, kind = _facts(row)
+    """The definition in a row; None where it has neither key nor ObjectID.
+
+    Thousands of rows with dozens of elements come here: no call for each of them.
+    """
+    facts: dict[str, str] = {}
+    kind = ""
+    for node in row:
+        whole = ""
+        parts: Elements = (node,)
+        if len(node):
+            whole, parts = local(node), node
+            if whole == "DestinationObject":
+                kind = (node.get(_TYPE) or "").rpartition(":")[2] or kind
+        for part in parts:
+            name = _property(part.tag, whole)
+            if name is not None and name not in facts:
+                words = part.text
+                if words or not is_nil(part):
+                    facts[name] = words or ""
     # a list is known by its number, a data extension by its GUID; "0" stands for none
     number = facts.get("DestinationObject.ID", "")
     list_id = "" if number == "0" else number
@@ -325,66 +314,6 @@ RESULTS = Kind(
     read=read_result,
     identity=lambda row: row.task_id,
 )
-
-
-class _Names(dict[str, str | None]):
-    """The property that an element answers, by its tag; None where there is none.
-
-    `whole` is what the element is a part of. Worked out once for each tag, since an
-    answer has few of them and a great many elements; should one bring endless tags,
-    not all are remembered.
-    """
-
-    def __init__(self, whole: str = "") -> None:
-        super().__init__()
-        self._before = whole and f"{whole}."
-
-    def __missing__(self, tag: str) -> str | None:
-        name = _ANSWERS_TO.get(self._before + tag.rpartition("}")[2])
-        if len(self) < _MOST_NAMES:
-            self[tag] = name
-        return name
-
-
-_NAMES = _Names()
-_PARTS = {
-    whole: _Names(whole)
-    for whole in (path.rpartition(".")[0] for path in _ANSWERS_TO)
-    if whole
-}
-
-
-def _facts(row: etree._Element) -> tuple[dict[str, str], str]:
-    """What a row says, and the type of its destination.
-
-    Thousands of rows with dozens of elements come here: no call for each of them.
-    """
-    facts: dict[str, str] = {}
-    destination_type = ""
-    for node in row:
-        name = _NAMES[node.tag]
-        if name is None:
-            if len(node):
-                destination_type = _part_facts(facts, node) or destination_type
-        elif name not in facts and len(node) == 0:
-            text = node.text
-            if text or not is_nil(node):
-                facts[name] = text or ""
-    return facts, destination_type
-
-
-def _part_facts(facts: dict[str, str], whole: etree._Element) -> str:
-    """Adds what the parts of `whole` say; gives the type of a DestinationObject."""
-    names = _PARTS.get(local(whole))
-    if names is None:
-        return ""
-    for node in whole:
-        name = names[node.tag]
-        if name is not None and name not in facts:
-            text = node.text
-            if text or not is_nil(node):
-                facts[name] = text or ""
-    return type_name(whole) if local(whole) == "DestinationObject" else ""
 
 
 def _identity(text: str | None) -> str | None:

@@ -9,15 +9,8 @@ from itertools import chain
 
 from lxml import etree
 
-from imports.marketingcloud.errors import (
-    MarketingCloudError,
-    OutcomeUnknownError,
-    RequestRefusedError,
-    is_general_exception,
-    is_permission,
-    quote,
-    status_error,
-)
+from imports.marketingcloud import errors
+from imports.marketingcloud.errors import quote
 from imports.marketingcloud.parse import Message, child, children, text
 from imports.marketingcloud.records import StartedImport
 from imports.reasons import Reason, refusal_reason
@@ -30,40 +23,22 @@ _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Result:
-    """One Result of a PerformResponseMsg, in texts."""
+    """One Result of a PerformResponseMsg, in texts; `tasks` are the ids it names."""
 
-    task_id: str
-    other_tasks: tuple[str, ...]
+    tasks: tuple[str, ...]
     status_code: str
     status_message: str
     error_code: str
     customer_key: str
 
     @property
-    def is_ok(self) -> bool:
-        return self.status_code.casefold() == "ok"
-
-    @property
     def is_refusal(self) -> bool:
         """Whether it proves that nothing was started: an Error, and not just the one
         that says that something broke.
         """
-        return self.status_code.casefold() == "error" and not is_general_exception(
-            self.error_code, self.status_message
-        )
-
-    @classmethod
-    def read(cls, node: etree._Element) -> _Result:
-        words = text(node, "StatusMessage")
-        numbers = (number for task in children(node, "Task") for number in _ids(task))
-        tasks = [n for n in [*numbers, *_ASYNC_ID.findall(words)] if _is_task_id(n)]
-        return cls(
-            task_id=tasks[0] if tasks else "",
-            other_tasks=tuple(n for n in dict.fromkeys(tasks) if n != tasks[0]),
-            status_code=text(node, "StatusCode")[:_MOST_CODE],
-            status_message=words,
-            error_code=text(node, "ErrorCode")[:_MOST_CODE],
-            customer_key=text(child(node, "Object"), "CustomerKey"),
+        return (
+            self.status_code.casefold() == "error"
+            and not errors.is_general_exception(self.error_code, self.status_message)
         )
 
 
@@ -74,17 +49,30 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     RequestRefusedError for a refusal in words, OutcomeUnknownError otherwise.
     """
     element = message.element
-    results = [_Result.read(node) for node in _everywhere(element, "Result")]
-    started = next((result for result in results if result.task_id), None)
+    results = [_result(node) for node in _everywhere(element, "Result")]
+    started = next((result for result in results if result.tasks), None)
     if started is None:
         raise _not_started(message, results)
     return StartedImport(
-        task_id=started.task_id,
-        request_id=_request_id(element),
+        task_id=started.tasks[0],
+        request_id=text(element, "RequestID")[:_MOST_CODE] or None,
         status_code=started.status_code,
         status_message=started.status_message,
         error_code=started.error_code or None,
         contradiction=_contradiction(message, started, len(results), customer_key),
+    )
+
+
+def _result(node: etree._Element) -> _Result:
+    words = text(node, "StatusMessage")
+    numbers = [number for task in children(node, "Task") for number in _ids(task)]
+    tasks = filter(_is_task_id, [*numbers, *_ASYNC_ID.findall(words)])
+    return _Result(
+        tasks=tuple(dict.fromkeys(tasks)),
+        status_code=text(node, "StatusCode")[:_MOST_CODE],
+        status_message=words,
+        error_code=text(node, "ErrorCode")[:_MOST_CODE],
+        customer_key=text(child(node, "Object"), "CustomerKey"),
     )
 
 
@@ -102,10 +90,6 @@ def _is_task_id(number: str) -> bool:
     return bool(_TASK_ID.fullmatch(number) and number.strip("0"))
 
 
-def _request_id(element: etree._Element) -> str | None:
-    return text(element, "RequestID")[:_MOST_CODE] or None
-
-
 def _contradiction(
     message: Message, started: _Result, results: int, customer_key: str
 ) -> str | None:
@@ -113,13 +97,14 @@ def _contradiction(
     overall = text(message.element, "OverallStatus")
     echoed, has_code = started.customer_key, started.error_code not in ("", "0")
     is_other = echoed.casefold() != customer_key.strip().casefold()
+    is_ok = started.status_code.casefold() == "ok"
     said = [
         f"HTTP {message.status}" if not 200 <= message.status < 300 else "",
         str(message.fault or ""),
         f"{results} results for one definition" if results > 1 else "",
-        *(f"task {number}" for number in started.other_tasks),
-        f"StatusCode {quote(started.status_code)}" if not started.is_ok else "",
-        f"StatusMessage {quote(started.status_message)}" if not started.is_ok else "",
+        *(f"task {number}" for number in started.tasks[1:]),
+        f"StatusCode {quote(started.status_code)}" if not is_ok else "",
+        f"StatusMessage {quote(started.status_message)}" if not is_ok else "",
         f"ErrorCode {quote(started.error_code)}" if has_code else "",
         f"OverallStatus {quote(overall)}" if overall.casefold() != "ok" else "",
         f"CustomerKey {quote(echoed)}" if echoed and customer_key and is_other else "",
@@ -127,65 +112,55 @@ def _contradiction(
     return ", ".join(part for part in said if part) or None
 
 
-def _not_started(message: Message, results: list[_Result]) -> MarketingCloudError:
+def _not_started(
+    message: Message, results: list[_Result]
+) -> errors.MarketingCloudError:
     """The error that an answer without a result that names a task proves."""
-    element, request_id = message.element, _request_id(message.element)
+    element, fault = message.element, message.fault
     in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
     texts = (node.text or "" for node in _everywhere(element, "*"))
     in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
     # an id of a task anywhere at all: something may have been started
-    if message.fault or any(map(_is_task_id, chain(in_tasks, in_words))):
-        fault = message.fault
-        return OutcomeUnknownError(
+    if fault or any(map(_is_task_id, chain(in_tasks, in_words))):
+        return errors.OutcomeUnknownError(
             "Marketing Cloud's answer contradicts itself, so nobody can tell whether"
             f" the import was started. {fault or ''}".rstrip(),
             vendor_message=fault.vendor_message if fault else "",
         )
     if not 200 <= message.status < 300:
-        return status_error(
+        return errors.status_error(
             message.status,
-            OutcomeUnknownError(
+            errors.OutcomeUnknownError(
                 f"Marketing Cloud answered without a task id (HTTP {message.status}).",
                 reason=Reason.OUTAGE if message.status >= 500 else None,
             ),
         )
+    request_id = text(element, "RequestID")
     if not results:
-        return _without_results(element, request_id)
+        overall = text(element, "OverallStatus")
+        said = f"{overall} {text(element, 'OverallStatusMessage')}"
+        return errors.permission_error(
+            said, request_id
+        ) or errors.OutcomeUnknownError.quoting(
+            "Marketing Cloud's answer does not say whether the import was started",
+            said,
+            request_id=request_id,
+        )
     # one that proves nothing outweighs those that prove a refusal
     result = next((one for one in results if not one.is_refusal), results[0])
     words = result.status_message or result.status_code
     if result.is_refusal:
-        return RequestRefusedError(
-            f"Marketing Cloud refused to start the import: {quote(words)}.",
+        return errors.RequestRefusedError.quoting(
+            "Marketing Cloud refused to start the import",
+            words,
             reason=refusal_reason(result.error_code, words),
-            vendor_message=words,
-            code=result.error_code or None,
+            code=result.error_code,
             request_id=request_id,
         )
-    return OutcomeUnknownError(
+    return errors.OutcomeUnknownError.quoting(
         "Marketing Cloud answered without a task id, so nobody can tell whether the"
-        f" import was started: {quote(words)}.",
-        vendor_message=words,
-        code=result.error_code or None,
-        request_id=request_id,
-    )
-
-
-def _without_results(
-    element: etree._Element, request_id: str | None
-) -> MarketingCloudError:
-    said = f"{text(element, 'OverallStatus')} {text(element, 'OverallStatusMessage')}"
-    if is_permission(said):
-        return RequestRefusedError(
-            "Marketing Cloud says that the account's package or user lacks a"
-            f" permission: {quote(said)}.",
-            reason=Reason.PERMISSION_MISSING,
-            vendor_message=said,
-            request_id=request_id,
-        )
-    return OutcomeUnknownError(
-        "Marketing Cloud's answer does not say whether the import was started:"
-        f" {quote(said)}.",
-        vendor_message=said,
+        " import was started",
+        words,
+        code=result.error_code,
         request_id=request_id,
     )

@@ -5,22 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from imports.marketingcloud.errors import (
-    OutcomeUnknownError,
-    QuestionRefusedError,
-    named_properties,
-    overall_error,
-    status_error,
-)
-from imports.marketingcloud.parse import (
-    Kind,
-    Message,
-    children,
-    refuse_contradiction,
-    text,
-)
+from imports.marketingcloud import errors
+from imports.marketingcloud.parse import Kind, Message, children, overall_status, text
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +36,9 @@ class Rows(Generic[T]):
     is_whole: bool
 
 
-class Asks(Protocol):
-    """Sends one Retrieve; `continue_request` is the page before's RequestID."""
-
-    def __call__(
-        self,
-        *,
-        object_type: str,
-        properties: Sequence[str],
-        where: Where | None,
-        continue_request: str | None,
-    ) -> Message: ...
+Ask = Callable[[str, Sequence[str], Where | None, str | None], Message]
+"""Sends one Retrieve for an object type's properties; the last is the RequestID of the
+page before, if there was one."""
 
 
 class Retriever:
@@ -69,7 +49,7 @@ class Retriever:
     """
 
     def __init__(
-        self, ask: Asks, *, refused: Iterable[str], takes_in: bool | None
+        self, ask: Ask, *, refused: Iterable[str], takes_in: bool | None
     ) -> None:
         self._ask = ask
         self._refused = list(dict.fromkeys(refused))
@@ -103,8 +83,8 @@ class Retriever:
             )
             try:
                 return self._pages(kind, properties, where, on_page)
-            except QuestionRefusedError as refusal:
-                named = named_properties(refusal.words, properties)
+            except errors.QuestionRefusedError as refusal:
+                named = errors.named_properties(refusal.words, properties)
                 if not named or kind.essential.intersection(named):
                     raise
                 names = ", ".join(named)
@@ -127,17 +107,17 @@ class Retriever:
                 continue
             try:
                 answers.append(self.rows(kind, Where(name=name, values=some)))
-            except QuestionRefusedError as refusal:
+            except errors.QuestionRefusedError as refusal:
                 # Only where each value alone is answered was it the operator's fault.
                 answers.append(self._one_by_one(kind, name, some))
                 logger.info("This account does not take the operator IN: %s", refusal)
                 self._takes_in = self.learned_in = False
             else:
                 self._takes_in = self.learned_in = True
-        return _joined(answers)
+        return joined(answers)
 
     def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> Rows[T]:
-        return _joined(
+        return joined(
             self.rows(kind, Where(name=name, values=(value,))) for value in values
         )
 
@@ -154,12 +134,7 @@ class Retriever:
         seen: set[str | None] = {None}
         page: str | None = None
         while True:
-            message = self._ask(
-                object_type=kind.object_type,
-                properties=properties,
-                where=where,
-                continue_request=page,
-            )
+            message = self._ask(kind.object_type, properties, where, page)
             read = map(kind.read, children(message.element, "Results"))
             new = [row for row in read if row is not None]
             of_page = {kind.identity(row) for row in new}
@@ -175,14 +150,15 @@ class Retriever:
             if page is None:
                 return Rows(rows=rows, is_whole=is_whole)
             if page in seen or len(seen) > _MOST_PAGES:
-                raise OutcomeUnknownError(
+                raise errors.OutcomeUnknownError(
                     "Marketing Cloud's list does not come to an end.",
-                    request_id=page[:100],
+                    request_id=page,
                 )
             seen.add(page)
 
 
-def _joined(answers: Iterable[Rows[T]]) -> Rows[T]:
+def joined(answers: Iterable[Rows[T]]) -> Rows[T]:
+    """The rows of several answers, whole where all of them are."""
     parts = list(answers)
     return Rows(
         rows=[row for part in parts for row in part.rows],
@@ -191,20 +167,13 @@ def _joined(answers: Iterable[Rows[T]]) -> Rows[T]:
 
 
 def _next_page(message: Message) -> str | None:
-    refuse_contradiction(message)
-    status = text(message.element, "OverallStatus")
-    request_id = text(message.element, "RequestID")
-    known = status.casefold()
-    if known not in ("ok", "moredataavailable"):
-        words = text(message.element, "OverallStatusMessage")
-        raise overall_error(status, words, request_id)
+    has_more = overall_status(message, "moredataavailable") != "ok"
     if not 200 <= message.status < 300:
         odd = f"Marketing Cloud's answer says OK, but with HTTP {message.status}."
-        raise status_error(message.status, OutcomeUnknownError(odd))
-    if known == "ok":
-        return None
-    if not request_id:
-        raise OutcomeUnknownError(
+        raise errors.status_error(message.status, errors.OutcomeUnknownError(odd))
+    request_id = text(message.element, "RequestID")
+    if has_more and not request_id:
+        raise errors.OutcomeUnknownError(
             "Marketing Cloud says that there is more, but not where it goes on."
         )
-    return request_id
+    return request_id if has_more else None

@@ -1,15 +1,17 @@
 """zeep's part: typed requests from our own WSDL, sent over our own HTTP.
 
-zeep builds the envelope and hands it to `Transport`; the answer comes back raw and
-is read by `parse.py`. zeep's own reading loses data (ADR 0002).
+zeep builds the envelope; we send it, and `parse.py` reads the answer. zeep's own
+reading loses data (ADR 0002).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,8 @@ from lxml import etree
 from zeep import xsd
 from zeep.wsdl import Document
 
+from imports.marketingcloud import errors
 from imports.marketingcloud.auth import Signer
-from imports.marketingcloud.errors import (
-    RequestRefusedError,
-    TokenExpiredError,
-)
 from imports.marketingcloud.http import Answer, HttpSession, retry_read
 from imports.marketingcloud.parse import Message, read_message
 from imports.marketingcloud.records import Limits
@@ -31,39 +30,13 @@ from imports.reasons import Reason
 
 WSDL_PATH = Path(__file__).with_name("marketingcloud.wsdl")
 NAMESPACE = "http://exacttarget.com/wsdl/partnerAPI"
-_BINDING = f"{{{NAMESPACE}}}SoapBinding"
-_SETTINGS = zeep.Settings(raw_response=True, forbid_dtd=True)
+_SETTINGS = zeep.Settings(forbid_dtd=True)
 
 # At DEBUG zeep's transport would print whole envelopes, secrets included.
 logging.getLogger("zeep.transports").setLevel(logging.INFO)
 
 
 Gate = Callable[[], AbstractContextManager[None]]
-
-
-class Transport:
-    """What zeep sends through. `send_before`, `fresh` and `operation` are the next
-    request's.
-    """
-
-    def __init__(self, http: HttpSession) -> None:
-        self._http = http
-        self.send_before: float | None = None
-        self.fresh = False
-        self.operation = ""
-
-    def post_xml(
-        self, address: str, envelope: etree._Element, headers: Mapping[str, str]
-    ) -> Answer:
-        """Sends an envelope; zeep gives the answer back untouched."""
-        return self._http.post(
-            address,
-            etree.tostring(envelope, xml_declaration=True, encoding="utf-8"),
-            headers,
-            send_before=self.send_before,
-            fresh=self.fresh,
-            operation=self.operation,
-        )
 
 
 class _Disk:
@@ -89,6 +62,7 @@ def document() -> Document:
         return _documents[0]
 
 
+@dataclass(kw_only=True)
 class SoapService:
     """Marketing Cloud's SOAP service at one address, with one set of credentials.
 
@@ -96,36 +70,28 @@ class SoapService:
     read waits at `gate`; a Perform's caller has passed one before its claim.
     """
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        http: HttpSession,
-        signer: Signer,
-        mid: str | None,
-        limits: Limits,
-        gate: Gate = nullcontext,
-    ) -> None:
-        self._transport = Transport(http)
-        self._signer = signer
-        self._mid = mid
-        self._gate = gate
-        self._limits = limits
-        client = zeep.Client(document(), transport=self._transport, settings=_SETTINGS)
-        self._types = client.type_factory(NAMESPACE)
-        self._operations = client.create_service(_BINDING, url)
+    url: str
+    http: HttpSession
+    signer: Signer
+    mid: str | None
+    limits: Limits
+    gate: Gate = nullcontext
+
+    def __post_init__(self) -> None:
+        # zeep only builds envelopes here: what is given as its transport sends nothing
+        self._zeep = zeep.Client(document(), transport=self.http, settings=_SETTINGS)
+        self._types = self._zeep.type_factory(NAMESPACE)
 
     def retrieve(
         self,
-        *,
         object_type: str,
         properties: Sequence[str],
         where: Where | None,
         continue_request: str | None,
     ) -> Message:
-        """One page of a Retrieve."""
+        client = self._client()
         request = self._types.RetrieveRequest(
-            ClientIDs=[self._client()] if self._mid else None,
+            ClientIDs=[client] if client else None,
             ObjectType=object_type,
             Properties=list(properties),
             Filter=where
@@ -152,35 +118,34 @@ class SoapService:
         elif object_id:
             name = {"ObjectID": object_id}
         else:
-            raise RequestRefusedError(
+            raise errors.RequestRefusedError(
                 "The import definition has neither a customer key nor an ObjectID,"
                 " so it cannot be started. Nothing was sent.",
                 reason=Reason.NOT_FOUND,
             )
-        options = (
-            self._types.PerformOptions(Client=self._client()) if self._mid else None
-        )
+        client = self._client()
         return self._call(
             "Perform",
             "PerformResponseMsg",
             send_before=send_before,
             is_start=True,
-            Options=options,
+            Options=self._types.PerformOptions(Client=client) if client else None,
             Action="start",
             Definitions={"Definition": [self._types.ImportDefinition(**name)]},
         )
 
     def system_status(self) -> Message:
-        """GetSystemStatus's answer."""
         return self._call("GetSystemStatus", "SystemStatusResponseMsg")
 
     def _client(self) -> Any:
-        if self._mid is None or not (self._mid.isascii() and self._mid.isdecimal()):
-            raise RequestRefusedError(
+        if not self.mid:
+            return None
+        if not (self.mid.isascii() and self.mid.isdecimal()):
+            raise errors.RequestRefusedError(
                 "The account's MID is not a number. Nothing was sent.",
                 reason=Reason.WRONG_MID,
             )
-        return self._types.ClientID(ID=int(self._mid))
+        return self._types.ClientID(ID=int(self.mid))
 
     def _call(
         self,
@@ -191,25 +156,36 @@ class SoapService:
         is_start: bool = False,
         **arguments: Any,
     ) -> Message:
-        self._transport.send_before, self._transport.fresh = send_before, is_start
-        self._transport.operation = operation
-
-        send_operation: Callable[..., Answer] = self._operations[operation]
-
         def send_and_read(header: etree._Element) -> Message:
-            def send() -> Answer:
-                with nullcontext() if is_start else self._gate():
-                    return send_operation(_soapheaders=[header], **arguments)
+            envelope = self._zeep.create_message(
+                self._zeep.service, operation, _soapheaders=[header], **arguments
+            )
+            post = partial(
+                self.http.post,
+                self.url,
+                etree.tostring(envelope, xml_declaration=True, encoding="utf-8"),
+                {
+                    "SOAPAction": f'"{operation}"',
+                    "Content-Type": "text/xml; charset=utf-8",
+                },
+                send_before=send_before,
+                fresh=is_start,
+                operation=operation,
+            )
+
+            def read() -> Answer:
+                with self.gate():
+                    return post()
 
             # A Perform may have started an import: it is never tried again here.
-            answer = send() if is_start else retry_read(send, self._limits)
+            answer = post() if is_start else retry_read(read, self.limits)
             return read_message(answer, answers_with)
 
-        header = self._signer.header()
+        header = self.signer.header()
         try:
             return send_and_read(header)
-        except TokenExpiredError:
+        except errors.TokenExpiredError:
             # The one answer after which a Perform is sent again: it proves that
             # nothing was performed. A second one is an AuthenticationError.
-            header = self._signer.renewed_header()
+            header = self.signer.header(renewed=True)
         return send_and_read(header)

@@ -13,6 +13,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -20,8 +22,7 @@ from ipaddress import (
     IPv6Network,
     ip_address,
 )
-from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -31,6 +32,9 @@ from imports.marketingcloud.errors import UnavailableError
 from imports.reasons import Reason
 
 PeerCheck = Callable[[str], None]
+
+# Connections outlive exchanges, and each must find the one of its thread.
+_current: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class Exchange:
@@ -59,27 +63,28 @@ class Exchange:
         self._timer.daemon = True
 
     def __enter__(self) -> Exchange:
+        self._before = _current.set(self)
         self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
         self._hold(None)
+        _current.reset(self._before)
 
     def opened(self, sock: socket.socket, *, proxied: bool) -> None:
         """A TCP connection stands; nothing has been sent over it.
 
-        The peer check may raise to forbid the address. Behind a proxy the peer
-        is the proxy, which is not for it to judge.
+        The peer check may raise to forbid the address; the socket is closed then.
+        Behind a proxy the peer is the proxy, which is not for it to judge.
         """
-        self._hold(sock)
-        if self._check_peer is not None and not proxied:
-            self._check_peer(sock.getpeername()[0])
+        try:
+            self._hold(sock)
+            if self._check_peer is not None and not proxied:
+                self._check_peer(sock.getpeername()[0])
+        except BaseException:
+            sock.close()
+            raise
 
     def about_to_send(self, sock: socket.socket) -> None:
         """The next bytes are the request's. Raises UnavailableError if too late."""
@@ -113,82 +118,58 @@ class Exchange:
 
 
 def _shut(handle: socket.socket | None) -> None:
-    if handle is None:
-        return
-    try:
-        handle.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the other side was faster: the socket is down already
+    if handle is not None:
+        # the other side may have been faster: the socket is down already
+        with suppress(OSError):
+            handle.shutdown(socket.SHUT_RDWR)
 
 
-class CurrentExchange:
-    """Holds the current exchange, since connections outlive exchanges."""
-
-    exchange: Exchange
-
-    def opened(self, sock: socket.socket, *, proxied: bool) -> None:
-        """Passes the news on; a socket that is refused is closed."""
-        try:
-            self.exchange.opened(sock, proxied=proxied)
-        except BaseException:
-            sock.close()
-            raise
-
-
-class _HookedConnection(HTTPConnection):
-    current: ClassVar[CurrentExchange]
-
+class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        self.current.opened(sock, proxied=self.proxy is not None)
+        _current.get().opened(sock, proxied=self.proxy is not None)
         return sock
 
     def request(self, *args: Any, **options: Any) -> None:
         """Connects first, so that the announcement is the last thing before."""
         if self.sock is None:
             self.connect()
-        self.current.exchange.about_to_send(self.sock)
+        _current.get().about_to_send(self.sock)
         super().request(*args, **options)
 
 
-def _pool_classes(adapters: CurrentExchange) -> dict[str, type[HTTPConnectionPool]]:
-    # urllib3 makes its connections from classes, so each adapter has classes of its
-    # own that know its current exchange.
-    class PlainConnection(_HookedConnection):
-        current = adapters
-
-    class TlsConnection(_HookedConnection, HTTPSConnection):
-        current = adapters
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = TlsConnection
-
-    return {"http": PlainPool, "https": TlsPool}
+class _TlsConnection(_Connection, HTTPSConnection):
+    """As above, with TLS."""
 
 
-class HookedAdapter(HTTPAdapter):
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class ReportingAdapter(HTTPAdapter):
     """requests' adapter over our own connections; it never retries."""
 
-    def __init__(self, current: CurrentExchange) -> None:
-        self._pool_classes = _pool_classes(current)
+    def __init__(self) -> None:
         # a request that urllib3 repeats by itself could be a second Perform
         super().__init__(pool_connections=2, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Gives the pool manager our connections."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = self._pool_classes
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Gives the proxy's pool manager our connections."""
         manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = self._pool_classes
+        manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_FOR_US_4 = (

@@ -6,13 +6,16 @@ so the same data has the same ids on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
-ENHANCED_FTP = "ExactTarget Enhanced FTP"
+Facts = Mapping[str, str | int | bool | None]
+"""Properties by the names under which Retrieve gives them; None is unknown."""
+NOTIFY = "Notification.ResponseAddress"
 
 
 class Behaviour(StrEnum):
@@ -66,50 +69,35 @@ class Schedule:
 
 NEVER = Schedule()
 
+Row = tuple[str | None, str, str, str | int | None, int, Schedule, Facts]
+"""key, file pattern, update type, target, rows, schedule, what else is unusual.
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Destination:
-    """Where rows go: `kind` is the vendor's type, List or DataExtension.
-
-    A list has a numeric `list_id`; a data extension has an ObjectID and a key,
-    and the key is what ImportResultsSummary names.
-    """
-
-    kind: str
-    list_id: int | None = None
-    object_id: str | None = None
-    key: str | None = None
+The target is a data extension's key, a list's number, or None for an SMS import. Where
+the rest has no Name, it is made from the key.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
     """One ImportDefinition, and how its imports usually go.
 
-    `number` (0 to 59 for those with a schedule) is the second of the minute in which
-    its scheduled tasks start, which keeps their task ids apart. `rows` is its usual
-    number of rows.
+    `facts` are its properties by the names under which Retrieve gives them, and
+    `DestinationObject` is its destination's type. `destination_id` is what
+    ImportResultsSummary names: a list's number, a data extension's key. `number` (0 to
+    59 for those with a schedule) is the second of the minute in which its scheduled
+    tasks start, which keeps their task ids apart. `rows` is its usual number of rows.
     """
 
     mid: int
     number: int
     object_id: str
     customer_key: str | None
-    name: str
-    description: str
-    file_spec: str
-    update_type: str
-    destination: Destination | None
     rows: int
+    facts: Facts
+    import_type: str
+    destination_id: str | int | None
     schedule: Schedule = NEVER
     behaviour: Behaviour = Behaviour.COMPLETES
-    import_type: str = "Data Extensions"
-    file_type: str = "CSV"
-    delimiter: str = ","
-    allow_errors: bool = True
-    field_mapping: str = "InferFromColumnHeadings"
-    notify: str | None = None
-    locale: str = "en-US"
-    max_file_age_hours: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +109,6 @@ class Catalogue:
     definitions: tuple[Definition, ...]
 
     def account_named(self, text: str | int) -> Account | None:
-        """The account with that name or MID."""
         matching = (a for a in self.accounts if str(text) in (a.name, str(a.mid)))
         return next(matching, None)
 
@@ -131,23 +118,60 @@ def made_id(*parts: object) -> str:
     return str(uuid5(NAMESPACE_URL, "/".join(["mcdash-sandbox", *map(str, parts)])))
 
 
-def data_extension(mid: int, key: str) -> Destination:
-    """A data extension of that account."""
-    return Destination(
-        kind="DataExtension", object_id=made_id(mid, "data extension", key), key=key
+def new_definition(
+    mid: int,
+    number: int,
+    row: Row,
+    *,
+    owner: str = "a crowd",
+    behaviour: Behaviour = Behaviour.COMPLETES,
+) -> Definition:
+    """The definition that a row tells of, otherwise with the usual settings."""
+    key, file_spec, update_type, target, rows, schedule, facts = row
+    name = facts.get("Name") or str(key).replace("-", " ").capitalize()
+    object_id = made_id(mid, key or name)
+    import_type, kind, list_id, extension_id = "SMS", None, None, None
+    if isinstance(target, int):
+        import_type, kind, list_id = "Subscriber List", "List", target
+    elif target is not None:
+        import_type, kind = "Data Extensions", "DataExtension"
+        extension_id = made_id(mid, "data extension", target)
+    return Definition(
+        mid=mid,
+        number=number,
+        object_id=object_id,
+        customer_key=key,
+        rows=rows,
+        import_type=import_type,
+        destination_id=target,
+        schedule=schedule,
+        behaviour=behaviour,
+        facts={
+            "Client.ID": mid,
+            "Client.ClientID1": mid,
+            "ObjectID": object_id,
+            "CustomerKey": key,
+            "Name": name,
+            "Description": f"{name} of {owner}",
+            "FileSpec": file_spec,
+            "FileType": "CSV",
+            "Delimiter": ",",
+            "HeaderLines": 1,
+            "StandardQuotedStrings": True,
+            "RetrieveFileTransferLocation.ObjectID": made_id(mid, "location"),
+            "RetrieveFileTransferLocation.CustomerKey": "ExactTarget Enhanced FTP",
+            "AllowErrors": True,
+            "FieldMappingType": "InferFromColumnHeadings",
+            "UpdateType": update_type,
+            "Notification.ResponseType": "email" if NOTIFY in facts else "None",
+            NOTIFY: "",
+            "MaxFileAge": 0,
+            "MaxFileAgeScheduleOffset": 0,
+            "MaxImportFrequency": 0,
+            "DateFormattingLocale.LocaleCode": "en-US",
+            "DestinationObject": kind,
+            "DestinationObject.ID": list_id,
+            "DestinationObject.ObjectID": extension_id,
+            **facts,
+        },
     )
-
-
-def daily(hour: int, minute: int) -> Schedule:
-    """Once a day, UTC."""
-    return Schedule((hour,), minute)
-
-
-def weekly(weekday: int, hour: int, minute: int) -> Schedule:
-    """Once a week; Monday is 0."""
-    return Schedule((hour,), minute, (weekday,))
-
-
-def every_hours(step: int, minute: int) -> Schedule:
-    """Every `step` hours from midnight UTC."""
-    return Schedule(tuple(range(0, 24, step)), minute)

@@ -29,15 +29,12 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs
 
-from imports.sandbox.envelopes import Authenticator
-from imports.sandbox.responses import FAULTS, Answer, json_answer
-from imports.sandbox.world import UnknownDefinitionError, World
+from imports.sandbox.responses import FAULTS
 
 CALLS_REMEMBERED = 5000
 WHENS = ("before", "instead", "after")
@@ -73,21 +70,19 @@ WITHIN_KINDS = ("no_task_id", "rows_late", "rows_never", *LASTING_KINDS)
 SPOILING_KINDS = tuple(set(DEFAULTS) - {"delay", *WITHIN_KINDS})
 MATCHES = ("operation", "account", "object_type", "customer_key")
 SYSTEM_STATUSES = ("OK", "InMaintenance", "UnplannedOutage")
-ORDERS = (
-    *("rule", "rules", "latency_ms", "system_status", "expire_tokens"),
-    "start_outside",
-)
+ORDERS = {
+    *("rule", "rules", "latency_ms"),
+    *("system_status", "expire_tokens", "start_outside"),
+}
 
 
 class RuleError(Exception):
-    """A rule that cannot be understood; the text says why."""
+    """A rule, or a request to the control route, that makes no sense; the text says
+    why.
+    """
 
 
-class OrderError(Exception):
-    """A request to the control route that makes no sense; the text says why."""
-
-
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One request to the token endpoint or the service; None is not known (yet).
 
@@ -124,7 +119,6 @@ class Calls:
             self._most: Counter[str] = Counter()
 
     def begin(self, call: Call) -> None:
-        """A request has come in."""
         with self._lock:
             self._open.append(call)
             self._recent.append(call)
@@ -139,17 +133,11 @@ class Calls:
                 self._most[name] = max(self._most[name], at_once)
 
     def end(self, call: Call) -> None:
-        """The call was answered, or its connection is gone."""
         with self._lock:
-            self._open = [each for each in self._open if each is not call]
+            self._open.remove(call)
 
-    def count(self, operation: str, account: str | None = None) -> int:
-        """How many calls of that operation, of one account if given."""
-        with self._lock:
-            if account is None:
-                return self._counts[operation]
-            pairs = [(call.operation, call.account) for call in self._recent]
-            return pairs.count((operation, account))
+    def count(self, operation: str) -> int:
+        return self._counts[operation]
 
     def state(self) -> dict[str, Any]:
         """Counts by operation, the most at once, and the calls themselves."""
@@ -164,7 +152,7 @@ class Calls:
             }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Rule:
     """One thing that goes wrong; `times` None means always."""
 
@@ -179,7 +167,6 @@ class Rule:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def fits(self, call: Call) -> bool:
-        """Whether the rule applies to this call."""
         return (
             self.operation in (None, call.operation)
             and self.account in (None, call.account, str(call.mid))
@@ -194,8 +181,8 @@ def read_rule(given: Mapping[str, Any]) -> Rule:
     if what not in DEFAULTS:
         raise RuleError(f"what: {what!r} is none of {', '.join(DEFAULTS)}.")
     defaults = DEFAULTS[what]
-    unknown = set(given) - {"what", "when", "times", "skip", *MATCHES, *defaults}
-    if unknown:
+    names = {"what", "when", "times", "skip", *MATCHES, *defaults}
+    if unknown := set(given) - names:
         raise RuleError(f"{what} knows no {', '.join(sorted(unknown))}.")
     options = {name: given.get(name, default) for name, default in defaults.items()}
     if what == "fault" and options["kind"] not in FAULTS:
@@ -235,16 +222,28 @@ class Switches:
 
     def reset(self) -> None:
         """Remove all rules and the latency; the system's status is OK again."""
-        with self._lock:
-            self._rules: list[Rule] = []
-            self.latency_seconds = 0.0
-            self.system_status = "OK"
+        self._rules: list[Rule] = []
+        self.latency_seconds = 0.0
+        self.system_status = "OK"
+
+    def change(self, orders: Mapping[str, Any]) -> None:
+        """Set latency and system's status where they are among the orders."""
+        if "latency_ms" in orders:
+            latency = orders["latency_ms"]
+            is_number = isinstance(latency, int | float)
+            if not is_number or isinstance(latency, bool) or latency < 0:
+                text = f"latency_ms: {latency!r} is not a number of milliseconds."
+                raise RuleError(text)
+            self.latency_seconds = latency / 1000
+        status = orders.get("system_status", self.system_status)
+        if status not in SYSTEM_STATUSES:
+            raise RuleError(f"system_status is one of {', '.join(SYSTEM_STATUSES)}.")
+        self.system_status = status
 
     def add(self, **given: Any) -> Rule:
         """Put a rule in force; raises RuleError."""
         rule = read_rule(given)
-        with self._lock:
-            self._rules.append(rule)
+        self._rules.append(rule)
         return rule
 
     def take(self, when: str, call: Call, *kinds: str) -> Rule | None:
@@ -253,111 +252,45 @@ class Switches:
         A rule that still skips this call leaves it to the next rule.
         """
         with self._lock:
-            for place, rule in enumerate(self._rules):
-                if rule.when != when or (kinds and rule.what not in kinds):
-                    continue
-                if not rule.fits(call):
+            for rule in self._rules:
+                is_meant = rule.when == when and (not kinds or rule.what in kinds)
+                if not is_meant or not rule.fits(call):
                     continue
                 if rule.skip:
-                    self._rules[place] = replace(rule, skip=rule.skip - 1)
-                elif rule.times is None:
-                    return rule
-                elif rule.times:
-                    self._rules[place] = replace(rule, times=rule.times - 1)
+                    rule.skip -= 1
+                elif rule.times != 0:
+                    if rule.times:
+                        rule.times -= 1
                     return rule
         return None
 
     def options_of(self, what: str, call: Call) -> list[Mapping[str, Any]]:
         """The options of all lasting rules of that kind for this call."""
-        with self._lock:
-            rules = [rule for rule in self._rules if rule.what == what]
-            return [rule.options for rule in rules if rule.fits(call)]
+        rules = [rule for rule in self._rules if rule.what == what]
+        return [rule.options for rule in rules if rule.fits(call)]
 
     def state(self) -> dict[str, Any]:
-        """Everything that is set, as JSON."""
-        with self._lock:
-            return {
-                "rules": [asdict(rule) for rule in self._rules],
-                "latency_ms": round(self.latency_seconds * 1000),
-                "system_status": self.system_status,
-            }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Control:
-    """Answers the control route and the journal's."""
-
-    world: World
-    switches: Switches
-    calls: Calls
-    authenticator: Authenticator
-
-    def state(self) -> Answer:
-        """GET /control."""
-        return json_answer({**self.switches.state(), **self.calls.state()})
-
-    def journal(self, query: str) -> Answer:
-        """GET /journal."""
-        origin = parse_qs(query).get("origin", ["perform"])[0]
-        return json_answer(self.world.performed(None if origin == "all" else origin))
-
-    def reset(self) -> Answer:
-        """DELETE /control."""
-        self.switches.reset()
-        self.calls.reset()
-        return self.state()
-
-    def post(self, body: bytes) -> Answer:
-        """POST /control; HTTP 400 with a sentence where it makes no sense."""
-        try:
-            return json_answer(self._carry_out(read_orders(body)))
-        except (OrderError, RuleError, UnknownDefinitionError) as exc:
-            return json_answer({"error": str(exc)}, 400, "refused")
-
-    def _carry_out(self, orders: dict[str, Any]) -> dict[str, Any]:
-        for rule in orders.get("rules", []):
-            self.switches.add(**rule)
-        if "latency_ms" in orders:
-            latency = orders["latency_ms"]
-            is_number = isinstance(latency, int | float)
-            if not is_number or isinstance(latency, bool) or latency < 0:
-                text = f"latency_ms: {latency!r} is not a number of milliseconds."
-                raise OrderError(text)
-            self.switches.latency_seconds = latency / 1000
-        if "system_status" in orders:
-            status = orders["system_status"]
-            if status not in SYSTEM_STATUSES:
-                raise OrderError(
-                    f"system_status is one of {', '.join(SYSTEM_STATUSES)}."
-                )
-            self.switches.system_status = status
-        if orders.get("expire_tokens"):
-            self.authenticator.expire_tokens()
-        done = self.switches.state()
-        if "start_outside" in orders:
-            start = orders["start_outside"]
-            if not isinstance(start, dict):
-                raise OrderError("start_outside needs an account and a customer_key.")
-            account, key = str(start.get("account")), str(start.get("customer_key"))
-            done["task_id"] = self.world.start_outside(account, key).task_id
-        return done
+        return {
+            "rules": [asdict(rule) for rule in self._rules],
+            "latency_ms": round(self.latency_seconds * 1000),
+            "system_status": self.system_status,
+        }
 
 
 def read_orders(body: bytes) -> dict[str, Any]:
-    """The request's JSON object, `rule` among its `rules`; raises OrderError."""
+    """The request's JSON object, `rule` among its `rules`; raises RuleError."""
     try:
         orders = json.loads(body)
     except ValueError as exc:
-        raise OrderError(f"This is not JSON: {exc}.") from exc
+        raise RuleError(f"This is not JSON: {exc}.") from exc
     if not isinstance(orders, dict) or not orders:
-        raise OrderError("One JSON object is needed.")
-    unknown = set(orders) - set(ORDERS)
-    if unknown:
-        raise OrderError(f"Unknown: {', '.join(sorted(unknown))}.")
+        raise RuleError("One JSON object is needed.")
+    if unknown := set(orders) - ORDERS:
+        raise RuleError(f"Unknown: {', '.join(sorted(unknown))}.")
     rules = orders.get("rules", [])
     if not isinstance(rules, list):
-        raise OrderError("rules needs a list.")
+        raise RuleError("rules needs a list.")
     rules = [*rules, *([orders["rule"]] if "rule" in orders else [])]
     if not all(isinstance(rule, dict) for rule in rules):
-        raise OrderError("A rule is a JSON object.")
+        raise RuleError("A rule is a JSON object.")
     return {**orders, "rules": rules}

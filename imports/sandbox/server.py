@@ -8,46 +8,36 @@ regard to case, as the real server does.
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any, Self
+from urllib.parse import parse_qs
 
-from imports.sandbox.control import (
-    SPOILING_KINDS,
-    Call,
-    Calls,
-    Control,
-    Rule,
-    Switches,
-)
+from imports.sandbox import control, responses
+from imports.sandbox.control import Call, Rule
 from imports.sandbox.envelopes import Authenticator, Contract
-from imports.sandbox.operations import Service
-from imports.sandbox.responses import (
-    TOKEN_SECONDS,
-    XML,
-    Answer,
-    fault_answer,
-    html_answer,
-    invalid_client,
-    json_answer,
-    named_fault,
-)
-from imports.sandbox.retrieve import PAGE_SIZE
-from imports.sandbox.world import World
+from imports.sandbox.operations import PAGE_SIZE, Service
+from imports.sandbox.responses import Answer
+from imports.sandbox.world import UnknownDefinitionError, World
 
 HOST = "127.0.0.1"
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+NOT_FOUND = responses.html_answer(404, "Not found")
 logger = logging.getLogger("imports.sandbox")
 
-CarryOut = Callable[[bytes, Rule | None], Answer]
-"""Carries the request out; with a rule it refuses, and nothing is done."""
+Note = Callable[[Call, bytes], None]
+CarryOut = Callable[..., Answer]
+"""Carries out a Call's body; with a rule it refuses, and nothing is done."""
 
 
 class TooLongError(Exception):
@@ -61,7 +51,7 @@ class PortTakenError(Exception):
 class SandboxServer:
     """A small Marketing Cloud on loopback.
 
-    Use it as a context manager, or `start()` and `stop()`. `wsdl` is the contract by
+    A context manager, which serves in a thread of its own. `wsdl` is the contract by
     which requests are judged; `port` 0 takes a free one. Raises WsdlError and
     PortTakenError.
     """
@@ -73,29 +63,17 @@ class SandboxServer:
         world: World | None = None,
         port: int = 0,
         page_size: int = PAGE_SIZE,
-        token_seconds: int = TOKEN_SECONDS,
     ) -> None:
         self.world = world or World()
-        self.switches = Switches()
-        self.calls = Calls()
+        self.switches = control.Switches()
+        self.calls = control.Calls()
         self.contract = Contract(wsdl)
-        authenticator = Authenticator(
-            catalogue=self.world.catalogue,
-            clock=self.world.clock,
-            token_seconds=token_seconds,
-        )
         self.service = Service(
             world=self.world,
             contract=self.contract,
             switches=self.switches,
-            authenticator=authenticator,
+            authenticator=Authenticator(self.world.catalogue, self.world.clock),
             page_size=page_size,
-        )
-        self.control = Control(
-            world=self.world,
-            switches=self.switches,
-            calls=self.calls,
-            authenticator=authenticator,
         )
         self.release = Event()
         try:
@@ -116,11 +94,6 @@ class SandboxServer:
         """The full address of the service: what `--soap-url` takes."""
         return f"{self.url}/Service.asmx"
 
-    def start(self) -> Self:
-        """Serve in a thread of its own."""
-        self._thread.start()
-        return self
-
     def stop(self) -> None:
         """End everything, hanging connections included, and wait for it."""
         if self._thread.is_alive():
@@ -131,18 +104,45 @@ class SandboxServer:
         self._http.server_close()
 
     def misbehave(self, what: str, **given: Any) -> Rule:
-        """Put a rule of control.py in force; raises RuleError."""
+        """Put a rule of control.py in force; raises control.RuleError."""
         return self.switches.add(what=what, **given)
+
+    def state(self) -> Answer:
+        """GET /control: everything that is set, and what was asked."""
+        return responses.json_answer({**self.switches.state(), **self.calls.state()})
 
     def reset(self) -> Answer:
         """Remove all rules, set counts to zero and release calls that hang."""
-        answer = self.control.reset()
+        self.switches.reset()
+        self.calls.reset()
         hanging, self.release = self.release, Event()
         hanging.set()
-        return answer
+        return self.state()
+
+    def control(self, body: bytes) -> Answer:
+        """POST /control; HTTP 400 with a sentence where it makes no sense."""
+        try:
+            orders = control.read_orders(body)
+            for rule in orders["rules"]:
+                self.switches.add(**rule)
+            self.switches.change(orders)
+            if orders.get("expire_tokens"):
+                self.service.authenticator.expire_tokens()
+            done = self.switches.state()
+            if "start_outside" in orders:
+                start = orders["start_outside"]
+                if not isinstance(start, dict):
+                    text = "start_outside needs an account and a customer_key."
+                    raise control.RuleError(text)
+                account, key = str(start.get("account")), str(start.get("customer_key"))
+                done["task_id"] = self.world.start_outside(account, key).task_id
+        except (control.RuleError, UnknownDefinitionError) as exc:
+            return responses.json_answer({"error": str(exc)}, 400, "refused")
+        return responses.json_answer(done)
 
     def __enter__(self) -> Self:
-        return self.start()
+        self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -156,31 +156,15 @@ class _Http(ThreadingHTTPServer):
 
     def __init__(self, sandbox: SandboxServer, port: int) -> None:
         self.sandbox = sandbox
-        self._lock = Lock()
-        self._open: dict[int, socket.socket] = {}
-        self._connections = 0
+        self.numbers = itertools.count(1)
+        self.open: dict[int, socket.socket] = {}
         super().__init__((HOST, port), _Handler)
-
-    def opened(self, connection: socket.socket) -> int:
-        """The number of a new connection."""
-        with self._lock:
-            self._connections += 1
-            self._open[self._connections] = connection
-            return self._connections
-
-    def closed(self, number: int) -> None:
-        with self._lock:
-            self._open.pop(number, None)
 
     def cut_connections(self) -> None:
         """Wake every thread that waits for a client."""
-        with self._lock:
-            waiting = list(self._open.values())
-        for connection in waiting:
-            try:
+        for connection in list(self.open.values()):
+            with suppress(OSError):  # it may be gone already
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                logger.debug("A connection was already gone.")
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
         """An error of the sandbox itself: with its traceback, on the logger."""
@@ -197,11 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.number = self.server.opened(self.connection)
         self.sandbox = self.server.sandbox
+        self.number = next(self.server.numbers)
+        self.server.open[self.number] = self.connection
 
     def finish(self) -> None:
-        self.server.closed(self.number)
+        del self.server.open[self.number]
         super().finish()
 
     def handle(self) -> None:
@@ -218,76 +203,54 @@ class _Handler(BaseHTTPRequestHandler):
         if route.lower() == "/etframework.wsdl":
             self._send(Answer(body=self.sandbox.contract.text))
         elif route == "/control":
-            self._send(self.sandbox.control.state())
+            self._send(self.sandbox.state())
         elif route == "/journal":
-            self._send(self.sandbox.control.journal(query))
+            origin = parse_qs(query).get("origin", ["perform"])[0]
+            lines = self.sandbox.world.performed(None if origin == "all" else origin)
+            self._send(responses.json_answer(lines))
         elif route.lower() == "/service.asmx":
-            self._send(html_answer(200, "PartnerAPI"))
+            self._send(responses.html_answer(200, "PartnerAPI"))
         else:
-            self._send(html_answer(404, "Not found"))
+            self._send(NOT_FOUND)
 
     def do_DELETE(self) -> None:
         is_control = self.path == "/control"
-        answer = self.sandbox.reset() if is_control else html_answer(404, "Not found")
-        self._send(answer)
+        self._send(self.sandbox.reset() if is_control else NOT_FOUND)
 
     def do_POST(self) -> None:
-        route = self.path.partition("?")[0]
+        route, service = self.path.partition("?")[0], self.sandbox.service
         try:
             if route.lower() == "/v2/token":
-                self._token()
+                carry_out = partial(service.token, self.sandbox.url)
+                self._exchange("token", service.note_token, carry_out)
             elif route.lower() == "/service.asmx":
-                self._soap()
-            elif route == "/control":
-                body = self._body()
-                # A page in a browser cannot send JSON without being asked first (CORS).
-                content_type = self.headers.get("Content-Type") or ""
-                if content_type.startswith("application/json"):
-                    self._send(self.sandbox.control.post(body))
-                else:
-                    error = {"error": "Send JSON with Content-Type application/json."}
-                    self._send(json_answer(error, 415, "refused"))
+                action = (self.headers.get("SOAPAction") or "").strip().strip('"')
+                note, carry_out = service.note_soap, partial(service.soap, action)
+                self._exchange(action or "unknown", partial(note, action), carry_out)
             else:
-                self._body()
-                self._send(html_answer(404, "Not found"))
+                body = self._body()
+                # A page in a browser can't send JSON without being asked first (CORS).
+                content_type = self.headers.get("Content-Type") or ""
+                answer = NOT_FOUND
+                if route == "/control" and content_type.startswith("application/json"):
+                    answer = self.sandbox.control(body)
+                elif route == "/control":
+                    error = {"error": "Send JSON with Content-Type application/json."}
+                    answer = responses.json_answer(error, 415, "refused")
+                self._send(answer)
         except TooLongError:
             self.close_connection = True
-            self._send(html_answer(411, "Length required"))
+            self._send(responses.html_answer(411, "Length required"))
 
-    def _token(self) -> None:
-        service, call = self.sandbox.service, self._call("token")
-
-        def carry_out(body: bytes, refusal: Rule | None) -> Answer:
-            if refusal:
-                return invalid_client()
-            return service.token(body, self.sandbox.url)
-
-        self._exchange(call, lambda body: service.note_token(call, body), carry_out)
-
-    def _soap(self) -> None:
-        service = self.sandbox.service
-        action: str = (self.headers.get("SOAPAction") or "").strip().strip('"')
-        call = self._call(action or "unknown")
-        self._exchange(
-            call,
-            lambda body: service.note_soap(call, body, action),
-            lambda body, refusal: service.soap(call, body, action, refusal),
-        )
-
-    def _call(self, operation: str) -> Call:
-        now = self.sandbox.world.clock()
-        return Call(operation=operation, connection=self.number, at=now)
-
-    def _exchange(
-        self, call: Call, note: Callable[[bytes], None], carry_out: CarryOut
-    ) -> None:
-        """Serve the call, counted and with a line in the log."""
-        self.call, self.release = call, self.sandbox.release
-        self.sandbox.calls.begin(call)
+    def _exchange(self, operation: str, note: Note, carry_out: CarryOut) -> None:
+        """Serve a call, counted and with a line in the log."""
+        sandbox, self.release = self.sandbox, self.sandbox.release
+        call = self.call = Call(operation, self.number, sandbox.world.clock())
+        sandbox.calls.begin(call)
         try:
             self._serve(note, carry_out)
         finally:
-            self.sandbox.calls.end(call)
+            sandbox.calls.end(call)
             logger.info(
                 "connection %d: %s %s %s -> %s",
                 call.connection,
@@ -297,49 +260,47 @@ class _Handler(BaseHTTPRequestHandler):
                 call.answer,
             )
 
-    def _serve(self, note: Callable[[bytes], None], carry_out: CarryOut) -> None:
+    def _serve(self, note: Note, carry_out: CarryOut) -> None:
         """Read, carry out and answer, as far as the rules of the three times let it."""
-        rule = self._take("before")
-        if rule:
+        sandbox, call = self.sandbox, self.call
+        if rule := self._take("before"):
             self.close_connection = True
-            self._spoil(rule, self._empty())
+            self._spoil(rule, sandbox.service.empty_answer(call.operation))
+            if rule.what != "reset":
+                # Read what was not read, or the close becomes a reset.
+                with suppress(TooLongError):
+                    self._body()
             return
         body = self._body()
-        note(body)
-        self.sandbox.calls.identified(self.call)
-        rule = self._take("instead")
-        answer = self._empty() if rule else carry_out(body, None)
-        rule = rule or self._take("after")
+        note(call, body)
+        sandbox.calls.identified(call)
+        if rule := self._take("instead"):
+            answer = sandbox.service.empty_answer(call.operation)
+        else:
+            answer = carry_out(call, body)
+            rule = self._take("after")
+        if rule and rule.what == "refused":
+            answer = carry_out(call, body, rule)
         if rule:
-            if rule.what == "refused":
-                answer = carry_out(body, rule)
             self._spoil(rule, answer)
             return
-        self.release.wait(self.sandbox.switches.latency_seconds)
-        self._answer(answer)
+        self.release.wait(sandbox.switches.latency_seconds)
+        call.status, call.answer = answer.status, answer.summary
+        self._send(answer)
 
     def _take(self, when: str) -> Rule | None:
         """A rule that spoils the call; one that only delays it is waited out."""
         rule = self.sandbox.switches.take(when, self.call)
         while rule and rule.what == "delay":
             self.release.wait(float(rule.options["seconds"]))
-            rule = self.sandbox.switches.take(when, self.call, *SPOILING_KINDS)
+            rule = self.sandbox.switches.take(when, self.call, *control.SPOILING_KINDS)
         return rule
 
-    def _empty(self) -> Answer:
-        """What is spoilt where nothing was carried out."""
-        return self.sandbox.service.empty_answer(self.call.operation)
-
     def _body(self) -> bytes:
-        """The request's body; raises TooLongError."""
         text = self.headers.get("Content-Length") or ""
         if not text.isdecimal() or int(text) > MAX_REQUEST_BYTES:
             raise TooLongError(text)
         return self.rfile.read(int(text))
-
-    def _answer(self, answer: Answer) -> None:
-        self.call.status, self.call.answer = answer.status, answer.summary
-        self._send(answer)
 
     def _send(self, answer: Answer, *, content_length: int | None = -1) -> None:
         """Send it whole; `content_length` overrides the header, None leaves it out."""
@@ -357,55 +318,41 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _spoil(self, rule: Rule, answer: Answer) -> None:
         """Do to the connection or the answer what the rule says."""
+        options, length = rule.options, len(answer.body)
+        if rule.what in ("reset", "close", "hang", "drip", "truncated"):
+            self.close_connection = True
         match rule.what:
             case "reset":
-                self.close_connection = True
                 linger = (socket.SOL_SOCKET, socket.SO_LINGER)
                 self.connection.setsockopt(*linger, RESET_ON_CLOSE)
                 self.rfile.close()  # it holds the socket open until it is closed
                 self.connection.close()
-            case "close":
-                self._close()
-            case "hang":
-                self.release.wait(float(rule.options["seconds"]))
-                self._close()
+            case "close" | "hang":
+                self.release.wait(float(options.get("seconds", 0)))
+                try:
+                    self.connection.shutdown(socket.SHUT_WR)
+                except OSError as exc:
+                    raise ConnectionAbortedError("closed by the client") from exc
             case "drip":
-                self._drip(answer, float(rule.options["seconds"]))
-            case "truncated":
-                self.close_connection = True
                 self.call.status = answer.status
-                length = len(answer.body)
-                end = int(length * float(rule.options["share"]))
-                is_open = rule.options["framing"] == "close"
-                part = replace(answer, body=answer.body[:end])
+                self._send(replace(answer, body=b""), content_length=length)
+                for place in range(length):
+                    self.wfile.write(answer.body[place : place + 1])
+                    if self.release.wait(float(options["seconds"])):
+                        break
+            case "truncated":
+                self.call.status = answer.status
+                part = replace(
+                    answer, body=answer.body[: int(length * float(options["share"]))]
+                )
+                is_open = options["framing"] == "close"
                 self._send(part, content_length=None if is_open else length)
-            case "refused":
-                self._answer(answer)
             case _:
-                self._answer(_wrong_answer(rule, self.sandbox.world))
+                if rule.what != "refused":
+                    answer = _wrong_answer(rule, self.sandbox.world)
+                self.call.status = answer.status
+                self._send(answer)
         self.call.answer = f"{rule.what} ({rule.when})"
-        if rule.when == "before" and rule.what != "reset":
-            # Read what was not read, or the close becomes a reset.
-            try:
-                self._body()
-            except TooLongError:
-                return
-
-    def _close(self) -> None:
-        self.close_connection = True
-        try:
-            self.connection.shutdown(socket.SHUT_WR)
-        except OSError as exc:
-            raise ConnectionAbortedError("closed by the client") from exc
-
-    def _drip(self, answer: Answer, seconds: float) -> None:
-        self.close_connection = True
-        self.call.status = answer.status
-        self._send(replace(answer, body=b""), content_length=len(answer.body))
-        for place in range(len(answer.body)):
-            self.wfile.write(answer.body[place : place + 1])
-            if self.release.wait(seconds):
-                return
 
 
 def _wrong_answer(rule: Rule, world: World) -> Answer:
@@ -413,10 +360,12 @@ def _wrong_answer(rule: Rule, world: World) -> Answer:
     options = rule.options
     match rule.what:
         case "fault":
-            fault = named_fault(options["kind"], options["text"])
-            return fault_answer(fault, now=world.clock())
+            fault = responses.named_fault(options["kind"], options["text"])
+            return responses.fault_answer(fault, now=world.clock())
         case "html":
-            return html_answer(int(options["status"]), f"Error {options['status']}")
+            return responses.html_answer(
+                int(options["status"]), f"Error {options['status']}"
+            )
         case "throttled":
             return Answer(
                 status=429,
@@ -435,7 +384,7 @@ def _wrong_answer(rule: Rule, world: World) -> Answer:
     headers = {str(name): str(value) for name, value in options["headers"].items()}
     return Answer(
         status=int(options["status"]),
-        content_type=headers.pop("Content-Type", XML),
+        content_type=headers.pop("Content-Type", responses.XML),
         headers=headers,
         body=base64.b64decode(encoded) if encoded else str(options["body"]).encode(),
     )

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
-from threading import Lock, RLock
+from threading import Lock
 from typing import Any
 
 from imports.sandbox.catalogue import Behaviour, Catalogue, Definition
 from imports.sandbox.nordlicht import nordlicht
-from imports.sandbox.tasks import (
-    Summary,
-    Task,
-    first_task_id,
-    plan_for,
-    scheduled_tasks,
-    summary_at,
-)
+from imports.sandbox.tasks import Task, first_task_id, scheduled_tasks
 
 Clock = Callable[[], datetime]
 SLOW_FACTOR = 10
@@ -29,7 +23,6 @@ LINE_START = b'{"task_id"'
 
 
 def utc_now() -> datetime:
-    """The real clock."""
     return datetime.now(UTC)
 
 
@@ -52,8 +45,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         """Read what the file holds; raise JournalError where it is no journal."""
         self._path = path
-        self._lock = Lock()
-        self._entries: list[dict[str, Any]] = []
+        self.entries: list[dict[str, Any]] = []
         if path is None or not path.exists():
             return
         complete, _, torn = path.read_bytes().rpartition(b"\n")
@@ -63,25 +55,18 @@ class Journal:
             os.truncate(path, len(complete) + 1 if complete else 0)
         try:
             lines = [line for line in complete.splitlines() if line.strip()]
-            self._entries = [json.loads(line) for line in lines]
+            self.entries = [json.loads(line) for line in lines]
         except ValueError as exc:
             raise JournalError(f"{path} is not a journal: {exc}") from exc
 
-    @property
-    def entries(self) -> list[dict[str, Any]]:
-        """A copy of all lines, oldest first."""
-        with self._lock:
-            return list(self._entries)
-
     def append(self, entry: dict[str, Any]) -> None:
-        """Write the line through to the disk, then remember it."""
-        with self._lock:
-            if self._path:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-            self._entries.append(entry)
+        """Write the line through to the disk, then remember it; one at a time."""
+        if self._path:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        self.entries.append(entry)
 
 
 class World:
@@ -98,7 +83,6 @@ class World:
         catalogue: Catalogue | None = None,
         clock: Clock = utc_now,
         pace_seconds: float = 12.0,
-        row_delay_seconds: float | None = None,
         history_days: int = 30,
         alive: bool = False,
         journal: Journal | None = None,
@@ -106,17 +90,13 @@ class World:
         self.catalogue = catalogue or nordlicht()
         self.clock = clock
         self.pace_seconds = pace_seconds
-        self.row_delay_seconds = (
-            pace_seconds * USUAL_ROW_DELAY_SHARE
-            if row_delay_seconds is None
-            else row_delay_seconds
-        )
+        self.row_delay_seconds = pace_seconds * USUAL_ROW_DELAY_SHARE
         self.history_days = history_days
         self.alive = alive
         self.journal = journal or Journal()
         self.began_at = clock()
-        self._lock = RLock()
-        self._days: dict[date, list[Task]] = {}
+        self._lock = Lock()
+        self._of_day = cache(partial(scheduled_tasks, self.catalogue.definitions))
         by_id = {each.object_id: each for each in self.catalogue.definitions}
         self._tasks = [
             _task_of(line, by_id[line["object_id"]])
@@ -132,20 +112,18 @@ class World:
         return sorted(matching, key=lambda definition: definition.object_id)
 
     def find(
-        self,
-        mid: int,
-        *,
-        customer_key: str | None = None,
-        object_id: str | None = None,
+        self, mid: int, *, customer_key: str | None, object_id: str | None = None
     ) -> Definition | None:
         """The account's definition by key, else by ObjectID; None if unknown."""
-        definitions = [d for d in self.catalogue.definitions if d.mid == mid]
-        if customer_key:
-            matching = (d for d in definitions if d.customer_key == customer_key)
-        else:
-            lowered = (object_id or "").lower()
-            matching = (d for d in definitions if d.object_id == lowered)
-        return next(matching, None)
+        for definition in self.catalogue.definitions:
+            is_named = (
+                definition.customer_key == customer_key
+                if customer_key
+                else definition.object_id == (object_id or "").lower()
+            )
+            if definition.mid == mid and is_named:
+                return definition
+        return None
 
     def start(
         self,
@@ -197,25 +175,19 @@ class World:
         """Every task of those accounts that has started, in no meaningful order."""
         within, now = set(mids), self.clock()
         oldest = now - timedelta(days=self.history_days)
-        days = [now.date() - timedelta(days=n) for n in range(self.history_days + 1)]
-        with self._lock:
-            tasks = list(self._tasks)
-            for day in days if self.history_days else ():
-                for task in self._of_day(day):
-                    has_ended = task.ends_at <= self.began_at
-                    is_past = task.started_at <= now if self.alive else has_ended
-                    if is_past and task.started_at >= oldest:
-                        tasks.append(task)
+        tasks = list(self._tasks)
+        for days_ago in range(self.history_days + 1) if self.history_days else ():
+            for task in self._of_day(now.date() - timedelta(days=days_ago)):
+                has_ended = task.ends_at <= self.began_at
+                is_past = task.started_at <= now if self.alive else has_ended
+                if is_past and task.started_at >= oldest:
+                    tasks.append(task)
         matching = [task for task in tasks if task.definition.mid in within]
         return sorted(matching, key=lambda task: str(task.task_id)[::-1])
 
-    def summary(self, task: Task) -> Summary | None:
-        """The task's row now; None while there is none."""
-        return summary_at(task, self.clock())
-
     def performed(self, origin: str | None = "perform") -> list[dict[str, Any]]:
         """The journal's lines of that origin; None means all."""
-        lines = self.journal.entries
+        lines = list(self.journal.entries)
         return [line for line in lines if origin in (None, line["origin"])]
 
     def _next_task_id(self, now: datetime) -> int:
@@ -227,21 +199,13 @@ class World:
             task_id += 1
         return task_id
 
-    def _of_day(self, day: date) -> list[Task]:
-        with self._lock:
-            if day not in self._days:
-                self._days[day] = scheduled_tasks(self.catalogue.definitions, day)
-            return self._days[day]
-
 
 def _task_of(line: dict[str, Any], definition: Definition) -> Task:
     """The task that a line of the journal tells of."""
-    started_at = datetime.fromisoformat(line["at"])
     return Task(
         task_id=line["task_id"],
         definition=definition,
-        started_at=started_at,
-        plan=plan_for(definition, started_at, line["length_seconds"]),
-        origin=line["origin"],
+        started_at=datetime.fromisoformat(line["at"]),
+        length_seconds=line["length_seconds"],
         row_delay_seconds=line["row_delay_seconds"],
-    )
+    ).planned()

@@ -38,7 +38,7 @@ def definition_of(
         account=account,
         customer_key=customer_key,
         object_id=known.object_id,
-        name=known.name,
+        name=known.facts["Name"],
     )
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from lxml import etree
+
 from imports.management.commands.run_sandbox import WSDL
 from imports.sandbox.catalogue import Account, Catalogue
 from imports.sandbox.control import Call, Rule
@@ -22,7 +24,6 @@ from imports.sandbox.envelopes import text_of, texts_of
 from imports.sandbox.nordlicht import DE
 from imports.sandbox.operations import Service
 from imports.sandbox.responses import Answer
-from imports.sandbox.retrieve import Query, Retriever
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.tasks import Task
 from imports.sandbox.world import Journal, World, utc_now
@@ -39,42 +40,33 @@ def account(number: int) -> Account:
     )
 
 
-class IndexedRetriever(Retriever):
-    """Finds tasks by their ids without looking at all of them."""
-
-    def __init__(self, world: World, switches: Any, page_size: int) -> None:
-        super().__init__(world, switches, page_size)
-        self._by_id: dict[str, Task] = {}
-
-    def _tasks(self, query: Query) -> list[Task]:
-        part = query.part
-        if part is None or text_of(part, "Property") != "TaskResultID":
-            return super()._tasks(query)
-        tasks = self._world._tasks
-        if len(tasks) != len(self._by_id):
-            self._by_id = {str(task.task_id): task for task in tasks}
-        found = (self._by_id.get(value) for value in texts_of(part, "Value"))
-        return [task for task in found if task and task.definition.mid in query.mids]
-
-
 class RememberingService(Service):
-    """Answers the same question about definitions with the same bytes."""
+    """Answers the same question about definitions with the same bytes, and finds tasks
+    by their ids without looking at all of them.
+    """
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._answers: dict[bytes, Answer] = {}
-        self._retriever = IndexedRetriever(
-            parts["world"], parts["switches"], self._retriever._page_size
-        )
+        self._by_id: dict[str, Task] = {}
+
+    def _tasks(self, part: etree._Element | None, mids: tuple[int, ...]) -> list[Task]:
+        if part is None or text_of(part, "Property") != "TaskResultID":
+            return super()._tasks(part, mids)
+        tasks = self.world._tasks
+        if len(tasks) != len(self._by_id):
+            self._by_id = {str(task.task_id): task for task in tasks}
+        found = (self._by_id.get(value) for value in texts_of(part, "Value"))
+        return [task for task in found if task and task.definition.mid in mids]
 
     def soap(
-        self, call: Call, body: bytes, soap_action: str, refusal: Rule | None = None
+        self, soap_action: str, call: Call, body: bytes, refusal: Rule | None = None
     ) -> Answer:
         if soap_action != "Retrieve" or b"ImportResultsSummary" in body:
-            return super().soap(call, body, soap_action, refusal)
+            return super().soap(soap_action, call, body, refusal)
         question = body.rpartition(b"Header>")[2]  # without the token
         if question not in self._answers:
-            self._answers[question] = super().soap(call, body, soap_action, refusal)
+            self._answers[question] = super().soap(soap_action, call, body, refusal)
         return self._answers[question]
 
 

@@ -180,7 +180,7 @@ def test_refused_credentials_end_with_1_and_mark_the_account(
     de: Account, sandbox: SandboxServer
 ) -> None:
     run("sync_definitions")
-    sandbox.control.post(b'{"expire_tokens": true}')
+    sandbox.control(b'{"expire_tokens": true}')
     sandbox.misbehave("refused", operation="token", times=None)
     ran = run("start_import", NAME, "customers-daily", "--wait")
     assert ran.code == 1

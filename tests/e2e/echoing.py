@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from imports.sandbox.control import Call, Rule
 from imports.sandbox.responses import Answer, fault_answer, json_answer, named_fault
@@ -34,17 +34,19 @@ class Echo:
         return self.tokens[-1]
 
     def _soap(
-        self, call: Call, body: bytes, action: str, refusal: Rule | None = None
+        self, action: str, call: Call, body: bytes, refusal: Rule | None = None
     ) -> Answer:
         if not self.kind or self.kind == "token":
-            return self.soap(call, body, action, refusal)
+            return self.soap(action, call, body, refusal)
         fault = named_fault(self.kind)
-        fault = replace(fault, text=f"{fault.text}: you sent {body.decode()}")
+        fault = named_fault(self.kind, f"{fault.text}: you sent {body.decode()}")
         return fault_answer(fault, now=self.server.world.clock(), relates_to="")
 
-    def _token(self, body: bytes, base_url: str) -> Answer:
+    def _token(
+        self, base_url: str, call: Call, body: bytes, refusal: Rule | None = None
+    ) -> Answer:
         if self.kind != "token":
-            return self.token(body, base_url)
+            return self.token(base_url, call, body, refusal)
         said = f"You sent {body.decode()}"
         content = {"error": "invalid_client", "error_description": said}
         return json_answer(content, 401, "echoed")

@@ -268,7 +268,7 @@ def test_a_fault_beside_a_list_makes_the_list_unreadable() -> None:
     body = retrieved().replace("<soap:Body>", f"<soap:Body>{CLIENT_FAULT}")
     answer = Answer(status=200, content_type="text/xml", body=body.encode())
     message = read_message(answer, "RetrieveResponseMsg")
-    retriever = Retriever(lambda **_: message, refused=(), takes_in=None)
+    retriever = Retriever(lambda *_: message, refused=(), takes_in=None)
     with pytest.raises(OutcomeUnknownError, match="contradicts itself"):
         retriever.rows(RESULTS)
 

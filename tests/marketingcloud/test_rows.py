@@ -16,7 +16,7 @@ T = TypeVar("T")
 def _read(kind: Kind[T], *rows: str) -> list[T]:
     body = retrieved(*rows).encode()
     message = read_message(Answer(status=200, body=body), "RetrieveResponseMsg")
-    return Retriever(lambda **_: message, refused=(), takes_in=None).rows(kind).rows
+    return Retriever(lambda *_: message, refused=(), takes_in=None).rows(kind).rows
 
 
 def _definition(row: str) -> DefinitionRecord:
