@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
@@ -13,7 +11,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils import timezone
 
-from imports.models import ImportDefinition, User
+from imports.models import User
 
 
 class StartForm(forms.Form):
@@ -24,17 +22,6 @@ class StartForm(forms.Form):
     again_of = forms.IntegerField(
         min_value=1, max_value=2**63 - 1, required=False, widget=forms.HiddenInput
     )
-
-    @classmethod
-    def fresh(cls, definition: ImportDefinition, again_of: int | None) -> StartForm:
-        """The form of a dialog that is opened now."""
-        return cls(
-            initial={
-                "request_token": uuid.uuid4(),
-                "digest": definition.digest,
-                "again_of": again_of,
-            }
-        )
 
 
 class ChosenField(forms.Field):
@@ -57,14 +44,6 @@ class StartSeveralForm(forms.Form):
 
     batch = forms.UUIDField(widget=forms.HiddenInput)
     chosen = ChosenField()
-
-    @classmethod
-    def fresh(
-        cls, definitions: Iterable[ImportDefinition], batch: uuid.UUID | None = None
-    ) -> StartSeveralForm:
-        """The form of a dialog that is opened now, or again for the same `batch`."""
-        chosen = [f"{one.pk}:{one.digest}" for one in definitions]
-        return cls(initial={"batch": batch or uuid.uuid4(), "chosen": chosen})
 
 
 class SignInForm(AuthenticationForm):

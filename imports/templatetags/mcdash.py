@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.http import HttpRequest
@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imports import signin
+from imports import signin, text
 from imports.models import STORAGE, ImportRun, WorkerState
-from imports.text import first_with_ink, visible
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
-from imports.wording import following, formats, status
+from imports.wording import following, formats
+from imports.wording import status as statuses
 from imports.wording.status import status_look
 
 register = template.Library()
@@ -38,10 +38,12 @@ register.simple_tag(formats.elapsed_html, name="elapsed")
 register.filter("count", formats.count_text)
 register.filter("duration", formats.duration_text)
 register.filter("share", formats.share_text)
-register.filter("shown_phase", status.shown_phase)
-register.filter("run_ended_at", status.ended_at)
-register.filter("took", status.took_text)
-register.filter("visible", visible)
+register.simple_tag(formats.middle_html, name="found")
+register.filter("middle", stringfilter(formats.middle_html))
+register.filter("shown_phase", statuses.shown_phase)
+register.filter("run_ended_at", statuses.ended_at)
+register.filter("took", statuses.took_text)
+register.filter("visible", text.visible)
 
 
 @register.simple_tag
@@ -103,35 +105,10 @@ def _phase(phase: str) -> SafeString | str:
     return format_html(' <span class="phase">{}</span>', phase) if phase else ""
 
 
-@register.filter
-def status_word(status: str) -> str:
-    """The word of a status, for sentences and titles."""
-    return status_look(status).label
-
-
-@register.filter
-def status_hue(status: str) -> str:
-    """The hue of a status, for class names such as "ink-red" and "tint-red"."""
-    return status_look(status).hue
-
-
-@register.filter
-def status_gutter(status: str) -> str:
-    """The classes of the mark beside a text about a run of that status."""
-    look = status_look(status)
-    return f"ink-{look.hue}{' hatch' if look.fill == 'hatch' else ''}"
-
-
-@register.filter
-def status_end(status: str) -> str:
-    """The word for the end of a run of that status: ended, closed, cancelled."""
-    return status_look(status).end_word
-
-
-@register.filter
-def status_sentence(status: str) -> str:
-    """What a status means, in one sentence."""
-    return status_look(status).sentence
+@register.filter("look")
+def fact_of_status(status: str, fact: str) -> str:
+    """One fact of a status's row, such as its "hue" or "sentence"."""
+    return str(getattr(status_look(status), fact))
 
 
 @register.simple_tag
@@ -161,24 +138,12 @@ def exact(
     return formats.exact_text(moment, clock_minutes) if moment else formats.UNKNOWN
 
 
-@register.filter
-def middle(text: str, limit: int = 32) -> SafeString:
-    """One line that gives way in its middle and keeps its last 14 characters."""
-    return formats.middle_html(str(text), limit)
-
-
-@register.simple_tag
-def found(text: str, query: str = "", limit: int = 32) -> SafeString:
-    """As `middle`, with the words of a search marked."""
-    return formats.middle_html(str(text), limit, query)
-
-
 @register.simple_tag(takes_context=True)
 def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeString:
     """A run's status in a row; grey and still while nobody looks at it."""
     return status_label(
         run.status,
-        status.shown_phase(run),
+        statuses.shown_phase(run),
         short=short,
         stale=run.why_not_followed(_workers(context)) is not None,
         is_open=run.are_counts_open,
@@ -242,7 +207,7 @@ def compact(html: str) -> str:
 @register.filter
 def name_or(name: str, otherwise: str) -> str:
     """A name, or what stands for one that cannot be seen."""
-    return first_with_ink(name, otherwise=otherwise)
+    return text.first_with_ink(name, otherwise=otherwise)
 
 
 @register.filter
@@ -267,39 +232,11 @@ def part(context: RequestContext, name: str, *, in_place: bool = False) -> SafeS
     With `oob` in the context only what changed, out of band; `in_place` says that
     this one is what htmx asked for.
     """
-    parts = context.get("parts") or Parts()
-    html = get_template(context, name).render(context)
-    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
-
-
-def get_template(context: RequestContext, name: str) -> template.Template:
-    if context.template is None:
+    parts, page = context.get("parts") or Parts(), context.template
+    if page is None:
         raise ValueError("A part is rendered within a template.")
-    return context.template.engine.get_template(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NavItem:
-    """One of the four places that every page leads to."""
-
-    word: str
-    url: str
-    icon: str
-    is_current: bool
-
-
-# Word, route, icon, and the routes from which one is "there".
-_PLACES = (
-    ("Dashboard", "dashboard", "home", ("dashboard",)),
-    (
-        "Definitions",
-        "definition_list",
-        "list-bullet",
-        ("definition", "definition_list"),
-    ),
-    ("History", "run_list", "clock", ("run", "run_list")),
-    ("Accounts", "account_list", "server-stack", ("account", "account_list")),
-)
+    html = page.engine.get_template(name).render(context)
+    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
 
 
 @register.simple_tag(takes_context=True)
@@ -313,17 +250,22 @@ def page_session(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def nav_items(context: RequestContext) -> list[NavItem]:
-    """The four places, the one that the reader is at marked."""
-    request = context.get("request")
-    match = getattr(request, "resolver_match", None)
+def nav_items(context: RequestContext) -> list[dict[str, Any]]:
+    """The four places that every page leads to, marked where the reader is."""
+    match = getattr(context.get("request"), "resolver_match", None)
     here = match.url_name if match and match.app_name == "imports" else ""
     return [
-        NavItem(
-            word=word,
-            url=reverse(f"imports:{route}"),
-            icon=icon_name,
-            is_current=here in routes,
+        {
+            "word": word,
+            "url": reverse(f"imports:{route}"),
+            "icon": icon,
+            # from the page of one thing its list is where one is
+            "is_current": here in (route, route.removesuffix("_list")),
+        }
+        for word, route, icon in (
+            ("Dashboard", "dashboard", "home"),
+            ("Definitions", "definition_list", "list-bullet"),
+            ("History", "run_list", "clock"),
+            ("Accounts", "account_list", "server-stack"),
         )
-        for word, route, icon_name, routes in _PLACES
     ]

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import (
-    Count,
-    Max,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    prefetch_related_objects,
-)
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import prefetch_related_objects as prefetch
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
 
+from imports import models
 from imports.lists.attention import attention
 from imports.lists.paging import run_parents
-from imports.models import (
-    ACTIVE,
-    ENDED,
-    FINISHED,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    RunQuerySet,
-    RunStatus,
-    User,
-    Worker,
-)
+from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunStatus
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    last_contact_of,
-    live,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
 from imports.wording.account import account_words
 from imports.wording.formats import count_text, share_text, zone_name
 from imports.wording.status import BY_SEVERITY
@@ -61,14 +32,14 @@ MOST_FAVOURITES = 12
 
 @signed_in
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return base.nothing_changed()
     user, today = request.user, start_of_today()
     runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
     ended = list(runs.ended_since(today).latest_first()[:MOST_ENDED])
-    prefetch_related_objects([*active, *ended], *run_parents())
+    prefetch([*active, *ended], *run_parents())
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     figures = figures_of(runs, today)
     accounts = list(accounts_with_counts(user))
@@ -81,26 +52,24 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "active_count": figures["running"],
         "ended": ended,
         "ended_count": figures["ended"],
-        "ended_url": history_url(*sorted(ENDED), is_today=True),
-        "active_url": history_url(*sorted(ACTIVE), is_today=False),
-        "no_account": None if accounts else no_account(user),
+        "ended_url": history_url(*sorted(models.ENDED)),
+        "active_url": history_url(*sorted(models.ACTIVE), is_today=False),
+        "no_account": None if accounts else base.no_account(user),
         "accounts": [(account, account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),
-        "last_contact_at": last_contact_of(accounts),
-        "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
+        "last_contact_at": base.last_contact_of(accounts),
+        "worker_seen_at": models.Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
         "zone_words": zone_name(),
-        "live": live(
+        "live": base.live(
             request,
             version,
             title="mcdash",
-            is_moving=any_moves(active, version.workers),
+            is_moving=base.any_moves(active, version.workers),
             attention=needing,
         ),
     }
-    return answer(
-        request, "imports/dashboard/page.html", "imports/dashboard/_parts.html", context
-    )
+    return base.answer(request, "dashboard", context)
 
 
 def start_of_today() -> datetime:
@@ -108,16 +77,8 @@ def start_of_today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
+def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
     """The day in numbers. What Marketing Cloud did not count is None, not 0."""
-    statuses = {
-        "completed": RunStatus.COMPLETED,
-        "with_errors": RunStatus.COMPLETED_WITH_ERRORS,
-        "failed": RunStatus.FAILED,
-    }
-    counts = {
-        name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
-    }
     finished = Q(status__in=FINISHED)
     with_errors = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
     # a share needs both numbers of a run: a sum of errors over other rows would lie
@@ -126,8 +87,8 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
         runs.ended_since(today)
         .order_by()
         .aggregate(
-            **counts,
             ended=Count("id"),
+            **{s: Count("id", filter=Q(status=s)) for s in sorted(FINISHED)},
             loaded=Sum("successful"),
             without_loaded=Count("id", filter=finished & Q(successful=None)),
             rejected=Sum("errors", filter=has_share),
@@ -143,68 +104,65 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     return ended | now
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """A number with its label, the list behind it, and what it does not tell."""
+def figure(
+    label: str,
+    number: int | str | None,
+    *statuses: RunStatus,
+    hint: str = "",
+    account: int | None = None,
+    is_today: bool = True,
+) -> dict[str, Any]:
+    """A number with its label, the list of runs behind it, and what it does not tell.
+    The first of the statuses of those runs, if one alone names them, is its icon.
+    """
+    return {
+        "label": label,
+        "figure": number if isinstance(number, str) else count_text(number),
+        "url": history_url(*statuses, account=account, is_today=is_today),
+        "status": statuses[0] if len(statuses) == 1 else "",
+        "hint": hint,
+    }
 
-    label: str
-    figure: str
-    url: str
-    status: str = ""
-    hint: str = ""
-    is_bad: bool = False
+
+def running_figure(number: int, **more: Any) -> dict[str, Any]:
+    """What is active now, whatever day it was started."""
+    shown = figure("Running", number, *sorted(models.ACTIVE), is_today=False, **more)
+    return shown | {"status": RunStatus.RUNNING}
 
 
-def cards(figures: dict[str, Any]) -> list[Figure]:
+def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """The six cards, each leading to the list behind its number."""
     errors, total = figures["rejected"], figures["total"]
     share = f"{count_text(errors)} of {count_text(total)}" if total else ""
+    with_errors = (
+        _row_errors(figures["errors_of_completed"]),
+        not_told(figures["open_counts"], "to check"),
+    )
+    loaded = ("today", not_told(figures["without_loaded"], "without a count"))
+    rejected = (share, not_told(figures["without_share"], "without a count"))
     # what Marketing Cloud ran to an end: only that has rows
-    finished_url = history_url(*sorted(FINISHED), is_today=True)
+    finished = sorted(FINISHED)
     return [
-        Figure(
-            label="Running",
-            figure=count_text(figures["running"]),
-            hint=_row_errors(figures["errors_so_far"]),
-            status=RunStatus.RUNNING,
-            url=history_url(*sorted(ACTIVE), is_today=False),
+        running_figure(figures["running"], hint=_row_errors(figures["errors_so_far"])),
+        figure("Completed today", figures["completed"], RunStatus.COMPLETED),
+        figure(
+            "With errors",
+            figures["completed_with_errors"],
+            RunStatus.COMPLETED_WITH_ERRORS,
+            hint=_joined(*with_errors),
         ),
-        Figure(
-            label="Completed today",
-            figure=count_text(figures["completed"]),
-            status=RunStatus.COMPLETED,
-            url=history_url(RunStatus.COMPLETED, is_today=True),
-        ),
-        Figure(
-            label="With errors",
-            figure=count_text(figures["with_errors"]),
-            hint=_joined(
-                _row_errors(figures["errors_of_completed"]),
-                not_told(figures["open_counts"], "to check"),
-            ),
-            status=RunStatus.COMPLETED_WITH_ERRORS,
-            url=history_url(RunStatus.COMPLETED_WITH_ERRORS, is_today=True),
-        ),
-        Figure(
-            label="Failed",
-            figure=count_text(figures["failed"]),
+        figure(
+            "Failed",
+            figures["failed"],
+            RunStatus.FAILED,
             hint=_row_errors(figures["errors_of_failed"]),
-            status=RunStatus.FAILED,
-            url=history_url(RunStatus.FAILED, is_today=True),
         ),
-        Figure(
-            label="Rows imported",
-            figure=count_text(figures["loaded"]),
-            hint=_joined(
-                "today", not_told(figures["without_loaded"], "without a count")
-            ),
-            url=finished_url,
-        ),
-        Figure(
-            label="Row errors",
-            figure=share_text(errors, total),
-            hint=_joined(share, not_told(figures["without_share"], "without a count")),
-            url=finished_url,
+        figure("Rows imported", figures["loaded"], *finished, hint=_joined(*loaded)),
+        figure(
+            "Row errors",
+            share_text(errors, total),
+            *finished,
+            hint=_joined(*rejected),
         ),
     ]
 
@@ -222,16 +180,17 @@ def _row_errors(count: int | None) -> str:
     return f"{count:,} row error{'' if count == 1 else 's'}" if count else ""
 
 
-def history_url(*statuses: str, account: int | None = None, is_today: bool) -> str:
+def history_url(
+    *statuses: str, account: int | None = None, is_today: bool = True
+) -> str:
     """The History of these statuses; of today by the reader's calendar."""
-    query = [("account", str(account))] if account else []
-    query += [("status", str(status)) for status in statuses]
-    if is_today:
-        query.append(("from", timezone.localdate().isoformat()))
-    return f"{reverse('imports:run_list')}?{urlencode(query)}"
+    query = {"account": account} if account else {}
+    days = {"from": timezone.localdate().isoformat()} if is_today else {}
+    text = urlencode(query | {"status": statuses} | days, doseq=True)
+    return f"{reverse('imports:run_list')}?{text}"
 
 
-def accounts_with_counts(user: User) -> QuerySet[Account]:
+def accounts_with_counts(user: models.User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
@@ -259,40 +218,22 @@ def account_line(account: Account) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FavouriteRow:
-    """A starred definition: its own active run, if any, and whether it can be started
-    by the reader.
-    """
-
-    definition: ImportDefinition
-    active: ImportRun | None
-    can_start: bool
-
-
-def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
+def favourites(
+    user: models.User, startable: Container[int]
+) -> list[tuple[ImportDefinition, ImportRun | None, bool]]:
     """The first favourites of `user`, who can start in the accounts `startable`, by
-    name, as far as they can be seen: in two queries, however many there are.
+    name, as far as they can be seen: each with its own active run, if any, and
+    whether it can be started. Two queries, however many there are.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
-    definitions = list(
-        visible.select_related("account", "last_run").order_by("name", "account__name")[
-            :MOST_FAVOURITES
-        ]
-    )
-    active = {
-        run.definition_id: run
-        for run in ImportRun.objects.active().ours().filter(definition__in=definitions)
-    }
-    for definition in definitions:
-        if run := active.get(definition.pk):
-            run.account = definition.account  # at hand already
+    by_name = visible.select_related("account", "last_run")
+    definitions = list(by_name.order_by("name", "account__name")[:MOST_FAVOURITES])
+    active = base.active_runs(definitions, ImportRun.objects.ours())
     return [
-        FavouriteRow(
-            definition=definition,
-            active=active.get(definition.pk),
-            can_start=definition.account_id in startable
-            and not definition.why_not_startable,
+        (
+            definition,
+            active.get(definition.pk),
+            definition.account_id in startable and not definition.why_not_startable,
         )
         for definition in definitions
     ]

@@ -11,35 +11,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from imports.lists.filters import with_favourites
-from imports.models import (
-    ImportDefinition,
-    ImportRun,
-    User,
-    workers_of,
-    workers_word,
-)
+from imports.models import ImportDefinition, ImportRun, User, workers_of, workers_word
 from imports.ui.svg import MOST as CHARTED
 from imports.ui.svg import history_chart, strip_svg
-from imports.views.base import (
-    PageVersion,
-    SignedInRequest,
-    answer,
-    any_moves,
-    can_start,
-    is_unchanged,
-    live,
-    nothing_changed,
-    signed_in,
-    visible_definition,
-)
-from imports.wording.definition import (
-    UPDATE_TYPES,
-    changes,
-    destination_of,
-    facts_of,
-    source_of,
-    tolerates_errors,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording import definition as wording
 from imports.wording.formats import duration_text, share_text, spoken
 from imports.wording.status import SUCCESSFUL
 
@@ -63,33 +40,28 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
     if shown.last_run:
         shown.last_run.account = shown.account
     # the page follows that account alone, so its version comes with the same query
-    version = PageVersion(
+    version = base.PageVersion(
         number=shown.account.revision,
         workers=workers_of(shown.workers),  # type: ignore[attr-defined]
     )
-    if is_unchanged(request, version):
-        return nothing_changed()
+    if base.is_unchanged(request, version):
+        return base.nothing_changed()
     context = _context(user, shown)
     # as it was read first as well: it may have ended while the rest was read
     runs = filter(None, (context["active"], shown.last_run))
-    context["live"] = live(
+    context["live"] = base.live(
         request,
         version,
         title=f"{spoken(shown.shown_name)} · mcdash",
-        is_moving=any_moves(runs, version.workers),
+        is_moving=base.any_moves(runs, version.workers),
     )
-    return answer(
-        request,
-        "imports/definition/page.html",
-        "imports/definition/_parts.html",
-        context,
-    )
+    return base.answer(request, "definition", context)
 
 
 @signed_in
 def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
     """The strip as bars, each with its words: what a list shows a picture of."""
-    return HttpResponse(strip_svg(visible_definition(request.user, pk).bars))
+    return HttpResponse(strip_svg(base.visible_definition(request.user, pk).bars))
 
 
 def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
@@ -97,27 +69,24 @@ def _context(user: User, definition: ImportDefinition) -> dict[str, Any]:
     latest, active = list(runs[:CHARTED]), runs.active().first()
     for run in filter(None, (*latest, active)):
         run.account = definition.account
-    can = can_start(user, definition)
+    can = base.can_start(user, definition)
     # newest first, each with what it changed; one more is read, to compare with
     versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
-    notes: list[dict[str, Any]] = [
-        {"version": new, "changes": changes(old.facts, new.facts, definition.account)}
+    notes = [
+        (new, wording.changes(old.facts, new.facts, definition.account))
         for new, old in pairwise(versions)
     ]
     if versions and versions[-1].number == 1:
-        notes.append({"version": versions[-1], "is_first": True})
-    _, how, _ = UPDATE_TYPES.get(definition.update_type.casefold(), ("", "", ""))
-    destination = destination_of(definition)
+        notes.append((versions[-1], []))
+    update_type = definition.update_type.casefold()
+    _, how, _ = wording.UPDATE_TYPES.get(update_type, ("", "", ""))
     return {
         "definition": definition,
-        "words": {
-            "source": source_of(definition),
-            "destination": destination,
-            "how": how,
-            "tolerates_errors": tolerates_errors(definition),
-        },
-        "destination": destination,
-        "facts": facts_of(definition),
+        "source": wording.source_of(definition),
+        "destination": wording.destination_of(definition),
+        "how": how,
+        "tolerates_errors": wording.tolerates_errors(definition),
+        "facts": wording.facts_of(definition),
         "versions": notes,
         "runs": latest[:RUNS_SHOWN],
         "older": latest[RUNS_SHOWN:],

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import (
-    Case,
-    CharField,
-    Exists,
-    OuterRef,
-    Q,
-    Value,
-    When,
-)
+from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Cast, Concat, Now
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -27,35 +18,12 @@ from django_htmx.http import replace_url, trigger_client_event
 from imports.lists.choices import ListQuery, definition_groups
 from imports.lists.counts import DefinitionCounts
 from imports.lists.filters import DefinitionFilter, DefinitionSort, with_favourites
-from imports.models import (
-    Account,
-    Favourite,
-    ImportDefinition,
-    ImportRun,
-    Lease,
-    User,
-)
+from imports.models import Account, Favourite, ImportDefinition, ImportRun, Lease, User
 from imports.signin import address_of
 from imports.usecases.sync import want_sync
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    live,
-    news,
-    next_url,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-    visible_definition,
-)
-from imports.wording.definition import (
-    Destination,
-    destination_of,
-    update_type_word,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording.definition import destination_of, update_type_word
 
 PER_PAGE = 50
 NEW_FOR = timedelta(days=7)
@@ -75,57 +43,30 @@ MOST_NAMED = 2
 ASKED_LATELY = "This was asked for less than a minute ago."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DefinitionRow:
-    """A definition as the list shows it; `active` is an active run of it.
-
-    `is_permitted` is the reader's right; `why_not` is why nobody can start it now.
-    """
-
-    definition: ImportDefinition
-    destination: Destination
-    update_word: str
-    bars: list[dict[str, Any]]
-    is_favourite: bool
-    is_new: bool
-    is_permitted: bool
-    why_not: str
-    active: ImportRun | None
-
-    @property
-    def can_start(self) -> bool:
-        return self.is_permitted and not self.why_not
-
-
 @signed_in
 def definition_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return base.nothing_changed()
     context = _context(request)
-    context["live"] = live(
+    active = (row["active"] for row in context["rows"] if row["active"])
+    context["live"] = base.live(
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any_moves(
-            (row.active for row in context["rows"] if row.active), version.workers
-        )
-        or context["syncing"].is_moving,
+        is_moving=base.any_moves(active, version.workers)
+        or context["syncing"]["is_moving"],
     )
     if request.htmx and request.htmx.target == "results":
         # what the search field swaps while one types
         status = 422 if context["wrong"] else 200
-        response = news(request, "imports/definitions/_found.html", context, status)
+        found = "imports/definitions/_found.html"
+        response = base.news(request, found, context, status)
         n = context["page"].paginator.count
         sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
         trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
         return replace_url(response, ListQuery(request.GET, request.path).url())
-    response = answer(
-        request,
-        "imports/definitions/page.html",
-        "imports/definitions/_parts.html",
-        context,
-    )
+    response = base.answer(request, "definitions", context)
     # htmx swaps no answer of an error, and the page says itself what is wrong
     if context["wrong"] and not request.htmx:
         response.status_code = 400
@@ -140,7 +81,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    ids: Any = FavouritesFirst.of(filters, counts) if counts else []
+    ids: Any = FavouritesFirst(filters, counts) if counts else []
     # get_page: an address of a page that is gone shows another one, no error
     page: Page[int] = Paginator(ids, PER_PAGE).get_page(given.get("page"))
     rows = _rows(user, list(page))
@@ -151,8 +92,6 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     in_force = {name: given.get(name) for name in FILTERS}
     chosen = sum(bool(value) for value in in_force.values())
     sync_state = syncing(user, given.get("account", ""))
-    newer = query.url(page=page.number - 1) if page.has_previous() else ""
-    older = query.url(page=page.number + 1) if page.has_next() else ""
     return {
         "wanted": given,
         "query": given.get("q", ""),
@@ -162,38 +101,31 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "sorts": DefinitionSort.choices,
         "kept": in_force,
         "chosen": chosen,
-        "is_filtered": bool(chosen),
         "is_narrowed": bool(chosen or given.get("q")),
         "clear_url": query.url(q=""),
         "page": page,
         "rows": rows,
-        "can_pick": any(row.can_start for row in rows),
-        "newer_url": newer,
-        "older_url": older,
+        "can_pick": any(row["can_start"] for row in rows),
+        "newer_url": query.url(page=page.number - 1) if page.has_previous() else "",
+        "older_url": query.url(page=page.number + 1) if page.has_next() else "",
         "total": total,
         "here": f"{request.path}{query.url()}",
         "syncing": sync_state,
-        "no_account": None if sync_state.n else no_account(user),
+        "no_account": None if sync_state["n"] else base.no_account(user),
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class FavouritesFirst:
     """The ids of a list for Django's paginator: favourites before all others, which
-    keeps the others in the order of an index. `n` was counted already.
+    keeps the others in the order of an index. They were counted already.
     """
 
-    favourites: list[int]
-    others: Any
-    n: int
-
-    @classmethod
-    def of(cls, filters: DefinitionFilter, counts: DefinitionCounts) -> FavouritesFirst:
-        favourites, others = [], filters.qs.values_list("pk", flat=True)
+    def __init__(self, filters: DefinitionFilter, counts: DefinitionCounts) -> None:
+        self.n, self.favourites = counts.total, []
+        self.others = filters.qs.values_list("pk", flat=True)
         if filters.are_favourites_apart:
-            favourites = list(others.filter(is_favourite=True))
-            others = others.filter(is_favourite=False)
-        return cls(favourites=favourites, others=others, n=counts.total)
+            self.favourites = list(self.others.filter(is_favourite=True))
+            self.others = self.others.filter(is_favourite=False)
 
     def __len__(self) -> int:
         return self.n
@@ -205,8 +137,10 @@ class FavouritesFirst:
         return [*self.favourites[place], *others]
 
 
-def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
-    """The definitions of a page in their order, in a constant number of queries."""
+def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
+    """The definitions of a page in their order, in a constant number of queries; each
+    with the reader's right, whether anybody can start it now, and an active run of it.
+    """
     is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
     # in an account that was connected lately everything is new, and nothing is marked
     older = ImportDefinition.objects.filter(
@@ -221,28 +155,24 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
         .prefetch_related("account", "last_run")
         .in_bulk()
     )
-    runs = ImportRun.objects.active().filter(definition__in=by_pk)
-    active = {run.definition_id: run for run in runs.order_by("occurred_at")}
-    # the accounts are the same ones: no query for each run
-    last_runs = [definition.last_run for definition in by_pk.values()]
-    for run in (*active.values(), *last_runs):
-        if run and run.definition_id:
-            run.account = by_pk[run.definition_id].account
+    active = base.active_runs(by_pk.values(), ImportRun.objects.all())
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    return [
-        DefinitionRow(
-            definition=definition,
-            destination=destination_of(definition),
-            update_word=update_type_word(definition.update_type),
-            bars=definition.bars,
-            is_favourite=getattr(definition, "is_favourite", False),
-            is_new=getattr(definition, "is_new", False),
-            is_permitted=definition.account_id in startable,
-            why_not=definition.why_not_startable,
-            active=active.get(definition.pk),
+    rows = []
+    for definition in (by_pk[pk] for pk in pks if pk in by_pk):
+        if definition.last_run:
+            definition.last_run.account = definition.account  # at hand already
+        is_permitted = definition.account_id in startable
+        rows.append(
+            {
+                "definition": definition,
+                "destination": destination_of(definition),
+                "update_word": update_type_word(definition.update_type),
+                "is_permitted": is_permitted,
+                "can_start": is_permitted and not definition.why_not_startable,
+                "active": active.get(definition.pk),
+            }
         )
-        for definition in (by_pk[pk] for pk in pks if pk in by_pk)
-    ]
+    return rows
 
 
 @signed_in
@@ -253,37 +183,24 @@ def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     The form says what is wanted rather than "the other one", so that a repeated press
     changes nothing.
     """
-    definition = visible_definition(request.user, pk)
+    definition = base.visible_definition(request.user, pk)
     is_wanted = request.POST.get("wanted") == "1"
     if is_wanted:
         Favourite.objects.get_or_create(user=request.user, definition=definition)
     else:
         Favourite.objects.filter(user=request.user, definition=definition).delete()
     if not request.htmx:
-        return redirect(next_url(request))
+        return redirect(base.next_url(request))
     context = {"definition": definition, "is_favourite": is_wanted, "swapped": True}
     return render(request, "imports/_shared/_star.html", context)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Syncing:
-    """The accounts whose definitions a list shows: how many there are, how many were
-    never read, since when the oldest stands, what is being done about it, and which
-    were last read so that what they lack may be there all the same.
+def syncing(user: User, account: str = "") -> dict[str, Any]:
+    """The accounts whose definitions a list shows, all that `user` can see or the one
+    with that id, in one query: how many were never read, since when the oldest stands,
+    what is being done about it, and which were last read so that what they lack may be
+    there all the same (`doubted`).
     """
-
-    n: int
-    unsynced: int
-    synced_at: datetime | None
-    sentences: list[str]
-    is_moving: bool
-    can_ask: bool
-    account: str
-    doubted: list[Account]
-
-
-def syncing(user: User, account: str = "") -> Syncing:
-    """Of all accounts that `user` can see, or of the one with that id, in one query."""
     name = Concat(Value("sync:"), Cast(OuterRef("pk"), CharField()))
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
     accounts = Account.objects.visible_to(user).annotate(is_reading=is_reading)
@@ -294,16 +211,16 @@ def syncing(user: User, account: str = "") -> Syncing:
     accepted = [each for each in active if not each.credentials_refused_at]
     awaited = [each for each in accepted if each.is_sync_awaited]
     synced_at = [each.last_synced_at for each in active if each.last_synced_at]
-    return Syncing(
-        n=len(visible),
-        unsynced=sum(each.last_synced_at is None for each in active),
-        synced_at=min(synced_at, default=None),
-        sentences=_sentences(awaited),
-        is_moving=any(not each.is_breaker_open for each in awaited),
-        can_ask=bool(accepted) and not awaited,
-        account=account if len(of_list) < len(visible) else "",
-        doubted=[each for each in active if each.listing_doubted_since],
-    )
+    return {
+        "n": len(visible),
+        "unsynced": len(active) - len(synced_at),
+        "synced_at": min(synced_at, default=None),
+        "sentences": _sentences(awaited),
+        "is_moving": any(not each.is_breaker_open for each in awaited),
+        "can_ask": bool(accepted) and not awaited,
+        "account": account if len(of_list) < len(visible) else "",
+        "doubted": [each for each in active if each.listing_doubted_since],
+    }
 
 
 def _sentences(awaited: list[Account]) -> list[str]:
@@ -353,11 +270,11 @@ def definition_sync(request: SignedInRequest) -> HttpResponse:
     if not request.htmx:
         if not asked:
             messages.info(request, ASKED_LATELY)
-        return redirect(next_url(request))
+        return redirect(base.next_url(request))
     context = {
         "syncing": syncing(request.user, account),
         "refused": not asked,
-        "here": next_url(request),
+        "here": base.next_url(request),
     }
     response = render(request, "imports/definitions/_synced.html", context)
     return trigger_client_event(response, "mcdash:changed", {})

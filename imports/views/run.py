@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,49 +11,21 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import trigger_client_event
 
-from imports.lists.attention import can_start_again, start_again
+from imports import models
+from imports.lists.attention import attention_counts, can_start_again, start_again
 from imports.lists.paging import RunOrder
-from imports.models import (
-    FINISHED,
-    GIVEN_UP,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    Reason,
-    RunStatus,
-    User,
-    WorkerState,
-)
+from imports.models import TRANSITIONS, ImportDefinition, ImportRun, RunStatus
 from imports.signin import address_of
+from imports.usecases import follow, resolve, start
 from imports.usecases.errors import UseCaseError
-from imports.usecases.follow import check_again
-from imports.usecases.resolve import (
-    candidates_of,
-    choose_task,
-    declare_not_started,
-    grace_ends_at,
-    why_not_declarable,
-)
-from imports.usecases.start import cancel_run
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    can_start,
-    dialog,
-    is_unchanged,
-    live_of_run,
-    nothing_changed,
-    require_start,
-    run_and_version,
-    signed_in,
-    visible_run,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
 from imports.wording.definition import facts_in_short
 from imports.wording.following import nobody_looks
 from imports.wording.formats import clock_text, spoken, zone_name
 from imports.wording.run import Surroundings, advice, compare, details_of, support_text
+from imports.wording.status import status_look
 from imports.wording.timeline import timeline
 
 NONE_OF_THESE = "none"
@@ -67,33 +38,65 @@ DECLARED = "Marked as not started. Its definition can be started again."
 
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown, version = run_and_version(request.user, pk)
+    shown = base.visible_run(request.user, pk)
     # from then on a person can mark it as not started, though no row has changed
     is_overdue = (
-        shown.status == RunStatus.UNKNOWN and grace_ends_at(shown) <= timezone.now()
+        shown.status == RunStatus.UNKNOWN
+        and resolve.grace_ends_at(shown) <= timezone.now()
     )
-    # another version, so that the page's next poll is not answered "nothing changed"
-    version = replace(version, heard_step=2 * version.heard_step + is_overdue)
-    if is_unchanged(request, version):
-        return nothing_changed()
-    context = _context(request.user, shown, version.workers)
+    # the page follows that run's account alone, and the workers
+    version = base.PageVersion(
+        number=shown.account.revision,
+        workers=models.workers_of(shown.workers),  # type: ignore[attr-defined]
+        # another version, so that the page's next poll isn't answered "nothing changed"
+        heard_step=2 * base.step_of(shown.last_checked_at) + is_overdue,
+    )
+    if base.is_unchanged(request, version):
+        return base.nothing_changed()
+    unfollowed = shown.why_not_followed(version.workers)
+    context = _context(request.user, shown, unfollowed)
+    context["live"] = _live(request, version, shown, unfollowed)
+    return base.answer(request, "run", context)
+
+
+def _live(
+    request: SignedInRequest,
+    version: base.PageVersion,
+    run: ImportRun,
+    unfollowed: models.Unfollowed | None,
+) -> base.Live:
+    """How the run's page goes on; its title and icon tell of that run."""
     # a result may still turn up for a run that was given up, also by a person
-    may_come_back = shown.status == RunStatus.NOT_STARTED and shown.reason in GIVEN_UP
-    is_over = shown.has_ended and not may_come_back
-    context["live"] = live_of_run(request, version, shown, is_over=is_over)
-    return answer(request, "imports/run/page.html", "imports/run/_parts.html", context)
+    may_come_back = (
+        run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+    )
+    is_over = run.has_ended and not may_come_back
+    word = run.get_status_display() + (", not followed" if unfollowed else "")
+    return base.Live(
+        url=base.poll_url(request, version),
+        seconds=base.pace(is_moving=run.is_active and not unfollowed, is_over=is_over),
+        title=f"{word}: {spoken(run.shown_name)} · mcdash",
+        state="attention" if unfollowed else status_look(run.status).tab,
+        workers=models.WorkerState() if is_over else version.workers,
+        # the page's own notice says it already, and since when
+        has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
+        attention_count=attention_counts(request.user).count,
+    )
 
 
-def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]:
+def _context(
+    user: models.User, run: ImportRun, unfollowed: models.Unfollowed | None
+) -> dict[str, Any]:
     is_unknown = run.status == RunStatus.UNKNOWN
-    candidates = candidates_of(run) if is_unknown else []
-    can = can_start(user, run)
-    can_declare = can and is_unknown and not why_not_declarable(run, timezone.now())
+    candidates = resolve.candidates_of(run) if is_unknown else []
+    can = base.can_start(user, run)
+    can_declare = (
+        can and is_unknown and not resolve.why_not_declarable(run, timezone.now())
+    )
     can_be_repeated = can and run.has_ended and can_start_again(run)
-    previous, unfollowed = _previous(run), run.why_not_followed(workers)
-    declared = None
-    if run.reason == Reason.DECLARED:
-        declared = run.events.filter(kind=EventKind.NOT_STARTED).last()
+    previous, declared = _previous(run), None
+    if run.reason == models.Reason.DECLARED:
+        declared = run.events.filter(kind=models.EventKind.NOT_STARTED).last()
     around = Surroundings(
         candidates=len(candidates),
         previous=previous,
@@ -105,9 +108,8 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
     definition, started_from = None, run.definition_version
     if run.definition_id:
         # read again, since its facts in short say where it loads to
-        definition = ImportDefinition.objects.with_destination().get(
-            pk=run.definition_id
-        )
+        definitions = ImportDefinition.objects.with_destination()
+        definition = definitions.get(pk=run.definition_id)
     return {
         "run": run,
         "advice": advice(run, around),
@@ -124,7 +126,7 @@ def _context(user: User, run: ImportRun, workers: WorkerState) -> dict[str, Any]
         "zone_words": zone_name(),
         "again": list(run.again.latest_first()[:3]),
         "start_again": start_again(run) if can_be_repeated else None,
-        "can_cancel": can and run.status == RunStatus.QUEUED,
+        "can_cancel": can and RunStatus.CANCELLED in TRANSITIONS[RunStatus(run.status)],
         "can_check_again": can and run.status == RunStatus.LOST,
         "can_choose": can and len(candidates) > 1,
         "can_declare": can_declare,
@@ -137,7 +139,9 @@ def _previous(run: ImportRun) -> ImportRun | None:
     """
     if run.definition is None or run.status in NEVER_RAN:
         return None
-    earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
+    earlier = run.definition.runs.filter(status__in=models.FINISHED).exclude(
+        total_rows=None
+    )
     return RunOrder().after(earlier, (run.occurred_at, run.pk)).first()
 
 
@@ -145,14 +149,14 @@ def _previous(run: ImportRun) -> ImportRun | None:
 @require_POST
 def run_cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     done = "Cancelled: nothing was sent to Marketing Cloud."
-    return _act(request, _startable_run(request, pk), cancel_run, done)
+    return _act(request, _startable_run(request, pk), start.cancel_run, done)
 
 
 @signed_in
 @require_POST
 def run_check_again(request: SignedInRequest, pk: int) -> HttpResponse:
     done = "Checking again: the worker asks for it now."
-    return _act(request, _startable_run(request, pk), check_again, done)
+    return _act(request, _startable_run(request, pk), follow.check_again, done)
 
 
 @signed_in
@@ -163,33 +167,30 @@ def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _ask_which(request, run)
     if not choice:
-        return _ask_which(request, run, status=400, problem="Choose one of them first.")
+        return _ask_which(request, run, 400, "Choose one of them first.")
     task = None if choice == NONE_OF_THESE else choice
     done = (
         f"{spoken(run.shown_name)} is task {task}. mcdash follows it now."
         if task
         else "None of those. mcdash keeps looking."
     )
-    return _act(request, run, partial(choose_task, task_id=task), done, _ask_which)
+    choose = partial(resolve.choose_task, task_id=task)
+    return _act(request, run, choose, done, _ask_which)
 
 
 def _ask_which(
-    request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
+    request: SignedInRequest, run: ImportRun, status: int = 200, problem: str = ""
 ) -> HttpResponse:
     # it may have been settled while the dialog was on its way
     is_open = run.status == RunStatus.UNKNOWN
-    return dialog(
-        request,
-        page="imports/run/choose.html",
-        partial="imports/run/_choose_dialog.html",
-        context={
-            "run": run,
-            "candidates": candidates_of(run) if is_open else [],
-            "none_of_these": NONE_OF_THESE,
-            "problem": problem,
-        },
-        status=status,
-    )
+    context = {
+        "run": run,
+        "candidates": resolve.candidates_of(run) if is_open else [],
+        "none_of_these": NONE_OF_THESE,
+        "problem": problem,
+    }
+    page, part = "run/choose.html", "run/_choose_dialog.html"
+    return base.dialog(request, page, part, context, status)
 
 
 @signed_in
@@ -200,32 +201,28 @@ def run_declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _ask_whether(request, run)
     if request.POST.get("looked") != "yes":
-        return _ask_whether(request, run, status=400, problem=LOOK_FIRST)
-    return _act(request, run, declare_not_started, DECLARED, _ask_whether)
+        return _ask_whether(request, run, 400, LOOK_FIRST)
+    return _act(request, run, resolve.declare_not_started, DECLARED, _ask_whether)
 
 
 def _ask_whether(
-    request: SignedInRequest, run: ImportRun, *, status: int = 200, problem: str = ""
+    request: SignedInRequest, run: ImportRun, status: int = 200, problem: str = ""
 ) -> HttpResponse:
-    now, opens_at = timezone.now(), grace_ends_at(run)
-    return dialog(
-        request,
-        page="imports/run/declare.html",
-        partial="imports/run/_declare_dialog.html",
-        context={
-            "run": run,
-            "opens_at": clock_text(opens_at) if opens_at > now else "",
-            "why_not": why_not_declarable(run, now),
-            "sent_at": clock_text(run.sent_at),
-            "problem": problem,
-        },
-        status=status,
-    )
+    now, opens_at = timezone.now(), resolve.grace_ends_at(run)
+    context = {
+        "run": run,
+        "opens_at": clock_text(opens_at) if opens_at > now else "",
+        "why_not": resolve.why_not_declarable(run, now),
+        "sent_at": clock_text(run.sent_at),
+        "problem": problem,
+    }
+    page, part = "run/declare.html", "run/_declare_dialog.html"
+    return base.dialog(request, page, part, context, status)
 
 
 def _startable_run(request: SignedInRequest, pk: int) -> ImportRun:
-    run = visible_run(request.user, pk)
-    require_start(request.user, run)
+    run = base.visible_run(request.user, pk)
+    base.require_start(request.user, run)
     return run
 
 
@@ -244,14 +241,12 @@ def _act(
     except UseCaseError as error:
         if ask:
             # read again, since it is no longer what it was when the dialog opened
-            run = _startable_run(request, run.pk)
-            return ask(request, run, status=409, problem=str(error))
+            return ask(request, _startable_run(request, run.pk), 409, str(error))
         messages.error(request, str(error))
         return redirect("imports:run", pk=run.pk)
     # the page behind the dialog stays, and is asked to look at once
     if ask and request.htmx:
         response = render(request, "imports/run/_toast_done.html", {"text": done})
-        trigger_client_event(response, "mcdash:close-dialog", {})
-        return trigger_client_event(response, "mcdash:changed", {})
+        return base.close_dialog(response)
     messages.success(request, done)
     return redirect("imports:run", pk=run.pk)

@@ -17,39 +17,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from imports.lists.choices import (
-    FILTER_WORDS,
-    ListQuery,
-    chips,
-    run_groups,
-    run_orders,
-)
+from imports import models
+from imports.lists.choices import FILTER_WORDS, ListQuery, chips, run_groups, run_orders
 from imports.lists.counts import RunCounts, count_runs
 from imports.lists.filters import RunFilter, RunSort
 from imports.lists.paging import RunOrder, RunPage, batches, page_of
-from imports.models import (
-    FINISHED,
-    AccessLevel,
-    Account,
-    AccountAccess,
-    Counts,
-    ImportRun,
-    User,
-    message_of,
-)
+from imports.models import COUNTS, Account, AccountAccess, ImportRun, User
 from imports.text import visible
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    last_contact_of,
-    live,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
 from imports.wording.formats import zone_name
 
 UNREADABLE = {
@@ -66,37 +42,22 @@ UNREADABLE = {
 NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
 NO_PLACE = "This address names a place in the history that can’t be read."
 BATCH = 1000
-# The columns of exports and where they come from; docs/exports.md tells what they mean.
-COLUMNS = {
+# The columns of exports, and where those come from that are called otherwise here;
+# docs/exports.md tells what they mean.
+NAMES = (
+    *("id", "account", "definition", "customer_key", "status", "phase", "origin"),
+    *("started_by", "task_id", *COUNTS),
+    *("occurred_at", "queued_at", "sent_at", "started_at", "finished_at", "settled_at"),
+    *("start_text", "end_text", "import_type", "destination_id", "request_id"),
+    *("reason", "error_code", "vendor_message", "message"),
+)
+PATHS = {
     "id": "pk",
     "account": "account__name",
     "definition": "definition__name",
-    "customer_key": "customer_key",
-    "status": "status",
-    "phase": "phase",
-    "origin": "origin",
     "started_by": "started_by_name",
-    "task_id": "task_id",
-    "total_rows": "total_rows",
-    "successful": "successful",
-    "duplicated": "duplicated",
-    "errors": "errors",
-    "occurred_at": "occurred_at",
-    "queued_at": "queued_at",
-    "sent_at": "sent_at",
-    "started_at": "started_at",
-    "finished_at": "finished_at",
-    "settled_at": "settled_at",
-    "start_text": "start_text",
-    "end_text": "end_text",
-    "import_type": "import_type",
-    "destination_id": "destination_id",
-    "request_id": "request_id",
-    "reason": "reason",
-    "error_code": "error_code",
-    "vendor_message": "vendor_message",
-    "message": "message",
 }
+COLUMNS = {name: PATHS.get(name, name) for name in NAMES}
 # Reckoned from the others.
 UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
@@ -113,20 +74,18 @@ logger = logging.getLogger(__name__)
 
 @signed_in
 def run_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return base.nothing_changed()
     context = _context(request)
-    context["live"] = live(
+    context["live"] = base.live(
         request,
         version,
         title="History · mcdash",
-        is_moving=any_moves(context["page"].runs, version.workers),
+        is_moving=base.any_moves(context["page"].runs, version.workers),
         is_over=bool(context["problems"]),
     )
-    response = answer(
-        request, "imports/runs/page.html", "imports/runs/_parts.html", context
-    )
+    response = base.answer(request, "runs", context)
     if context["problems"]:
         response.status_code = 400
     return response
@@ -139,13 +98,10 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     problems = problems_of(filters)
     page, counts, shown = RunPage(), RunCounts(), {}
     if not problems:
-        order, is_order_refused = (
-            order_of(filters),
-            filters.wanted_order != filters.order,
-        )
-        places = {name: request.GET.get(name, "") for name in ("before", "after")}
-        if is_order_refused:  # a place in an order that isn't in force is none
-            places = dict.fromkeys(places, "")
+        order, places = order_of(filters), {"before": "", "after": ""}
+        # a place in an order that isn't in force is none
+        if filters.wanted_order == filters.order:
+            places = {name: request.GET.get(name, "") for name in places}
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
             page = page_of(filters.qs, order, **places, are_many=filters.are_many)
@@ -155,15 +111,14 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     accounts = list(Account.objects.visible_to(user).order_by("name"))
     in_force = chips(query, filters)
     filtered = {name for name in FILTER_WORDS if query.chosen(name)}
-    first_day, last_day = (filters.cleaned.get(name) for name in ("from", "to"))
     return {
         "page": page,
         "problems": problems,
         "is_filtered": bool(filtered),
         "is_days_only": filtered <= {"from", "to"},
         "words": request.GET.get("q", ""),
-        "no_account": None if accounts else no_account(user),
-        "last_contact": last_contact_of(accounts),
+        "no_account": None if accounts else base.no_account(user),
+        "last_contact": base.last_contact_of(accounts),
         "groups": run_groups(
             query, filters, accounts if len(accounts) > 1 else [], counts
         ),
@@ -176,8 +131,8 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         # asked for only where the filters are drawn: polls leave them as they are
         "people": partial(_people, user),
         "person": request.GET.get("person", ""),
-        "first_day": first_day.isoformat() if first_day else "",
-        "last_day": last_day.isoformat() if last_day else "",
+        "first_day": filters.cleaned.get("from"),
+        "last_day": filters.cleaned.get("to"),
         "zone_words": zone_name(),
         **shown,
     }
@@ -225,7 +180,7 @@ def _people(user: User) -> list[str]:
     if not accounts.exists():
         return []
     granted = AccountAccess.objects.filter(
-        account__in=accounts, level=AccessLevel.START
+        account__in=accounts, level=models.AccessLevel.START
     )
     can_start = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
     people = User.objects.filter(can_start, is_active=True).distinct()
@@ -244,17 +199,10 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    rows = _rows(
-        batches(
-            still_visible,
-            order_of(filters),
-            COLUMNS.values(),
-            BATCH,
-            are_many=filters.are_many,
-        )
-    )
+    order, paths = order_of(filters), COLUMNS.values()
+    found = batches(still_visible, order, paths, BATCH, are_many=filters.are_many)
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
-    response = StreamingHttpResponse(written(rows), content_type=content_type)
+    response = StreamingHttpResponse(written(_rows(found)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]  # both are HttpResponseBase
 
@@ -264,15 +212,16 @@ def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
     for batch in found:
         rows = []
         for run in batch:
-            values = {name: run[path] for name, path in COLUMNS.items()}
-            row = {
-                name: value.isoformat() if isinstance(value, datetime) else value
-                for name, value in values.items()
-            }
-            row["message"] = message_of(run["reason"], run["message"])
+            row = {name: run[path] for name, path in COLUMNS.items()}
+            for name, value in row.items():
+                if isinstance(value, datetime):
+                    row[name] = value.isoformat()
+            row["message"] = models.message_of(run["reason"], run["message"])
             # as `ImportRun.unaccounted_rows`
-            is_counted = run["status"] in FINISHED
-            row[UNACCOUNTED] = Counts.read(run).unaccounted if is_counted else None
+            is_counted = run["status"] in models.FINISHED
+            row[UNACCOUNTED] = (
+                models.Counts.read(run).unaccounted if is_counted else None
+            )
             rows.append(row)
         yield rows
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -24,30 +24,14 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from imports.forms import StartForm, StartSeveralForm
-from imports.models import (
-    Account,
-    DefinitionVersion,
-    ImportDefinition,
-    ImportRun,
-    User,
-)
+from imports.models import Account, DefinitionVersion, ImportDefinition, ImportRun, User
 from imports.signin import address_of
 from imports.text import has_ink
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start import MOST_AT_ONCE, start_import, start_imports
-from imports.views.base import (
-    SignedInRequest,
-    dialog,
-    require_start,
-    signed_in,
-    visible_definition,
-)
-from imports.wording.definition import (
-    Effect,
-    changes,
-    effect,
-    facts_in_short,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording.definition import Effect, changes, effect, facts_in_short
 from imports.wording.formats import spoken
 from imports.wording.status import SUCCESSFUL
 
@@ -137,8 +121,7 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
     rows = ImportDefinition.objects.filter(pk__in=[one.pk for one in chosen])
     last_of = dict(rows.values_list("pk", last))
     runs = ImportRun.objects.in_bulk([pk for pk in last_of.values() if pk])
-    active_runs = ImportRun.objects.active().filter(definition__in=chosen)
-    active = {run.definition_id: run for run in active_runs.order_by("occurred_at")}
+    active = base.active_runs(chosen, ImportRun.objects.all())
     items = []
     for definition in chosen:
         last_run = runs.get(last_of[definition.pk])
@@ -167,52 +150,45 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
     """GET asks, POST starts: once, however often it is sent."""
-    definition = visible_definition(request.user, pk)
-    require_start(request.user, definition)
+    definition = base.visible_definition(request.user, pk)
+    base.require_start(request.user, definition)
     if request.method != "POST":
         return _ask(request, definition)
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _ask(request, definition, status=400, problem=INCOMPLETE)
+        return _ask(request, definition, 400, problem=INCOMPLETE)
     sent = form.cleaned_data
     # an earlier press of the same button is answered alike, whatever changed since
     if first := definition.runs.filter(request_token=sent["request_token"]).first():
         return _started(request, first)
     if sent["digest"] != definition.digest:
+        more: dict[str, Any] = {"problem": CHANGED.format(names="The definition was")}
         versions = DefinitionVersion.objects.filter(definition=definition)
-        seen = versions.filter(digest=sent["digest"]).first()
-        return _ask(
-            request,
-            definition,
-            status=409,
-            problem=CHANGED.format(names="The definition was"),
-            changes=changes(seen.facts, definition.facts, definition.account)
-            if seen
-            else [],
-        )
+        if seen := versions.filter(digest=sent["digest"]).first():
+            facts = (seen.facts, definition.facts)
+            more["changes"] = changes(*facts, definition.account)
+        return _ask(request, definition, 409, **more)
     confirmation = confirmation_for(items_of([definition]), typed_in(request))
     if confirmation and not confirmation.is_given:
-        return _ask(request, definition, status=422, problem=NOT_TYPED, form=form)
-    again_of = definition.runs.filter(pk=sent["again_of"]).first()
+        return _ask(request, definition, 422, problem=NOT_TYPED, form=form)
     try:
         run = start_import(
             definition=definition,
             started_by=request.user,
             request_token=sent["request_token"],
-            again_of=again_of,
+            again_of=definition.runs.filter(pk=sent["again_of"]).first(),
             ip=address_of(request),
         )
     except AlreadyRunningError as error:
-        return _ask(request, definition, status=409, active=error.run)
+        return _ask(request, definition, 409, active=error.run)
     except UseCaseError as error:
-        return _ask(request, definition, status=409, problem=str(error))
+        return _ask(request, definition, 409, problem=str(error))
     return _started(request, run)
 
 
 def _ask(
     request: SignedInRequest,
     definition: ImportDefinition,
-    *,
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
@@ -221,6 +197,7 @@ def _ask(
     runs = definition.runs.active().select_related("account", "definition")
     again_of = request.POST.get("again_of") or request.GET.get("again_of") or ""
     is_id = again_of.isdecimal() and len(again_of) <= 18
+    press = {"request_token": uuid4(), "again_of": int(again_of) if is_id else None}
     context = {
         "definition": definition,
         "problem": "",
@@ -234,16 +211,10 @@ def _ask(
         "effect": item.effect,
         "facts": facts_in_short(definition)[:FACTS_SHOWN],
         "last_run": definition.last_run,
-        "form": StartForm.fresh(definition, int(again_of) if is_id else None),
-        **more,
+        "form": StartForm(initial=press),
     }
-    return dialog(
-        request,
-        page="imports/start/page.html",
-        partial="imports/start/_dialog.html",
-        context=context,
-        status=status,
-    )
+    page, part = "start/page.html", "start/_dialog.html"
+    return base.dialog(request, page, part, context | more, status)
 
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
@@ -251,8 +222,7 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
         messages.success(request, f"{spoken(run.shown_name)} is queued.")
         return redirect("imports:run", pk=run.pk)
     response = render(request, "imports/start/_toast_started.html", {"run": run})
-    trigger_client_event(response, "mcdash:close-dialog", {})
-    return trigger_client_event(response, "mcdash:changed", {})
+    return base.close_dialog(response)
 
 
 # Several definitions
@@ -289,59 +259,6 @@ def definition_start_several(request: SignedInRequest) -> HttpResponse:
     return _start_several(request, chosen, batch)
 
 
-def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
-    """The definitions, by name. 404 where one is not to be seen, 403 where one can
-    only be viewed.
-    """
-    visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
-    chosen = list(
-        visible.with_destination()
-        .select_related("account")
-        .order_by("account__name", "name")
-    )
-    if len(chosen) != len(ids):
-        raise Http404("One of these definitions is not there.")
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    for definition in chosen:
-        # asked again one by one only where it will be refused, with its sentence
-        if definition.account_id not in startable:
-            require_start(user, definition)
-    return chosen
-
-
-def _ask_several(
-    request: SignedInRequest,
-    chosen: list[ImportDefinition],
-    changed: Sequence[ImportDefinition] = (),
-    *,
-    problem: str = "",
-    batch: UUID | None = None,
-) -> HttpResponse:
-    """The question, with a fresh press of the button unless `batch` is given."""
-    if not chosen:
-        return _nothing_to_start(request, NOTHING_CHOSEN)
-    if len(chosen) > MOST_AT_ONCE:
-        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
-        return _nothing_to_start(request, words)
-    status = 409 if changed else 422 if problem else 200
-    if changed:
-        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
-        problem = CHANGED.format(names=names)
-    items = items_of(chosen)
-    ready = [item for item in items if not item.why_not]
-    large = [item for item in ready if item.replaces_many_rows]
-    context = {
-        "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
-        "large": large,
-        "wanted": confirmation_for(ready, typed_in(request)),
-        "replacing": [item for item in ready if item.effect.is_careful],
-        "held_up": [item for item in items if item.why_not],
-        "form": StartSeveralForm.fresh((item.definition for item in ready), batch),
-        "problem": problem,
-    }
-    return _show_several(request, "several", context, status)
-
-
 def _start_several(
     request: SignedInRequest, chosen: list[ImportDefinition], batch: UUID
 ) -> HttpResponse:
@@ -369,6 +286,62 @@ def _start_several(
     return response
 
 
+def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
+    """The definitions, by name. 404 where one is not to be seen, 403 where one can
+    only be viewed.
+    """
+    visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
+    chosen = list(
+        visible.with_destination()
+        .select_related("account")
+        .order_by("account__name", "name")
+    )
+    if len(chosen) != len(ids):
+        raise Http404("One of these definitions is not there.")
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    for definition in chosen:
+        # asked again one by one only where it will be refused, with its sentence
+        if definition.account_id not in startable:
+            base.require_start(user, definition)
+    return chosen
+
+
+def _ask_several(
+    request: SignedInRequest,
+    chosen: list[ImportDefinition],
+    changed: Sequence[ImportDefinition] = (),
+    *,
+    problem: str = "",
+    batch: UUID | None = None,
+) -> HttpResponse:
+    """The question, with a fresh press of the button unless `batch` is given."""
+    if not chosen:
+        return _nothing_to_start(request, NOTHING_CHOSEN)
+    if len(chosen) > MOST_AT_ONCE:
+        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
+        return _nothing_to_start(request, words)
+    status = 409 if changed else 422 if problem else 200
+    if changed:
+        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
+        problem = CHANGED.format(names=names)
+    items = items_of(chosen)
+    ready = [item for item in items if not item.why_not]
+    press = {
+        "batch": batch or uuid4(),
+        "chosen": [f"{one.definition.pk}:{one.definition.digest}" for one in ready],
+    }
+    context = {
+        "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
+        "large": [item for item in ready if item.replaces_many_rows],
+        "wanted": confirmation_for(ready, typed_in(request)),
+        "replacing": [item for item in ready if item.effect.is_careful],
+        "held_up": [item for item in items if item.why_not],
+        "form": StartSeveralForm(initial=press),
+        "problem": problem,
+    }
+    return _show_several(request, "several", context, status)
+
+
 def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
     return _show_several(request, "several", {"problem": problem}, 400)
 
@@ -376,10 +349,5 @@ def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
 def _show_several(
     request: SignedInRequest, name: str, context: dict[str, Any], status: int
 ) -> HttpResponse:
-    return dialog(
-        request,
-        page=f"imports/start/{name}.html",
-        partial=f"imports/start/_{name}_dialog.html",
-        context=context,
-        status=status,
-    )
+    page, part = f"start/{name}.html", f"start/_{name}_dialog.html"
+    return base.dialog(request, page, part, context, status)

@@ -11,7 +11,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -31,26 +30,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import reswap, retarget
 
-from imports.metrics import (
-    CONTENT_TYPE,
-    exposition,
-)
-from imports.models import (
-    ACTIVE,
-    ENDED,
-    STORAGE,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunStatus,
-    Worker,
-    refusal_of,
-    workers_word,
-)
+from imports import metrics as figures
+from imports import models
+from imports.models import FINISHED, STORAGE, ImportRun, RunEvent, RunStatus, Worker
 from imports.models.run import ALIVE
+from imports.signin import address_of
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.dashboard import figure
 from imports.wording.formats import clock_text
+from imports.wording.run import compare
+from imports.wording.status import BY_SEVERITY, STATUSES
+from imports.wording.timeline import timeline
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +65,12 @@ def healthz(_: HttpRequest) -> HttpResponse:
         status=RunStatus.QUEUED, queued_at__lt=Now() - START_WAITS_TOO_LONG
     )
     try:
+        workers = Worker.objects.aggregate(word=Max(models.workers_word()))
         parts = {
             # not by heartbeats alone: see `WorkerState.is_stuck`
-            "worker": Worker.objects.aggregate(w=Max(workers_word()))["w"] == ALIVE,
+            "worker": workers["word"] == ALIVE,
             "queue": not waiting.exists(),
-            "accounts": not Account.objects.in_trouble().exists(),
+            "accounts": not models.Account.objects.in_trouble().exists(),
         }
     except DatabaseError:
         return _no_database()
@@ -138,7 +129,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
     if not (knows_token or _comes_from_here(request)):
         return HttpResponseNotFound("Not found.\n", content_type="text/plain")
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+    return HttpResponse(figures.exposition(), content_type=figures.CONTENT_TYPE)
 
 
 def _comes_from_here(request: HttpRequest) -> bool:
@@ -153,11 +144,8 @@ def _comes_from_here(request: HttpRequest) -> bool:
     is_proxied = any(name in request.headers for name in SIGNS_OF_A_PROXY)
     if is_proxied or host not in settings.LOOPBACK_HOSTS:
         return False
-    try:
-        peer = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
+    peer = address_of(request)
+    return peer is not None and ip_address(peer).is_loopback
 
 
 # What went wrong
@@ -267,7 +255,7 @@ def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """500; or 503 where the database refused before or after the view's own work."""
     error = sys.exc_info()[1]
-    refusal = refusal_of(error)
+    refusal = models.refusal_of(error)
     if error is None or refusal is None:
         return defaults.server_error(request)
     STORAGE.note_refusal(error)
@@ -292,90 +280,10 @@ def _say(
 
 
 # The style guide: every component in every state, drawn by the same templates and tags
-# as the pages, with invented data that is never stored
+# as the pages, of rows that are never saved
 
 LARGEST = 412_006
-PHASES = {RunStatus.RUNNING: "IOWork"}
 LONG = "Customer numbers, CRM to Marketing Cloud, all brands (do not rename)"
-STATES = ("", "hover", "focus", "disabled", "busy")
-KINDS = ("primary", "", "quiet", "danger")
-# The last 20 runs of a definition, each status at least once.
-ENDS = [status.value for status in RunStatus if status in ENDED]
-LAST_20 = (["completed"] * 20 + ENDS * 2 + sorted(ACTIVE))[-20:]
-CARDS = [
-    {"label": "Running", "figure": "4", "status": "running", "url": "#cards"},
-    {
-        "label": "With errors",
-        "figure": "1",
-        "status": "completed_with_errors",
-        "hint": "33,450 row errors",
-        "url": "#cards",
-    },
-    {"label": "Rows imported", "figure": "3,218,447", "hint": "today", "url": "#cards"},
-    {"label": "Row errors", "figure": "–", "url": "#cards"},
-]
-COMPARISON = [
-    {"label": "Rows", "this": "412,006", "previous": "411,733", "change": "+273"},
-    {
-        "label": "Errors",
-        "this": "33,450",
-        "previous": "806",
-        "change": "+32,644",
-        "is_worse": True,
-    },
-]
-# Rows of "Needs attention", with a name that is too long among them.
-ATTENTION: list[dict[str, Any]] = [
-    {
-        "id": "guide-failed",
-        "name": LONG,
-        "account": "Nordlicht DE",
-        "status": "failed",
-        "word": "Failed",
-        "cause": "All 412,006 rows were rejected.",
-        "minutes_ago": 180,
-        "action": {"word": "See next steps", "url": "#needs"},
-    },
-    {
-        "id": "guide-unknown",
-        "name": "Loyalty points",
-        "account": "Nordlicht SE",
-        "status": "unknown",
-        "word": "Outcome unknown",
-        "cause": "The start was sent and no answer came.",
-        "minutes_ago": 14,
-        "action": {"word": "Choose the run", "url": "#needs"},
-    },
-    {
-        "id": "guide-account",
-        "name": "Nordlicht SE",
-        "account": "account",
-        "hue": "amber",
-        "icon": "unplugged",
-        "word": "Not answering since 09:14",
-        "cause": "Its running import is shown as it was then.",
-        "minutes_ago": 27,
-        "action": {"word": "Open account", "url": "#needs"},
-    },
-]
-# A timeline with a lane in its middle.
-TIMELINE: list[dict[str, Any]] = [
-    {"second": 0, "words": "Queued by Ana Ruiz", "lane_start": None},
-    {
-        "second": 10,
-        "words": "Processing",
-        "lane_start": 10,
-        "seconds": 235,
-        "hue": "blue",
-    },
-    {
-        "second": 245,
-        "words": "Completed",
-        "more": "412,006 rows",
-        "lane_start": None,
-        "status": "completed",
-    },
-]
 
 
 @signed_in
@@ -383,36 +291,68 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise PermissionDenied("The style guide is for those who administer mcdash.")
     now = timezone.now()
-    open_run = _run(RunStatus.COMPLETED_WITH_ERRORS, now)
+    samples = {status: _sample(status, now) for status in RunStatus}
+    done = samples[RunStatus.COMPLETED_WITH_ERRORS]
+    before = _sample(RunStatus.COMPLETED, now - timedelta(days=1), 411_733)
     # whose errors were not reported, with rows unaccounted for
-    open_run.pk, open_run.errors = len(RunStatus) + 1, None
-    began = now - timedelta(minutes=7)
+    is_open = _sample(done.status, now)
+    is_open.pk, is_open.errors = len(RunStatus) + 1, None
+    second, account = timedelta(seconds=1), done.account
+    events = [
+        RunEvent(kind="queued", at=done.began_at, actor_name=done.started_by_name),
+        RunEvent(
+            kind="phase",
+            at=done.began_at + 10 * second,
+            details={"phase": "Processing"},
+        ),
+        RunEvent(
+            kind="ended",
+            at=done.began_at + 245 * second,
+            to_status=done.status,
+            details=done.as_record(),
+        ),
+    ]
+    # each status at least once, none with as many rows as the one before
+    last_20 = [*RunStatus, *RunStatus][-20:]
     context = {
         "tokens": tokens(),
-        "states": STATES,
-        "kinds": KINDS,
-        # one a day, none with as many rows as the one before
+        "states": ("", "hover", "focus", "disabled", "busy"),
+        "kinds": ("primary", "", "quiet", "danger"),
         "bars": [
-            _bar(status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5))
-            for day, status in enumerate(LAST_20)
+            _sample(
+                status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5)
+            ).as_bar()
+            for day, status in enumerate(last_20)
         ],
-        "all_bars": [(status, [_bar(status, now)]) for status in RunStatus.values],
-        "phases": PHASES,
-        "runs": [*(_run(status, now) for status in RunStatus), open_run],
-        "done": _run(RunStatus.COMPLETED_WITH_ERRORS, now),
-        "cards": CARDS,
+        "samples": [(run, [run.as_bar()]) for run in samples.values()],
+        "runs": [*samples.values(), is_open],
+        "done": done,
+        "cards": [
+            *(
+                figure(look.short, 4, look.status, hint="33,450 row errors")
+                for look in STATUSES.values()
+                if look.status in FINISHED
+            ),
+            figure("Row errors", None),
+        ],
         "needs": [
-            item | {"at": now - timedelta(minutes=item["minutes_ago"]), "url": "#needs"}
-            for item in ATTENTION
+            {
+                "id": f"guide-{status}",
+                "name": LONG,
+                "url": "#needs",
+                "account": account.name,
+                "status": status,
+                "word": status.label,
+                "cause": STATUSES[status].sentence,
+                "at": samples[status].settled_at,
+                "action": {"word": "See next steps", "url": "#needs"},
+            }
+            for status in BY_SEVERITY
         ],
-        "now": now,
         "an_hour_ago": now - timedelta(hours=1),
         "long_name": LONG,
-        "steps": [
-            step | {"at": began + timedelta(seconds=step["second"])}
-            for step in TIMELINE
-        ],
-        "comparison": COMPARISON,
+        "timeline": timeline(done, events),
+        "comparison": compare(done, before),
     }
     return render(request, "imports/system/styleguide.html", context)
 
@@ -424,36 +364,27 @@ def tokens() -> list[str]:
     return list(dict.fromkeys(colours))
 
 
-def _bar(status: str, at: datetime, rows: int = LARGEST) -> dict[str, Any]:
-    """One run as a definition's strip keeps it."""
-    is_counted = status in {"completed", "completed_with_errors", "failed", "running"}
-    errors = rows // 3 if status in {"completed_with_errors", "failed"} else 0
-    return {
-        "status": status,
-        "at": at.isoformat(),
-        "rows": rows if is_counted else None,
-        "errors": errors if is_counted else None,
-    }
-
-
-def _run(status: RunStatus, now: datetime) -> ImportRun:
-    """A run of this status as a row of a table shows it."""
-    account = Account(pk=1, name="Nordlicht DE", last_contact_at=now)
+def _sample(status: str, ended_at: datetime, rows: int = LARGEST) -> ImportRun:
+    """A run of this status, with as much known of it as such a run can have."""
+    account = models.Account(pk=1, name="Nordlicht DE", last_contact_at=ended_at)
+    began_at = ended_at - timedelta(minutes=7)
     run = ImportRun(
-        pk=list(RunStatus).index(status) + 1,
+        pk=RunStatus.values.index(status) + 1,
         account=account,
-        definition=ImportDefinition(pk=1, account=account, name="Customers daily"),
+        definition=models.ImportDefinition(
+            pk=1, account=account, name="Customers daily"
+        ),
         status=status,
-        phase=PHASES.get(status, ""),
-        origin=Origin.DASHBOARD,
+        phase="IOWork" if status == RunStatus.RUNNING else "",
+        origin=models.Origin.DASHBOARD,
         started_by_name="Ana Ruiz",
-        occurred_at=now - timedelta(minutes=7),
-        queued_at=now - timedelta(minutes=7),
-        settled_at=now - timedelta(minutes=1),
-        last_checked_at=now - timedelta(seconds=4),
+        occurred_at=began_at,
+        queued_at=began_at,
+        settled_at=ended_at,
+        last_checked_at=ended_at,
     )
-    if status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS):
-        run.errors = 33_450 if status == RunStatus.COMPLETED_WITH_ERRORS else 0
-        run.total_rows, run.duplicated = LARGEST, 1_204
-        run.successful = LARGEST - run.errors - run.duplicated
+    if status in FINISHED:
+        run.total_rows, run.duplicated = rows, 1_204
+        run.errors = 0 if status == RunStatus.COMPLETED else 33_450
+        run.successful = rows - run.duplicated - run.errors
     return run

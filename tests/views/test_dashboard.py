@@ -400,7 +400,7 @@ def test_the_numbers_of_rows_lead_to_the_runs_that_have_rows(
 ) -> None:
     ended(account, completed=True)
     cards = client.get("/").context["cards"]
-    urls = {card.label: card.url for card in cards}
+    urls = {card["label"]: card["url"] for card in cards}
     for label in ("Rows imported", "Row errors"):
         assert (
             "status=completed&status=completed_with_errors&status=failed"
