@@ -7,15 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
 
+class Middleware(MiddlewareMixin):
+    """Django's, for what runs in one thread from a request to its answer."""
 
-class Middleware:
-    """Passes a request on as it is."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+    async_capable = False
+    get_response: Callable[[HttpRequest], HttpResponse]

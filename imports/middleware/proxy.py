@@ -7,8 +7,8 @@ and which of several values counts, is in `imports/forwarded.py`.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -16,24 +16,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.request import split_domain_port, validate_host
 
 from imports import forwarded
-from imports.middleware import GetResponse, Middleware
+from imports.middleware import Middleware
 from imports.views import system
 
 log = logging.getLogger(__name__)
 
-PEER_KEY = "mcdash.peer"
+# Who holds the other end of the connection, before any header is believed, and whether
+# it is one of our proxies.
+PEER_KEY, IS_TRUSTED_KEY = "mcdash.peer", "mcdash.peer_is_trusted"
 LONGEST_LOGGED = 200
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Peer:
-    """Who holds the other end of the connection, before any header is believed."""
-
-    address: str
-    is_trusted: bool
-
-    def __str__(self) -> str:
-        return self.address or "behind the Unix socket"
 
 
 class PathMiddleware(Middleware):
@@ -41,18 +32,13 @@ class PathMiddleware(Middleware):
     on as it came; one that takes it off itself is as good.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
-        super().__init__(get_response)
-        self.prefix = settings.FORCE_SCRIPT_NAME or ""
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        path = request.path_info
-        if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
+    def process_request(self, request: HttpRequest) -> None:
+        path, prefix = request.path_info, settings.FORCE_SCRIPT_NAME or ""
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
             # as Django takes an address that ends before its slash
-            request.path_info = path.removeprefix(self.prefix) or "/"
+            request.path_info = path.removeprefix(prefix) or "/"
             request.META["PATH_INFO"] = request.path_info
-            request.path = f"{self.prefix}{request.path_info}"
-        return self.get_response(request)
+            request.path = f"{prefix}{request.path_info}"
 
 
 class TrustedProxyMiddleware(Middleware):
@@ -63,21 +49,22 @@ class TrustedProxyMiddleware(Middleware):
     client sent along.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
-        super().__init__(get_response)
+    @cached_property
+    def networks(self) -> list[IPv4Network | IPv6Network]:
         proxies = {text.strip() for text in settings.MCDASH_TRUSTED_PROXIES}
-        self.trusts_sockets = forwarded.UNIX_SOCKET in proxies
-        self.networks = [
-            ip_network(text, strict=False) for text in proxies - {forwarded.UNIX_SOCKET}
-        ]
+        networks = proxies - {forwarded.UNIX_SOCKET}
+        return [ip_network(text, strict=False) for text in networks]
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        address = request.META.get("REMOTE_ADDR", "")
-        peer = Peer(address=address, is_trusted=self.is_trusted(address))
-        request.META[PEER_KEY] = peer
-        if peer.is_trusted:
+    @cached_property
+    def trusts_sockets(self) -> bool:
+        return forwarded.UNIX_SOCKET in map(str.strip, settings.MCDASH_TRUSTED_PROXIES)
+
+    def process_request(self, request: HttpRequest) -> None:
+        peer = request.META.get("REMOTE_ADDR", "")
+        request.META[PEER_KEY] = peer or "behind the Unix socket"
+        request.META[IS_TRUSTED_KEY] = self.is_trusted(peer)
+        if request.META[IS_TRUSTED_KEY]:
             self.believe(request, peer)
-        return self.get_response(request)
 
     def is_trusted(self, address: str) -> bool:
         """Whether `address` is that of a trusted proxy."""
@@ -91,10 +78,10 @@ class TrustedProxyMiddleware(Middleware):
         client = getattr(client, "ipv4_mapped", None) or client
         return any(client in network for network in self.networks)
 
-    def believe(self, request: HttpRequest, peer: Peer) -> None:
+    def believe(self, request: HttpRequest, peer: str) -> None:
         """Makes the request what it was when it met the outermost trusted proxy."""
         original = forwarded.read(
-            request.headers, peer=peer.address, is_trusted=self.is_trusted
+            request.headers, peer=peer, is_trusted=self.is_trusted
         )
         request.META["REMOTE_ADDR"] = original.client
         if original.scheme:
@@ -103,7 +90,8 @@ class TrustedProxyMiddleware(Middleware):
             log.warning(
                 "The proxy %s says that the scheme was %r, which is neither https nor "
                 "http, so it counts as not said",
-                *(peer, original.unknown_scheme[:LONGEST_LOGGED]),
+                request.META[PEER_KEY],
+                original.unknown_scheme[:LONGEST_LOGGED],
             )
         host, port = split_domain_port(original.host.lower())
         if host and validate_host(host, settings.ALLOWED_HOSTS):
@@ -119,7 +107,7 @@ class TrustedProxyMiddleware(Middleware):
 class KnownHostMiddleware(Middleware):
     """Refuses a request for a host that MCDASH_HOSTS does not have, and says so."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
         try:
             request.get_host()
         except DisallowedHost:
@@ -131,7 +119,7 @@ class KnownHostMiddleware(Middleware):
                 request.META[PEER_KEY],
             )
             return system.unknown_host(request)
-        return self.get_response(request)
+        return None
 
 
 class HttpsMiddleware(Middleware):
@@ -142,39 +130,42 @@ class HttpsMiddleware(Middleware):
     does not say so, and the page says what to change.
     """
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.is_secure() or not settings.SECURE_SSL_REDIRECT:
-            return self.get_response(request)
+            return None
         _log_a_wrong_proxy(request)
         host = request.get_host()
         name, _ = split_domain_port(host)
         if _came_by_https(request, name):
             return system.not_by_https(request)
-        origin = f"https://{host}"
-        for known in settings.CSRF_TRUSTED_ORIGINS:
-            if known == f"https://{name}" or known.startswith(f"https://{name}:"):
-                origin = known
-                break
+        origin = f"https://{name}"
+        named = (
+            known
+            for known in settings.CSRF_TRUSTED_ORIGINS
+            if known == origin or known.startswith(f"{origin}:")
+        )
         # never kept by a browser: the proxy may be mended tomorrow
-        return HttpResponsePermanentRedirect(f"{origin}{request.get_full_path()}")
+        return HttpResponsePermanentRedirect(
+            f"{next(named, f'https://{host}')}{request.get_full_path()}"
+        )
 
 
 def _log_a_wrong_proxy(request: HttpRequest) -> None:
     """Plain http may be what it is, or the fault of a proxy or of a setting."""
-    peer: Peer = request.META[PEER_KEY]
     names = (*forwarded.SCHEME_HEADERS, "Forwarded")
     is_said = any(name in request.headers for name in names)
-    if is_said and not peer.is_trusted:
+    is_trusted = request.META[IS_TRUSTED_KEY]
+    if is_said and not is_trusted:
         log.warning(
             "%s says how a browser reached it, and is not believed: it is not in "
             "MCDASH_TRUSTED_PROXIES. So the request counts as plain http",
-            peer,
+            request.META[PEER_KEY],
         )
-    elif peer.is_trusted and not is_said:
+    elif is_trusted and not is_said:
         log.warning(
             "The proxy %s does not say whether a browser came by https: it must set "
             "X-Forwarded-Proto. So the request counts as plain http",
-            peer,
+            request.META[PEER_KEY],
         )
 
 

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 import zoneinfo
+from functools import cached_property
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from imports import logs, metrics
-from imports.middleware import GetResponse, Middleware
+from imports.middleware import Middleware
 from imports.models.storage import STORAGE, refusal_of
 from imports.views import system
 
@@ -67,17 +68,16 @@ class ForMachinesMiddleware(Middleware):
     session or https: they call a process by its number and have none of these.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
-        super().__init__(get_response)
+    @cached_property
+    def paths(self) -> frozenset[str]:
         # reversed addresses begin with MCDASH_PATH, the paths of requests do not
         prefix = get_script_prefix()
-        self.paths = frozenset(
-            "/" + reverse(name).removeprefix(prefix) for name in FOR_MACHINES
-        )
+        paths = (reverse(name).removeprefix(prefix) for name in FOR_MACHINES)
+        return frozenset(f"/{path}" for path in paths)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.path_info not in self.paths:
-            return self.get_response(request)
+            return None
         match = request.resolver_match = resolve(request.path_info)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         # what CommonMiddleware and the server would do
@@ -92,8 +92,7 @@ class AnswerHeadersMiddleware(Middleware):
     pages of other sites, and none may use the camera and the like.
     """
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+    def process_response(self, _: HttpRequest, response: HttpResponse) -> HttpResponse:
         if "Cache-Control" not in response:
             add_never_cache_headers(response)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")

@@ -76,7 +76,7 @@ class SessionEndMiddleware(Middleware):
     left open asks by itself.
     """
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def process_request(self, request: HttpRequest) -> None:
         session = request.session
         if SESSION_KEY in session:
             now, key = _now(), str(session.session_key)
@@ -92,7 +92,6 @@ class SessionEndMiddleware(Middleware):
                 session[SEEN_AT] = _unsaved_use[key] = now
                 while len(_unsaved_use) > MOST_REMEMBERED:
                     _unsaved_use.pop(next(iter(_unsaved_use)), None)
-        return self.get_response(request)
 
 
 def _end(request: HttpRequest) -> None:
