@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any
 
 from django import template
@@ -15,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from imports import signin, text
-from imports.models import STORAGE, ImportRun, WorkerState
+from imports.models import STORAGE, ImportRun, Unfollowed, WorkerState
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
 from imports.wording import following, formats
@@ -35,6 +34,8 @@ register.simple_tag(icons.sprite_svg, name="icon_sprite")
 register.simple_tag(formats.when_html, name="when")
 register.simple_tag(formats.clock_html, name="clock")
 register.simple_tag(formats.elapsed_html, name="elapsed")
+register.filter("exact", formats.exact_text)
+register.filter("problem", formats.problem_text)
 register.filter("count", formats.count_text)
 register.filter("duration", formats.duration_text)
 register.filter("share", formats.share_text)
@@ -123,19 +124,11 @@ def run_elapsed(context: Context, run: ImportRun) -> str:
     """How long an active run has taken: ticking while it is followed, else as far as it
     was last seen.
     """
-    if unfollowed := run.why_not_followed(_workers(context)):
+    if unfollowed := _unfollowed(context, run):
         seen = run.last_checked_at - run.began_at if run.last_checked_at else None
         fact = following.fact(run, unfollowed)
         return _as_of(fact, "As last seen:", formats.duration_text(seen))
     return formats.elapsed_html(run.began_at)
-
-
-@register.filter
-def exact(
-    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
-) -> str:
-    """The exact time in words, in both zones."""
-    return formats.exact_text(moment, clock_minutes) if moment else formats.UNKNOWN
 
 
 @register.simple_tag(takes_context=True)
@@ -145,7 +138,7 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
         run.status,
         statuses.shown_phase(run),
         short=short,
-        stale=run.why_not_followed(_workers(context)) is not None,
+        stale=_unfollowed(context, run) is not None,
         is_open=run.are_counts_open,
     )
 
@@ -153,15 +146,14 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
 @register.simple_tag(takes_context=True)
 def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
     """A run's silhouette; grey and still while nobody looks at it."""
-    is_stale = run.why_not_followed(_workers(context)) is not None
-    return status_icon(run.status, size, stale=is_stale)
+    return status_icon(run.status, size, stale=_unfollowed(context, run) is not None)
 
 
 @register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
     """When a run was last checked; while it isn't followed, standing still, and why."""
     checked, clock = run.last_checked_at, run.account.clock_offset_minutes
-    if unfollowed := run.why_not_followed(_workers(context)):
+    if unfollowed := _unfollowed(context, run):
         fact = following.fact(run, unfollowed)
         still = formats.clock_html(checked, clock, focusable=True)
         return _as_of(fact, f"{fact} As of", still)
@@ -182,17 +174,11 @@ def _as_of(fact: str, heard: str, value: str) -> SafeString:
     )
 
 
-def _workers(context: Context) -> WorkerState:
-    """How the workers do, where the page knows (see `views.base.live`)."""
+def _unfollowed(context: Context, run: ImportRun) -> Unfollowed | None:
+    """Why nobody looks at the run, as far as the page knows how the workers do."""
     # the style guide and error pages are not live: there nobody is said to be silent
-    workers = getattr(context.get("live"), "workers", None)
-    return workers if isinstance(workers, WorkerState) else WorkerState()
-
-
-@register.filter
-def open_counts(run: ImportRun) -> str:
-    """What the counts of a completed run leave open, in words; empty if nothing."""
-    return formats.problem_text(run.counts) if run.are_counts_open else ""
+    live: dict[str, Any] = context.get("live") or {}
+    return run.why_not_followed(live.get("workers") or WorkerState())
 
 
 @register.filter(is_safe=True)

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
@@ -21,7 +21,6 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
 from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
@@ -56,7 +55,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     sign-in form must never land inside a part of a page.
     """
 
-    @never_cache
+    @wraps(view)
     def guarded(
         request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponse:
@@ -66,7 +65,6 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
             return HttpResponse("Your session has ended.", status=401)
         return redirect_to_login(request.get_full_path())
 
-    update_wrapper(guarded, view)
     return guarded
 
 
@@ -151,23 +149,6 @@ def nothing_changed() -> HttpResponse:
     return HttpResponse(status=204)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Live:
-    """What the element `#live` (`_live.html`) tells the script that polls: where and
-    how often to ask (0 seconds: no more), the tab's title and icon; and what every page
-    shows beside its own matter: how much needs attention, and how the workers do.
-    `has_notice`: the page itself says what is wrong with them, so the banner doesn't.
-    """
-
-    url: str
-    seconds: int
-    title: str
-    state: str
-    workers: models.WorkerState
-    attention_count: int
-    has_notice: bool = False
-
-
 def live(
     request: SignedInRequest,
     version: PageVersion,
@@ -176,9 +157,13 @@ def live(
     is_moving: bool,
     is_over: bool = False,
     attention: Attention | None = None,
-) -> Live:
-    """How a page over many runs goes on: fast while something on it can change.
-    `attention` is passed by who has asked for it already.
+    **own: Any,
+) -> dict[str, Any]:
+    """What the element `#live` (`_live.html`) tells the script that polls: where and
+    how often to ask, fast while something on the page can change and never again where
+    it `is_over`, the tab's title and icon (`state`); and what every page shows beside
+    its own matter: how much needs attention, and how the workers do. The page of one
+    run has a state of its `own`; others tell of all runs.
 
     Call it after the page's parts were read. What changed while they were read may
     be on the page by half, so then it asks again soon.
@@ -187,31 +172,23 @@ def live(
     failed = attention.failed_count
     if version.is_of_all and page_version(request.user).number != version.number:
         is_moving = True
-    if failed or attention.count:
-        state = "failed" if failed else "attention"
-    else:
-        runs = ImportRun.objects.visible_to(request.user)
-        state = "running" if runs.active().exists() else "quiet"
-    return Live(
-        url=poll_url(request, version),
-        seconds=pace(is_moving=is_moving, is_over=is_over),
-        title=f"({failed} failed) {title}" if failed else title,
-        state=state,
-        workers=version.workers,
-        attention_count=attention.count,
-    )
-
-
-def poll_url(request: SignedInRequest, version: PageVersion) -> str:
+    if "state" not in own:
+        title = f"({failed} failed) {title}" if failed else title
+        own["state"] = "failed" if failed else "attention"
+        if not attention.count:
+            active = ImportRun.objects.visible_to(request.user).active()
+            own["state"] = "running" if active.exists() else "quiet"
     query = request.GET.copy()
     query["since"] = str(version)
     query.pop("seen", None)
-    return f"{request.path}?{query.urlencode()}"
-
-
-def pace(*, is_moving: bool, is_over: bool) -> int:
-    """Seconds between polls, 0 where nothing can change any more."""
-    return 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS
+    return {
+        "url": f"{request.path}?{query.urlencode()}",
+        "seconds": 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS,
+        "title": title,
+        "workers": version.workers,
+        "attention_count": attention.count,
+        **own,
+    }
 
 
 def any_moves(runs: Iterable[ImportRun], workers: models.WorkerState) -> bool:

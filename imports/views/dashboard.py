@@ -107,7 +107,7 @@ def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
 def figure(
     label: str,
     number: int | str | None,
-    *statuses: RunStatus,
+    *statuses: str,
     hint: str = "",
     account: int | None = None,
     is_today: bool = True,

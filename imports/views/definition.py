@@ -59,7 +59,7 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
 
 
 @signed_in
-def definition_strip(request: SignedInRequest, pk: int) -> HttpResponse:
+def strip(request: SignedInRequest, pk: int) -> HttpResponse:
     """The strip as bars, each with its words: what a list shows a picture of."""
     return HttpResponse(strip_svg(base.visible_definition(request.user, pk).bars))
 

@@ -177,7 +177,7 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
 
 @signed_in
 @require_POST
-def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
+def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     """Star a definition (`wanted=1`) or take the star away (`wanted=0`).
 
     The form says what is wanted rather than "the other one", so that a repeated press
@@ -257,7 +257,7 @@ def _names(accounts: list[Account]) -> str:
 
 @signed_in
 @require_POST
-def definition_sync(request: SignedInRequest) -> HttpResponse:
+def sync(request: SignedInRequest) -> HttpResponse:
     """Ask for the definitions of all visible accounts, or of `account`. Whoever can
     see an account can ask: it only reads.
     """

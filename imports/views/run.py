@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from imports import models
-from imports.lists.attention import attention_counts, can_start_again, start_again
+from imports.lists.attention import can_start_again, start_again
 from imports.lists.paging import RunOrder
 from imports.models import TRANSITIONS, ImportDefinition, ImportRun, RunStatus
 from imports.signin import address_of
@@ -54,34 +54,25 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     if base.is_unchanged(request, version):
         return base.nothing_changed()
     unfollowed = shown.why_not_followed(version.workers)
-    context = _context(request.user, shown, unfollowed)
-    context["live"] = _live(request, version, shown, unfollowed)
-    return base.answer(request, "run", context)
-
-
-def _live(
-    request: SignedInRequest,
-    version: base.PageVersion,
-    run: ImportRun,
-    unfollowed: models.Unfollowed | None,
-) -> base.Live:
-    """How the run's page goes on; its title and icon tell of that run."""
     # a result may still turn up for a run that was given up, also by a person
-    may_come_back = (
-        run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+    is_given_up = (
+        shown.status == RunStatus.NOT_STARTED and shown.reason in models.GIVEN_UP
     )
-    is_over = run.has_ended and not may_come_back
-    word = run.get_status_display() + (", not followed" if unfollowed else "")
-    return base.Live(
-        url=base.poll_url(request, version),
-        seconds=base.pace(is_moving=run.is_active and not unfollowed, is_over=is_over),
-        title=f"{word}: {spoken(run.shown_name)} · mcdash",
-        state="attention" if unfollowed else status_look(run.status).tab,
+    is_over = shown.has_ended and not is_given_up
+    word = shown.get_status_display() + (", not followed" if unfollowed else "")
+    context = _context(request.user, shown, unfollowed)
+    context["live"] = base.live(
+        request,
+        version,
+        title=f"{word}: {spoken(shown.shown_name)} · mcdash",
+        is_moving=shown.is_active and not unfollowed,
+        is_over=is_over,
+        state="attention" if unfollowed else status_look(shown.status).tab,
         workers=models.WorkerState() if is_over else version.workers,
-        # the page's own notice says it already, and since when
+        # the page's own notice says what is wrong with them, and since when
         has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
-        attention_count=attention_counts(request.user).count,
     )
+    return base.answer(request, "run", context)
 
 
 def _context(
@@ -147,21 +138,21 @@ def _previous(run: ImportRun) -> ImportRun | None:
 
 @signed_in
 @require_POST
-def run_cancel(request: SignedInRequest, pk: int) -> HttpResponse:
+def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
     done = "Cancelled: nothing was sent to Marketing Cloud."
     return _act(request, _startable_run(request, pk), start.cancel_run, done)
 
 
 @signed_in
 @require_POST
-def run_check_again(request: SignedInRequest, pk: int) -> HttpResponse:
+def check_again(request: SignedInRequest, pk: int) -> HttpResponse:
     done = "Checking again: the worker asks for it now."
     return _act(request, _startable_run(request, pk), follow.check_again, done)
 
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
+def choose(request: SignedInRequest, pk: int) -> HttpResponse:
     """A person chooses which of several runs in Marketing Cloud this one is."""
     run, choice = _startable_run(request, pk), request.POST.get("task", "")
     if request.method != "POST":
@@ -174,8 +165,8 @@ def run_choose(request: SignedInRequest, pk: int) -> HttpResponse:
         if task
         else "None of those. mcdash keeps looking."
     )
-    choose = partial(resolve.choose_task, task_id=task)
-    return _act(request, run, choose, done, _ask_which)
+    action = partial(resolve.choose_task, task_id=task)
+    return _act(request, run, action, done, _ask_which)
 
 
 def _ask_which(
@@ -195,7 +186,7 @@ def _ask_which(
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def run_declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
+def declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
     """A person marks an unknown run as not started, once they have looked."""
     run = _startable_run(request, pk)
     if request.method != "POST":

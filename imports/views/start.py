@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
@@ -61,29 +60,7 @@ FACTS_SHOWN = 2
 LONGEST_TYPED = 1000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Confirmation:
-    """The words that have to be typed, why, and what was typed so far."""
-
-    words: str
-    reason: str
-    is_name: bool
-    typed: str
-
-    @property
-    def is_given(self) -> bool:
-        """Whether that was typed, however it is spaced. A name keeps its capitals."""
-        wanted, typed = (
-            " ".join(unicodedata.normalize("NFC", text).split())
-            for text in (self.words, self.typed)
-        )
-        return typed == wanted or (
-            not self.is_name and typed.casefold() == wanted.casefold()
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A chosen definition: what its start would do, or why it can't be started now."""
 
     definition: ImportDefinition
@@ -92,24 +69,29 @@ class Item:
     replaces_many_rows: bool
 
 
-def confirmation_for(items: Iterable[Item], typed: str) -> Confirmation | None:
-    """What to type before `items` are started; None where a press is enough."""
+def confirmation_for(items: Iterable[Item], sent: QueryDict) -> dict[str, Any] | None:
+    """The words to type before `items` are started, why, and whether they were, however
+    they are spaced; None where a press is enough. A name keeps its capitals.
+    """
     large = [item.definition for item in items if item.replaces_many_rows]
     if not large:
         return None
-    is_one = len(large) == 1
+    is_one, typed = len(large) == 1, sent.get("confirm_name", "")
+    words = large[0].shown_name if is_one else f"replace {len(large)}"
     each = f"the last successful run of each of these {len(large)}"
-    return Confirmation(
-        words=large[0].shown_name if is_one else f"replace {len(large)}",
-        reason=f"Please confirm: {'its last successful run' if is_one else each} "
-        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
-        is_name=is_one,
-        typed=typed[:LONGEST_TYPED],
+    wanted, given = (
+        " ".join(unicodedata.normalize("NFC", text).split())
+        for text in (words, typed[:LONGEST_TYPED])
     )
-
-
-def typed_in(request: SignedInRequest) -> str:
-    return request.POST.get("confirm_name", "")
+    return {
+        "words": words,
+        "reason": f"Please confirm: {'its last successful run' if is_one else each} "
+        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
+        "is_name": is_one,
+        "typed": typed[:LONGEST_TYPED],
+        "is_given": given == wanted
+        or (not is_one and given.casefold() == wanted.casefold()),
+    }
 
 
 def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
@@ -148,7 +130,7 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
+def start(request: SignedInRequest, pk: int) -> HttpResponse:
     """GET asks, POST starts: once, however often it is sent."""
     definition = base.visible_definition(request.user, pk)
     base.require_start(request.user, definition)
@@ -168,8 +150,8 @@ def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
             facts = (seen.facts, definition.facts)
             more["changes"] = changes(*facts, definition.account)
         return _ask(request, definition, 409, **more)
-    confirmation = confirmation_for(items_of([definition]), typed_in(request))
-    if confirmation and not confirmation.is_given:
+    confirmation = confirmation_for(items_of([definition]), request.POST)
+    if confirmation and not confirmation["is_given"]:
         return _ask(request, definition, 422, problem=NOT_TYPED, form=form)
     try:
         run = start_import(
@@ -207,7 +189,7 @@ def _ask(
         "why_not": definition.why_not_startable,
         "active": runs.ours().first(),
         "active_outside": runs.exclude(pk__in=runs.ours()).first(),
-        "wanted": confirmation_for([item], typed_in(request)),
+        "wanted": confirmation_for([item], request.POST),
         "effect": item.effect,
         "facts": facts_in_short(definition)[:FACTS_SHOWN],
         "last_run": definition.last_run,
@@ -230,7 +212,7 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def definition_start_several(request: SignedInRequest) -> HttpResponse:
+def start_several(request: SignedInRequest) -> HttpResponse:
     """GET asks, POST starts: each chosen definition once, however often it is sent."""
     if request.method != "POST":
         texts = list(dict.fromkeys(request.GET.getlist("definition")))
@@ -253,8 +235,8 @@ def definition_start_several(request: SignedInRequest) -> HttpResponse:
     if changed or not 0 < len(chosen) <= MOST_AT_ONCE:
         return _ask_several(request, chosen, changed)
     ready = [item for item in items_of(new) if not item.why_not]
-    confirmation = confirmation_for(ready, typed_in(request))
-    if confirmation and not confirmation.is_given:
+    confirmation = confirmation_for(ready, request.POST)
+    if confirmation and not confirmation["is_given"]:
         return _ask_several(request, chosen, problem=NOT_TYPED_SEVERAL, batch=batch)
     return _start_several(request, chosen, batch)
 
@@ -333,7 +315,7 @@ def _ask_several(
     context = {
         "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
         "large": [item for item in ready if item.replaces_many_rows],
-        "wanted": confirmation_for(ready, typed_in(request)),
+        "wanted": confirmation_for(ready, request.POST),
         "replacing": [item for item in ready if item.effect.is_careful],
         "held_up": [item for item in items if item.why_not],
         "form": StartSeveralForm(initial=press),

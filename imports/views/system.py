@@ -32,7 +32,7 @@ from django_htmx.http import reswap, retarget
 
 from imports import metrics as figures
 from imports import models
-from imports.models import FINISHED, STORAGE, ImportRun, RunEvent, RunStatus, Worker
+from imports.models import FINISHED, STORAGE, ImportRun, RunStatus, Worker
 from imports.models.run import ALIVE
 from imports.signin import address_of
 from imports.views.base import SignedInRequest, signed_in
@@ -291,68 +291,59 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise PermissionDenied("The style guide is for those who administer mcdash.")
     now = timezone.now()
-    samples = {status: _sample(status, now) for status in RunStatus}
-    done = samples[RunStatus.COMPLETED_WITH_ERRORS]
-    before = _sample(RunStatus.COMPLETED, now - timedelta(days=1), 411_733)
-    # whose errors were not reported, with rows unaccounted for
-    is_open = _sample(done.status, now)
+    samples = [_sample(status, now) for status in RunStatus]
+    # once more, with errors that were not reported and rows unaccounted for
+    done, is_open = (_sample("completed_with_errors", now) for _ in range(2))
     is_open.pk, is_open.errors = len(RunStatus) + 1, None
-    second, account = timedelta(seconds=1), done.account
-    events = [
-        RunEvent(kind="queued", at=done.began_at, actor_name=done.started_by_name),
-        RunEvent(
-            kind="phase",
-            at=done.began_at + 10 * second,
-            details={"phase": "Processing"},
-        ),
-        RunEvent(
-            kind="ended",
-            at=done.began_at + 245 * second,
-            to_status=done.status,
-            details=done.as_record(),
-        ),
-    ]
-    # each status at least once, none with as many rows as the one before
-    last_20 = [*RunStatus, *RunStatus][-20:]
+    last_20 = zip(range(20, 0, -1), [*RunStatus, *RunStatus], strict=True)
+    steps = (("queued", 0), ("phase", 10), ("ended", 245))
     context = {
         "tokens": tokens(),
         "states": ("", "hover", "focus", "disabled", "busy"),
         "kinds": ("primary", "", "quiet", "danger"),
+        # one a day, none with as many rows as the one before
         "bars": [
-            _sample(
-                status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5)
-            ).as_bar()
-            for day, status in enumerate(last_20)
+            _sample(status, now - timedelta(day), LARGEST - 17_000 * (day % 5)).as_bar()
+            for day, status in last_20
         ],
-        "samples": [(run, [run.as_bar()]) for run in samples.values()],
-        "runs": [*samples.values(), is_open],
+        "samples": [(run, [run.as_bar()]) for run in samples],
+        "runs": [*samples, is_open],
         "done": done,
         "cards": [
-            *(
-                figure(look.short, 4, look.status, hint="33,450 row errors")
-                for look in STATUSES.values()
-                if look.status in FINISHED
-            ),
-            figure("Row errors", None),
+            figure(run.get_status_display(), run.errors, run.status, hint="today")
+            for run in samples
         ],
         "needs": [
             {
-                "id": f"guide-{status}",
+                "id": f"guide-{run.status}",
                 "name": LONG,
                 "url": "#needs",
-                "account": account.name,
-                "status": status,
-                "word": status.label,
-                "cause": STATUSES[status].sentence,
-                "at": samples[status].settled_at,
+                "account": run.account.name,
+                "status": run.status,
+                "word": run.get_status_display(),
+                "cause": STATUSES[run.status].sentence,
+                "at": run.settled_at,
                 "action": {"word": "See next steps", "url": "#needs"},
             }
-            for status in BY_SEVERITY
+            for run in samples
+            if run.status in BY_SEVERITY
         ],
         "an_hour_ago": now - timedelta(hours=1),
         "long_name": LONG,
-        "timeline": timeline(done, events),
-        "comparison": compare(done, before),
+        "timeline": timeline(
+            done,
+            [
+                models.RunEvent(
+                    kind=kind,
+                    at=done.began_at + timedelta(seconds=second),
+                    actor_name=done.started_by_name,
+                    to_status=done.status,
+                    details=done.as_record() | {"phase": "Processing"},
+                )
+                for kind, second in steps
+            ],
+        ),
+        "comparison": compare(done, _sample("completed", now, 411_733)),
     }
     return render(request, "imports/system/styleguide.html", context)
 
