@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
@@ -55,13 +55,7 @@ class SignInForm(AuthenticationForm):
     }
 
 
-if TYPE_CHECKING:
-    UserModelForm = forms.ModelForm[User]
-else:
-    UserModelForm = forms.ModelForm
-
-
-class ProfileForm(UserModelForm):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none
     """How a person likes to read."""
 
     time_zone = forms.ChoiceField(
@@ -80,9 +74,8 @@ class ProfileForm(UserModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zone = self.fields["time_zone"]
-        if isinstance(zone, forms.ChoiceField):
-            zone.choices = zone_choices(self.instance.time_zone)
+        zone = cast("forms.ChoiceField", self.fields["time_zone"])
+        zone.choices = zone_choices(self.instance.time_zone)
 
 
 def zone_choices(current: str) -> list[tuple[str, Any]]:

@@ -92,7 +92,8 @@ class AnswerHeadersMiddleware(Middleware):
     pages of other sites, and none may use the camera and the like.
     """
 
-    def process_response(self, _: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
         if "Cache-Control" not in response:
             add_never_cache_headers(response)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")

@@ -28,7 +28,7 @@ OTHER_ENDS = [status for status in RunStatus if status in ENDED - FINISHED]
 def account_list(request: SignedInRequest) -> HttpResponse:
     version = base.page_version(request.user)
     if base.is_unchanged(request, version):
-        return base.nothing_changed()
+        return HttpResponse(status=204)
     accounts = list(dashboard.accounts_with_counts(request.user))
     startable = set(
         Account.objects.startable_by(request.user).values_list("pk", flat=True)

@@ -26,6 +26,7 @@ from django_htmx.middleware import HtmxDetails
 
 from imports import models
 from imports.lists.attention import Attention, attention_counts
+from imports.lists.filters import with_favourites
 from imports.models import STORAGE, Account, ImportDefinition, ImportRun, User
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
@@ -71,14 +72,16 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 def visible_definition(user: User, pk: int) -> ImportDefinition:
     """The definition, or 404: what one can't see does not exist."""
     definitions = ImportDefinition.objects.still_visible_to(user).with_destination()
-    return get_object_or_404(definitions.select_related("account", "last_run"), pk=pk)
+    definitions = with_favourites(definitions, user)
+    definitions = definitions.select_related("account", "last_run")
+    return get_object_or_404(definitions.annotate(workers=models.workers_word()), pk=pk)
 
 
 def visible_run(user: User, pk: int) -> ImportRun:
-    """The run, or 404, with how the workers do as `workers`, in the same query."""
+    """The run, or 404."""
     runs = ImportRun.objects.still_visible_to(user)
-    runs = runs.annotate(workers=models.workers_word())
-    return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
+    runs = runs.select_related("account", "definition")
+    return get_object_or_404(runs.annotate(workers=models.workers_word()), pk=pk)
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
@@ -137,16 +140,25 @@ def page_version(user: User) -> PageVersion:
     )
 
 
+def version_of(
+    subject: ImportDefinition | ImportRun, heard_step: int = 0
+) -> PageVersion:
+    """The version of the page of one that was found above: it follows that account
+    alone, and needs no query of its own.
+    """
+    return PageVersion(
+        number=subject.account.revision,
+        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]
+        heard_step=heard_step,
+    )
+
+
 def step_of(moment: dt.datetime | None) -> int:
     return int(moment.timestamp()) // STEP_SECONDS if moment else 0
 
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
     return request.GET.get("since") == str(version)
-
-
-def nothing_changed() -> HttpResponse:
-    return HttpResponse(status=204)
 
 
 def live(

@@ -34,7 +34,7 @@ MOST_FAVOURITES = 12
 def dashboard(request: SignedInRequest) -> HttpResponse:
     version = base.page_version(request.user)
     if base.is_unchanged(request, version):
-        return base.nothing_changed()
+        return HttpResponse(status=204)
     user, today = request.user, start_of_today()
     runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])

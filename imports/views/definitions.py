@@ -1,8 +1,12 @@
-"""`/definitions/`: find one among thousands; star one; ask for a sync."""
+"""`/definitions/`: find one among thousands, star one, ask for a sync; and
+`/definitions/<id>/`: know one of them.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from django.contrib import messages
@@ -20,10 +24,13 @@ from imports.lists.counts import DefinitionCounts
 from imports.lists.filters import DefinitionFilter, DefinitionSort, with_favourites
 from imports.models import Account, Favourite, ImportDefinition, ImportRun, Lease, User
 from imports.signin import address_of
+from imports.ui import svg
 from imports.usecases.sync import want_sync
 from imports.views import base
 from imports.views.base import SignedInRequest, signed_in
-from imports.wording.definition import destination_of, update_type_word
+from imports.wording import definition as wording
+from imports.wording.formats import duration_text, share_text, spoken
+from imports.wording.status import SUCCESSFUL
 
 PER_PAGE = 50
 NEW_FOR = timedelta(days=7)
@@ -41,14 +48,22 @@ WRONG = {
 # More accounts than these are not named one by one.
 MOST_NAMED = 2
 ASKED_LATELY = "This was asked for less than a minute ago."
+# On the page of one; the chart's other runs are folded away below these.
+RUNS_SHOWN = 20
+VERSIONS_SHOWN = 10
+# Fewer successful runs are no habit.
+HABIT = 5
+
+
+# The list
 
 
 @signed_in
 def definition_list(request: SignedInRequest) -> HttpResponse:
     version = base.page_version(request.user)
     if base.is_unchanged(request, version):
-        return base.nothing_changed()
-    context = _context(request)
+        return HttpResponse(status=204)
+    context = _list_context(request)
     active = (row["active"] for row in context["rows"] if row["active"])
     context["live"] = base.live(
         request,
@@ -73,7 +88,7 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
     return response
 
 
-def _context(request: SignedInRequest) -> dict[str, Any]:
+def _list_context(request: SignedInRequest) -> dict[str, Any]:
     user, given = request.user, request.GET.copy()
     if "q" in given:  # a NUL is in no text of ours, so none is searched for
         given["q"] = str(given["q"]).replace("\x00", "")
@@ -165,8 +180,8 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "definition": definition,
-                "destination": destination_of(definition),
-                "update_word": update_type_word(definition.update_type),
+                "destination": wording.destination_of(definition),
+                "update_word": wording.update_type_word(definition.update_type),
                 "is_permitted": is_permitted,
                 "can_start": is_permitted and not definition.why_not_startable,
                 "active": active.get(definition.pk),
@@ -278,3 +293,95 @@ def sync(request: SignedInRequest) -> HttpResponse:
     }
     response = render(request, "imports/definitions/_synced.html", context)
     return trigger_client_event(response, "mcdash:changed", {})
+
+
+# The page of one
+
+
+@signed_in
+def definition(request: SignedInRequest, pk: int) -> HttpResponse:
+    shown = base.visible_definition(request.user, pk)
+    if shown.last_run:
+        shown.last_run.account = shown.account
+    version = base.version_of(shown)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    context = _definition_context(request.user, shown)
+    # as it was read first as well: it may have ended while the rest was read
+    runs = filter(None, (context["active"], shown.last_run))
+    context["live"] = base.live(
+        request,
+        version,
+        title=f"{spoken(shown.shown_name)} · mcdash",
+        is_moving=base.any_moves(runs, version.workers),
+    )
+    return base.answer(request, "definition", context)
+
+
+@signed_in
+def strip(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The strip as bars, each with its words: what a list shows a picture of."""
+    return HttpResponse(svg.strip_svg(base.visible_definition(request.user, pk).bars))
+
+
+def _definition_context(user: User, definition: ImportDefinition) -> dict[str, Any]:
+    runs = definition.runs.select_related("definition").latest_first()
+    latest, active = list(runs[: svg.MOST]), runs.active().first()
+    for run in filter(None, (*latest, active)):
+        run.account = definition.account
+    can = base.can_start(user, definition)
+    # newest first, each with what it changed; one more is read, to compare with
+    versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
+    notes = [
+        (new, wording.changes(old.facts, new.facts, definition.account))
+        for new, old in pairwise(versions)
+    ]
+    if versions and versions[-1].number == 1:
+        notes.append((versions[-1], []))
+    update_type = definition.update_type.casefold()
+    _, how, _ = wording.UPDATE_TYPES.get(update_type, ("", "", ""))
+    return {
+        "definition": definition,
+        "source": wording.source_of(definition),
+        "destination": wording.destination_of(definition),
+        "how": how,
+        "tolerates_errors": wording.tolerates_errors(definition),
+        "facts": wording.facts_of(definition),
+        "versions": notes,
+        "runs": latest[:RUNS_SHOWN],
+        "older": latest[RUNS_SHOWN:],
+        "chart": svg.history_chart(latest[::-1]),
+        "normal": normal(latest),
+        "active": active,
+        "can_start": can,
+        "why_not": definition.why_not_startable if can else "",
+        "is_favourite": getattr(definition, "is_favourite", False),
+    }
+
+
+def normal(runs: list[ImportRun]) -> str:
+    """What the successful ones among `runs` usually count and take: their medians.
+
+    Empty for fewer than five: some runs are no habit.
+    """
+    good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
+    if len(good) < HABIT:
+        return ""
+    now = timezone.now()
+    took = duration_text(median(run.elapsed(now).total_seconds() for run in good))
+    of = f"median of the last {len(good)} successful runs"
+    rows = [run.total_rows for run in good if run.total_rows is not None]
+    if not rows:
+        return f"Typically takes {took} ({of})."
+    shares = [
+        run.errors / run.total_rows
+        for run in good
+        if run.errors is not None and run.total_rows
+    ]
+    rejected = ""
+    if len(shares) >= HABIT:
+        usual = median(shares)
+        # one in a million is not none
+        share = share_text(max(1, round(usual * 1e6)), 10**6) if usual else "none"
+        rejected = f", {share} rejected"
+    return f"Typically {round(median(rows)):,} rows in {took}{rejected} ({of})."

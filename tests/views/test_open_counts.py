@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from imports.models import ImportDefinition, ImportRun, bump_revision
 from imports.ui.svg import loaded
-from imports.views.definition import normal
+from imports.views.definitions import normal
 from imports.wording.run import Surroundings, advice, compare
 from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from tests.views.reading import a_worker_beats, poll, reader, triggers, words
