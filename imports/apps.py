@@ -16,7 +16,7 @@ class ImportsConfig(AppConfig):
 
     def ready(self) -> None:
         from imports import checks  # noqa: F401
-        from imports.middleware.session import begin_session
+        from imports.middleware import begin_session
         from imports.signin import note_failure, note_sign_in, note_sign_out
 
         user_logged_in.connect(begin_session)

@@ -92,7 +92,7 @@ def _card(
     row_errors = dashboard.figure(
         "Row errors",
         counts.get("row_errors"),
-        hint=dashboard.not_told(counts.get("untold", 0), "without a count"),
+        hints=[dashboard.not_told(counts.get("untold", 0), "without a count")],
         account=account.pk,
     )
     return {
@@ -107,7 +107,7 @@ def _card(
                     look.short,
                     counts.get(look.status, 0),
                     look.status,
-                    hint=to_check if look.status == WITH_ERRORS else "",
+                    hints=[to_check] if look.status == WITH_ERRORS else (),
                     account=account.pk,
                 )
                 for look in ALWAYS_SHOWN

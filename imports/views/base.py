@@ -69,6 +69,12 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     return guarded
 
 
+def as_id(text: str) -> int | None:
+    """The primary key that `text` names. No database takes a number that is longer."""
+    is_id = text.isascii() and text.isdecimal() and len(text) < 19
+    return int(text) if is_id else None
+
+
 def visible_definition(user: User, pk: int) -> ImportDefinition:
     """The definition, or 404: what one can't see does not exist."""
     definitions = ImportDefinition.objects.still_visible_to(user).with_destination()

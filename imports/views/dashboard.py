@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunSt
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
 from imports.views import base
 from imports.views.base import SignedInRequest, signed_in
-from imports.wording.account import account_words
+from imports.wording.account import AccountWords, account_words
 from imports.wording.formats import count_text, share_text, zone_name
 from imports.wording.status import BY_SEVERITY
 
@@ -55,7 +55,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "ended_url": history_url(*sorted(models.ENDED)),
         "active_url": history_url(*sorted(models.ACTIVE), is_today=False),
         "no_account": None if accounts else base.no_account(user),
-        "accounts": [(account, account_line(account)) for account in accounts],
+        "accounts": [(account, *account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),
         "last_contact_at": base.last_contact_of(accounts),
         "worker_seen_at": models.Worker.objects.aggregate(at=Max("seen_at"))["at"],
@@ -94,8 +94,8 @@ def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
             rejected=Sum("errors", filter=has_share),
             total=Sum("total_rows", filter=has_share),
             without_share=Count("id", filter=finished & ~has_share),
-            errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
-            errors_of_completed=Sum("errors", filter=with_errors),
+            of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
+            of_completed=Sum("errors", filter=with_errors),
             open_counts=Count("id", filter=COUNTS_OPEN),
         )
     )
@@ -108,19 +108,19 @@ def figure(
     label: str,
     number: int | str | None,
     *statuses: str,
-    hint: str = "",
+    hints: Iterable[str] = (),
     account: int | None = None,
     is_today: bool = True,
 ) -> dict[str, Any]:
     """A number with its label, the list of runs behind it, and what it does not tell.
-    The first of the statuses of those runs, if one alone names them, is its icon.
+    The status of those runs, if they all have the same one, is its icon.
     """
     return {
         "label": label,
         "figure": number if isinstance(number, str) else count_text(number),
         "url": history_url(*statuses, account=account, is_today=is_today),
         "status": statuses[0] if len(statuses) == 1 else "",
-        "hint": hint,
+        "hint": ", ".join(filter(None, hints)),
     }
 
 
@@ -130,54 +130,40 @@ def running_figure(number: int, **more: Any) -> dict[str, Any]:
     return shown | {"status": RunStatus.RUNNING}
 
 
-def cards(figures: dict[str, Any]) -> list[dict[str, Any]]:
+def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
     """The six cards, each leading to the list behind its number."""
-    errors, total = figures["rejected"], figures["total"]
-    share = f"{count_text(errors)} of {count_text(total)}" if total else ""
-    with_errors = (
-        _row_errors(figures["errors_of_completed"]),
-        not_told(figures["open_counts"], "to check"),
+    total, share = counted["total"], ""
+    if total:
+        share = f"{count_text(counted['rejected'])} of {count_text(total)}"
+    to_check = not_told(counted["open_counts"], "to check")
+    unloaded = not_told(counted["without_loaded"], "without a count")
+    unshared = not_told(counted["without_share"], "without a count")
+    so_far, of_completed, of_failed = (
+        f"{n:,} row error{'' if n == 1 else 's'}" if n else ""
+        for n in map(counted.get, ("errors_so_far", "of_completed", "of_failed"))
     )
-    loaded = ("today", not_told(figures["without_loaded"], "without a count"))
-    rejected = (share, not_told(figures["without_share"], "without a count"))
+    with_errors = RunStatus.COMPLETED_WITH_ERRORS
+    number = share_text(counted["rejected"], total)
     # what Marketing Cloud ran to an end: only that has rows
-    finished = sorted(FINISHED)
+    rows = sorted(FINISHED)
     return [
-        running_figure(figures["running"], hint=_row_errors(figures["errors_so_far"])),
-        figure("Completed today", figures["completed"], RunStatus.COMPLETED),
+        running_figure(counted["running"], hints=[so_far]),
+        figure("Completed today", counted["completed"], RunStatus.COMPLETED),
         figure(
             "With errors",
-            figures["completed_with_errors"],
-            RunStatus.COMPLETED_WITH_ERRORS,
-            hint=_joined(*with_errors),
+            counted[with_errors],
+            with_errors,
+            hints=[of_completed, to_check],
         ),
-        figure(
-            "Failed",
-            figures["failed"],
-            RunStatus.FAILED,
-            hint=_row_errors(figures["errors_of_failed"]),
-        ),
-        figure("Rows imported", figures["loaded"], *finished, hint=_joined(*loaded)),
-        figure(
-            "Row errors",
-            share_text(errors, total),
-            *finished,
-            hint=_joined(*rejected),
-        ),
+        figure("Failed", counted["failed"], RunStatus.FAILED, hints=[of_failed]),
+        figure("Rows imported", counted["loaded"], *rows, hints=["today", unloaded]),
+        figure("Row errors", number, *rows, hints=[share, unshared]),
     ]
-
-
-def _joined(*words: str) -> str:
-    return ", ".join(filter(None, words))
 
 
 def not_told(runs: int, how: str) -> str:
     """Of how many runs a figure says nothing; empty where it tells of all."""
     return f"{runs:,} run{'' if runs == 1 else 's'} {how}" if runs else ""
-
-
-def _row_errors(count: int | None) -> str:
-    return f"{count:,} row error{'' if count == 1 else 's'}" if count else ""
 
 
 def history_url(
@@ -201,8 +187,8 @@ def accounts_with_counts(user: models.User) -> QuerySet[Account]:
     return accounts.annotate(definition_count=Coalesce(Subquery(counts), 0))
 
 
-def account_line(account: Account) -> dict[str, Any]:
-    """How an account does in a few words, and how that looks."""
+def account_line(account: Account) -> tuple[AccountWords, str]:
+    """How an account does and looks, and a few words about it."""
     count = getattr(account, "definition_count", 0)
     words = account_words(account)
     fact = words.fact or "no history yet"
@@ -211,11 +197,7 @@ def account_line(account: Account) -> dict[str, Any]:
         is_this_year = since.year == timezone.localtime().year
         day = dateformat.format(since, "j M" if is_this_year else "j M Y")
         fact = f"history since {day}"
-    return {
-        "words": f"{count:,} definition{'' if count == 1 else 's'} · {fact}",
-        "icon": words.icon,
-        "hue": words.hue,
-    }
+    return words, f"{count:,} definition{'' if count == 1 else 's'} · {fact}"
 
 
 def favourites(

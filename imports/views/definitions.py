@@ -278,9 +278,8 @@ def sync(request: SignedInRequest) -> HttpResponse:
     """
     account = request.POST.get("account", "")
     accounts = Account.objects.visible_to(request.user).defer("secret")
-    # a longer number is no id, and databases refuse it
-    if account.isdecimal() and len(account) < 19:
-        accounts = accounts.filter(pk=account)
+    if (pk := base.as_id(account)) is not None:
+        accounts = accounts.filter(pk=pk)
     asked = want_sync(accounts=accounts, by=request.user, ip=address_of(request))
     if not request.htmx:
         if not asked:

@@ -101,12 +101,12 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
     )
     last = Subquery(counted.latest_first().values("pk")[:1])
     rows = ImportDefinition.objects.filter(pk__in=[one.pk for one in chosen])
-    last_of = dict(rows.values_list("pk", last))
-    runs = ImportRun.objects.in_bulk([pk for pk in last_of.values() if pk])
+    runs = ImportRun.objects.filter(pk__in=rows.values(last=last))
+    last_runs = {run.definition_id: run for run in runs}
     active = base.active_runs(chosen, ImportRun.objects.all())
     items = []
     for definition in chosen:
-        last_run = runs.get(last_of[definition.pk])
+        last_run = last_runs.get(definition.pk)
         rows_replaced = (last_run and last_run.total_rows) or 0
         why_not = definition.why_not_startable
         if run := active.get(definition.pk):
@@ -178,8 +178,7 @@ def _ask(
     (item,) = items_of([definition])
     runs = definition.runs.active().select_related("account", "definition")
     again_of = request.POST.get("again_of") or request.GET.get("again_of") or ""
-    is_id = again_of.isdecimal() and len(again_of) <= 18
-    press = {"request_token": uuid4(), "again_of": int(again_of) if is_id else None}
+    press = {"request_token": uuid4(), "again_of": base.as_id(again_of)}
     context = {
         "definition": definition,
         "problem": "",
@@ -215,13 +214,11 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
 def start_several(request: SignedInRequest) -> HttpResponse:
     """GET asks, POST starts: each chosen definition once, however often it is sent."""
     if request.method != "POST":
-        texts = list(dict.fromkeys(request.GET.getlist("definition")))
-        # a longer number is no id, and databases refuse it
-        if not all(
-            text.isascii() and text.isdecimal() and len(text) < 19 for text in texts
-        ):
+        texts = dict.fromkeys(request.GET.getlist("definition"))
+        ids = [pk for pk in map(base.as_id, texts) if pk is not None]
+        if len(ids) != len(texts):
             raise Http404("There is no such definition.")
-        return _ask_several(request, _chosen(request.user, [int(t) for t in texts]))
+        return _ask_several(request, _chosen(request.user, ids))
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
         return _nothing_to_start(request, INCOMPLETE_SEVERAL)

@@ -310,7 +310,7 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
         "runs": [*samples, is_open],
         "done": done,
         "cards": [
-            figure(run.get_status_display(), run.errors, run.status, hint="today")
+            figure(run.get_status_display(), run.errors, run.status, hints=["today"])
             for run in samples
         ],
         "needs": [
