@@ -49,9 +49,7 @@ register.filter("visible", text.visible)
 
 @register.simple_tag
 def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeString:
-    """The silhouette of a status in its hue, grey and still where it is `stale`; the
-    word belongs beside it.
-    """
+    """The silhouette of a status in its hue, or grey; its word belongs beside it."""
     return format_html(
         '<span class="ink-{}">{}</span>',
         "grey still" if stale else status_look(status).hue,
@@ -121,9 +119,7 @@ def unwritable_since() -> str:
 
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
-    """How long an active run has taken: ticking while it is followed, else as far as it
-    was last seen.
-    """
+    """How long an active run has taken: ticking, or when it was last seen."""
     if unfollowed := _unfollowed(context, run):
         seen = run.last_checked_at - run.began_at if run.last_checked_at else None
         fact = following.fact(run, unfollowed)
@@ -161,9 +157,7 @@ def last_checked(context: Context, run: ImportRun) -> str:
 
 
 def _as_of(fact: str, heard: str, value: str) -> SafeString:
-    """A value that isn't kept fresh: its reason in the title, and in `heard` what only
-    screen readers say.
-    """
+    """A value that isn't kept fresh, and why; only screen readers say `heard`."""
     return format_html(
         '<span class="as-of" title="{}">{}<span class="visually-hidden">{}'
         " </span>{}</span>",

@@ -87,9 +87,7 @@ class Slot(NamedTuple):
 
 
 def _slots(bars: Sequence[Bar], ground: Ground, largest: int) -> list[Slot]:
-    """The places of the bars, the newest at the right edge; `largest` rows reach the
-    top.
-    """
+    """The places of the bars, newest at the right; `largest` rows reach the top."""
     first = max(SLOTS, len(bars)) - len(bars)
     return [
         Slot(
@@ -188,9 +186,7 @@ def bar_text(bar: Bar) -> str:
 
 
 def _bar_svg(bar: Bar, slot: Slot, *, is_last: bool) -> str:
-    """One bar with its words, which leads to its run; only the newest is a tab stop,
-    arrows do the rest.
-    """
+    """One bar, a link to its run; only the newest is a tab stop, arrows do the rest."""
     hue, tab = status_look(bar["status"]).hue, 0 if is_last else -1
     drawn = "".join(
         f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
@@ -212,9 +208,7 @@ HEIGHT = 30
 def strip_svg(
     runs: Sequence[Bar] | None, *, wide: bool = False, current: int = 0
 ) -> str:
-    """The strip of up to 20 runs, oldest first; a dash when there is none. `current`
-    is the run to underline, on its own page.
-    """
+    """The strip of up to 20 runs, oldest first, with the `current` one underlined."""
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
@@ -280,9 +274,7 @@ class Band(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """The bands from top to bottom, of how many runs, the days at both ends, and how
-    many bars are cut.
-    """
+    """Bands from top to bottom, of how many runs, both ends' days, how many are cut."""
 
     bands: list[Band]
     runs: int
@@ -315,9 +307,7 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
 
 
 def _ends(shown: Sequence[ImportRun]) -> tuple[str, str]:
-    """The days below both ends; where the bars fill half of the chart only, both stand
-    below the right one.
-    """
+    """The days below both ends; both below the right one if half the chart is empty."""
     first, last = (timezone.localtime(shown[at].began_at) for at in (0, -1))
     pattern = "j M, H:i" if first.date() == last.date() else "j M Y"
     began, ended = (dateformat.format(at, pattern) for at in (first, last))

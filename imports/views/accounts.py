@@ -17,12 +17,6 @@ from imports.views.base import SignedInRequest, signed_in
 from imports.wording.account import account_words
 from imports.wording.status import STATUSES
 
-# What Marketing Cloud finished always has its figure; other ends have theirs on a day
-# on which there are any.
-ALWAYS_SHOWN = [look for look in STATUSES.values() if look.status in FINISHED]
-WITH_ERRORS = RunStatus.COMPLETED_WITH_ERRORS
-OTHER_ENDS = [status for status in RunStatus if status in ENDED - FINISHED]
-
 
 @signed_in
 def account_list(request: SignedInRequest) -> HttpResponse:
@@ -88,7 +82,19 @@ def _card(
     # a time of theirs that is read with the wrong offset makes a run hours long
     drift = account.clock_drift_minutes
     way = "ahead of" if drift > 0 else "behind"
-    to_check = dashboard.not_told(counts.get("to_check", 0), "to check")
+    ended = [
+        dashboard.figure(
+            look.short,
+            counts.get(look.status, 0),
+            look.status,
+            hints=[dashboard.not_told(counts.get("to_check", 0), "to check")]
+            if look.status == RunStatus.COMPLETED_WITH_ERRORS
+            else (),
+            account=account.pk,
+        )
+        for look in STATUSES.values()
+        if look.status in ENDED
+    ]
     row_errors = dashboard.figure(
         "Row errors",
         counts.get("row_errors"),
@@ -100,28 +106,16 @@ def _card(
         "words": words,
         "sentence": sentence,
         "clock": f"its clock is {abs(drift)} minutes {way} UTC−6" if drift else "",
+        # what Marketing Cloud finished always has its figure; other ends have theirs
+        # on a day on which there are any
         "figures": [
             dashboard.running_figure(counts["running"], account=account.pk),
-            *(
-                dashboard.figure(
-                    look.short,
-                    counts.get(look.status, 0),
-                    look.status,
-                    hints=[to_check] if look.status == WITH_ERRORS else (),
-                    account=account.pk,
-                )
-                for look in ALWAYS_SHOWN
-            ),
+            *(each for each in ended if each["status"] in FINISHED),
             row_errors | {"is_bad": bool(counts.get("row_errors"))},
         ],
         "others": [
-            dashboard.figure(
-                f"{status.label.lower()} today",
-                counts[status],
-                status,
-                account=account.pk,
-            )
-            for status in OTHER_ENDS
-            if counts.get(status)
+            each
+            for each in ended
+            if each["status"] not in FINISHED and each["figure"] != "0"
         ],
     }

@@ -149,9 +149,7 @@ def page_version(user: User) -> PageVersion:
 def version_of(
     subject: ImportDefinition | ImportRun, heard_step: int = 0
 ) -> PageVersion:
-    """The version of the page of one that was found above: it follows that account
-    alone, and needs no query of its own.
-    """
+    """The version of the page of one thing, which follows that account alone."""
     return PageVersion(
         number=subject.account.revision,
         workers=models.workers_of(subject.workers),  # type: ignore[union-attr]
@@ -210,9 +208,7 @@ def live(
 
 
 def any_moves(runs: Iterable[ImportRun], workers: models.WorkerState) -> bool:
-    """Whether something can change on a page with `runs`, their accounts known: one
-    is active and a worker follows it.
-    """
+    """Whether one of `runs`, their accounts known, is active and followed."""
     return any(run.is_active and not run.why_not_followed(workers) for run in runs)
 
 
@@ -265,9 +261,7 @@ def answer(
 def news(
     request: SignedInRequest, parts: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """Those of the page's parts that differ from what the poll says it shows, to be
-    swapped out of band.
-    """
+    """Those of the page's parts that differ from what the poll says it shows."""
     parts_seen = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)

@@ -238,11 +238,9 @@ def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
                 if isinstance(value, datetime):
                     row[name] = value.isoformat()
             row["message"] = models.message_of(run["reason"], run["message"])
+            counts, is_counted = models.Counts.read(run), run["status"] in FINISHED
             # as `ImportRun.unaccounted_rows`
-            is_counted = run["status"] in FINISHED
-            row[UNACCOUNTED] = (
-                models.Counts.read(run).unaccounted if is_counted else None
-            )
+            row[UNACCOUNTED] = counts.unaccounted if is_counted else None
             rows.append(row)
         yield rows
 
@@ -383,9 +381,7 @@ def _run_context(
 
 
 def _previous(run: ImportRun) -> ImportRun | None:
-    """The run of the same definition that ended before this one began; none for
-    one that never ran.
-    """
+    """The run of the same definition before this one; none for one that never ran."""
     if run.definition is None or run.status in NEVER_RAN:
         return None
     earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
@@ -480,9 +476,7 @@ def _act(
     done: str,
     ask: Callable[..., HttpResponse] | None = None,
 ) -> HttpResponse:
-    """Do it and say what came of it: on the run's page, or, where a dialog asked for
-    it, in that dialog.
-    """
+    """Do it and say what came of it: on the run's page, or in the dialog that asked."""
     try:
         action(run=run, by=request.user, ip=address_of(request))
     except UseCaseError as error:

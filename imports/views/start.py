@@ -266,9 +266,7 @@ def _start_several(
 
 
 def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
-    """The definitions, by name. 404 where one is not to be seen, 403 where one can
-    only be viewed.
-    """
+    """The definitions, by name; 404 unless all can be seen, 403 unless startable."""
     visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
     chosen = list(
         visible.with_destination()
@@ -294,11 +292,9 @@ def _ask_several(
     batch: UUID | None = None,
 ) -> HttpResponse:
     """The question, with a fresh press of the button unless `batch` is given."""
-    if not chosen:
-        return _nothing_to_start(request, NOTHING_CHOSEN)
-    if len(chosen) > MOST_AT_ONCE:
+    if not 0 < len(chosen) <= MOST_AT_ONCE:
         words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
-        return _nothing_to_start(request, words)
+        return _nothing_to_start(request, words if chosen else NOTHING_CHOSEN)
     status = 409 if changed else 422 if problem else 200
     if changed:
         names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
