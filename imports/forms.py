@@ -17,11 +17,9 @@ from imports.models import User
 class StartForm(forms.Form):
     """Start's hidden fields: which press of the button, on which facts."""
 
-    request_token = forms.UUIDField(widget=forms.HiddenInput)
-    digest = forms.CharField(max_length=64, widget=forms.HiddenInput)
-    again_of = forms.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, widget=forms.HiddenInput
-    )
+    request_token = forms.UUIDField()
+    digest = forms.CharField(max_length=64)
+    again_of = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class ChosenField(forms.Field):
@@ -31,12 +29,11 @@ class ChosenField(forms.Field):
     default_error_messages = {"invalid": "This is no definition and its digest."}
 
     def to_python(self, value: Any) -> list[tuple[int, str]]:
-        found = [
-            re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text) for text in value or ()
-        ]
-        if None in found:
+        pattern = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+        found = list(filter(None, map(pattern.fullmatch, value or ())))
+        if len(found) < len(value or ()):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return [(int(match[1]), match[2]) for match in found if match]
+        return [(int(match[1]), match[2]) for match in found]
 
 
 class StartSeveralForm(forms.Form):

@@ -63,8 +63,9 @@ SLOTS = 20
 
 
 class Slot(NamedTuple):
-    """Where one bar stands: its left edge, and its height above the line."""
+    """A bar, where it stands: its left edge, and its height above the line."""
 
+    bar: Bar
     x: int
     height: int
     ground: Ground
@@ -87,16 +88,14 @@ class Slot(NamedTuple):
 
 
 def _slots(bars: Sequence[Bar], ground: Ground, largest: int) -> list[Slot]:
-    """The places of the bars, newest at the right; `largest` rows reach the top."""
+    """The bars in their places, newest at the right; `largest` rows reach the top."""
     first = max(SLOTS, len(bars)) - len(bars)
-    return [
-        Slot(
-            x=(first + number) * ground.pitch + ground.margin,
-            height=_height(bar, largest, ground),
-            ground=ground,
-        )
-        for number, bar in enumerate(bars)
-    ]
+    slots = []
+    for number, bar in enumerate(bars, first):
+        height = _height(bar, largest, ground)
+        x = number * ground.pitch + ground.margin
+        slots.append(Slot(bar=bar, x=x, height=height, ground=ground))
+    return slots
 
 
 # What a bar consists of: a kind ("" filled, "o" outlined, "d" dashed, "h" hatched; the
@@ -128,12 +127,13 @@ BARS: dict[str, Callable[[int, Ground], Sequence[Mark]]] = {
 SHOWN_WITHOUT_ROWS = {"above-and-below", "filling"}
 
 
-def _paths(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
+def _paths(slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
     """The bar as path data by kind. `as_strokes` draws what is filled as a thick line,
     which gives its width once for all bars instead of in each of them.
     """
     paths: dict[str, str] = defaultdict(str)
-    for kind, top, bottom in BARS[status_look(status).bar](slot.height, slot.ground):
+    shape = BARS[status_look(slot.bar["status"]).bar]
+    for kind, top, bottom in shape(slot.height, slot.ground):
         if kind == "h":
             paths[kind] += slot.hatch(round(top), round(bottom))
         elif kind:
@@ -185,18 +185,18 @@ def bar_text(bar: Bar) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _bar_svg(bar: Bar, slot: Slot, *, is_last: bool) -> str:
+def _bar_svg(slot: Slot, *, is_last: bool) -> str:
     """One bar, a link to its run; only the newest is a tab stop, arrows do the rest."""
-    hue, tab = status_look(bar["status"]).hue, 0 if is_last else -1
+    hue, tab = status_look(slot.bar["status"]).hue, 0 if is_last else -1
     drawn = "".join(
         f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
-        for kind, path in _paths(bar["status"], slot).items()
+        for kind, path in _paths(slot).items()
     )
     hit = f'<path class="hit" d="{slot.box(0, slot.ground.foot, -REACH)}"/>'
-    address = reverse("imports:run", args=[bar["run"]])
+    address = reverse("imports:run", args=[slot.bar["run"]])
     return (
         f'<a class="s-{hue}" href="{address}" tabindex="{tab}">'
-        f"<title>{escape(bar_text(bar))}</title>{hit}{drawn}</a>"
+        f"<title>{escape(bar_text(slot.bar))}</title>{hit}{drawn}</a>"
     )
 
 
@@ -214,9 +214,9 @@ def strip_svg(
         return "–"
     ground, bars = WIDE if wide else NARROW, []
     slots = _slots(shown, ground, max(map(loaded, shown)))
-    for bar, slot in zip(shown, slots, strict=True):
-        bars.append(_bar_svg(bar, slot, is_last=bar is shown[-1]))
-        if current and bar.get("run") == current:
+    for slot in slots:
+        bars.append(_bar_svg(slot, is_last=slot is slots[-1]))
+        if current and slot.bar["run"] == current:
             bars.append(f'<path class="now" d="M{slot.x} 33h{ground.width}"/>')
     n = len(shown)
     name = "Last run" if n == 1 else f"Last {n} runs, newest at the end"
@@ -229,10 +229,9 @@ def picture_svg(runs: Sequence[Bar] | None) -> str:
     if not shown:
         return "–"
     paths: dict[str, str] = defaultdict(str)
-    slots = _slots(shown, NARROW, max(map(loaded, shown)))
-    for bar, slot in zip(shown, slots, strict=True):
-        hue = status_look(bar["status"]).hue
-        for kind, path in _paths(bar["status"], slot, as_strokes=True).items():
+    for slot in _slots(shown, NARROW, max(map(loaded, shown))):
+        hue = status_look(slot.bar["status"]).hue
+        for kind, path in _paths(slot, as_strokes=True).items():
             paths[f"s-{hue} {kind}".rstrip()] += path
     drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items())
     labels = Counter(look_of(bar["status"], bar.get("errors")).label for bar in shown)
@@ -291,7 +290,7 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
     bars, now = [run.as_bar() for run in shown], timezone.now()
     end = ceiling([loaded(bar) for bar in bars])
     slots = _slots(bars, CHART, end)
-    bands = [_rows_band(bars, slots, end)]
+    bands = [_rows_band(slots, end)]
     errors = [run.errors for run in shown]
     if any(errors):
         bands.append(_line_band("Row errors", "errors", slots, errors, count_text))
@@ -337,17 +336,17 @@ def round_up(value: float) -> int:
     return next(int(step * size) for step in STEPS if int(step * size) >= value)
 
 
-def _rows_band(bars: list[Bar], slots: list[Slot], end: int) -> Band:
+def _rows_band(slots: list[Slot], end: int) -> Band:
     drawn = []
-    for bar, slot in zip(bars, slots, strict=True):
-        drawn.append(_bar_svg(bar, slot, is_last=bar is bars[-1]))
-        if loaded(bar) > end:
+    for slot in slots:
+        drawn.append(_bar_svg(slot, is_last=slot is slots[-1]))
+        if loaded(slot.bar) > end:
             cut = f"M{slot.x - 1} {CHART.top + 10}l{CHART.width + 2}-5"
             drawn.append(f'<path class="cut" d="{cut}"/>')
-    name = f"Rows of the last {len(bars)} runs, newest at the end"
+    name = f"Rows of the last {len(slots)} runs, newest at the end"
     css = f'class="strip chart rows-band" role="group" aria-label="{name}"'
     axes = (CHART.top, CHART.line)
-    svg = _chart_svg(css, len(bars), CHART.foot + 1, axes, "".join(drawn))
+    svg = _chart_svg(css, len(slots), CHART.foot + 1, axes, "".join(drawn))
     return Band(name="Rows", svg=svg, top=short_count_text(end))
 
 

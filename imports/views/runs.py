@@ -388,18 +388,17 @@ def _previous(run: ImportRun) -> ImportRun | None:
     return RunOrder().after(earlier, (run.occurred_at, run.pk)).first()
 
 
-@signed_in
-@require_POST
-def cancel(request: SignedInRequest, pk: int) -> HttpResponse:
-    done = "Cancelled: nothing was sent to Marketing Cloud."
-    return _act(request, _startable_run(request, pk), start.cancel_run, done)
+# What is done at the press of a button, and what is said of it.
+DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
+    "cancel": (start.cancel_run, "Cancelled: nothing was sent to Marketing Cloud."),
+    "check": (follow.check_again, "Checking again: the worker asks for it now."),
+}
 
 
 @signed_in
 @require_POST
-def check_again(request: SignedInRequest, pk: int) -> HttpResponse:
-    done = "Checking again: the worker asks for it now."
-    return _act(request, _startable_run(request, pk), follow.check_again, done)
+def act(request: SignedInRequest, pk: int, *, deed: str) -> HttpResponse:
+    return _act(request, _startable_run(request, pk), *DEEDS[deed])
 
 
 @signed_in
