@@ -253,7 +253,7 @@ class KnownHostMiddleware(Middleware):
                 request.META.get("HTTP_HOST", "")[:LONGEST_LOGGED],
                 request.META[PEER_KEY],
             )
-            return system.unknown_host(request)
+            return system.not_set_up(request, system.UNKNOWN_HOST)
         return None
 
 
@@ -272,7 +272,7 @@ class HttpsMiddleware(Middleware):
         host = request.get_host()
         name, _ = split_domain_port(host)
         if _came_by_https(request, name):
-            return system.not_by_https(request)
+            return system.not_set_up(request, system.NOT_BY_HTTPS)
         origin = f"https://{name}"
         named = (
             known

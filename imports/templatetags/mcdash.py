@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -34,7 +35,6 @@ register.simple_tag(icons.sprite_svg, name="icon_sprite")
 register.simple_tag(formats.when_html, name="when")
 register.simple_tag(formats.clock_html, name="clock")
 register.simple_tag(formats.elapsed_html, name="elapsed")
-register.filter("exact", formats.exact_text)
 register.filter("problem", formats.problem_text)
 register.filter("count", formats.count_text)
 register.filter("duration", formats.duration_text)
@@ -125,6 +125,14 @@ def run_elapsed(context: Context, run: ImportRun) -> str:
         fact = following.fact(run, unfollowed)
         return _as_of(fact, "As last seen:", formats.duration_text(seen))
     return formats.elapsed_html(run.began_at)
+
+
+@register.filter
+def exact(
+    moment: datetime | None, clock_minutes: int = formats.DEFAULT_CLOCK_MINUTES
+) -> str:
+    """The exact time in words, in both zones."""
+    return formats.exact_text(moment, clock_minutes) if moment else formats.UNKNOWN
 
 
 @register.simple_tag(takes_context=True)

@@ -433,18 +433,14 @@ def proportion_svg(
     for rows that are unaccounted for; the numbers stand beside it, so it is hidden from
     screen readers. Nothing known: an empty bar.
     """
-    parts = [
-        (value, hue)
-        for value, hue in ((loaded, "green"), (duplicates, "grey"), (errors, "amber"))
-        if value
-    ]
-    total = sum(value for value, _ in parts) + (unaccounted or 0)
+    total = sum(filter(None, (loaded, duplicates, errors, unaccounted)))
     content, x = "", 0.0
-    for value, hue in parts:
-        # one row among a million still has to be seen
-        width = max(LEAST_WIDTH, SCALE * value / total)
-        content += _rect(min(x, SCALE - LEAST_WIDTH), width, hue)
-        x += width + 2
+    for value, hue in ((loaded, "green"), (duplicates, "grey"), (errors, "amber")):
+        if value:
+            # one row among a million still has to be seen
+            width = max(LEAST_WIDTH, SCALE * value / total)
+            content += _rect(min(x, SCALE - LEAST_WIDTH), width, hue)
+            x += width + 2
     return _horizontal("proportion", content)
 
 
@@ -453,9 +449,8 @@ def lane_svg(start: float, length: float, total: float, hue: str) -> SafeString:
     content = f'<line x1="0" y1="4" x2="{SCALE}" y2="4"/>'
     if total > 0:
         width = min(max(LEAST_WIDTH, SCALE * length / total), SCALE)
-        content += _rect(
-            min(max(0.0, SCALE * start / total), SCALE - width), width, hue
-        )
+        x = min(max(0.0, SCALE * start / total), SCALE - width)
+        content += _rect(x, width, hue)
     return _horizontal("lane", content)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models import prefetch_related_objects as prefetch
 from django.db.models.functions import Coalesce
+from django.db.models.query import prefetch_related_objects
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
@@ -39,7 +39,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
     ended = list(runs.ended_since(today).latest_first()[:MOST_ENDED])
-    prefetch([*active, *ended], *run_parents())
+    prefetch_related_objects([*active, *ended], *run_parents())
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     figures = figures_of(runs, today)
     accounts = list(accounts_with_counts(user))

@@ -34,22 +34,12 @@ from imports.wording.definition import Effect, changes, effect, facts_in_short
 from imports.wording.formats import spoken
 from imports.wording.status import SUCCESSFUL
 
-INCOMPLETE = "Something was missing, so nothing was started. Please try again."
-INCOMPLETE_SEVERAL = (
-    "Something was missing, so nothing was started. Choose the definitions again."
-)
+INCOMPLETE = "Something was missing, so nothing was started. {advice}"
 CHANGED = (
     "{names} changed in Marketing Cloud while you were looking. Nothing was started. "
     "Look again, then start."
 )
-NOT_TYPED = (
-    "That isn’t the definition’s name, so nothing was started. Type it exactly, or "
-    "cancel."
-)
-NOT_TYPED_SEVERAL = (
-    "That isn’t what you were asked to type, so nothing was started. Type it exactly, "
-    "or cancel."
-)
+NOT_TYPED = "That isn’t {words}, so nothing was started. Type it exactly, or cancel."
 NOTHING_CHOSEN = "You didn’t choose a definition, so there’s nothing to start."
 TOO_MANY = (
     "You chose {n} definitions, but only {most} can be started at once. Nothing was "
@@ -138,7 +128,8 @@ def start(request: SignedInRequest, pk: int) -> HttpResponse:
         return _ask(request, definition)
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _ask(request, definition, 400, problem=INCOMPLETE)
+        problem = INCOMPLETE.format(advice="Please try again.")
+        return _ask(request, definition, 400, problem=problem)
     sent = form.cleaned_data
     # an earlier press of the same button is answered alike, whatever changed since
     if first := definition.runs.filter(request_token=sent["request_token"]).first():
@@ -152,7 +143,8 @@ def start(request: SignedInRequest, pk: int) -> HttpResponse:
         return _ask(request, definition, 409, **more)
     confirmation = confirmation_for(items_of([definition]), request.POST)
     if confirmation and not confirmation["is_given"]:
-        return _ask(request, definition, 422, problem=NOT_TYPED, form=form)
+        problem = NOT_TYPED.format(words="the definition’s name")
+        return _ask(request, definition, 422, problem=problem, form=form)
     try:
         run = start_import(
             definition=definition,
@@ -221,7 +213,8 @@ def start_several(request: SignedInRequest) -> HttpResponse:
         return _ask_several(request, _chosen(request.user, ids))
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
-        return _nothing_to_start(request, INCOMPLETE_SEVERAL)
+        problem = INCOMPLETE.format(advice="Choose the definitions again.")
+        return _nothing_to_start(request, problem)
     digests: dict[int, str] = dict(form.cleaned_data["chosen"])
     chosen, batch = _chosen(request.user, list(digests)), form.cleaned_data["batch"]
     # what an earlier press of the same button started has been asked about already
@@ -234,7 +227,8 @@ def start_several(request: SignedInRequest) -> HttpResponse:
     ready = [item for item in items_of(new) if not item.why_not]
     confirmation = confirmation_for(ready, request.POST)
     if confirmation and not confirmation["is_given"]:
-        return _ask_several(request, chosen, problem=NOT_TYPED_SEVERAL, batch=batch)
+        problem = NOT_TYPED.format(words="what you were asked to type")
+        return _ask_several(request, chosen, problem=problem, batch=batch)
     return _start_several(request, chosen, batch)
 
 

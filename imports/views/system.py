@@ -164,6 +164,7 @@ UNKNOWN_HOST = (
     "If the address is right, tell your system administrator: the name belongs in the "
     "setting MCDASH_HOSTS. The log says which name arrived."
 )
+# To send this browser to https would send it in a circle.
 NOT_BY_HTTPS = (
     "Your browser used https, but the proxy in front of mcdash doesn’t say so, and "
     "mcdash shows nothing over plain http. Tell your system administrator: the proxy "
@@ -219,14 +220,9 @@ def _is_trusted_origin(sent: str) -> bool:
     return False
 
 
-def unknown_host(request: HttpRequest) -> HttpResponse:
-    """400: the Host header names none of MCDASH_HOSTS."""
-    return _say(request, UNKNOWN_HOST, status=400, heading=NOT_SET_UP)
-
-
-def not_by_https(request: HttpRequest) -> HttpResponse:
-    """400: to send this browser to https would send it in a circle."""
-    return _say(request, NOT_BY_HTTPS, status=400, heading=NOT_SET_UP)
+def not_set_up(request: HttpRequest, sentence: str) -> HttpResponse:
+    """400: mcdash cannot be used in the way in which this request came."""
+    return _say(request, sentence, status=400, heading=NOT_SET_UP)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
