@@ -7,10 +7,10 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Cast, Concat, Now
 from django.http import HttpResponse
@@ -96,10 +96,12 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    ids: Any = FavouritesFirst(filters, counts) if counts else []
-    # get_page: an address of a page that is gone shows another one, no error
-    page: Page[int] = Paginator(ids, PER_PAGE).get_page(given.get("page"))
-    rows = _rows(user, list(page))
+    # of places, since all were counted already; get_page: an address of a page that is
+    # gone shows another one, no error
+    places = range(counts.total if counts else 0)
+    page = Paginator(places, PER_PAGE).get_page(given.get("page"))
+    on_page = cast("range", page.object_list)
+    rows = _rows(user, _ids(filters, on_page) if counts else [])
     if counts and not filters.has_words:
         total = counts.listed
     else:
@@ -130,26 +132,17 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     }
 
 
-class FavouritesFirst:
-    """The ids of a list for Django's paginator: favourites before all others, which
-    keeps the others in the order of an index. They were counted already.
+def _ids(filters: DefinitionFilter, places: range) -> list[int]:
+    """The definitions at these places: favourites before all others, which keeps the
+    others in the order of an index.
     """
-
-    def __init__(self, filters: DefinitionFilter, counts: DefinitionCounts) -> None:
-        self.n, self.favourites = counts.total, []
-        self.others = filters.qs.values_list("pk", flat=True)
-        if filters.are_favourites_apart:
-            self.favourites = list(self.others.filter(is_favourite=True))
-            self.others = self.others.filter(is_favourite=False)
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, place: slice) -> list[int]:
-        skipped = len(self.favourites)
-        start, stop = (max(end - skipped, 0) for end in (place.start, place.stop))
-        others = self.others[start:stop] if stop else ()
-        return [*self.favourites[place], *others]
+    ids = filters.qs.values_list("pk", flat=True)
+    if not filters.are_favourites_apart:
+        return list(ids[places.start : places.stop])
+    favourites = list(ids.filter(is_favourite=True))
+    others = ids.filter(is_favourite=False)
+    start, stop = (max(end - len(favourites), 0) for end in (places.start, places.stop))
+    return [*favourites[places.start : places.stop], *others[start:stop]]
 
 
 def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:

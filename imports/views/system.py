@@ -30,8 +30,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import reswap, retarget
 
-from imports import metrics as figures
 from imports import models
+from imports.metrics import CONTENT_TYPE, exposition
 from imports.models import FINISHED, STORAGE, ImportRun, RunStatus, Worker
 from imports.models.run import ALIVE
 from imports.signin import address_of
@@ -129,7 +129,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
     if not (knows_token or _comes_from_here(request)):
         return HttpResponseNotFound("Not found.\n", content_type="text/plain")
-    return HttpResponse(figures.exposition(), content_type=figures.CONTENT_TYPE)
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
 
 
 def _comes_from_here(request: HttpRequest) -> bool:
@@ -292,7 +292,8 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
     done, is_open = (_sample("completed_with_errors", now) for _ in range(2))
     is_open.pk, is_open.errors = len(RunStatus) + 1, None
     last_20 = zip(range(20, 0, -1), [*RunStatus, *RunStatus], strict=True)
-    steps = (("queued", 0), ("phase", 10), ("ended", 245))
+    outside = _sample("completed", now, 411_733)
+    outside.origin = models.Origin.OUTSIDE
     context = {
         "tokens": tokens(),
         "states": ("", "hover", "focus", "disabled", "busy"),
@@ -326,20 +327,8 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
         ],
         "an_hour_ago": now - timedelta(hours=1),
         "long_name": LONG,
-        "timeline": timeline(
-            done,
-            [
-                models.RunEvent(
-                    kind=kind,
-                    at=done.began_at + timedelta(seconds=second),
-                    actor_name=done.started_by_name,
-                    to_status=done.status,
-                    details=done.as_record() | {"phase": "Processing"},
-                )
-                for kind, second in steps
-            ],
-        ),
-        "comparison": compare(done, _sample("completed", now, 411_733)),
+        "timeline": timeline(outside, ()),
+        "comparison": compare(done, outside),
     }
     return render(request, "imports/system/styleguide.html", context)
 
@@ -362,15 +351,16 @@ def _sample(status: str, ended_at: datetime, rows: int = LARGEST) -> ImportRun:
             pk=1, account=account, name="Customers daily"
         ),
         status=status,
-        phase="IOWork" if status == RunStatus.RUNNING else "",
+        phase={"running": "IOWork", "completed": "Completed"}.get(status, ""),
         origin=models.Origin.DASHBOARD,
         started_by_name="Ana Ruiz",
         occurred_at=began_at,
-        queued_at=began_at,
+        started_at=began_at,
         settled_at=ended_at,
         last_checked_at=ended_at,
     )
     if status in FINISHED:
+        run.finished_at = ended_at
         run.total_rows, run.duplicated = rows, 1_204
         run.errors = 0 if status == RunStatus.COMPLETED else 33_450
         run.successful = rows - run.duplicated - run.errors
