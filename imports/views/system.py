@@ -11,7 +11,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
@@ -189,13 +188,10 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     that does not fit, the sentence and the log name both.
     """
     del reason  # it speaks of tokens and cookies, to developers
-    try:
-        referer = urlsplit(request.headers.get("Referer", ""))
-    except ValueError:
-        referer = urlsplit("")
     # a page's address in the Referer tells no more of it than its origin does
-    own = f"{referer.scheme}://{referer.netloc}" if referer.netloc else ""
-    sent = request.headers.get("Origin", own)[:LONGEST_ORIGIN]
+    referer = re.match(r"\w+://[^/?#]+", request.headers.get("Referer", ""))
+    sent = request.headers.get("Origin", referer[0] if referer else "")
+    sent = sent[:LONGEST_ORIGIN]
     expected = f"{request.scheme}://{request.get_host()}"
     if not sent or sent == expected or _is_trusted_origin(sent):
         return _say(request, STALE_FORM, status=403)
