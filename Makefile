@@ -42,13 +42,13 @@ setup: $(DEV) keys  ## install, make local keys, migrate, add the sandbox's acco
 	@$(PY) manage.py add_sandbox_accounts
 
 test: $(DEV)  ## the fast tests, and the browser tests where a Chromium is found
-	$(PYTEST) -n 4 -m "not slow and not services" $(COV) $(PYTEST_ARGS)
+	$(PYTEST) -n 4 -m "not slow and not exhaustive and not services" $(COV) $(PYTEST_ARGS)
 
 screenshots: $(DEV)  ## picture every page into screenshots/
 	$(PY) -m tests.browser.screenshots screenshots
 
 test-slow: $(DEV)  ## the tests that take long
-	$(PYTEST) -n 2 -m "slow and not services" $(COV) $(PYTEST_ARGS)
+	$(PYTEST) -n 4 -m "(slow or exhaustive) and not services" $(COV) $(PYTEST_ARGS)
 
 coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at least 95 %
 	$(PY) -m coverage report
@@ -56,7 +56,7 @@ coverage: $(DEV)  ## what the tests that ran with COVERAGE=1 went through; at le
 test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL on 127.0.0.1
 	DATABASE_URL=$(MCDASH_TEST_POSTGRES_URL) $(PYTEST) -n 2 \
 	  -m "not slow and not services" $(ON_ENGINES) $(PYTEST_ARGS)
-	$(PYTEST) -m services $(PYTEST_ARGS)
+	$(PYTEST) -n 3 --dist loadfile -m services $(PYTEST_ARGS)
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
 	$(PY) -m tests.bench $(BENCH)

@@ -44,9 +44,7 @@ class Secret:
             ) from error
 
     def key_position(self) -> int | None:
-        """Which key of MCDASH_FIELD_KEYS opens it, 1 being the newest; None where
-        none does.
-        """
+        """Which of MCDASH_FIELD_KEYS opens it, 1 being the newest; None: none does."""
         for position, key in enumerate(settings.MCDASH_FIELD_KEYS, start=1):
             try:
                 Fernet(key).decrypt(self.ciphertext.encode())

@@ -31,6 +31,14 @@ _WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):[0-9A-Za-z._-]+")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, without a port."""
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OriginalRequest:
     """A request as it met the outermost trusted proxy; None, or empty, where no header
@@ -57,12 +65,16 @@ def read(
     they are not sent to https, or forever.
     """
     forwarded = _parameters(headers.get("Forwarded", ""))
-    addresses = (
-        _list(headers, "X-Forwarded-For")
-        or forwarded.get("for", [])
-        or _list(headers, "X-Real-IP")
-    )
-    hops, client = _client(addresses, peer, is_trusted)
+    addresses = _list(headers, "X-Forwarded-For") or forwarded.get("for")
+    addresses = addresses or _list(headers, "X-Real-IP")
+    hops, client = 0, peer  # how far from the right the client stands
+    for text in reversed(addresses):
+        address = _address(text)
+        if not address:  # what stands left of it cannot be placed
+            break
+        hops, client = hops + 1, address
+        if not is_trusted(address):  # the client; on its left is what it says itself
+            break
 
     def chosen(values: Sequence[str]) -> str:
         is_aligned = hops and len(values) == len(addresses)
@@ -81,41 +93,14 @@ def read(
     )
 
 
-def _client(
-    addresses: Sequence[str], peer: str, is_trusted: Callable[[str], bool]
-) -> tuple[int, str]:
-    """How far from the right the client stands, 0 where no header has it, and its
-    address.
-    """
-    hops, client = 0, peer
-    for text in reversed(addresses):
-        address = _address(text)
-        if not address:  # what stands left of it cannot be placed
-            break
-        hops, client = hops + 1, address
-        if not is_trusted(address):  # the client; on its left is what it says itself
-            break
-    return hops, client
-
-
 def _address(text: str) -> str:
     """An IP address, with a port or without; empty for `unknown` and the like."""
-    for candidate in (text, text.removeprefix("[").removesuffix("]")):
-        if is_address(candidate):
-            return candidate
-    if found := _WITH_PORT.fullmatch(text):
-        candidate = found[1].removeprefix("[").removesuffix("]")
-        return candidate if is_address(candidate) else ""
+    with_port = _WITH_PORT.fullmatch(text)
+    for candidate in (text, with_port[1] if with_port else ""):
+        address = candidate.removeprefix("[").removesuffix("]")
+        if is_address(address):
+            return address
     return ""
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IP address, without a port."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _list(headers: Mapping[str, str], name: str) -> list[str]:

@@ -18,14 +18,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Now
 
-from imports import metrics
+from imports import metrics, models
 from imports.fields import LostKeyError, Secret
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    UnavailableError,
-)
 from imports.marketingcloud.records import (
     Limits,
     OAuthCredentials,
@@ -33,18 +29,7 @@ from imports.marketingcloud.records import (
     UsernameCredentials,
 )
 from imports.marketingcloud.sockets import check_peer
-from imports.models import (
-    Account,
-    AccountToken,
-    Lease,
-    Reason,
-    database_now,
-    held,
-    lease_seconds,
-    new_holder,
-    release_connection,
-    validate_endpoint,
-)
+from imports.models import Account, AccountToken, Lease, Reason, release_connection
 
 TOKEN_MARGIN = timedelta(seconds=60)
 TOKEN_PAUSE_SECONDS = 60
@@ -55,7 +40,7 @@ START_SLOTS = (1, 2)
 READ_SLOTS = (2,)
 
 
-class NotAskedError(UnavailableError):
+class NotAskedError(errors.UnavailableError):
     """We held the call back ourselves, which says nothing about the account."""
 
     reason = Reason.ACCOUNT_BUSY
@@ -72,16 +57,15 @@ def connect(account: Account) -> MarketingCloudClient:
 
     Names are checked here, each time, and where they led by the client, before it
     sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks
-    them up. Raises `UnavailableError`
-    where the account's addresses are not allowed or its secret cannot be read:
-    nothing is sent then.
+    them up. Raises `UnavailableError` where the account's addresses are not allowed or
+    its secret cannot be read: nothing is sent then.
     """
     try:
         for url in account.endpoints().values():
-            validate_endpoint(url)
+            models.validate_endpoint(url)
         credentials = _credentials(account)
     except ValidationError as error:
-        raise UnavailableError(
+        raise errors.UnavailableError(
             " ".join(error.messages), reason=Reason.ADDRESS_REFUSED
         ) from error
     except LostKeyError as error:
@@ -124,7 +108,7 @@ def call_slot(account: Account, slots: tuple[int, ...]) -> Iterator[None]:
     Raises `NotAskedError` where none is free within the call deadline.
     """
     names = [f"call:{account.pk}:{slot}" for slot in slots]
-    with _held_once_free(names, new_holder(), lease_seconds()) as name:
+    with _held_once_free(names, models.new_holder(), models.lease_seconds()) as name:
         if name is None:
             raise NotAskedError(
                 "The account is busy with other calls. Nothing was sent."
@@ -144,17 +128,14 @@ def _held_once_free(
         # looking locks nothing, trying does: many may be waiting
         taken = Lease.objects.held(names)
         free = (name for name in names if name not in taken)
-        with held(*free, holder=holder, seconds=seconds) as name:
-            if name is not None:
+        with models.held(*free, holder=holder, seconds=seconds) as name:
+            if name is not None or time.monotonic() >= give_up:
                 yield name
                 return
-        if time.monotonic() >= give_up:
-            break
         # PostgreSQL has few connections: none is kept while waiting
         release_connection()
         time.sleep(pause)
         pause = min(1.2 * pause, SLOWEST_POLL_SECONDS)
-    yield None
 
 
 def forget_token(account: Account) -> None:
@@ -174,7 +155,7 @@ class DatabaseTokenStore:
     """
 
     account: Account
-    holder: str = field(default_factory=new_holder)
+    holder: str = field(default_factory=models.new_holder)
 
     def current(self) -> Token | None:
         """The stored token, unless it is about to expire."""
@@ -197,7 +178,7 @@ class DatabaseTokenStore:
         Raises `NotAskedError` while another process asks, or just failed.
         """
         seconds = settings.MCDASH_CALL_DEADLINE_SECONDS + 30
-        name = f"token:{self.account.pk}"
+        name, pause = f"token:{self.account.pk}", _pause_name(self.account)
         with _held_once_free([name], self.holder, seconds) as lease:
             if lease is None:
                 raise NotAskedError(
@@ -206,35 +187,26 @@ class DatabaseTokenStore:
                 )
             # perhaps another process just stored one, while this one waited
             token = self.current()
-            if token is None or token.value == refused:
-                token = self._fetched(fetch)
-                AccountToken.objects.update_or_create(
-                    account=self.account,
-                    defaults={
-                        "token": Secret.hide(token.value),
-                        "expires_at": database_now()
-                        + timedelta(seconds=token.expires_in_seconds),
-                    },
+            if token and token.value != refused:
+                return token
+            if Lease.objects.held([pause]):
+                raise NotAskedError(
+                    "Marketing Cloud gave no access token just now. mcdash tries again "
+                    "after a minute. Nothing was sent.",
+                    reason=Reason.NO_TOKEN,
                 )
+            # PostgreSQL has few connections: none is kept while an answer is awaited
+            release_connection()
+            try:
+                token = fetch()
+            except errors.AuthenticationError:
+                raise  # it needs no pause: nothing is asked with refused credentials
+            except errors.MarketingCloudError:
+                seconds = TOKEN_PAUSE_SECONDS
+                Lease.objects.acquire(pause, holder="pause", seconds=seconds)
+                raise
+            lasts = timedelta(seconds=token.expires_in_seconds)
+            expires_at = models.database_now() + lasts
+            fields = {"token": Secret.hide(token.value), "expires_at": expires_at}
+            AccountToken.objects.update_or_create(account=self.account, defaults=fields)
             return token
-
-    def _fetched(self, fetch: Callable[[], Token]) -> Token:
-        """A new token. After a failure none is asked for within a minute; refused
-        credentials need no pause, nothing is asked with them at all.
-        """
-        pause = _pause_name(self.account)
-        if Lease.objects.held([pause]):
-            raise NotAskedError(
-                "Marketing Cloud gave no access token just now. mcdash tries again "
-                "after a minute. Nothing was sent.",
-                reason=Reason.NO_TOKEN,
-            )
-        # PostgreSQL has few connections: none is kept while an answer is awaited
-        release_connection()
-        try:
-            return fetch()
-        except AuthenticationError:
-            raise
-        except MarketingCloudError:
-            Lease.objects.acquire(pause, holder="pause", seconds=TOKEN_PAUSE_SECONDS)
-            raise

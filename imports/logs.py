@@ -34,7 +34,6 @@ REQUEST_ID_ATOM = "{x-request-id}o"
 HIDDEN = "•••"
 # What anybody who can send a request makes them say, as often as they like.
 ABOUT_STRANGERS = ("imports.middleware", "imports.views.system")
-SELDOM = {*ABOUT_STRANGERS}
 
 _SECRET = re.compile(
     r"""
@@ -114,17 +113,13 @@ class TextFormatter(logging.Formatter):
     """A line for people: time, level, logger, ids, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in ids_of(record).items())
-        start = f"{time_of(record)} {record.levelname} {record.name}"
-        message = hide_secrets(record.getMessage())
-        line = f"{start} [{ids}]: {message}" if ids else f"{start}: {message}"
-        lines = [visible(line, is_log=True)]
-        for text in tracebacks_of(record).values():
-            lines += [
-                TRACEBACK_BAR + visible(hide_secrets(line), is_log=True)
-                for line in text.split("\n")
-            ]
-        return "\n".join(lines)
+        ids = " ".join(f"{name}={value}" for name, value in _ids_of(record).items())
+        start = f"{_time_of(record)} {record.levelname} {record.name}"
+        message, *tracebacks = _texts_of(record).values()
+        lines = [f"{start} [{ids}]: {message}" if ids else f"{start}: {message}"]
+        for text in tracebacks:
+            lines += [f"{TRACEBACK_BAR}{line}" for line in text.split("\n")]
+        return "\n".join(visible(line, is_log=True) for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -133,45 +128,43 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        texts = _texts_of(record)
         fields = {
-            "time": time_of(record),
+            "time": _time_of(record),
             "level": record.levelname,
             "logger": record.name,
-            "message": hide_secrets(record.getMessage()),
-            **ids_of(record),
+            "message": texts.pop("message"),
+            **_ids_of(record),
             "process": record.process,
             "thread": record.threadName,
+            **texts,
         }
-        for name, text in tracebacks_of(record).items():
-            fields[name] = hide_secrets(text)
         # ASCII alone: no line separator and no turned direction can be in it
         line = json.dumps(fields, default=str, ensure_ascii=True)
         return line.replace("\x7f", "\\u007f")
 
 
-def tracebacks_of(record: logging.LogRecord) -> dict[str, str]:
-    """That of an exception, and of where the record was made if that was asked for."""
-    found = {}
+def _texts_of(record: logging.LogRecord) -> dict[str, str]:
+    """The message, the traceback of an exception, and that of where the record was made
+    if that was asked for; without what follows the name of a secret, the last of
+    several nets.
+    """
+    texts = {"message": record.getMessage()}
     if record.exc_info:
-        found["exc_info"] = "".join(traceback.format_exception(*record.exc_info))
+        trace = traceback.format_exception(*record.exc_info)
+        texts["exc_info"] = "".join(trace).rstrip("\n")
     if record.stack_info:
-        found["stack_info"] = record.stack_info
-    return {name: text.rstrip("\n") for name, text in found.items()}
+        texts["stack_info"] = record.stack_info.rstrip("\n")
+    return {n: _SECRET.sub(rf"\g<kept>{HIDDEN}", text) for n, text in texts.items()}
 
 
-def hide_secrets(text: str) -> str:
-    """`text` without what follows the name of a secret: the last of several nets."""
-    return _SECRET.sub(rf"\g<kept>{HIDDEN}", text)
-
-
-def ids_of(record: logging.LogRecord) -> dict[str, object]:
+def _ids_of(record: logging.LogRecord) -> dict[str, object]:
     """What AboutFilter found for the record."""
     ids: dict[str, object] = getattr(record, "about", {})
     return ids
 
 
-def time_of(record: logging.LogRecord) -> str:
-    """When it was logged, in UTC."""
+def _time_of(record: logging.LogRecord) -> str:
     at = datetime.fromtimestamp(record.created, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -183,17 +176,22 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
     """The LOGGING setting, of a form in FORMATTERS and a level in LEVELS; `access` adds
     gunicorn's line for each request.
     """
+
+    def at_least(lowest: str) -> str:
+        return LEVELS[max(LEVELS.index(lowest), LEVELS.index(level))]
+
     levels = {
         "imports": level,
         # at DEBUG Django prints SQL with its values
-        "django": _at_least("WARNING", level),
-        "axes": _at_least("WARNING", level),
+        "django": at_least("WARNING"),
+        "axes": at_least("WARNING"),
         **dict.fromkeys(ABOUT_STRANGERS, level),
         # zeep prints whole envelopes, secrets included, at DEBUG
-        "zeep": _at_least("INFO", level),
-        "gunicorn.error": _at_least("INFO", level),
+        "zeep": at_least("INFO"),
+        "gunicorn.error": at_least("INFO"),
         ACCESS_LOGGER: "INFO" if access else "CRITICAL",
     }
+    handler = {"class": "logging.StreamHandler", "formatter": "record"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -203,28 +201,16 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
         },
         "formatters": {"record": {"()": FORMATTERS[form]}},
         "handlers": {
-            "stderr": _handler("about"),
-            "seldom": _handler("about", "repetition"),
+            "stderr": handler | {"filters": ["about"]},
+            "seldom": handler | {"filters": ["about", "repetition"]},
         },
-        "root": {"handlers": ["stderr"], "level": _at_least("WARNING", level)},
+        "root": {"handlers": ["stderr"], "level": at_least("WARNING")},
         "loggers": {
             name: {
-                "handlers": ["seldom" if name in SELDOM else "stderr"],
+                "handlers": ["seldom" if name in ABOUT_STRANGERS else "stderr"],
                 "level": own,
                 "propagate": False,
             }
             for name, own in levels.items()
         },
     }
-
-
-def _handler(*filters: str) -> dict[str, Any]:
-    return {
-        "class": "logging.StreamHandler",
-        "formatter": "record",
-        "filters": list(filters),
-    }
-
-
-def _at_least(lowest: str, level: str) -> str:
-    return LEVELS[max(LEVELS.index(lowest), LEVELS.index(level))]

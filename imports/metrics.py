@@ -19,13 +19,11 @@ import math
 import os
 import sqlite3
 import threading
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -38,17 +36,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from imports.models import (
-    ACTIVE,
-    STORAGE,
-    Account,
-    AccountState,
-    ImportRun,
-    NotFollowed,
-    RunStatus,
-    Worker,
-    database_now,
-)
+from imports import models
+from imports.models import ACTIVE, STORAGE, Account, ImportRun, NotFollowed, RunStatus
 from imports.models.account import BREAKER_OPENS_AT
 
 log = logging.getLogger(__name__)
@@ -67,8 +56,7 @@ def exposition() -> bytes:
 # what happened
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CountedMetric:
+class CountedMetric(NamedTuple):
     """A counter or, with `buckets` (upper bounds in seconds), a histogram."""
 
     name: str
@@ -78,37 +66,36 @@ class CountedMetric:
 
 
 CALLS = CountedMetric(
-    name="mcdash_calls_seconds",
-    documentation="Requests to Marketing Cloud, without the wait for a free slot. "
+    "mcdash_calls_seconds",
+    "Requests to Marketing Cloud, without the wait for a free slot. "
     "answered: HTTP 200; error: another HTTP status, faults among them; refused: a "
     "redirect; unavailable: nothing was sent; unknown: sent, but no readable answer.",
-    labels=("operation", "outcome"),
-    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0),
+    ("operation", "outcome"),
+    (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0),
 )
 # prometheus-client adds _total to the names of counters.
 STARTS = CountedMetric(
-    name="mcdash_starts",
-    documentation="Starts that a worker took up, by the run's status afterwards.",
-    labels=("status",),
+    "mcdash_starts",
+    "Starts that a worker took up, by the run's status afterwards.",
+    ("status",),
 )
 WORK = CountedMetric(
-    name="mcdash_work_seconds",
-    documentation="What a worker did. done; busy: another process is "
+    "mcdash_work_seconds",
+    "What a worker did. done; busy: another process is "
     "doing it; failed: Marketing Cloud did not answer or refused; unsaved: the "
     "database did not take the result; broken: an unforeseen error.",
-    labels=("kind", "outcome"),
-    buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0),
+    ("kind", "outcome"),
+    (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0),
 )
 REQUESTS = CountedMetric(
-    name="mcdash_requests_seconds",
-    documentation="Requests to the web side until the response begins. unresolved: "
+    "mcdash_requests_seconds",
+    "Requests to the web side until the response begins. unresolved: "
     "static files and addresses that lead nowhere.",
-    labels=("route", "method", "status"),
-    buckets=(0.025, 0.1, 0.25, 1.0, 5.0),
+    ("route", "method", "status"),
+    (0.025, 0.1, 0.25, 1.0, 5.0),
 )
 TOKENS = CountedMetric(
-    name="mcdash_tokens_fetched",
-    documentation="Answers of the token address with HTTP 200.",
+    "mcdash_tokens_fetched", "Answers of the token address with HTTP 200."
 )
 COUNTED = {metric.name: metric for metric in (CALLS, STARTS, WORK, REQUESTS, TOKENS)}
 METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -333,10 +320,10 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            state = [
-                *(active_runs(), unfollowed_runs(), *waits()),
-                *(*account_states(), workers()),
-            ]
+            state = [active_runs(), unfollowed_runs(), *waits(), *account_states()]
+            alive = models.Worker.objects.alive().count()
+            words = "Workers that sent a heartbeat in the last minute."
+            state.append(_gauge("mcdash_workers", words, alive))
         except DatabaseError:
             log.exception("The database could not be asked for metrics")
             state = []
@@ -351,20 +338,27 @@ class StateCollector(Collector):
         yield from state
 
 
-def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=float(value))
+
+
+def _gauges(
+    name: str, documentation: str, label: str, values: Mapping[str, float]
+) -> Metric:
+    """One gauge for each value of `label`."""
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
 
 
 def active_runs() -> Metric:
     """Those that have not ended, also where there are none of a status."""
-    family = GaugeMetricFamily(
-        "mcdash_active_runs", "Runs that have not ended, by status.", labels=["status"]
-    )
-    counted = ImportRun.objects.active().values_list("status").annotate(Count("pk"))
-    counts = dict(counted.order_by())
-    for status in sorted(ACTIVE):
-        family.add_metric([status], counts.get(status, 0))
-    return family
+    runs = ImportRun.objects.active().order_by()
+    counts = dict(runs.values_list("status").annotate(Count("pk")))
+    by_status = {str(status): counts.get(status, 0) for status in sorted(ACTIVE)}
+    words = "Runs that have not ended, by status."
+    return _gauges("mcdash_active_runs", words, "status", by_status)
 
 
 def unfollowed_runs() -> Metric:
@@ -374,43 +368,35 @@ def unfollowed_runs() -> Metric:
     followed = ImportRun.objects.filter(
         status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN)
     )
-    counted = dict(followed.order_by().values_list("account").annotate(Count("pk")))
+    runs_in = dict(followed.order_by().values_list("account").annotate(Count("pk")))
+    counts = {why.value: 0 for why in NotFollowed if why != NotFollowed.NO_WORKER}
+    counts[NotFollowed.OVERDUE] = ImportRun.objects.overdue().count()
     accounts = Account.objects.defer("secret")
-    accounts = accounts.filter(pk__in=followed.values("account"))
-    counts = Counter({NotFollowed.OVERDUE: ImportRun.objects.overdue().count()})
-    for account in accounts:
+    for account in accounts.filter(pk__in=followed.values("account")):
         if unfollowed := account.why_not_followed:
-            counts[unfollowed.why] += counted[account.pk]
-    family = GaugeMetricFamily(
-        "mcdash_unfollowed_runs",
-        "Running imports that nobody follows, by reason.",
-        labels=["reason"],
-    )
-    for why in NotFollowed:
-        if why != NotFollowed.NO_WORKER:
-            family.add_metric([why.value], counts[why])
-    return family
+            counts[unfollowed.why.value] += runs_in[account.pk]
+    words = "Running imports that nobody follows, by reason."
+    return _gauges("mcdash_unfollowed_runs", words, "reason", counts)
 
 
 def waits() -> Iterator[Metric]:
     """How late the worker is with following runs, and with starting them."""
-    now = database_now()
-    due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"]
+    now, queued = (
+        models.database_now(),
+        ImportRun.objects.filter(status=RunStatus.QUEUED),
+    )
+    due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"] or now
+    first = queued.aggregate(at=Min("queued_at"))["at"] or now
     yield _gauge(
         "mcdash_refresh_lag_seconds",
         "How long the most overdue running import has waited for its next check.",
-        _since(due, now),
+        max(0.0, (now - due).total_seconds()),
     )
-    queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
     yield _gauge(
         "mcdash_start_wait_seconds",
         "How long the oldest queued start has waited.",
-        _since(queued.aggregate(at=Min("queued_at"))["at"], now),
+        max(0.0, (now - first).total_seconds()),
     )
-
-
-def _since(moment: datetime | None, now: datetime) -> float:
-    return max(0.0, (now - moment).total_seconds()) if moment else 0.0
 
 
 def account_states() -> Iterator[Metric]:
@@ -423,24 +409,15 @@ def account_states() -> Iterator[Metric]:
     )
     counts = Account.objects.with_state().aggregate(
         breakers_open=Count("pk", filter=is_open),
-        **{state: Count("pk", filter=Q(stored_state=state)) for state in AccountState},
+        **{
+            state: Count("pk", filter=Q(stored_state=state))
+            for state in models.AccountState
+        },
     )
-    family = GaugeMetricFamily(
-        "mcdash_accounts", "Accounts, by state.", labels=["state"]
-    )
-    for state in AccountState:
-        family.add_metric([state], counts[state])
-    yield family
+    breakers_open = counts.pop("breakers_open")
+    yield _gauges("mcdash_accounts", "Accounts, by state.", "state", counts)
     yield _gauge(
         "mcdash_breakers_open",
         "Accounts that failed so often that they only get one probe a minute.",
-        counts["breakers_open"],
-    )
-
-
-def workers() -> Metric:
-    """Workers whose heartbeat is recent."""
-    count = Worker.objects.alive().count()
-    return _gauge(
-        "mcdash_workers", "Workers that sent a heartbeat in the last minute.", count
+        breakers_open,
     )

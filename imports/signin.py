@@ -15,9 +15,10 @@ from typing import Any
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.contrib.auth import signals
+from django.db.models import Sum
 from django.db.models.signals import pre_save
-from django.dispatch import receiver
+from django.dispatch import Signal, receiver
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -54,19 +55,17 @@ def address_of(request: HttpRequest | None) -> str | None:
 # The audit: Django's signals of who came in, who left, who failed
 
 
-def note_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
-    record_audit(
-        actor=user, action=AuditAction.SIGNED_IN, obj=user, ip=address_of(request)
-    )
-
-
-def note_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+@receiver([signals.user_logged_in, signals.user_logged_out])
+def note_session(
+    signal: Signal, request: HttpRequest, user: User | None, **_: Any
+) -> None:
+    is_in = signal is signals.user_logged_in
+    did = AuditAction.SIGNED_IN if is_in else AuditAction.SIGNED_OUT
     if user is not None:
-        record_audit(
-            actor=user, action=AuditAction.SIGNED_OUT, obj=user, ip=address_of(request)
-        )
+        record_audit(actor=user, action=did, obj=user, ip=address_of(request))
 
 
+@receiver(signals.user_login_failed)
 def note_failure(
     credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
 ) -> None:
@@ -78,9 +77,8 @@ def note_failure(
     number = earlier.order_by().count() + 1
     if number > FAILURES_KEPT_AN_HOUR:
         return
-    details: dict[str, Any] = {}
-    if getattr(request, "axes_locked_out", False):
-        details["locked_out"] = True
+    is_locked_out = getattr(request, "axes_locked_out", False)
+    details: dict[str, Any] = {"locked_out": True} if is_locked_out else {}
     if number == FAILURES_KEPT_AN_HOUR:
         details["further"] = "More of this address are not kept for up to an hour."
     name = str(credentials.get(User.USERNAME_FIELD) or "")
@@ -141,27 +139,20 @@ class LoginThrottle(AxesDatabaseHandler):
 
     def opens_at(self, request: HttpRequest, credentials: Any) -> datetime:
         """When enough of the failures are forgotten for another attempt."""
-        of_name, of_address = self.get_user_attempts(request, credentials)
         wider = settings.MCDASH_SIGN_IN_FAILURES_PER_ADDRESS
-        opens = (
-            _opens_at(of_name, settings.AXES_FAILURE_LIMIT),
-            _opens_at(of_address, wider),
-        )
-        return max((at for at in opens if at), default=timezone.now())
-
-
-def _opens_at(attempts: QuerySet[AccessAttempt], limit: int) -> datetime | None:
-    """When fewer than `limit` failures are left; None if that is so now."""
-    rows = attempts.order_by("attempt_time").values_list(
-        "attempt_time", "failures_since_start"
-    )
-    left, opens = sum(failures for _, failures in rows), None
-    for at, failures in rows:
-        if left < limit:
-            break
-        left -= failures
-        opens = at + settings.AXES_COOLOFF_TIME
-    return opens
+        limits = (settings.AXES_FAILURE_LIMIT, wider)
+        opens = [timezone.now()]
+        found = self.get_user_attempts(request, credentials)
+        for attempts, limit in zip(found, limits, strict=True):
+            rows = attempts.order_by("attempt_time").values_list(
+                "attempt_time", "failures_since_start"
+            )
+            left = sum(failures for _, failures in rows)
+            for at, failures in rows:
+                if left >= limit:
+                    left -= failures
+                    opens.append(at + settings.AXES_COOLOFF_TIME)
+        return max(opens)
 
 
 @receiver(pre_save, sender=AccessAttempt)

@@ -25,24 +25,9 @@ from django.conf import settings
 from django.db import DatabaseError, connection, connections
 from django.db.models import Count, F, Q
 
-from imports import logs, metrics
+from imports import logs, metrics, models
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import (
-    STORAGE,
-    TOO_FAR_AHEAD,
-    Account,
-    AccountQuerySet,
-    ImportRun,
-    Lease,
-    RunQuerySet,
-    RunStatus,
-    Worker,
-    database_now,
-    is_due,
-    listen,
-    new_holder,
-    process_name,
-)
+from imports.models import STORAGE, Account, ImportRun, RunStatus, listen, process_name
 from imports.models.account import BREAKER_OPENS_AT
 from imports.models.database import relax_commits
 from imports.usecases.accounts import probe_account
@@ -63,7 +48,7 @@ SILENT_AFTER_SECONDS = 15
 FORGOTTEN_AFTER_SECONDS = 3600
 LOOK_EVERY_SECONDS = 1.0
 # For what nobody waits for, or what is planned for minutes ahead.
-LOOK_RARELY_EVERY_SECONDS = 3.0
+RARELY_SECONDS = 3.0
 # PostgreSQL says itself when a start is committed; looking is for when nobody hears.
 LOOK_FOR_STARTS_EVERY_SECONDS = {"sqlite": 0.2, "postgresql": 1.0}
 OVERLOOKED_AFTER = timedelta(seconds=2)
@@ -189,15 +174,12 @@ class ThreadPool:
             times = self._rests.get(key, (0, 0.0))[0] + 1
             longest = min(self.longest_rest_seconds, 2 ** min(times, 16))
             seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, not a secret
-            recent = {
-                k: rest
-                for k, rest in self._rests.items()
-                if rest[1] > now - FORGIVEN_AFTER
-            }
+            since = now - FORGIVEN_AFTER
+            recent = {k: rest for k, rest in self._rests.items() if rest[1] > since}
             self._rests = recent | {key: (times, now + seconds)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """One kind of work: what of it is due, and how a piece of it is done.
 
@@ -208,9 +190,9 @@ class Work:
     """
 
     name: str
-    pool: str
     due: Callable[[datetime], Iterable[Ids]]
     do: Callable[..., object]
+    pool: str = "reads"
     every_seconds: float = LOOK_EVERY_SECONDS
 
 
@@ -295,7 +277,7 @@ class Loop:
         """Say that this worker lives; False where the database does not take it."""
         try:
             relax_commits()  # nobody misses a heartbeat that a power cut takes back
-            Worker.objects.heartbeat(
+            models.Worker.objects.heartbeat(
                 process_name(), host=node()[:255], version=self._version
             )
         except Exception as error:  # the loop must outlive anything
@@ -312,10 +294,10 @@ class Loop:
         """
         pool = self.pools[work.pool]
         try:
-            self._now = self._now or database_now()  # asked once for all kinds
+            self._now = self._now or models.database_now()  # asked once for all kinds
             due = [(work.name, *ids) for ids in work.due(self._now)]
             due = [key for key in due if pool.has_room(key)]
-            held = Lease.objects.held(map(lease_name, due)) if due else set()
+            held = models.Lease.objects.held(map(lease_name, due)) if due else set()
             for key in due:
                 if lease_name(key) not in held:
                     pool.submit(key, partial(work.do, *key[1:]))
@@ -348,7 +330,7 @@ class Loop:
                 return
             self.heartbeat()  # or others would take this worker for dead
         try:
-            Lease.objects.release_all_of(process_name())
+            models.Lease.objects.release_all_of(process_name())
         except DatabaseError as error:
             log.warning("Leases were not released, others wait for them: %s", error)
         log.info("Worker %s has stopped", process_name())
@@ -356,7 +338,7 @@ class Loop:
 
 def silent_workers(_now: datetime) -> Iterable[Ids]:
     """Those that hold leases which somebody else may need."""
-    silent = Worker.objects.silent_with_leases(
+    silent = models.Worker.objects.silent_with_leases(
         after_seconds=SILENT_AFTER_SECONDS, within_seconds=FORGOTTEN_AFTER_SECONDS
     )
     return [(process,) for process in silent]
@@ -391,20 +373,11 @@ def starts_to_send(now: datetime) -> Iterable[Ids]:
     ]
 
 
-def send(account_id: int, number: int) -> object:
-    return send_queued(
-        account=Account.objects.get(pk=account_id),
-        holder=new_holder(),
-        is_stopping=STOPPING.is_set,
-        senders=[number],
-    )
-
-
 def runs_out_of_time(now: datetime) -> Iterable[Ids]:
     return [()] if out_of_time(now).exists() else []
 
 
-def _answering() -> AccountQuerySet:
+def _answering() -> models.AccountQuerySet:
     return Account.objects.reachable().filter(failures_in_row__lt=BREAKER_OPENS_AT)
 
 
@@ -418,11 +391,11 @@ def accounts_to_refresh(now: datetime) -> Iterable[Ids]:
 
 
 def accounts_to_reconcile(now: datetime) -> Iterable[Ids]:
-    is_over = is_due(now) | Q(next_check_at=None)
+    is_over = models.is_due(now) | Q(next_check_at=None)
     return _accounts_of(ImportRun.objects.filter(is_over, status=RunStatus.UNKNOWN))
 
 
-def _accounts_of(runs: RunQuerySet) -> Iterable[Ids]:
+def _accounts_of(runs: models.RunQuerySet) -> Iterable[Ids]:
     accounts = set(runs.order_by().values_list("account", flat=True).distinct())
     if not accounts:
         return []
@@ -448,82 +421,51 @@ def accounts_to_adopt(now: datetime) -> Iterable[Ids]:
 def _is_over(field: str, now: datetime, every: timedelta) -> Q:
     """Also where a clock that was wrong noted a last time which has not come yet."""
     is_old = Q(**{f"{field}__lte": now - every})
-    return Q(**{field: None}) | is_old | Q(**{f"{field}__gt": now + TOO_FAR_AHEAD})
+    return (
+        Q(**{field: None}) | is_old | Q(**{f"{field}__gt": now + models.TOO_FAR_AHEAD})
+    )
 
 
 def _for_account(
     use_case: Callable[..., object], **options: object
 ) -> Callable[..., object]:
-    """Run `use_case` for one account, as a new holder of its lease."""
+    """Do `use_case` for one account, as a new holder of its lease."""
 
     def do(account_id: int) -> object:
         account = Account.objects.get(pk=account_id)
-        return use_case(account=account, holder=new_holder(), **options)
+        return use_case(account=account, holder=models.new_holder(), **options)
 
     return do
 
 
+def send(account_id: int, number: int) -> object:
+    options = {"is_stopping": STOPPING.is_set, "senders": [number]}
+    return _for_account(send_queued, **options)(account_id)
+
+
+def probe(account_id: int) -> object:
+    return probe_account(account=Account.objects.get(pk=account_id))
+
+
+STARTS_EVERY_SECONDS = LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor]
 # Everything that a worker does. A further kind of work is one more entry.
 WORK = (
+    Work("send", starts_to_send, send, "starts", STARTS_EVERY_SECONDS),
     Work(
-        name="send",
-        pool="starts",
-        due=starts_to_send,
-        do=send,
-        every_seconds=LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor],
+        "free_leases",
+        silent_workers,
+        models.Lease.objects.release_all_of,
+        "upkeep",
+        RARELY_SECONDS,
     ),
+    Work("settle", runs_out_of_time, settle_overdue, "upkeep", RARELY_SECONDS),
+    Work("probe", accounts_to_probe, probe, every_seconds=RARELY_SECONDS),
+    Work("refresh", accounts_to_refresh, _for_account(refresh_runs, only_due=True)),
     Work(
-        name="free_leases",
-        pool="upkeep",
-        due=silent_workers,
-        do=Lease.objects.release_all_of,
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
+        "reconcile", accounts_to_reconcile, _for_account(reconcile_runs, only_due=True)
     ),
-    Work(
-        name="settle",
-        pool="upkeep",
-        due=runs_out_of_time,
-        do=settle_overdue,
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
-    ),
-    Work(
-        name="probe",
-        pool="reads",
-        due=accounts_to_probe,
-        do=lambda pk: probe_account(account=Account.objects.get(pk=pk)),
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
-    ),
-    Work(
-        name="refresh",
-        pool="reads",
-        due=accounts_to_refresh,
-        do=_for_account(refresh_runs, only_due=True),
-    ),
-    Work(
-        name="reconcile",
-        pool="reads",
-        due=accounts_to_reconcile,
-        do=_for_account(reconcile_runs, only_due=True),
-    ),
-    Work(
-        name="sync",
-        pool="reads",
-        due=accounts_to_sync,
-        do=_for_account(sync_definitions),
-    ),
-    Work(
-        name="adopt",
-        pool="reads",
-        due=accounts_to_adopt,
-        do=_for_account(adopt_runs),
-        every_seconds=LOOK_RARELY_EVERY_SECONDS,
-    ),
+    Work("sync", accounts_to_sync, _for_account(sync_definitions)),
+    Work("adopt", accounts_to_adopt, _for_account(adopt_runs), "reads", RARELY_SECONDS),
     # it is done once an hour: its lease lasts as long
-    Work(
-        name="clean_up",
-        pool="upkeep",
-        due=lambda _now: [()],
-        do=clean_up,
-        every_seconds=60,
-    ),
+    Work("clean_up", lambda _now: [()], clean_up, "upkeep", every_seconds=60),
 )

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from imports.forwarded import UNIX_SOCKET, is_address
+
+T = TypeVar("T")
 
 HOUR, DAY = 3600, 24 * 3600
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -40,14 +43,13 @@ ENCODED = (
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _PATTERN = re.compile(r"(?:[a-z0-9*?-]+\.)*[a-z0-9*?-]+")
-_PORT = re.compile(r"(?P<host>.*?)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
 _PROXY_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?\.?")
 _NOT_IN_ADDRESSES = re.compile(r"[#\s\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9+/_-]{43}=")
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
-# What editors and web pages leave around a value, beside what `str.strip` knows.
-INVISIBLE = "\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+# Blanks, and what else editors and web pages leave around a value.
+_AROUND = re.compile(r"^[\s\u200b\ufeff]+|[\s\u200b\ufeff]+\Z")
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z_0-9]*)\s*=\s*(.*)")
 
 
@@ -80,21 +82,16 @@ def value_of(name: str, default: str = "") -> str:
         return default
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ImproperlyConfigured(f"{name} is not UTF-8.")
-    before = None
-    while value != before:  # a blank may stand behind what cannot be seen
-        before, value = value, value.strip().strip(INVISIBLE)
-    return _without_quotes(value)
+    return _without_quotes(_AROUND.sub("", value))
 
 
 def _without_quotes(value: str) -> str:
     """Without the quotes around it. In double ones a backslash keeps what follows."""
-    mark = value[:1]
-    if len(value) < 2 or mark not in ('"', "'") or not value.endswith(mark):
-        return value
-    within = value[1:-1]
-    if mark == '"':
-        return re.sub(r'\\(["\\])', r"\1", within)
-    return within
+    if found := re.fullmatch("(['\"])(.*)\\1", value, re.DOTALL):
+        value = found[2]
+        if found[1] == '"':
+            value = re.sub(r'\\(["\\])', r"\1", value)
+    return value
 
 
 def required(name: str, hint: str) -> str:
@@ -129,12 +126,12 @@ def flag(name: str, default: str = "0") -> bool:
 def choice(name: str, default: str, choices: Collection[str]) -> str:
     """One of these, in capitals or not."""
     value = value_of(name, default)
-    for one in choices:
-        if one.lower() == value.lower():
-            return one
-    raise ImproperlyConfigured(
-        f"{name} must be one of {', '.join(choices)}, not {_cited(value)}."
-    )
+    known = {one.lower(): one for one in choices}
+    if value.lower() not in known:
+        raise ImproperlyConfigured(
+            f"{name} must be one of {', '.join(choices)}, not {_cited(value)}."
+        )
+    return known[value.lower()]
 
 
 def _cited(value: str) -> str:
@@ -173,13 +170,12 @@ def folder(name: str, default: str, *, base: Path) -> Path:
         )
     try:
         path = base / Path(text).expanduser()
+        # what is in it concerns nobody else on the machine
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except RuntimeError as error:
         raise ImproperlyConfigured(
             f"{name}: {text!r} leads to the home of nobody known here."
         ) from error
-    try:
-        # what is in it concerns nobody else on the machine
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
             f"{name}: {path} cannot be made a folder ({error.strerror})."
@@ -244,13 +240,10 @@ def proxy_url(name: str) -> str | None:
     if not value:
         return None
     is_whole = "://" in value
-    parts = address(
-        name,
-        value if is_whole else f"http://{value}",
-        schemes=DEFAULT_PORTS,
-        hint="http:// or https://",
-    )
-    is_host = _PROXY_HOST.fullmatch(parts.hostname or "") or _ipv6(parts.hostname or "")
+    url, hint = value if is_whole else f"http://{value}", "http:// or https://"
+    parts = address(name, url, schemes=DEFAULT_PORTS, hint=hint)
+    host = parts.hostname or ""
+    is_host = _PROXY_HOST.fullmatch(host) or _ipv6(host)
     has_more = parts.path not in ("", "/") or parts.query
     if not is_host or has_more or not (is_whole or parts.port):
         raise ImproperlyConfigured(
@@ -260,97 +253,94 @@ def proxy_url(name: str) -> str | None:
     return parts._replace(path="").geturl()
 
 
-def parts_of(value: str) -> list[str]:
-    """The parts of a list."""
-    return [part for one in value.split(",") if (part := one.strip())]
+def _parts(name: str, parse: Callable[[str], T], default: str = "") -> list[T]:
+    """The parts of a list, as `parse` reads each; its ValueError says what is wrong."""
+    parts: list[T] = []
+    for text in filter(None, map(str.strip, (value_of(name) or default).split(","))):
+        try:
+            parts.append(parse(text))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {_cited(text)} {error}") from None
+    return parts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
-    """Where browsers find mcdash: `https://*.example.com:8443`. `scheme` is empty and
-    `port` None where they were not said; `is_parent` where all names below count too.
-    """
+class Site(NamedTuple):
+    """Where browsers find mcdash; `is_parent` where all names below it count too."""
 
-    scheme: str
     host: str
     port: int | None
     is_parent: bool
-
-    @property
-    def origin(self) -> str:
-        """As browsers write it: without the port that goes without saying."""
-        scheme = self.scheme or "https"
-        port = "" if self.port in (None, DEFAULT_PORTS[scheme]) else f":{self.port}"
-        return f"{scheme}://{'*.' * self.is_parent}{self.host}{port}"
+    origin: str
 
 
-def hosts(name: str) -> list[Site]:
+def hosts(name: str, *, needs_scheme: bool = False) -> list[Site]:
     """Names under which the dashboard is reached."""
-    sites: list[Site] = []
-    for text in parts_of(value_of(name)):
-        if "@" in text:  # not repeated: it may be a password
-            raise ImproperlyConfigured(
-                f"{name}: a name of a host has no sign-in (@) in it."
-            )
+    if "@" in value_of(name):  # not repeated: it may be a password
+        raise ImproperlyConfigured(
+            f"{name}: a name of a host has no sign-in (@) in it."
+        )
+
+    def site(text: str) -> Site:
         scheme, is_told, rest = text.lower().rpartition("://")
         if is_told and scheme not in DEFAULT_PORTS:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} must begin with https://."
-            )
+            raise ValueError("must begin with https://.")
         rest = rest.removesuffix("/")
         if "/" in rest:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} has a path, which is a setting of its own: "
-                "MCDASH_PATH."
-            )
+            raise ValueError("has a path, which is a setting of its own: MCDASH_PATH.")
         is_parent = rest.startswith((".", "*."))
-        start = rest.index(".") + 1 if is_parent else 0
-        host, port = _host_and_port(name, text, rest[start:])
+        if is_parent:
+            rest = rest[rest.index(".") + 1 :]
+        host, port = _host_and_port(rest, is_pattern=False)
         if scheme == "http" and host not in LOOPBACK_HOSTS:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} is plain http, over which nobody but this "
-                "machine can sign in; write https://."
+            raise ValueError(
+                "is plain http, over which nobody but this machine can sign in; write "
+                "https://."
             )
-        sites.append(Site(scheme=scheme, host=host, port=port, is_parent=is_parent))
-    return sites
+        if needs_scheme and not scheme:
+            raise ValueError(
+                "does not say how it is reached; write it as in the browser's address "
+                "bar: https://dash.example.com:8443."
+            )
+        scheme = scheme or "https"
+        # as browsers write it: without the port that goes without saying
+        end = "" if port in (None, DEFAULT_PORTS[scheme]) else f":{port}"
+        origin = f"{scheme}://{'*.' * is_parent}{host}{end}"
+        return Site(host, port, is_parent, origin)
+
+    return _parts(name, site)
 
 
 def origins(name: str) -> list[str]:
     """Origins as browsers send them: a scheme, a host, a port where it is not 443."""
-    sites = hosts(name)
-    for text, site in zip(parts_of(value_of(name)), sites, strict=True):
-        if not site.scheme:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} does not say how it is reached; write it as "
-                "in the browser's address bar: https://dash.example.com:8443."
-            )
-    return [site.origin for site in sites]
+    return [site.origin for site in hosts(name, needs_scheme=True)]
 
 
-def _host_and_port(name: str, text: str, rest: str) -> tuple[str, int | None]:
-    if address := _ipv6(rest):
-        return f"[{address}]", None
-    found = _PORT.fullmatch(rest)
-    host, port = (found["host"], found["port"]) if found else (rest, None)
+def _host_and_port(text: str, *, is_pattern: bool) -> tuple[str, int | None]:
+    """The host as it is compared: in ASCII, an IPv6 address in brackets. Only patterns
+    may have wildcards, and no pattern is an address. Raises ValueError.
+    """
+    host, _, port = text.rpartition(":")
+    if _ipv6(text) or not re.fullmatch("[0-9]{1,5}", port):
+        host, port = text, ""
     if port and not 0 < int(port) <= LAST_PORT:
-        raise ImproperlyConfigured(
-            f"{name}: {_cited(text)} has a port that does not exist."
+        raise ValueError("has a port that does not exist.")
+    number = int(port) if port else None
+    address = _ipv6(host) if host.startswith("[") or not port else ""
+    if address and not is_pattern:
+        return f"[{address}]", number
+    host = host.removesuffix(".")
+    with suppress(UnicodeError):  # what has no such form is no name either
+        host = host if host.isascii() else host.encode("idna").decode()
+    is_name = (_PATTERN if is_pattern else _NAME).fullmatch(host)
+    is_numeric = host.rpartition(".")[2].isdecimal()
+    is_wrong_number = is_numeric and (is_pattern or not is_address(host))
+    if not is_name or len(host) > LONGEST_NAME or is_wrong_number:
+        patterns = "*.marketingcloudapis.com, soap.example.org:8443"
+        examples = patterns if is_pattern else "dash.example.com, *.example.org"
+        raise ValueError(
+            f"is no name of a host. Several are separated by commas: {examples}."
         )
-    if host.startswith("[") and (address := _ipv6(host)):
-        host = f"[{address}]"
-    else:
-        host = _in_ascii(host.removesuffix("."))
-        is_number = host.rpartition(".")[2].isdecimal()
-        if (
-            _NAME.fullmatch(host) is None
-            or len(host) > LONGEST_NAME
-            or (is_number and not is_address(host))
-        ):
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} is no name of a host. Several are separated "
-                "by commas: dash.example.com, *.example.org."
-            )
-    return host, int(port) if port else None
+    return host, number
 
 
 def _ipv6(text: str) -> str:
@@ -363,61 +353,39 @@ def _ipv6(text: str) -> str:
     return str(address) if address.version == 6 and is_whole else ""
 
 
-def _in_ascii(host: str) -> str:
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        return ""
-
-
 def networks(name: str) -> list[str]:
     """Addresses and networks, and `unix` for whoever comes by a Unix socket."""
-    known: list[str] = []
-    for text in parts_of(value_of(name)):
+
+    def network(text: str) -> str:
         if text.lower() in (UNIX_SOCKET, f"{UNIX_SOCKET}:"):
-            known.append(UNIX_SOCKET)
-            continue
+            return UNIX_SOCKET
         try:
-            network = ip_network(text.replace("[", "").replace("]", ""), strict=False)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} is no address and no network."
-            ) from error
+            known = ip_network(text.replace("[", "").replace("]", ""), strict=False)
+        except ValueError:
+            raise ValueError("is no address and no network.") from None
         # who comes over IPv4 is known by that address, also to a socket of both kinds
-        mapped = getattr(network.network_address, "ipv4_mapped", None)
-        if mapped is not None and network.prefixlen >= 96:
-            network = IPv4Network((mapped, network.prefixlen - 96))
-        known.append(str(network))
-    return known
+        mapped = getattr(known.network_address, "ipv4_mapped", None)
+        if mapped is not None and known.prefixlen >= 96:
+            known = IPv4Network((mapped, known.prefixlen - 96))
+        return str(known)
+
+    return _parts(name, network)
 
 
 def endpoint_hosts(name: str, default: str) -> list[str]:
     """Patterns of host names, with a port where it is not 443."""
-    texts = parts_of(value_of(name) or default)
-    if default and not texts:
+
+    def pattern(text: str) -> str:
+        text = text.lower().removeprefix("https://").removesuffix("/")
+        text = f"*{text}" if text.startswith(".") else text
+        host, port = _host_and_port(text, is_pattern=True)
+        return host if port in (None, DEFAULT_PORTS["https"]) else f"{host}:{port}"
+
+    patterns = _parts(name, pattern, default)
+    if default and not patterns:
         raise ImproperlyConfigured(
             f"{name} has no host in it, so nothing could be called."
         )
-    patterns: list[str] = []
-    for text in texts:
-        pattern = text.lower().removeprefix("https://").removesuffix("/")
-        match = _PORT.fullmatch(f"*{pattern}" if pattern.startswith(".") else pattern)
-        host, port = (match["host"], match["port"]) if match else (pattern, None)
-        host = _in_ascii(host.removesuffix("."))
-        if _PATTERN.fullmatch(host) is None or is_address(host):
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} is no name of a host. Several are separated "
-                "by commas: *.marketingcloudapis.com, soap.example.org:8443."
-            )
-        if port and not 0 < int(port) <= LAST_PORT:
-            raise ImproperlyConfigured(
-                f"{name}: {_cited(text)} has a port that does not exist."
-            )
-        if port and int(port) != DEFAULT_PORTS["https"]:
-            host = f"{host}:{int(port)}"
-        patterns.append(host)
     return patterns
 
 

@@ -21,46 +21,33 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from imports import logs
-from mcdash.environment import (
-    DAY,
-    HOUR,
-    LOOPBACK_HOSTS,
-    address,
-    choice,
-    endpoint_hosts,
-    fernet_keys,
-    flag,
-    folder,
-    hosts,
-    metrics_token,
-    networks,
-    number,
-    origins,
-    proxy_url,
-    read_file,
-    required,
-    seconds,
-    sqlite_file,
-    url_path,
-    value_of,
-)
+from mcdash import environment as env
+from mcdash.environment import DAY, HOUR, LOOPBACK_HOSTS, flag, number, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-read_file(BASE_DIR / ".env")
+env.read_file(BASE_DIR / ".env")
 
-POSTGRES_SCHEMES = {"postgresql", "postgres"}
 # Options of a connection that are Django's own, not PostgreSQL's.
 DJANGO_OPTIONS = {"assume_role", "server_side_binding", "prepare_threshold"}
 
 
 def _database() -> dict[str, Any]:
-    url = value_of("DATABASE_URL", "sqlite:///")
-    postgres = _postgres_options()
+    url = env.value_of("DATABASE_URL", "sqlite:///")
+    # A worker that freezes within a transaction must not keep its locks: they would
+    # stop every other one. Threads share the process's connections, and those that
+    # wait for Marketing Cloud hold none. A query that comes again is planned once.
+    most = number("MCDASH_DATABASE_CONNECTIONS", 20, least=2, most=1000)
+    postgres: dict[str, Any] = {
+        "options": "-c idle_in_transaction_session_timeout=30000",
+        "pool": {"min_size": 0, "max_size": most, "timeout": 30},
+    }
+    if flag("MCDASH_PREPARED_STATEMENTS", default="1"):
+        postgres |= {"server_side_binding": True, "prepare_threshold": 5}
     if url.lower().startswith("sqlite:"):
         # the default is no address, in which # and ? would mean something
         file = str(DATA_DIR / "mcdash.sqlite3")
         if "DATABASE_URL" in os.environ:
-            file = sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
+            file = env.sqlite_file("DATABASE_URL", url, folder=BASE_DIR)
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": file,
@@ -69,13 +56,9 @@ def _database() -> dict[str, Any]:
             # a file: Django's shared in-memory test database loses threaded writes
             "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
         }
-    url = address(
-        "DATABASE_URL",
-        url,
-        schemes=POSTGRES_SCHEMES,
-        hint="sqlite:/// or postgresql://",
-    ).geturl()
-    database: dict[str, Any] = environ.Env.db_url_config(url)
+    hint, schemes = "sqlite:/// or postgresql://", ("postgresql", "postgres")
+    parts = env.address("DATABASE_URL", url, schemes=schemes, hint=hint)
+    database: dict[str, Any] = environ.Env.db_url_config(parts.geturl())
     given = database.get("OPTIONS", {})
     if not database["NAME"] and "service" not in given:
         raise ImproperlyConfigured(
@@ -97,21 +80,6 @@ def _database() -> dict[str, Any]:
     }
 
 
-def _postgres_options() -> dict[str, Any]:
-    """A worker that freezes within a transaction must not keep its locks: they would
-    stop every other one. Threads share the process's connections, and those that wait
-    for Marketing Cloud hold none. A query that comes again is planned once.
-    """
-    most = number("MCDASH_DATABASE_CONNECTIONS", 20, least=2, most=1000)
-    options: dict[str, Any] = {
-        "options": "-c idle_in_transaction_session_timeout=30000",
-        "pool": {"min_size": 0, "max_size": most, "timeout": 30},
-    }
-    if flag("MCDASH_PREPARED_STATEMENTS", default="1"):
-        options |= {"server_side_binding": True, "prepare_threshold": 5}
-    return options
-
-
 # synchronous=FULL: a claim that was committed before the wire must survive a
 # power cut, or the run would be queued again and Perform sent twice. Lists of
 # definitions read rows all over the file: mapped into memory (1 GiB of it at most, as
@@ -126,18 +94,18 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
-DATA_DIR = folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
-read_file(DATA_DIR / "keys.env")
-SECRET_KEY = required("MCDASH_SECRET_KEY", "`make setup` makes one.")
+DATA_DIR = env.folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
+env.read_file(DATA_DIR / "keys.env")
+SECRET_KEY = env.required("MCDASH_SECRET_KEY", "`make setup` makes one.")
 DEBUG = flag("MCDASH_DEBUG")
-MCDASH_FIELD_KEYS = fernet_keys("MCDASH_FIELD_KEYS")
+MCDASH_FIELD_KEYS = env.fernet_keys("MCDASH_FIELD_KEYS")
 MCDASH_ALLOW_LOOPBACK = flag("MCDASH_ALLOW_LOOPBACK")
-MCDASH_ENDPOINT_HOSTS = endpoint_hosts(
+MCDASH_ENDPOINT_HOSTS = env.endpoint_hosts(
     "MCDASH_ENDPOINT_HOSTS", "*.marketingcloudapis.com, *.exacttarget.com"
 )
-MCDASH_TRUSTED_PROXIES = networks("MCDASH_TRUSTED_PROXIES")
-MCDASH_METRICS_TOKEN = metrics_token("MCDASH_METRICS_TOKEN")
-MCDASH_PROXY_URL = proxy_url("MCDASH_PROXY_URL")
+MCDASH_TRUSTED_PROXIES = env.networks("MCDASH_TRUSTED_PROXIES")
+MCDASH_METRICS_TOKEN = env.metrics_token("MCDASH_METRICS_TOKEN")
+MCDASH_PROXY_URL = env.proxy_url("MCDASH_PROXY_URL")
 MCDASH_CONNECT_TIMEOUT_SECONDS = seconds("MCDASH_CONNECT_TIMEOUT_SECONDS", 10)
 MCDASH_READ_TIMEOUT_SECONDS = seconds("MCDASH_READ_TIMEOUT_SECONDS", 120)
 MCDASH_CALL_DEADLINE_SECONDS = seconds("MCDASH_CALL_DEADLINE_SECONDS", 180)
@@ -176,17 +144,17 @@ if MCDASH_START_LEASE_SECONDS <= MCDASH_CALL_DEADLINE_SECONDS:
         "Perform may still be on the wire."
     )
 
-SITES = hosts("MCDASH_HOSTS")
+SITES = env.hosts("MCDASH_HOSTS")
 ALLOWED_HOSTS = ["." * site.is_parent + site.host for site in SITES]
 if MCDASH_ALLOW_LOOPBACK:
     ALLOWED_HOSTS += LOOPBACK_HOSTS
 CSRF_TRUSTED_ORIGINS = [
     # all below a name only where a port says that their own check cannot do
     *(site.origin for site in SITES if site.port or not site.is_parent),
-    *origins("MCDASH_TRUSTED_ORIGINS"),
+    *env.origins("MCDASH_TRUSTED_ORIGINS"),
 ]
 # Whatever the proxy in front does with it, by stripping or passing it: links have it.
-FORCE_SCRIPT_NAME = url_path("MCDASH_PATH") or None
+FORCE_SCRIPT_NAME = env.url_path("MCDASH_PATH") or None
 
 INSTALLED_APPS = [
     "imports.apps.ImportsConfig",
@@ -259,17 +227,12 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
-    {
-        "NAME": f"django.contrib.auth.password_validation.{name}",
-        "OPTIONS": options,
-    }
-    for name, options in (
-        ("UserAttributeSimilarityValidator", {}),
-        ("MinimumLengthValidator", {"min_length": 12}),
-        ("CommonPasswordValidator", {}),
-        ("NumericPasswordValidator", {}),
-    )
+    {"NAME": f"{VALIDATORS}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{VALIDATORS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{VALIDATORS}.NumericPasswordValidator"},
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "imports:dashboard"
@@ -293,7 +256,6 @@ AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
-USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
@@ -320,9 +282,6 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 CSRF_FAILURE_VIEW = "imports.views.system.form_refused"
-X_FRAME_OPTIONS = "DENY"
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # Other hosts learn nothing from links and pictures, as with "no-referrer"; but with
 # that browsers send "Origin: null" with our own forms too, which Django's CSRF check
 # refuses (tried with Chromium).
@@ -349,14 +308,13 @@ COOKIE_SUFFIX = hmac.new(
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid-{COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken-{COOKIE_SUFFIX}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = MCDASH_SESSION_SECONDS
 # Toasts name definitions: they stay on the server.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 LOGGING = logs.configuration(
-    form=choice("MCDASH_LOG_FORMAT", "text", logs.FORMATTERS),
-    level=choice("MCDASH_LOG_LEVEL", "INFO", logs.LEVELS),
+    form=env.choice("MCDASH_LOG_FORMAT", "text", logs.FORMATTERS),
+    level=env.choice("MCDASH_LOG_LEVEL", "INFO", logs.LEVELS),
     access=flag("MCDASH_ACCESS_LOG"),
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import shutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.core.cache import cache
 from xdist.scheduler import LoadScopeScheduling, Scheduling
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
     from tests.fakes import FakeDoor, FakeMarketingCloud
+
+POSTGRES = os.environ.get("MCDASH_TEST_POSTGRES_URL", "")
 
 
 def pytest_unconfigure() -> None:
@@ -52,6 +59,18 @@ def nothing_remembered() -> None:
 
     cache.clear()
     vars(STORAGE).update(vars(Storage()))
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a PostgreSQL database of this test's own."""
+    if not POSTGRES:
+        pytest.skip("MCDASH_TEST_POSTGRES_URL is not set")
+    name = f"mcdash_test_{secrets.token_hex(4)}"
+    with psycopg.connect(POSTGRES, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{name}"))
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture

@@ -60,7 +60,6 @@ def test_a_trial_on_ones_own_machine_is_only_told_at_deployment(
         (TRIAL, {"SECURE_HSTS_SECONDS": 60}, "mcdash.W003"),
         (EARNEST, {"MCDASH_TRUSTED_PROXIES": ["0.0.0.0/0"]}, "mcdash.E004"),
         (EARNEST, {"MCDASH_TRUSTED_PROXIES": ["10.0.0.1", "::/0"]}, "mcdash.E004"),
-        (EARNEST, {"ALLOWED_HOSTS": ["*"]}, "mcdash.E005"),
         (EARNEST, {"MCDASH_ENDPOINT_HOSTS": ["*"]}, "mcdash.E006"),
         (EARNEST, {"MCDASH_ENDPOINT_HOSTS": ["*.com"]}, "mcdash.E006"),
         (EARNEST, {"MCDASH_ENDPOINT_HOSTS": ["*.*"]}, "mcdash.E006"),

@@ -1,43 +1,28 @@
-"""Accounts in the administration: their access, what an administrator does to them, and
-their form. A secret goes in and never comes out.
-"""
+"""Accounts in the administration. A secret goes in and never comes out."""
 
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.db import transaction
-from django.db.models import (
-    Count,
-    ForeignKey,
-    IntegerField,
-    OuterRef,
-    QuerySet,
-    Subquery,
-)
+from django.db import models, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
-from imports.admin.base import AuditedAdmin, M, audit, person_behind
-from imports.models import (
-    Account,
-    AccountAccess,
-    ImportDefinition,
-    new_holder,
-    note_doubles,
-)
+from imports.admin.base import AuditedAdmin, audit, column, person_behind
+from imports.models import Account, AccountAccess, ImportDefinition, note_doubles
 from imports.models.account import FROZEN_WITH_DEFINITIONS
+from imports.models.worker import new_holder
 from imports.signin import address_of
 from imports.usecases.accounts import check_account, save_account
 from imports.usecases.adopt import adopt_runs
@@ -45,18 +30,6 @@ from imports.usecases.audit import AuditAction
 from imports.usecases.errors import MarketingCloudError, UseCaseError
 from imports.usecases.sync import sync_definitions
 from imports.wording.account import account_words
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import Group
-
-    AccessTable = admin.TabularInline[AccountAccess, Account | Group]
-else:
-    AccessTable = admin.TabularInline
-
-if TYPE_CHECKING:
-    AccountModelForm = forms.ModelForm[Account]
-else:
-    AccountModelForm = forms.ModelForm
 
 # Actions call Marketing Cloud while the browser waits.
 ACCOUNTS_AT_ONCE = 10
@@ -83,7 +56,7 @@ HANGING = ("definitions", "runs", "accesses", "auditentry_set")
 # Access: who can see and start what, in rows below an account and below a group
 
 
-class AccessInline(AccessTable):
+class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     model = AccountAccess
     extra = 0
 
@@ -91,7 +64,7 @@ class AccessInline(AccessTable):
         return super().get_queryset(request).select_related("account", "group")
 
     def formfield_for_foreignkey(
-        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None:
@@ -99,7 +72,7 @@ class AccessInline(AccessTable):
         return field
 
 
-class AccessAudited(AuditedAdmin[M]):
+class AccessAudited(AuditedAdmin):
     """Leaves an AuditEntry for every access that is granted, changed, taken away."""
 
     inlines = (AccessInline,)
@@ -124,50 +97,38 @@ class AccessAudited(AuditedAdmin[M]):
 # Actions: what an administrator does to chosen accounts, with a message about each
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of one account, in a sentence."""
-
-    is_ok: bool
-    message: str
-
-
-def sync_now(account: Account) -> Report:
+def sync_now(account: Account) -> str:
     report = sync_definitions(account=account, holder=new_holder())
     refused = ", ".join(report.refused_properties)
-    return Report(
-        True,
+    return (
         f"{report.seen} definitions read, {report.created} new, "
         f"{report.changed} changed, {report.missing} not listed for the first time, "
         f"{report.gone} believed gone."
-        + (f" Not readable here: {refused}." if refused else ""),
+        + (f" Not readable here: {refused}." if refused else "")
     )
 
 
-def adopt_now(account: Account) -> Report:
+def adopt_now(account: Account) -> str:
     report = adopt_runs(account=account, holder=new_holder())
-    waiting = (
-        f" {report.waiting} wait until a start of ours is settled."
-        if report.waiting
-        else ""
-    )
-    return Report(
-        True,
-        f"{report.rows} results read, {report.adopted} runs taken into the "
-        f"history.{waiting}",
+    waiting = f" {report.waiting} wait until a start of ours is settled."
+    return (
+        f"{report.rows} results read, {report.adopted} runs taken into the history."
+        + (waiting if report.waiting else "")
     )
 
 
 def ask_each(
     request: HttpRequest,
     rows: QuerySet[Account],
-    ask: Callable[[Account], Report],
+    ask: Callable[[Account], str],
     *,
     action: AuditAction | None = None,
 ) -> None:
-    """Ask Marketing Cloud about each account, and say what came of it.
+    """Ask Marketing Cloud about each account, and say what came of it: the sentence
+    that `ask` returns, or that of the error which it raises.
 
-    `action` is for the audit, None where the use case itself leaves an entry there.
+    `action` is for the audit, None where the use case itself leaves an entry there,
+    and disabled accounts are asked as well.
     """
     accounts = list(rows[: ACCOUNTS_AT_ONCE + 1])
     if len(accounts) > ACCOUNTS_AT_ONCE:
@@ -184,30 +145,24 @@ def ask_each(
                 request, f"{account}: not asked, the others took too long. Try again."
             )
             continue
+        is_ok, level = True, messages.SUCCESS
         try:
-            report = ask(account)
+            if action and not account.is_active:
+                raise UseCaseError("it is disabled; nothing was asked.")
+            message = ask(account)
         except (MarketingCloudError, UseCaseError) as error:
-            report = Report(False, str(error))
+            is_ok, level, message = False, messages.ERROR, str(error)
         if action:
-            details = {"is_ok": report.is_ok, "message": report.message}
+            details = {"is_ok": is_ok, "message": message}
             audit(request, action, account, details=details)
-        level = messages.SUCCESS if report.is_ok else messages.ERROR
-        messages.add_message(request, level, f"{account}: {report.message}")
-
-
-def if_active(ask: Callable[[Account], Report]) -> Callable[[Account], Report]:
-    def asked(account: Account) -> Report:
-        if account.is_active:
-            return ask(account)
-        return Report(False, "it is disabled; nothing was asked.")
-
-    return asked
+        messages.add_message(request, level, f"{account}: {message}")
 
 
 def set_paused(
     request: HttpRequest, rows: QuerySet[Account], *, is_paused: bool
 ) -> None:
     state = "paused" if is_paused else "allowed"
+    action = AuditAction.STARTS_PAUSED if is_paused else AuditAction.STARTS_RESUMED
     with transaction.atomic():  # all of them, or none is said to be
         for account in rows:
             if account.starts_paused == is_paused:
@@ -217,9 +172,7 @@ def set_paused(
             save_account(
                 account=account,
                 fields=["starts_paused"],
-                action=AuditAction.STARTS_PAUSED
-                if is_paused
-                else AuditAction.STARTS_RESUMED,
+                action=action,
                 by=person_behind(request),
                 ip=address_of(request),
             )
@@ -240,8 +193,13 @@ class SecretInput(forms.CharField):
         return bool(data)
 
 
-class AccountForm(AccountModelForm):
-    secret = SecretInput(label="Secret", required=False, strip=False)
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    secret = SecretInput(
+        label="Secret",
+        strip=False,
+        help_text="The client secret or the API user's password. It is stored "
+        "encrypted and never shown again.",
+    )
     # longer than what is kept: a whole address may be pasted
     subdomain = forms.CharField(
         required=False,
@@ -251,19 +209,12 @@ class AccountForm(AccountModelForm):
         "can also paste any of the Base URIs on the package’s page.",
     )
 
-    class Meta:
-        model = Account
-        fields = "__all__"
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        is_new = self.instance._state.adding
-        self.fields["secret"].required = is_new
-        self.fields["secret"].help_text = (
-            "The client secret or the API user's password. It is stored encrypted "
-            "and never shown again."
-            + ("" if is_new else " Leave it empty to keep the stored one.")
-        )
+        secret, is_new = self.fields["secret"], self.instance._state.adding
+        secret.required = is_new
+        if not is_new:
+            secret.help_text += " Leave it empty to keep the stored one."
 
     def clean_secret(self) -> Any:
         return self.cleaned_data["secret"] or self.instance.secret
@@ -275,7 +226,7 @@ class AccountForm(AccountModelForm):
 
 
 @admin.register(Account)
-class AccountAdmin(AccessAudited[Account]):
+class AccountAdmin(AccessAudited):
     form = AccountForm
     actions = (
         "test_connection",
@@ -294,7 +245,10 @@ class AccountAdmin(AccessAudited[Account]):
     )
     list_filter = ("is_active", "starts_paused", "auth_kind")
     search_fields = ("name", "label", "mid")
-    readonly_fields = (*HEALTH, *LEARNED)
+    shown_name = column("Name", lambda account: account.shown_name, "name")
+    definition_count = column(
+        "Definitions", lambda account: account.seen_definitions, "seen_definitions"
+    )
     fieldsets = (
         (None, {"fields": ("name", "label", "is_active", "starts_paused")}),
         (
@@ -325,20 +279,13 @@ class AccountAdmin(AccessAudited[Account]):
         ),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         seen = ImportDefinition.objects.filter(
-            account=OuterRef("pk"), not_seen_since=None
+            account=models.OuterRef("pk"), not_seen_since=None
         )
-        number = seen.order_by().values("account").annotate(n=Count("pk")).values("n")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                seen_definitions=Coalesce(
-                    Subquery(number, output_field=IntegerField()), 0
-                ),
-            )
-        )
+        counts = seen.order_by().values("account").annotate(n=models.Count("pk"))
+        number = Coalesce(models.Subquery(counts.values("n")), 0)
+        return super().get_queryset(request).annotate(seen_definitions=number)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Account | None = None
@@ -348,28 +295,23 @@ class AccountAdmin(AccessAudited[Account]):
 
     @admin.action(description="Test connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        def test(account: Account) -> Report:
+        def test(account: Account) -> str:
             by, ip = person_behind(request), address_of(request)
             steps = list(check_account(account=account, by=by, ip=ip))
-            is_ok = all(step.is_ok for step in steps)
-            told = steps if is_ok else steps[-1:]
-            words = " ".join(f"{step.name}: {step.message}" for step in told)
-            head = "connected." if is_ok else "the test failed."
-            return Report(is_ok, f"{head} {words}")
+            words = [f"{step.name}: {step.message}" for step in steps]
+            if not all(step.is_ok for step in steps):
+                raise UseCaseError(f"the test failed. {words[-1]}")
+            return f"connected. {' '.join(words)}"
 
         ask_each(request, rows, test)
 
     @admin.action(description="Sync definitions now", permissions=["change"])
-    def sync_definitions_now(
-        self, request: HttpRequest, rows: QuerySet[Account]
-    ) -> None:
-        action = AuditAction.DEFINITIONS_SYNCED
-        ask_each(request, rows, if_active(sync_now), action=action)
+    def sync_definitions_now(self, request: HttpRequest, rows: Any) -> None:
+        ask_each(request, rows, sync_now, action=AuditAction.DEFINITIONS_SYNCED)
 
     @admin.action(description="Adopt runs now", permissions=["change"])
     def adopt_runs_now(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
-        action = AuditAction.RUNS_ADOPTED
-        ask_each(request, rows, if_active(adopt_now), action=action)
+        ask_each(request, rows, adopt_now, action=AuditAction.RUNS_ADOPTED)
 
     @admin.action(description="Pause starts", permissions=["change"])
     def pause_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
@@ -413,42 +355,23 @@ class AccountAdmin(AccessAudited[Account]):
             return [], {}, set(), refusals
         return super().get_deleted_objects(objs, request)
 
-    def delete_model(self, request: HttpRequest, obj: Account) -> None:
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         super().delete_model(request, obj)
         note_doubles()
-
-    def delete_queryset(
-        self, request: HttpRequest, queryset: QuerySet[Account]
-    ) -> None:
-        super().delete_queryset(request, queryset)
-        note_doubles()
-
-    @admin.display(description="Name", ordering="name")
-    def shown_name(self, account: Account) -> str:
-        return account.shown_name
-
-    @admin.display(description="Health")
-    def health(self, account: Account) -> str:
-        return health_of(account)
 
     @admin.display(description="Business unit")
     def business_unit(self, account: Account) -> str:
         known = account.known_mid
         return f"MID {known}" if known else "Not known yet; the next sync may tell"
 
-    @admin.display(description="Definitions", ordering="seen_definitions")
-    def definition_count(self, account: Account) -> int:
-        return int(account.seen_definitions)  # type: ignore[attr-defined]
+    @admin.display(description="Health")
+    def health(self, account: Account) -> str:
+        twins = Account.objects.twins_of(account) if account.is_doubled else ()
 
+        def clock(moment: datetime) -> str:
+            return date_format(localtime(moment), "Y-m-d H:i")
 
-def health_of(account: Account) -> str:
-    """How the account fares, in words."""
-    twins = Account.objects.twins_of(account) if account.is_doubled else ()
-
-    def clock(moment: datetime) -> str:
-        return date_format(localtime(moment), "Y-m-d H:i")
-
-    words = account_words(account, clock=clock, twins=twins)
-    if words.fact:
-        return f"{capfirst(words.fact)}. {words.meaning}"
-    return "Answers" if account.last_contact_at else "Never asked yet"
+        words = account_words(account, clock=clock, twins=twins)
+        if words.fact:
+            return f"{capfirst(words.fact)}. {words.meaning}"
+        return "Answers" if account.last_contact_at else "Never asked yet"

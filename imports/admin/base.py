@@ -3,17 +3,17 @@
 # ruff: noqa: ARG002  the signatures are Django's
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldError, PermissionDenied
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.db import DataError, NotSupportedError, ProgrammingError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.functional import cached_property
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
 
@@ -21,18 +21,25 @@ from imports.models import Account, User
 from imports.signin import address_of
 from imports.usecases.audit import AuditAction, record_audit
 
-M = TypeVar("M", bound=Model)
 SHOWN_CHARACTERS = 80
 
-if TYPE_CHECKING:
 
-    class TypedAdmin(admin.ModelAdmin[M]):
-        pass
+def column(title: str, read: Callable[[Any], Any], ordering: str | None = None) -> Any:
+    """A column of a list, or a line of a page: what `read` makes of the row."""
+    return admin.display(description=title, ordering=ordering)(
+        lambda _admin, row: read(row)
+    )
 
-else:
 
-    class TypedAdmin(admin.ModelAdmin, Generic[M]):
-        """ModelAdmin, which takes no type arguments while it runs."""
+def short(text: str) -> str:
+    """A text from outside, cut to the width of a list's column."""
+    return Truncator(text).chars(SHOWN_CHARACTERS) or "–"
+
+
+def shown_facts(facts: dict[str, Any]) -> str:
+    """Facts as a list of terms; whatever they hold is shown as text."""
+    rows = ((key, "–" if facts[key] is None else facts[key]) for key in sorted(facts))
+    return format_html_join("", "<div><b>{}</b>: {}</div>", rows) or "–"
 
 
 # What Python or a database raises for a value that it cannot take. That a database
@@ -43,7 +50,7 @@ UNUSABLE = (
 )
 
 
-class CarefulAdmin(TypedAdmin[M]):
+class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at runtime
     """Whatever an address asks for is looked up, or the list is shown without it.
 
     Django takes any look-up of any field from the address, and sees only some of those
@@ -66,25 +73,23 @@ class CarefulAdmin(TypedAdmin[M]):
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> M | None:
+    ) -> Any:
         try:
             return super().get_object(request, object_id, from_field)
         except UNUSABLE:
             return None
 
 
-class ReadOnlyAdmin(CarefulAdmin[M]):
-    """To look at only: nobody adds, changes or deletes, superusers included."""
+class LookOnly:
+    """Nobody adds, changes or deletes, superusers included."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
+class ReadOnlyAdmin(LookOnly, CarefulAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -93,7 +98,7 @@ class ReadOnlyAdmin(CarefulAdmin[M]):
         return super().changelist_view(request, extra_context)
 
 
-class AuditedAdmin(CarefulAdmin[M]):
+class AuditedAdmin(CarefulAdmin):
     """Leaves an AuditEntry for whatever is added, changed or deleted here."""
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -101,36 +106,32 @@ class AuditedAdmin(CarefulAdmin[M]):
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        if fields := changed_fields(message):
+        # the object's own fields alone, by their labels: other parts name their object
+        parts = [] if isinstance(message, str) else message
+        own = [part.get("changed", {}) for part in parts]
+        named = (change for change in own if "name" not in change)
+        if fields := [str(f) for change in named for f in change.get("fields", ())]:
             details = {"fields": fields, **self.told_of(obj, fields)}
             audit(request, self.action("changed"), obj, details=details)
         return super().log_change(request, obj, message)
 
-    def delete_model(self, request: HttpRequest, obj: M) -> None:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
         with transaction.atomic():
             audit(request, self.action("deleted"), obj)
             super().delete_model(request, obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         with transaction.atomic():
             for obj in queryset:
-                audit(request, self.action("deleted"), obj)
-            super().delete_queryset(request, queryset)
+                self.delete_model(request, obj)
 
-    def told_of(self, obj: M, fields: list[str]) -> dict[str, Any]:
+    def told_of(self, obj: Any, fields: list[str]) -> dict[str, Any]:
         """What the audit keeps of changed `fields` (their labels) beside the names."""
         return {}
 
     def action(self, deed: str) -> AuditAction:
         """The audit's name for `deed` (added, changed, deleted) on this model."""
         return AuditAction(f"{self.opts.model_name}_{deed}")
-
-
-def changed_fields(message: Any) -> list[str]:
-    """The object's own fields in a change message of the admin, by their labels."""
-    parts = [] if isinstance(message, str) else message
-    own = [part.get("changed", {}) for part in parts]
-    return [str(field) for c in own if "name" not in c for field in c.get("fields", ())]
 
 
 def audit(
@@ -158,87 +159,37 @@ def person_behind(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def short(text: str) -> str:
-    """A text from outside, cut to the width of a list's column."""
-    return Truncator(text).chars(SHOWN_CHARACTERS) or "–"
-
-
-def shown_facts(facts: dict[str, Any]) -> str:
-    """Facts as a list of terms; whatever they hold is shown as text."""
-    rows = ((key, "–" if facts[key] is None else facts[key]) for key in sorted(facts))
-    return format_html_join("", "<div><b>{}</b>: {}</div>", rows) or "–"
-
-
-# Pages through tables that are too long to be counted.
-
-
-ROWS_A_PAGE = 100
 # Deeper pages cost the database as many rows; filters lead there sooner.
 LAST_PAGE = 1000
 
 
-class UncountedPaginator(Paginator):  # type: ignore[type-arg]
-    """Knows the rows up to the wanted page and whether one more follows.
-
-    It fetches the page and one row beyond, and never asks for a COUNT: `count`
-    is the number of rows known to exist.
-    """
-
-    def __init__(self, rows: Any, per_page: int, *, number: int) -> None:
-        super().__init__(rows, per_page)
-        self.number = number
-        self._start = (number - 1) * self.per_page
-
-    @cached_property
-    def _fetched(self) -> list[Any]:
-        return list(self.object_list[self._start : self._start + self.per_page + 1])
-
-    @cached_property
-    def count(self) -> int:
-        if self.number > LAST_PAGE:  # then `validate_number` refuses it
-            return LAST_PAGE * self.per_page
-        return self._start + len(self._fetched)
-
-    def page(self, number: int | str) -> Page:  # type: ignore[type-arg]
-        number = self.validate_number(number)
-        return Page(self._fetched[: self.per_page], number, self)
-
-
 class UncountedChangeList(ChangeList):
+    """A page's rows and one beyond: a table that is too long to be counted is not."""
+
     def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        if not self.multi_page:
-            self.result_list = self.paginator.page(1).object_list  # asked already
-        # equal numbers hide "N results" beside the search: nobody counted
-        self.full_result_count = self.result_count
+        if not 1 <= self.page_num <= LAST_PAGE:
+            raise IncorrectLookupParameters
+        start = (self.page_num - 1) * self.list_per_page
+        rows = list(self.queryset[start : start + self.list_per_page + 1])
+        if start and not rows:
+            raise IncorrectLookupParameters
+        self.result_list = rows[: self.list_per_page]
+        # as many as are known to exist; where the two are equal, no "N results" is
+        # shown beside the search
+        self.result_count = self.full_result_count = start + len(rows)
+        self.paginator = Paginator(range(self.result_count), self.list_per_page)
+        self.multi_page = self.result_count > self.list_per_page
+        self.can_show_all = self.show_full_result_count = False
+        self.show_admin_actions = True
 
 
-class UncountedAdmin(ReadOnlyAdmin[M]):
+class UncountedAdmin(ReadOnlyAdmin):
     """A read-only list, newest first, without COUNT and without sorting at will."""
 
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page = ROWS_A_PAGE
+    list_per_page = 100
     list_max_show_all = 0
     sortable_by = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedChangeList
-
-    def get_paginator(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[M],
-        per_page: int,
-        orphans: int = 0,
-        allow_empty_first_page: bool = True,
-    ) -> UncountedPaginator:
-        return UncountedPaginator(queryset, per_page, number=_page_number(request))
-
-
-def _page_number(request: HttpRequest) -> int:
-    """As ChangeList reads it: what is no number is page 1."""
-    try:
-        return max(int(request.GET.get(PAGE_VAR, 1)), 1)
-    except ValueError:
-        return 1

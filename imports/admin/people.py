@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
@@ -19,18 +19,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from imports.admin.accounts import AccessAudited
-from imports.admin.base import AuditedAdmin
+from imports.admin.base import AuditedAdmin, column
 from imports.models import User
 from imports.signin import address_of
-from imports.text import first_with_ink, has_ink
+from imports.text import first_with_ink, validate_ink
 from imports.usecases.people import end_sessions
-
-if TYPE_CHECKING:
-    UserPages = DjangoUserAdmin[User]
-    GroupModelForm = forms.ModelForm[Group]
-else:
-    UserPages = DjangoUserAdmin
-    GroupModelForm = forms.ModelForm
 
 MEMBERS_SHOWN = 200
 
@@ -38,7 +31,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(AuditedAdmin[User], UserPages):
+class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Only a superuser makes superusers, changes them, or grants permissions."""
 
     list_display = (
@@ -49,6 +42,11 @@ class UserAdmin(AuditedAdmin[User], UserPages):
         "is_active",
         "is_staff",
         "last_login",
+    )
+    shown_username = column(
+        "Username",
+        lambda person: first_with_ink(person.username, otherwise=f"Person {person.pk}"),
+        "username",
     )
     actions = ("sign_out_everywhere",)
     fieldsets = (
@@ -63,25 +61,15 @@ class UserAdmin(AuditedAdmin[User], UserPages):
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def user_change_password(
-        self,
-        request: HttpRequest,
-        id: str,  # noqa: A002
-        form_url: str = "",
+        self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         with transaction.atomic():  # with its audit entry, or not at all
-            return super().user_change_password(request, id, form_url)
+            return super().user_change_password(request, *args, **kwargs)
 
     def told_of(self, obj: User, fields: list[str]) -> dict[str, Any]:
         """Which groups a person is in now: they decide what is seen and started."""
-        if "Groups" not in fields:
-            return {}
-        return {
-            "groups": list(obj.groups.order_by("name").values_list("name", flat=True))
-        }
-
-    @admin.display(description="Username", ordering="username")
-    def shown_username(self, person: User) -> str:
-        return first_with_ink(person.username, otherwise=f"Person {person.pk}")
+        names = obj.groups.order_by("name").values_list("name", flat=True)
+        return {"groups": list(names)} if "Groups" in fields else {}
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out_everywhere(self, request: HttpRequest, people: QuerySet[User]) -> None:
@@ -99,14 +87,10 @@ class UserAdmin(AuditedAdmin[User], UserPages):
         fixed = () if _is_superuser(request) else ("is_superuser", "user_permissions")
         return (*super().get_readonly_fields(request, obj), *fixed)
 
-    def has_change_permission(
-        self, request: HttpRequest, obj: User | None = None
-    ) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _may_touch(request, obj) and super().has_change_permission(request, obj)
 
-    def has_delete_permission(
-        self, request: HttpRequest, obj: User | None = None
-    ) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _may_touch(request, obj) and super().has_delete_permission(request, obj)
 
 
@@ -118,19 +102,22 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
     return _is_superuser(request) or not (person and person.is_superuser)
 
 
-class GroupForm(GroupModelForm):
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if not has_ink(name):
-            raise forms.ValidationError("This has no visible characters.")
-        return name
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> Any:
+        validate_ink(name=self.cleaned_data.get("name", ""))
+        return super().clean()
 
 
 @admin.register(Group)
-class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
+class GroupAdmin(AccessAudited, DjangoGroupAdmin):
     form = GroupForm
     list_display = ("shown_name", "shown_accesses")
     fields = ("name", "members", "permissions")
+    shown_name = column(
+        "Name",
+        lambda group: first_with_ink(group.name, otherwise=f"Group {group.pk}"),
+        "name",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         return super().get_queryset(request).prefetch_related("accesses__account")
@@ -139,10 +126,6 @@ class GroupAdmin(AccessAudited[Group], DjangoGroupAdmin):
         self, request: HttpRequest, obj: Group | None = None
     ) -> tuple[str, ...]:
         return ("members",) if _is_superuser(request) else ("members", "permissions")
-
-    @admin.display(description="Name", ordering="name")
-    def shown_name(self, group: Group) -> str:
-        return first_with_ink(group.name, otherwise=f"Group {group.pk}")
 
     @admin.display(description="Accounts")
     def shown_accesses(self, group: Group) -> str:

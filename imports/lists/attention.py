@@ -1,42 +1,21 @@
-"""What needs the reader's attention: runs and accounts, each with its cause and one
-action.
-"""
+"""What needs the reader's attention: runs and accounts, with a cause and an action."""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import (
-    Case,
-    Count,
-    Exists,
-    F,
-    IntegerField,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    When,
-    Window,
-)
+from django.db import models
+from django.db.models import Count, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from imports.models import (
-    Account,
-    AccountState,
-    EventKind,
-    ImportRun,
-    RunEvent,
-    RunQuerySet,
-    RunStatus,
-    User,
-)
+from imports.models import Account, AccountState, EventKind, ImportRun, RunStatus, User
 from imports.models.account import TROUBLES
+from imports.models.run import RunEvent, RunQuerySet
 from imports.usecases.resolve import why_wait
 from imports.wording.account import account_words
 from imports.wording.run import cause, is_to_be_mended
@@ -48,50 +27,19 @@ SHOWN_FOR = timedelta(days=2)
 FAILED = Count("pk", filter=Q(status=RunStatus.FAILED))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Action:
-    """The one thing that helps: a page, a dialog, or something done at once."""
-
-    word: str
-    url: str
-    opens_dialog: bool = False
-    is_post: bool = False
-    icon: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AttentionItem:
-    """One row of "Needs attention"."""
-
-    id: str
-    name: str
-    url: str
-    account: str
-    word: str
-    cause: str
-    at: datetime | None
-    action: Action
-    status: str = ""
-    icon: str = ""
-    hue: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Attention:
-    """How many runs and accounts need the reader, and how many of them are failed
-    runs; `items` are the first of them, where they were asked for.
-    """
+    """How many runs and accounts need the reader, how many failed; and the first."""
 
     count: int
     failed_count: int
-    items: list[AttentionItem] = field(default_factory=list)
+    items: Sequence[dict[str, Any]] = ()
 
 
 def attention_counts(user: User) -> Attention:
     """What needs `user`, counted alone, for the frame of every page."""
     runs = _runs(user).order_by().aggregate(failed=FAILED, all=Count("pk"))
-    count = runs["all"] + _accounts(user).count()
-    return Attention(count=count, failed_count=runs["failed"])
+    return Attention(runs["all"] + _accounts(user).count(), runs["failed"])
 
 
 def attention(user: User, startable: Container[int]) -> Attention:
@@ -101,27 +49,26 @@ def attention(user: User, startable: Container[int]) -> Attention:
     """
     accounts = list(_accounts(user))
     silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
-    pressing = Case(
-        *(When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
-        output_field=IntegerField(),
+    pressing = models.Case(
+        *(models.When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
+        output_field=models.IntegerField(),
     )
     # counted in the same query, over all rows and not only those that it returns
-    first = (
+    first = list(
         _runs(user)
         .order_by(pressing, "-occurred_at", "-id")
-        .values_list("pk", Window(Count("pk")), Window(FAILED))[:MOST_SHOWN]
+        .values_list("pk", models.Window(Count("pk")), models.Window(FAILED))[
+            :MOST_SHOWN
+        ]
     )
-    pks, counts, failed = zip(*first, strict=True) if first else ((), (0,), (0,))
+    _, run_count, failed_count = first[0] if first else (0, 0, 0)
+    runs = _with_last_look([pk for pk, *_ in first])
     items = [
         *(_account_item(account) for account in accounts if account not in silent),
-        *_run_items(pks, startable),
+        *(_run_item(run, can_start=run.account_id in startable) for run in runs),
         *map(_account_item, silent),
     ]
-    return Attention(
-        count=counts[0] + len(accounts),
-        failed_count=failed[0],
-        items=items[:MOST_SHOWN],
-    )
+    return Attention(run_count + len(accounts), failed_count, items[:MOST_SHOWN])
 
 
 def _runs(user: User) -> RunQuerySet:
@@ -139,72 +86,60 @@ def _runs(user: User) -> RunQuerySet:
     return ImportRun.objects.filter(pk__in=pks)
 
 
-def _accounts(user: User) -> QuerySet[Account]:
+def _accounts(user: User) -> models.QuerySet[Account]:
     """The reader's accounts that do not answer, refused their credentials, whose
     stored secret could not be read, or which are a business unit twice; and those that
     were disabled while runs are active in them, which nobody follows.
     """
     active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
-    # nobody asks for the state of what still runs there
-    unwatched = Q(is_active=False) & Exists(active_runs)
+    unwatched = Q(models.Exists(active_runs), is_active=False)
     accounts = Account.objects.visible_to(user).with_state()
     return accounts.filter(unwatched | Q(stored_state__in=TROUBLES))
 
 
-def _run_items(pks: tuple[int, ...], startable: Container[int]) -> list[AttentionItem]:
-    runs = ImportRun.objects.select_related("account", "definition")
-    by_pk = runs.defer("definition__strip", "definition__description").in_bulk(pks)
-    # how many tasks each unknown run may be, as its last look that succeeded found
-    unknown = [run.pk for run in by_pk.values() if run.status == RunStatus.UNKNOWN]
+def _with_last_look(pks: list[int]) -> list[ImportRun]:
+    """The runs in that order, each with what a look for it that succeeded found."""
     looks = RunEvent.objects.filter(
         run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
     )
-    last = Subquery(looks.order_by("-at", "-id").values("details")[:1])
-    details: list[tuple[int, dict[str, Any] | None]] = list(
-        ImportRun.objects.filter(pk__in=unknown).values_list("pk", last)
-    )
-    candidates = {pk: len((look or {}).get("candidates", [])) for pk, look in details}
-    return [
-        AttentionItem(
-            id=f"run-{run.pk}",
-            name=run.shown_name,
-            url=reverse("imports:run", args=[run.pk]),
-            account=run.account.shown_name,
-            status=run.status,
-            word=run.get_status_display(),
-            cause=cause(run, candidates=candidates.get(run.pk, 0)),
-            at=run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
-            action=_action(
-                run,
-                can_start=run.account_id in startable,
-                candidates=candidates.get(run.pk, 0),
-            ),
-        )
-        for run in map(by_pk.__getitem__, pks)
-    ]
+    last = models.Subquery(looks.order_by("-at", "-id").values("details")[:1])
+    runs = ImportRun.objects.select_related("account", "definition").annotate(look=last)
+    by_pk = runs.defer("definition__strip", "definition__description").in_bulk(pks)
+    return [by_pk[pk] for pk in pks]
 
 
-def _action(run: ImportRun, *, can_start: bool, candidates: int) -> Action:
-    if can_start:
-        match run.status:
-            case RunStatus.FAILED | RunStatus.NOT_STARTED if can_start_again(
-                run
-            ) and not is_to_be_mended(run):
-                return start_again(run)
-            case RunStatus.UNKNOWN if candidates > 1:
-                url = reverse("imports:run_choose", args=[run.pk])
-                return Action(word="Choose the run…", url=url, opens_dialog=True)
-            case RunStatus.UNKNOWN if not candidates and not why_wait(
-                run, timezone.now()
-            ):
-                url = reverse("imports:run_declare_not_started", args=[run.pk])
-                return Action(word="Mark as not started…", url=url, opens_dialog=True)
-            case RunStatus.LOST:
-                url = reverse("imports:run_check_again", args=[run.pk])
-                return Action(word="Check again", url=url, is_post=True)
-    url = reverse("imports:run", args=[run.pk])
-    word = "Open run" if run.status == RunStatus.UNKNOWN else "See next steps"
-    return Action(word=word, url=url)
+def _run_item(run: ImportRun, *, can_start: bool) -> dict[str, Any]:
+    candidates = 0  # how many tasks it may be
+    if run.status == RunStatus.UNKNOWN and run.look:  # type: ignore[attr-defined]
+        candidates = len(run.look["candidates"])  # type: ignore[attr-defined]
+    return {
+        "id": f"run-{run.pk}",
+        "name": run.shown_name,
+        "url": reverse("imports:run", args=[run.pk]),
+        "account": run.account.shown_name,
+        "status": run.status,
+        "word": run.get_status_display(),
+        "cause": cause(run, candidates=candidates),
+        "at": run.finished_at or run.settled_at or run.answered_at or run.occurred_at,
+        "action": _action(run, can_start=can_start, candidates=candidates),
+    }
+
+
+def _action(run: ImportRun, *, can_start: bool, candidates: int) -> dict[str, Any]:
+    """The one thing that helps: a page, a dialog, or something done at once."""
+    is_unknown, how = run.status == RunStatus.UNKNOWN, {}
+    word, route = "Open run" if is_unknown else "See next steps", "run"
+    if can_start and run.status in (RunStatus.FAILED, RunStatus.NOT_STARTED):
+        if can_start_again(run) and not is_to_be_mended(run):
+            return start_again(run)
+    elif can_start and run.status == RunStatus.LOST:
+        word, route, how = "Check again", "run_check_again", {"is_post": True}
+    elif can_start and is_unknown and candidates > 1:
+        word, route, how = "Choose the run…", "run_choose", {"opens_dialog": True}
+    elif can_start and is_unknown and not (candidates or why_wait(run, timezone.now())):
+        word, route = "Mark as not started…", "run_declare_not_started"
+        how = {"opens_dialog": True}
+    return {"word": word, "url": reverse(f"imports:{route}", args=[run.pk]), **how}
 
 
 def can_start_again(run: ImportRun) -> bool:
@@ -215,29 +150,25 @@ def can_start_again(run: ImportRun) -> bool:
     return not run.definition.why_not_startable
 
 
-def start_again(run: ImportRun) -> Action:
+def start_again(run: ImportRun) -> dict[str, Any]:
     """The dialog that starts the run's definition once more, of the same lineage."""
     url = reverse("imports:definition_start", args=[run.definition_id])
-    return Action(
-        word="Start again…",
-        url=f"{url}?again_of={run.pk}",
-        opens_dialog=True,
-        icon="play",
-    )
+    url = f"{url}?again_of={run.pk}"
+    return {"word": "Start again…", "url": url, "opens_dialog": True, "icon": "play"}
 
 
-def _account_item(account: Account) -> AttentionItem:
+def _account_item(account: Account) -> dict[str, Any]:
     words = account_words(account)
     url = f"{reverse('imports:account_list')}#account-{account.pk}"
-    return AttentionItem(
-        id=f"account-{account.pk}",
-        name=account.shown_name,
-        url=url,
-        account="account",
-        word=capfirst(words.fact),
-        cause=words.meaning,
-        at=account.since(account.state) or account.last_contact_at,
-        action=Action(word="Open account", url=url),
-        icon=words.icon,
-        hue=words.hue,
-    )
+    return {
+        "id": f"account-{account.pk}",
+        "name": account.shown_name,
+        "url": url,
+        "account": "account",
+        "word": capfirst(words.fact),
+        "cause": words.meaning,
+        "at": account.since(account.state) or account.last_contact_at,
+        "action": {"word": "Open account", "url": url},
+        "icon": words.icon,
+        "hue": words.hue,
+    }

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import QueryDict
 from django.utils import timezone
@@ -35,8 +35,7 @@ class Choice:
     status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """The choices of one filter under their title."""
 
     title: str
@@ -70,9 +69,8 @@ class ListQuery:
     def choice(
         self, name: str, value: object, word: str, *, many: bool = False, **shown: str
     ) -> Choice:
-        """The link to a value of a filter; the one in force leads away from it.
-
-        `many`: the filter takes several values side by side.
+        """The link to a value of a filter; the one in force leads away from it. `many`:
+        the filter takes several values side by side.
         """
         text = str(value)
         chosen = self.chosen(name) if many else self.chosen(name)[-1:]
@@ -93,14 +91,7 @@ class ListQuery:
 
 
 def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]:
-    """The filters beside the definitions; each counts what the other filters leave.
-
-    One that would leave nothing isn't offered unless it is chosen.
-    """
-    everything, *shows = (
-        query.choice("show", value, label, count=count_text(counts.showing(value)))
-        for value, label in (("", "All"), *Show.choices)
-    )
+    """The filters beside the definitions; each counts what the other filters leave."""
     by_account = counts.by("account")
     names = {pk: counts.account_names[pk] for pk in by_account}
     # the chosen one is offered even where it leaves nothing
@@ -110,44 +101,45 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
         query.choice("account", pk, name, count=count_text(by_account[pk]))
         for pk, name in sorted(names.items(), key=lambda item: item[::-1])
     ]
+    by_status, by_kind = counts.by("status"), counts.by("kind")
+    all_listed = count_text(counts.showing(""))
+    shows = _offered(query, "show", Show, lambda show: count_text(counts.showing(show)))
     groups = [
-        Group(title="", items=[everything, *_offered(shows)]),
-        Group(title="Account", items=accounts),
+        Group("", [query.choice("show", "", "All", count=all_listed), *shows]),
+        Group("Account", accounts),
         Group(
-            title="Last status",
-            items=_enumerated(query, "status", RunStatus, counts.by("status")),
+            "Last status",
+            _offered(query, "status", RunStatus, lambda s: count_text(by_status[s])),
         ),
-        Group(title="Update type", items=_update_types(query, counts)),
+        Group("Update type", _update_types(query, counts)),
         Group(
-            title="Destination",
-            items=_enumerated(query, "kind", Kind, counts.by("kind")),
+            "Destination",
+            _offered(query, "kind", Kind, lambda kind: count_text(by_kind[kind])),
         ),
     ]
     return [group for group in groups if group.items]
 
 
-def _offered(choices: Iterable[Choice]) -> list[Choice]:
-    return [choice for choice in choices if choice.count != "0" or choice.is_current]
-
-
-def _enumerated(
-    query: ListQuery, name: str, values: Any, counts: Counter[Any]
+def _offered(
+    query: ListQuery,
+    name: str,
+    values: Any,
+    text_of: Callable[[str], str],
+    *,
+    many: bool = False,
 ) -> list[Choice]:
-    return _offered(
-        query.choice(
-            name,
-            value,
-            label,
-            count=count_text(counts[value]),
-            status=value if values is RunStatus else "",
-        )
-        for value, label in values.choices
-    )
+    """The choices of a filter with the texts of their counts. One that would leave
+    nothing isn't offered unless it is chosen.
+    """
+    choices = []
+    for value, label in values.choices:
+        looks = {"count": text_of(value), "status": value if name == "status" else ""}
+        choices.append(query.choice(name, value, label, many=many, **looks))
+    return [choice for choice in choices if choice.count != "0" or choice.is_current]
 
 
 def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
     """The same type is one, however its letters are written; the first spelling wins.
-
     A type that Marketing Cloud did not tell cannot be asked for.
     """
     spelling: dict[str, str] = {}
@@ -156,15 +148,11 @@ def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
         # the chosen one is offered even where it leaves nothing
         if name:
             by_type[spelling.setdefault(name.casefold(), name)] += count
-    return [
-        query.choice(
-            "update",
-            name,
-            first_with_ink(update_type_word(name), otherwise="(no name)"),
-            count=count_text(count),
-        )
-        for name, count in by_type.most_common()
-    ]
+    choices = []
+    for name, count in by_type.most_common():
+        word = first_with_ink(update_type_word(name), otherwise="(no name)")
+        choices.append(query.choice("update", name, word, count=count_text(count)))
+    return choices
 
 
 # A saved address with days ago in it keeps meaning that: its days move along.
@@ -181,33 +169,21 @@ DAYS_AGO = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30}
 def run_groups(
     query: ListQuery, filters: RunFilter, accounts: list[Account], counts: RunCounts
 ) -> list[Group]:
-    """The filters beside the History, of which statuses alone are counted.
-
-    A status that would leave nothing isn't offered unless it is chosen.
-    """
+    """The filters beside the History, of which statuses alone are counted."""
     preset = _preset(filters)
-    days = [
-        Choice(
-            word=word,
-            url=query.url(**{"from": first, "to": last}),
-            is_current=word == preset,
-        )
-        for word, first, last in PRESETS
-    ]
-    statuses = _offered(
-        query.choice(
-            "status", value, label, many=True, count=counts.text(value), status=value
-        )
-        for value, label in RunStatus.choices
-    )
+    days = []
+    for word, first, last in PRESETS:
+        url = query.url(**{"from": first, "to": last})
+        days.append(Choice(word=word, url=url, is_current=word == preset))
+    statuses = _offered(query, "status", RunStatus, counts.text, many=True)
     # only the statuses are counted: no index knows how many the other values leave
     own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
     origins = [query.choice("origin", value, label) for value, label in Origin.choices]
     groups = [
-        Group(title=f"Days in {zone_name()}", items=days),
-        Group(title="Status", items=statuses),
-        Group(title="Account", items=own),
-        Group(title="Started from", items=origins),
+        Group(f"Days in {zone_name()}", days),
+        Group("Status", statuses),
+        Group("Account", own),
+        Group("Started from", origins),
     ]
     return [group for group in groups if group.items or group.title == "Status"]
 
@@ -246,31 +222,20 @@ LABELS = {"status": dict(RunStatus.choices), "origin": dict(Origin.choices)}
 def chips(query: ListQuery, filters: RunFilter) -> list[dict[str, str]]:
     """The filters in force in the History, each with the address without it."""
     shown = []
-    names = list(FILTER_WORDS)
-    if query.chosen("from") and (preset := _preset(filters)):
+    preset = _preset(filters) if query.chosen("from") else ""
+    if preset:
         without_days = query.url(**{"from": "", "to": ""})
         shown = [{"word": "Days", "value": preset, "clear_url": without_days}]
-        names = [name for name in names if name not in {"from", "to"}]
-    for name in names:
-        chosen = query.chosen(name)
-        shown += [
-            {
-                "word": FILTER_WORDS[name],
-                "value": _chip_text(name, value, filters),
-                "clear_url": query.url(
-                    **{name: [one for one in chosen if one != value]}
-                ),
-            }
-            for value in chosen
-        ]
+    for name, word in FILTER_WORDS.items():
+        if preset and name in {"from", "to"}:
+            continue
+        chosen, cleaned = query.chosen(name), filters.cleaned.get(name)
+        for value in chosen:
+            # in words; as it was given where it means nothing here
+            text = LABELS.get(name, {}).get(value, value)
+            text = getattr(cleaned, "shown_name", None) or text
+            if isinstance(cleaned, dt.date):
+                text = cleaned.isoformat()  # of "6-days-ago" too
+            url = query.url(**{name: [one for one in chosen if one != value]})
+            shown.append({"word": word, "value": text, "clear_url": url})
     return shown
-
-
-def _chip_text(name: str, value: str, filters: RunFilter) -> str:
-    """The value in words; as it was given where it means nothing here."""
-    cleaned = filters.cleaned.get(name)
-    # "6-days-ago" is a day, and a chip says which
-    if isinstance(cleaned, dt.date):
-        return cleaned.isoformat()
-    label = LABELS.get(name, {}).get(value, value)
-    return getattr(cleaned, "shown_name", None) or label

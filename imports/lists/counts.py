@@ -9,33 +9,21 @@ has changed, not everything.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
-from django.db.models import (
-    BigIntegerField,
-    BooleanField,
-    Count,
-    ExpressionWrapper,
-    Q,
-    Subquery,
-)
+from django.db import models
+from django.db.models import Count
 
 from imports.lists.filters import KIND, DefinitionFilter, RunFilter, Show
-from imports.models import (
-    Account,
-    DefinitionQuerySet,
-    ImportDefinition,
-    RunStatus,
-    User,
-)
+from imports.models import Account, ImportDefinition, RunStatus, User
+from imports.models.definition import DefinitionQuerySet
 from imports.wording.status import FAILING
 
 # By account, last status, update type, kind of destination, and whether it is gone.
-Facts = tuple[int, str | None, str, str, bool]
 FACTS = ("account", "last_run__status", "update_type", "kind", "is_gone")
+Facts = tuple[int, str | None, str, str, bool]
 
 
 class DefinitionCount(NamedTuple):
@@ -53,14 +41,12 @@ class DefinitionCount(NamedTuple):
         """Whether `show` (see `Show`) lets these through; "" is all that are listed."""
         if not show or self.is_gone:
             return self.is_gone == (show == Show.GONE)
-        match show:
-            case Show.FAVOURITES:
-                return self.is_favourite
-            case Show.FAILING:
-                return self.status in FAILING
-            case Show.NEVER:
-                return self.status is None
-        return False
+        lets_through = {
+            Show.FAVOURITES: self.is_favourite,
+            Show.FAILING: self.status in FAILING,
+            Show.NEVER: self.status is None,
+        }
+        return lets_through.get(Show(show), False)
 
 
 class DefinitionCounts:
@@ -72,22 +58,28 @@ class DefinitionCounts:
         form = filters.form.cleaned_data
         self.account: Account | None = form["account"]
         self.update: str = form["update"]
-        # found by the search, and listed in Marketing Cloud
-        self.listed = 0
         accounts = Account.objects.visible_to(user)
         accounts = accounts.only("name", "label", "mid", "revision")
         self.account_names = {account.pk: account.shown_name for account in accounts}
-        revisions = {account.pk: account.revision for account in accounts}
+        if filters.has_words:
+            counted = _counted(filters.searched, *FACTS, "is_favourite")
+        else:
+            revisions = {account.pk: account.revision for account in accounts}
+            starred = ImportDefinition.objects.filter(favourites__user=user)
+            favourites = _counted(starred, *FACTS)
+            others = _of_accounts(revisions) - favourites
+            counted = Counter({(*facts, True): n for facts, n in favourites.items()})
+            counted.update({(*facts, False): n for facts, n in others.items()})
+        counts = [DefinitionCount._make((*key, n)) for key, n in counted.items()]
+        counts = [count for count in counts if count.account in self.account_names]
+        # found by the search, and listed in Marketing Cloud
+        self.listed = sum(count.n for count in counts if not count.is_gone)
         chosen = {name: str(form[name]) for name in ("status", "update", "kind")}
         chosen["account"] = str(self.account.pk) if self.account else ""
         chosen = {name: text.casefold() for name, text in chosen.items() if text}
         # what all filters let through, and what all but the one named do
         self._let_through: defaultdict[str, list[DefinitionCount]] = defaultdict(list)
-        for count in _counts(filters, revisions, user):
-            if count.account not in self.account_names:
-                continue
-            if not count.is_gone:
-                self.listed += count.n
+        for count in counts:
             rejected_by = [
                 name
                 for name, text in chosen.items()
@@ -97,6 +89,8 @@ class DefinitionCounts:
                 rejected_by.append("show")
             if len(rejected_by) < 2:
                 self._let_through["".join(rejected_by)].append(count)
+        # how many definitions all filters together let through
+        self.total = sum(count.n for count in self._let_through[""])
 
     def _without(self, name: str) -> list[DefinitionCount]:
         """What all filters but `name` let through."""
@@ -113,28 +107,8 @@ class DefinitionCounts:
         """How many definitions `show` would leave."""
         return sum(count.n for count in self._without("show") if count.is_in(show))
 
-    @property
-    def total(self) -> int:
-        """How many definitions all filters together let through."""
-        return sum(count.n for count in self._let_through[""])
 
-
-def _counts(
-    filters: DefinitionFilter, revisions: dict[int, int], user: User
-) -> Iterable[DefinitionCount]:
-    if filters.has_words:
-        found = _counted(filters.searched, *FACTS, "is_favourite")
-        return (DefinitionCount(*row) for row in found)
-    favourites = _by_facts(ImportDefinition.objects.filter(favourites__user=user))
-    others = _of_accounts(revisions) - favourites
-    return (
-        DefinitionCount(*facts, is_favourite=counts is favourites, n=n)
-        for counts in (others, favourites)
-        for facts, n in counts.items()
-    )
-
-
-def _of_accounts(revisions: dict[int, int]) -> Counter[Facts]:
+def _of_accounts(revisions: dict[int, int]) -> Counter[Any]:
     """All definitions of these accounts; counted are those that changed since.
 
     A revision is read before what it is about, so what is kept is never older than it
@@ -142,7 +116,7 @@ def _of_accounts(revisions: dict[int, int]) -> Counter[Facts]:
     """
     keys = {pk: f"definition-counts-{pk}" for pk in revisions}
     kept = cache.get_many(keys.values())
-    counts: Counter[Facts] = Counter()
+    counts: Counter[Any] = Counter()
     changed: dict[int, dict[Facts, int]] = {}
     for pk, revision in revisions.items():
         as_of, of_account = kept.get(keys[pk], (None, {}))
@@ -150,26 +124,22 @@ def _of_accounts(revisions: dict[int, int]) -> Counter[Facts]:
             counts.update(of_account)
         else:
             changed[pk] = {}
-    if not changed:
-        return counts
-    anew = _by_facts(ImportDefinition.objects.filter(account__in=list(changed)))
-    for facts, n in anew.items():
-        changed[facts[0]][facts] = n
-    cache.set_many({keys[pk]: (revisions[pk], own) for pk, own in changed.items()})
-    return counts + anew
+    if changed:
+        definitions = ImportDefinition.objects.filter(account__in=list(changed))
+        for facts, n in _counted(definitions, *FACTS).items():
+            changed[facts[0]][facts] = counts[facts] = n
+        cache.set_many({keys[pk]: (revisions[pk], own) for pk, own in changed.items()})
+    return counts
 
 
-def _by_facts(definitions: DefinitionQuerySet) -> Counter[Facts]:
-    rows = _counted(definitions, *FACTS)
-    return Counter({tuple(facts): n for *facts, n in rows})
-
-
-def _counted(definitions: DefinitionQuerySet, *names: str) -> Iterable[Any]:
-    is_gone = ExpressionWrapper(
-        Q(not_seen_since__isnull=False), output_field=BooleanField()
+def _counted(definitions: DefinitionQuerySet, *names: str) -> Counter[Any]:
+    """How many of them agree in all of `names`."""
+    is_gone = models.ExpressionWrapper(
+        models.Q(not_seen_since__isnull=False), output_field=models.BooleanField()
     )
     rows = definitions.order_by().annotate(kind=KIND, is_gone=is_gone)
-    return rows.values_list(*names).annotate(n=Count("pk"))
+    counts = rows.values_list(*names).annotate(n=Count("pk"))
+    return Counter({tuple(facts): n for *facts, n in counts})
 
 
 # Runs of each status are counted to 500 and no further; so many together always are.
@@ -178,35 +148,29 @@ COUNTED_TOGETHER = 2000
 MANY = f"{COUNTED_TO}+"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunCounts:
-    """Runs by status as far as they were counted: 501 means "more than 500". Empty
-    where nothing was counted.
-    """
-
-    by_status: dict[str, int] = field(default_factory=dict)
+class RunCounts(Counter[str]):
+    """Runs by status, counted to 501, "more than 500"; empty: nothing was counted."""
 
     def text(self, status: str) -> str:
-        if not self.by_status:
+        if not self:
             return ""
-        count = self.by_status[status]
-        return MANY if count > COUNTED_TO else str(count)
+        return MANY if self[status] > COUNTED_TO else str(self[status])
 
     def total_text(self, chosen: Sequence[str]) -> str:
         """How many runs the statuses `chosen` have together; none chosen: all."""
-        counts = [self.by_status.get(status, 0) for status in chosen or self.by_status]
-        if not self.by_status:
+        counts = [self[status] for status in chosen or self]
+        if not self:
             return "all of them"
-        if max(counts, default=0) > COUNTED_TO:
+        if max(counts) > COUNTED_TO:
             return f"{MANY} runs"
         return "1 run" if sum(counts) == 1 else f"{sum(counts):,} runs"
 
 
-class _LimitedCount(Subquery):
+class _LimitedCount(models.Subquery):
     """How many rows a query has, its LIMIT kept."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
-    output_field = BigIntegerField()
+    output_field = models.BigIntegerField()
 
 
 def count_runs(filters: RunFilter, user: User) -> RunCounts:
@@ -216,16 +180,13 @@ def count_runs(filters: RunFilter, user: User) -> RunCounts:
     runs = filters.without("status").order_by()
     few = list(runs.values_list("status", flat=True)[: COUNTED_TOGETHER + 1])
     if len(few) <= COUNTED_TOGETHER:
-        none = dict.fromkeys(RunStatus.values, 0)
-        return RunCounts(by_status={**none, **Counter(few)})
+        return RunCounts(dict.fromkeys(RunStatus.values, 0) | dict(Counter(few)))
     if not filters.is_by_index:
         return RunCounts()
     counts = {
-        f"n_{status}": _LimitedCount(
-            runs.filter(status=status).values("pk")[: COUNTED_TO + 1]
-        )
+        status: _LimitedCount(runs.filter(status=status).values("pk")[: COUNTED_TO + 1])
         for status in RunStatus.values
     }
     # counted beside the reader's own row: a query has to be about something
     row = User.objects.filter(pk=user.pk).values_list(*counts.values()).get()
-    return RunCounts(by_status=dict(zip(RunStatus.values, row, strict=True)))
+    return RunCounts(dict(zip(counts, row, strict=True)))

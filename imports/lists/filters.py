@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
-from datetime import datetime, time
 from itertools import product
 from typing import Any
 
-from django import forms
+import django_filters as filters
 from django.db import models
 from django.db.models import BooleanField, Case, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.utils import timezone
-from django_filters.filters import (
-    CharFilter,
-    ChoiceFilter,
-    DateFilter,
-    ModelChoiceFilter,
-    MultipleChoiceFilter,
-)
-from django_filters.filterset import FilterSet
 
 from imports.forms import DayField
-from imports.models import (
-    ACTIVE,
-    BY_NAME,
-    Account,
-    DefinitionQuerySet,
-    Favourite,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunQuerySet,
-    RunStatus,
-    User,
-)
+from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
+from imports.models.definition import BY_NAME, DefinitionQuerySet
+from imports.models.run import RunQuerySet
+from imports.models.status import ACTIVE, Origin, RunStatus
 from imports.wording.status import FAILING
 
 LONGEST_SEARCH = 200
@@ -53,11 +34,15 @@ def visible_definitions(request: Any) -> Any:
     return ImportDefinition.objects.visible_to(request.user)
 
 
-def midnight(day: dt.date) -> datetime:
+def as_it_is(rows: Any, _name: str, _value: str) -> Any:
+    """A filter that filters nothing: its value is used elsewhere."""
+    return rows
+
+
+def midnight(day: dt.date) -> dt.datetime:
     """The start of `day` in the reader's zone."""
     day = min(max(day, FIRST_DAY), LAST_DAY)
-    zone: zoneinfo.ZoneInfo | dt.tzinfo = timezone.get_current_timezone()
-    return datetime.combine(day, time.min, tzinfo=zone)
+    return dt.datetime.combine(day, dt.time.min, timezone.get_current_timezone())
 
 
 class Show(models.TextChoices):
@@ -98,6 +83,15 @@ KIND = Case(
 )
 
 
+LAST, ROWS = F("last_run__occurred_at"), F("last_run__total_rows")
+# What an order looks at before the names; the usual one at the favourites.
+FIRST_BY: dict[str, tuple[Any, ...]] = {
+    DefinitionSort.NAME: (),
+    DefinitionSort.NEWEST: (LAST.desc(nulls_last=True),),
+    DefinitionSort.OLDEST: (LAST.asc(nulls_last=True),),
+    DefinitionSort.MOST_ROWS: (ROWS.desc(nulls_last=True),),
+    DefinitionSort.FEWEST_ROWS: (ROWS.asc(nulls_last=True),),
+}
 SEARCHED = ("name", "customer_key", "file_spec", "description")
 IS_SHOWN = {
     Show.FAVOURITES: Q(is_favourite=True),
@@ -107,46 +101,41 @@ IS_SHOWN = {
 }
 
 
-class DefinitionFilter(FilterSet):
+class DefinitionFilter(filters.FilterSet):
     """Definitions by words, account, last status, update type, kind and `Show`.
 
     What is believed to be gone from Marketing Cloud is left out unless it is asked
     for; what only one sync did not list is in. The queryset must carry `is_favourite`
-    (see `with_favourites`).
+    (see `with_favourites`). Properties need a valid form.
     """
 
-    q = CharFilter(method="search", max_length=LONGEST_SEARCH)
-    account = ModelChoiceFilter(queryset=visible_accounts)
-    status = ChoiceFilter(field_name="last_run__status", choices=RunStatus.choices)
-    update = CharFilter(
-        field_name="update_type", lookup_expr="iexact", max_length=LONGEST_SEARCH
+    q = filters.CharFilter(method="search", max_length=LONGEST_SEARCH)
+    account = filters.ModelChoiceFilter(queryset=visible_accounts)
+    status = filters.ChoiceFilter("last_run__status", choices=RunStatus.choices)
+    update = filters.CharFilter("update_type", "iexact", max_length=LONGEST_SEARCH)
+    kind = filters.ChoiceFilter(
+        choices=Kind.choices,
+        method=lambda rows, _name, kind: rows.filter(Exact(KIND, kind)),
     )
-    kind = ChoiceFilter(method="of_kind", choices=Kind.choices)
-    show = ChoiceFilter(method="narrow", choices=Show.choices)
-    sort = ChoiceFilter(method="order", choices=DefinitionSort.choices)
-
-    class Meta:
-        model = ImportDefinition
-        fields = ("q", "account", "status", "update", "kind", "show", "sort")
+    show = filters.ChoiceFilter(
+        choices=Show.choices,
+        method=lambda rows, _name, show: rows.filter(IS_SHOWN[Show(show)]),
+    )
+    sort = filters.ChoiceFilter(choices=DefinitionSort.choices, method=as_it_is)
 
     def filter_queryset(self, queryset: DefinitionQuerySet) -> DefinitionQuerySet:
-        values = self.form.cleaned_data
-        if values["show"] != Show.GONE:
+        if self.form.cleaned_data["show"] != Show.GONE:
             queryset = queryset.filter(not_seen_since=None)
         definitions: DefinitionQuerySet = super().filter_queryset(queryset)
-        # an empty order is one too, and the library passes over empty values
-        return self.order(definitions, "sort", values["sort"])
+        usual = () if self.are_favourites_apart else (F("is_favourite").desc(),)
+        first = FIRST_BY.get(self.form.cleaned_data["sort"], usual)
+        return definitions.order_by(*first, BY_NAME, "account__name", "pk")
 
     @property
     def searched(self) -> DefinitionQuerySet:
-        """What the words alone let through, in no order. Needs a valid form."""
+        """What the words alone let through, in no order."""
         words = self.form.cleaned_data["q"]
         return self.search(self.queryset.order_by(), "q", words)
-
-    def of_kind(
-        self, definitions: DefinitionQuerySet, _name: str, kind: str
-    ) -> DefinitionQuerySet:
-        return definitions.filter(Exact(KIND, kind))
 
     def search(
         self, definitions: DefinitionQuerySet, _name: str, words: str
@@ -162,36 +151,14 @@ class DefinitionFilter(FilterSet):
             definitions = definitions.filter(anywhere)
         return definitions
 
-    def narrow(
-        self, definitions: DefinitionQuerySet, _name: str, show: str
-    ) -> DefinitionQuerySet:
-        return definitions.filter(IS_SHOWN[Show(show)])
-
-    def order(
-        self, definitions: DefinitionQuerySet, _name: str, sort: str
-    ) -> DefinitionQuerySet:
-        by_name = (BY_NAME, "account__name", "pk")
-        last, rows = F("last_run__occurred_at"), F("last_run__total_rows")
-        first: dict[str, tuple[Any, ...]] = {
-            DefinitionSort.NAME: (),
-            DefinitionSort.NEWEST: (last.desc(nulls_last=True),),
-            DefinitionSort.OLDEST: (last.asc(nulls_last=True),),
-            DefinitionSort.MOST_ROWS: (rows.desc(nulls_last=True),),
-            DefinitionSort.FEWEST_ROWS: (rows.asc(nulls_last=True),),
-        }
-        usual = () if self.are_favourites_apart else (F("is_favourite").desc(),)
-        return definitions.order_by(*first.get(sort, usual), *by_name)
-
     @property
     def has_words(self) -> bool:
-        """Whether anything is searched for. Needs a valid form."""
         return bool(self.form.cleaned_data["q"].split())
 
     @property
     def are_favourites_apart(self) -> bool:
-        """Whether the favourites, which stand above all others, are left for the
-        page to put there: no index knows them, but one knows the order of names,
-        unless words were searched for. Needs a valid form.
+        """Whether the page puts the favourites on top: no index knows them, but one
+        knows the order of names, unless words were searched for.
         """
         sort = self.form.cleaned_data["sort"]
         return sort == DefinitionSort.FAVOURITES and not self.has_words
@@ -217,30 +184,30 @@ SORTED_DAYS = 31
 FEW_NAMED = 400
 
 
-class DayFilter(DateFilter):
+class DayFilter(filters.DateFilter):
     field_class = DayField
 
 
-class RunFilter(FilterSet):
+class RunFilter(filters.FilterSet):
     """The history by words, status, account, definition, origin, person and days.
 
     It is in no order: `sort` is only read here, see `order`. Most properties need a
     valid form.
     """
 
-    q = CharFilter(method="search", max_length=LONGEST_SEARCH)
-    status = MultipleChoiceFilter(choices=RunStatus.choices, method="of_statuses")
-    account = ModelChoiceFilter(queryset=visible_accounts)
-    definition = ModelChoiceFilter(
-        queryset=visible_definitions, widget=forms.HiddenInput
+    q = filters.CharFilter(method="search", max_length=LONGEST_SEARCH)
+    status = filters.MultipleChoiceFilter(
+        choices=RunStatus.choices,
+        method=lambda runs, _name, statuses: runs.filter(status__in=statuses),
     )
-    origin = ChoiceFilter(choices=Origin.choices)
-    person = CharFilter(method="of_person", max_length=LONGEST_SEARCH)
-    sort = ChoiceFilter(choices=RunSort.choices, method="unsorted")
-
-    class Meta:
-        model = ImportRun
-        fields = ("q", "status", "account", "definition", "origin", "person", "sort")
+    account = filters.ModelChoiceFilter(queryset=visible_accounts)
+    definition = filters.ModelChoiceFilter(queryset=visible_definitions)
+    origin = filters.ChoiceFilter(choices=Origin.choices)
+    person = filters.CharFilter(
+        method=lambda runs, _name, person: runs.started_by_person(person),
+        max_length=LONGEST_SEARCH,
+    )
+    sort = filters.ChoiceFilter(choices=RunSort.choices, method=as_it_is)
 
     @property
     def cleaned(self) -> dict[str, Any]:
@@ -261,17 +228,6 @@ class RunFilter(FilterSet):
 
     def filter_queryset(self, _queryset: RunQuerySet) -> RunQuerySet:
         return self.without("")
-
-    def unsorted(self, runs: RunQuerySet, _name: str, _sort: str) -> RunQuerySet:
-        return runs
-
-    def of_statuses(
-        self, runs: RunQuerySet, _name: str, statuses: list[str]
-    ) -> RunQuerySet:
-        return runs.filter(status__in=statuses)
-
-    def of_person(self, runs: RunQuerySet, _name: str, name: str) -> RunQuerySet:
-        return runs.started_by_person(name)
 
     def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
         """Runs that were active on that day or later, whenever they began; as far
@@ -329,18 +285,13 @@ class RunFilter(FilterSet):
 
     @property
     def accounts(self) -> Any:
-        """Those that the runs may be of, where an index leads to what fits in each;
-        None for words, which no index knows.
-        """
-        if self.cleaned["q"].strip():
-            return None
-        return visible_accounts(self.request).order_by()
+        """Those that the runs may be of, where an index leads there: not for words."""
+        has_words = bool(self.cleaned["q"].strip())
+        return None if has_words else visible_accounts(self.request).order_by()
 
     @property
     def is_sortable(self) -> bool:
-        """Whether the days that are left, up to now where the end is open, are few
-        enough for an order that is in no index.
-        """
+        """Whether the days, up to today, are few enough for an unindexed order."""
         first, last = self.cleaned["from"], self.cleaned["to"]
         today = timezone.localdate()
         end = min(last or today, today)
@@ -358,9 +309,5 @@ class RunFilter(FilterSet):
 
 
 # "from" is a word of Python's, so these two cannot be class attributes.
-for _name, _method in (("from", "since_day"), ("to", "until_day")):
-    RunFilter.base_filters[_name] = DayFilter(
-        method=_method,
-        widget=forms.DateInput(attrs={"type": "date"}),
-        label=_name.capitalize(),
-    )
+RunFilter.base_filters["from"] = DayFilter(method="since_day")
+RunFilter.base_filters["to"] = DayFilter(method="until_day")

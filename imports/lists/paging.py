@@ -7,60 +7,47 @@ to skip. The keys end in the run's id, so no two runs share one.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from django.db.models import (
-    BigIntegerField,
-    Case,
-    DurationField,
-    ExpressionWrapper,
-    F,
-    OuterRef,
-    Prefetch,
-    Q,
-    QuerySet,
-    Subquery,
-    Value,
-    When,
-)
+from django.db import models
+from django.db.models import F, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from imports.lists.filters import RunSort
-from imports.models import (
-    FINISHED,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    RunQuerySet,
-)
+from imports.models import FINISHED, Account, ImportDefinition, ImportRun
+from imports.models.run import RunQuerySet
 
 PER_PAGE = 50
 RANK = "rank"
+# A place as an address has it: rank, if there is one, moment and id. A longer number
+# was never given out, and no database column holds it.
+PLACE = re.compile(r"(?:(-?\d{1,18})_)?(.+)_(\d{1,18})", re.ASCII)
+# Databases refuse what lies far outside.
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
 # What is not known stands below all that is.
 NO_COUNT, NO_DURATION = -1, dt.timedelta(days=-36500)
-# A longer number was never given out as a place, and no database column holds it.
-MOST_DIGITS = 18
 # What no index finds is looked for in so many days first, then in all.
 FEW_DAYS = (1, 10, 100)
-DURATION = ExpressionWrapper(
+DURATION = models.ExpressionWrapper(
     Coalesce("finished_at", "settled_at")
     - Coalesce("started_at", "sent_at", "occurred_at"),
-    output_field=DurationField(),
+    output_field=models.DurationField(),
 )
 # What the orders that are not by time look at first.
 RANKS: dict[RunSort, Any] = {
-    RunSort.ERRORS: Coalesce(F("errors"), NO_COUNT, output_field=BigIntegerField()),
+    RunSort.ERRORS: Coalesce(
+        F("errors"), NO_COUNT, output_field=models.BigIntegerField()
+    ),
     RunSort.DURATION: Coalesce(
-        Case(When(status__in=sorted(FINISHED), then=DURATION)),
+        models.Case(models.When(status__in=sorted(FINISHED), then=DURATION)),
         Value(NO_DURATION),
-        output_field=DurationField(),
+        output_field=models.DurationField(),
     ),
 }
 # A run's values of what its order is by: rank (if there is one), moment, id.
@@ -71,12 +58,16 @@ Place = tuple[Any, ...]
 class RunOrder:
     """An order of runs, both ways, and a run's place in it. `accounts` are those that
     the runs may be of, None where no index leads to the runs of an account that fit;
-    `statuses` are those that they were narrowed to, if any.
+    `statuses` are those that they were narrowed to, if any; `are_many`: so many runs
+    may fit that a page looks for the nearest alone.
     """
 
     by: RunSort = RunSort.NEWEST
-    accounts: QuerySet[Account] | None = field(default_factory=Account.objects.all)
+    accounts: models.QuerySet[Account] | None = field(
+        default_factory=Account.objects.all
+    )
     statuses: Sequence[str] = ()
+    are_many: bool = True
 
     @property
     def keys(self) -> list[str]:
@@ -91,16 +82,20 @@ class RunOrder:
 
     def read(self, text: str) -> Place | None:
         """The place in this order that `text` names, or None where it names none."""
-        parts = text.split("_")
-        if len(parts) != len(self.keys):
+        match = PLACE.fullmatch(text)
+        if match is None or (match[1] is not None) != (self.by in RANKS):
             return None
-        *rank, at, pk = parts
-        place: list[Any] = [*map(_whole, rank), _moment(at), _whole(pk)]
-        if None in place or pk.startswith("-"):
+        try:
+            # a "+" that was not escaped arrives as a space
+            at = dt.datetime.fromisoformat(match[2].replace(" ", "+"))
+            if not EARLIEST < at < LATEST:
+                return None
+        except (ValueError, TypeError):  # no moment, or one without a zone
             return None
-        if self.by == RunSort.DURATION:
-            place[0] *= MICROSECOND
-        return tuple(place)
+        if match[1] is None:
+            return at, int(match[3])
+        unit = MICROSECOND if self.by == RunSort.DURATION else 1
+        return int(match[1]) * unit, at, int(match[3])
 
     def after(
         self, runs: RunQuerySet, place: Place | None, *, backwards: bool = False
@@ -138,12 +133,20 @@ class RunOrder:
         are looked through. Asks for that moment at once.
         """
         following = self.after(runs, place, backwards=backwards)
-        if self.by in RANKS:
+        if not self.are_many or self.by in RANKS:
             return following
         rises = (self.by == RunSort.OLDEST) != backwards
         until = "occurred_at__lte" if rises else "occurred_at__gte"
         if self.accounts is not None:
-            ends = self._ends(self.accounts, following, count)
+            # for each account (and status): the moment of its run number `count`
+            own = following.filter(account=OuterRef("pk")).values("occurred_at")
+            parts = [own.filter(status=status) for status in self.statuses] or [own]
+            moments = {
+                f"enough_{number}": models.Subquery(part[count - 1 : count])
+                for number, part in enumerate(parts)
+            }
+            rows = self.accounts.annotate(**moments).values_list(*moments)
+            ends = [moment for row in rows for moment in row if moment is not None]
             end = (min if rises else max)(ends, default=None)
             return following.filter(**{until: end}) if end else following
         if rises and not place:  # from the beginning of the history, wherever that is
@@ -156,73 +159,34 @@ class RunOrder:
                 return near
         return following
 
-    def _ends(
-        self, accounts: QuerySet[Account], runs: RunQuerySet, count: int
-    ) -> list[dt.datetime]:
-        """For each account (and status): the moment of its run number `count`."""
-        own = runs.filter(account=OuterRef("pk")).values("occurred_at")
-        parts = [own.filter(status=status) for status in self.statuses] or [own]
-        moments = {
-            f"enough_{number}": Subquery(part[count - 1 : count])
-            for number, part in enumerate(parts)
-        }
-        rows = accounts.annotate(**moments).values_list(*moments)
-        return [moment for row in rows for moment in row if moment is not None]
 
-
-def _whole(text: str) -> int | None:
-    digits = text.removeprefix("-")
-    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS
-    return int(text) if is_number else None
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        # a "+" that was not escaped arrives as a space
-        moment = dt.datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        return None
-    # databases refuse what lies far outside, and what has no zone is no moment
-    is_usable = moment.tzinfo is not None and EARLIEST < moment < LATEST
-    return moment if is_usable else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RunPage:
     """The runs of one page in their order, and where its neighbours begin."""
 
-    runs: list[ImportRun] = field(default_factory=list)
+    runs: Sequence[ImportRun] = ()
     previous: str = ""
     next: str = ""
 
 
-def page_of(
-    runs: RunQuerySet, order: RunOrder, *, before: str, after: str, are_many: bool
-) -> RunPage:
+def page_of(runs: RunQuerySet, order: RunOrder, *, before: str, after: str) -> RunPage:
     """The 50 runs that follow `before` (below it on the page), or those right above
     `after`; else the first. A page above that is not full begins at the top instead.
-
-    `are_many`: most runs of an account are among `runs`, see `RunOrder.nearest`.
     """
-    rows, count = runs.prefetch_related(*run_parents()), PER_PAGE + 1
-    look = partial(order.nearest, count=count) if are_many else order.after
+    runs, count = runs.prefetch_related(*run_parents()), PER_PAGE + 1
     above, below = order.read(after), order.read(before)
     if above:
-        nearer = list(look(rows, above, backwards=True)[:count])
-        if len(nearer) > PER_PAGE:
-            shown = nearer[PER_PAGE - 1 :: -1]
-            return RunPage(
-                runs=shown,
-                previous=order.cursor(shown[0]),
-                next=order.cursor(shown[-1]),
-            )
+        rows = order.nearest(runs, above, count=count, backwards=True)[:count]
+        if len(rows) > PER_PAGE:
+            shown = list(rows)[PER_PAGE - 1 :: -1]
+            return RunPage(shown, order.cursor(shown[0]), order.cursor(shown[-1]))
         below = None
-    found = list(look(rows, below)[:count])
-    shown = found[:PER_PAGE]
+    rows = order.nearest(runs, below, count=count)[:count]
+    shown = list(rows)[:PER_PAGE]
     return RunPage(
-        runs=shown,
+        shown,
         previous=order.cursor(shown[0]) if below and shown else "",
-        next=order.cursor(shown[-1]) if len(found) > PER_PAGE else "",
+        next=order.cursor(shown[-1]) if len(rows) > PER_PAGE else "",
     )
 
 
@@ -232,27 +196,22 @@ def run_parents() -> tuple[str, Any]:
     once the runs are known, so that none but these is joined.
     """
     definitions = ImportDefinition.objects.defer("facts", "strip", "description")
-    return "account", Prefetch("definition", definitions)
+    return "account", models.Prefetch("definition", definitions)
 
 
 def batches(
-    runs: RunQuerySet,
-    order: RunOrder,
-    fields: Iterable[str],
-    size: int,
-    *,
-    are_many: bool,
+    runs: RunQuerySet, order: RunOrder, fields: Iterable[str], size: int
 ) -> Iterator[list[dict[str, Any]]]:
     """`fields` of all of `runs` in their order, some at a time, each batch a query
     of its own: nothing is held open between two, so no writer waits for the reader.
 
-    A batch has at most `size` runs; where `are_many` (see `RunOrder.nearest`) up to
-    some dozens for each account.
+    A batch has at most `size` runs; where they are many, up to some dozens for each
+    account.
     """
     names = {*fields, *order.keys}
     place: Place | None = None
     while True:
-        if are_many and order.by not in RANKS:
+        if order.are_many and order.by not in RANKS:
             # all that is up to the moment, since the index has found it already
             rows = order.nearest(runs, place, count=min(size, PER_PAGE))
         else:

@@ -20,13 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from django.core.management.base import CommandError
+
 LOOPBACK = "127.0.0.1"
 PORTS_TRIED = 100
 # Names the end of the pipe that a child holds.
 PARENT_PIPE = "MCDASH_PARENT_PIPE"
 
 
-class NoFreePortError(Exception):
+class NoFreePortError(CommandError):
     """Every port that was tried is taken."""
 
 
@@ -55,12 +57,9 @@ def asked_to_end() -> Iterator[Event]:
     With `nohup` a closed terminal means nothing.
     """
     asked = Event()
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if not _is_nohup():
-        signals.append(signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in signals}
-    for number in signals:
-        signal.signal(number, lambda *_: asked.set())
+    ours = (signal.SIGINT, signal.SIGTERM)
+    numbers = ours if _is_nohup() else (*ours, signal.SIGHUP)
+    before = {n: signal.signal(n, lambda *_: asked.set()) for n in numbers}
     try:
         yield asked
     finally:
@@ -153,12 +152,7 @@ class Children:
             os.close(self.pipes.pop())
 
     def start(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        folder: Path,
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], folder: Path
     ) -> None:
         """Start `command` in its own session, out of reach of the terminal's Ctrl-C."""
         log = self.logs / f"{name}.log"

@@ -1,147 +1,18 @@
-"""The data model: what is true of one row, whatever the outside says."""
+"""The data model: what is true of one row, whatever the outside says.
+
+What its modules define is imported from here; pyproject.toml allows for the stars.
+"""
 
 from __future__ import annotations
 
-from imports.models.account import (
-    AccessLevel,
-    Account,
-    AccountAccess,
-    AccountQuerySet,
-    AccountState,
-    AccountToken,
-    AuthKind,
-)
-from imports.models.audit import AuditEntry
-from imports.models.database import (
-    database_now,
-    release_connection,
-    violated_constraint,
-)
-from imports.models.definition import (
-    BY_NAME,
-    DefinitionQuerySet,
-    DefinitionVersion,
-    Favourite,
-    ImportDefinition,
-    key_digest,
-)
-from imports.models.endpoints import validate_endpoint
-from imports.models.revision import Revision, bump_revision
-from imports.models.run import (
-    ONE_ACTIVE,
-    TOO_FAR_AHEAD,
-    EventKind,
-    ImportRun,
-    RunEvent,
-    RunQuerySet,
-    is_due,
-    workers_now,
-    workers_of,
-    workers_word,
-)
-from imports.models.status import (
-    ACTIVE,
-    COUNTS,
-    ENDED,
-    FINISHED,
-    GIVEN_UP,
-    TRANSITIONS,
-    CountProblem,
-    Counts,
-    InvalidTransitionError,
-    Origin,
-    RunStatus,
-    StaleRunError,
-    are_counts_open,
-    message_of,
-)
-from imports.models.storage import STORAGE, refusal_of
-from imports.models.units import (
-    guard_of,
-    note_doubles,
-    tidy_object_id,
-    told_unit,
-    unit_of,
-)
-from imports.models.user import Theme, User
-from imports.models.wakeups import listen, wake_workers
-from imports.models.worker import (
-    Lease,
-    NotFollowed,
-    Unfollowed,
-    Worker,
-    WorkerState,
-    held,
-    lease_seconds,
-    new_holder,
-    process_name,
-)
+from imports.models.account import *
+from imports.models.database import *
+from imports.models.definition import *
+from imports.models.endpoints import *
+from imports.models.run import *
+from imports.models.status import *
+from imports.models.storage import *
+from imports.models.units import *
+from imports.models.user import *
+from imports.models.worker import *
 from imports.reasons import Reason
-
-__all__ = [
-    "ACTIVE",
-    "BY_NAME",
-    "COUNTS",
-    "ENDED",
-    "FINISHED",
-    "GIVEN_UP",
-    "ONE_ACTIVE",
-    "STORAGE",
-    "TOO_FAR_AHEAD",
-    "TRANSITIONS",
-    "AccessLevel",
-    "Account",
-    "AccountAccess",
-    "AccountQuerySet",
-    "AccountState",
-    "AccountToken",
-    "AuditEntry",
-    "AuthKind",
-    "CountProblem",
-    "Counts",
-    "DefinitionQuerySet",
-    "DefinitionVersion",
-    "EventKind",
-    "Favourite",
-    "ImportDefinition",
-    "ImportRun",
-    "InvalidTransitionError",
-    "Lease",
-    "NotFollowed",
-    "Origin",
-    "Reason",
-    "Revision",
-    "RunEvent",
-    "RunQuerySet",
-    "RunStatus",
-    "StaleRunError",
-    "Theme",
-    "Unfollowed",
-    "User",
-    "Worker",
-    "WorkerState",
-    "are_counts_open",
-    "bump_revision",
-    "database_now",
-    "guard_of",
-    "held",
-    "is_due",
-    "key_digest",
-    "lease_seconds",
-    "listen",
-    "message_of",
-    "new_holder",
-    "note_doubles",
-    "process_name",
-    "refusal_of",
-    "release_connection",
-    "tidy_object_id",
-    "told_unit",
-    "unit_of",
-    "validate_endpoint",
-    "violated_constraint",
-    "wake_workers",
-    "workers_now",
-    "workers_of",
-    "workers_word",
-]

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from imports.fields import EncryptedField, Secret
+from imports.models import endpoints
 from imports.models.database import database_now
-from imports.models.endpoints import (
-    refuse_misplaced,
-    tidy_auth_url,
-    tidy_soap_url,
-    tidy_subdomain,
-    validate_endpoint,
-)
 from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed
 from imports.reasons import Reason
 from imports.text import first_with_ink, validate_ink
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+M = TypeVar("M", bound=models.Model)
+Reader = User | AnonymousUser
 
 # Failed calls in a row after which pages say so, and after which calls are saved.
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
@@ -39,12 +33,20 @@ MOST_IDS = 500
 # What names a business unit and where it is, and how pasted texts of it are read.
 TIDIED = {
     "mid": tidy_mid,
-    "subdomain": tidy_subdomain,
-    "auth_url": tidy_auth_url,
-    "soap_url": tidy_soap_url,
+    "subdomain": endpoints.tidy_subdomain,
+    "auth_url": endpoints.tidy_auth_url,
+    "soap_url": endpoints.tidy_soap_url,
 }
 SIGN_IN_NAMES = {True: "client_id", False: "username"}
 FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
+IS_FIXED = (
+    "Fixed once definitions are known: their history belongs to this business unit. "
+    "Add a new account instead."
+)
+NO_SUBDOMAIN = (
+    "Enter the tenant’s own part of its addresses, the mc… of "
+    "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
+)
 # With these an account may become another business unit, or one twice.
 TELL_UNIT = frozenset(
     {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
@@ -79,37 +81,18 @@ TROUBLES = (
     AccountState.CREDENTIALS_REFUSED,
     AccountState.NOT_ANSWERING,
 )
-# In these nobody looks at what runs. That starts are paused, or that an account is
-# there twice, keeps nobody from following.
-NOT_FOLLOWED = {
-    AccountState.DISABLED: NotFollowed.DISABLED,
-    AccountState.SECRET_UNREADABLE: NotFollowed.SECRET_UNREADABLE,
-    AccountState.CREDENTIALS_REFUSED: NotFollowed.CREDENTIALS_REFUSED,
-    AccountState.NOT_ANSWERING: NotFollowed.NOT_ANSWERING,
-}
-# Why nothing can be started in these. A secret that some process could not read is not
-# among them: the worker that sends may have the key, and finds out when it asks.
-START_REFUSALS: dict[AccountState, tuple[Reason, str]] = {
-    AccountState.DISABLED: (Reason.DISABLED, "This account is disabled."),
-    AccountState.DOUBLED: (
-        Reason.DOUBLED,
-        "Another account here is the same business unit. Nothing is started in "
-        "either until an administrator disables one of them.",
-    ),
-    AccountState.PAUSED: (
-        Reason.PAUSED,
-        "Starts are paused in this account by an administrator.",
-    ),
-    AccountState.CREDENTIALS_REFUSED: (
-        Reason.CREDENTIALS_REFUSED,
-        "Marketing Cloud refused this account's credentials. An "
-        "administrator must correct them or test the connection.",
-    ),
-    AccountState.NOT_ANSWERING: (
-        Reason.NOT_ANSWERING,
-        "Marketing Cloud does not answer for this account. Start it again "
-        "once the account answers.",
-    ),
+# Why nothing can be started in these; `Reason` names them alike. A secret that some
+# process could not read is not among them: the worker that sends may have the key, and
+# finds out when it asks.
+START_REFUSALS = {
+    AccountState.DISABLED: "This account is disabled.",
+    AccountState.DOUBLED: "Another account here is the same business unit. Nothing is "
+    "started in either until an administrator disables one of them.",
+    AccountState.PAUSED: "Starts are paused in this account by an administrator.",
+    AccountState.CREDENTIALS_REFUSED: "Marketing Cloud refused this account's "
+    "credentials. An administrator must correct them or test the connection.",
+    AccountState.NOT_ANSWERING: "Marketing Cloud does not answer for this account. "
+    "Start it again once the account answers.",
 }
 
 
@@ -124,21 +107,19 @@ class AccessLevel(models.TextChoices):
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
-    def visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
+    def visible_to(self, user: Reader) -> AccountQuerySet:
         """Accounts whose runs `user` can see; what is not here does not exist."""
         return self.filter(pk__in=seen_by(user))  # type: ignore[misc]  # ids or rows
 
-    def still_visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
+    def still_visible_to(self, user: Reader) -> AccountQuerySet:
         """As `visible_to`, judged within each query."""
-        return self._granted(user, AccessLevel.VIEW, AccessLevel.START)
+        return self._granted(user, *AccessLevel)
 
-    def startable_by(self, user: User | AnonymousUser) -> AccountQuerySet:
+    def startable_by(self, user: Reader) -> AccountQuerySet:
         """Active accounts in which `user` can start definitions."""
         return self._granted(user, AccessLevel.START).filter(is_active=True)
 
-    def _granted(
-        self, user: User | AnonymousUser, *levels: AccessLevel
-    ) -> AccountQuerySet:
+    def _granted(self, user: Reader, *levels: AccessLevel) -> AccountQuerySet:
         if not user.is_active or user.pk is None:
             return self.none()
         if user.is_superuser:  # as in Django's own permissions: every right there is
@@ -153,12 +134,8 @@ class AccountQuerySet(models.QuerySet["Account"]):
             models.When(is_so, then=models.Value(state.value))
             for state, is_so in STATE_FILTERS.items()
         ]
-        state = models.Case(
-            *whens,
-            default=models.Value(AccountState.READY.value),
-            output_field=models.CharField(),
-        )
-        return self.annotate(stored_state=state)
+        ready = models.Value(AccountState.READY.value, models.CharField())
+        return self.annotate(stored_state=models.Case(*whens, default=ready))
 
     def in_trouble(self) -> AccountQuerySet:
         """Active accounts in which something fails that somebody has to mend."""
@@ -174,14 +151,25 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.filter(is_active=True, credentials_refused_at=None)
 
 
-def seen_by(user: User | AnonymousUser) -> list[int] | AccountQuerySet:
+class OfAccountQuerySet(models.QuerySet[M]):
+    """Rows that belong to an account: who sees it sees them."""
+
+    def visible_to(self, user: Reader) -> Self:
+        return self.filter(account__in=seen_by(user))
+
+    def still_visible_to(self, user: Reader) -> Self:
+        """As `visible_to`, judged within each query: for one row, or for long."""
+        return self.filter(account__in=Account.objects.still_visible_to(user))
+
+
+def seen_by(user: Reader) -> list[int] | AccountQuerySet:
     """What is filtered by `user`: the ids of their visible accounts, read once for each
     `User` object, that is once a request. Queries about plain numbers are planned
     sooner and better than joins over groups.
     """
     if isinstance(user, AnonymousUser) or not user.is_active:
         return []
-    visible = AccountQuerySet(Account).still_visible_to(user)
+    visible = Account.objects.still_visible_to(user)
     if user.visible_ids is None:
         ids = visible.order_by().values_list("pk", flat=True)
         user.visible_ids = list(ids[: MOST_IDS + 1])
@@ -189,9 +177,7 @@ def seen_by(user: User | AnonymousUser) -> list[int] | AccountQuerySet:
 
 
 class Account(models.Model):
-    """A business unit of Marketing Cloud that mcdash can reach: how to sign in there,
-    and what is known of it.
-    """
+    """A business unit of Marketing Cloud: how to sign in there, what is known of it."""
 
     name = models.CharField(max_length=200, unique=True)
     label = models.CharField(max_length=200, blank=True)
@@ -366,19 +352,19 @@ class Account(models.Model):
 
     @property
     def why_not_followed(self) -> Unfollowed | None:
-        """Why nobody looks at what runs here, as far as it lies with the account."""
-        for state, why in NOT_FOLLOWED.items():
-            if self.has_problem(state):
-                return Unfollowed(why=why, since=self.since(state))
+        """Why nobody looks at what runs here, as far as it lies with the account. That
+        starts are paused, or that it is there twice, keeps nobody from following.
+        """
+        for state in AccountState:
+            if state.name in NotFollowed.__members__ and self.has_problem(state):
+                return Unfollowed(NotFollowed[state.name], self.since(state))
         return None
 
     @property
     def is_sync_awaited(self) -> bool:
         """Somebody asked for a sync that has not come yet, or none ever came."""
-        if self.last_synced_at is None:
-            return True
-        wanted = self.sync_wanted_at
-        return wanted is not None and wanted > self.last_synced_at
+        last, wanted = self.last_synced_at, self.sync_wanted_at
+        return last is None or (wanted is not None and wanted > last)
 
     @property
     def clock_drift_minutes(self) -> int:
@@ -388,17 +374,13 @@ class Account(models.Model):
 
     @property
     def start_refusal(self) -> tuple[Reason, str] | None:
-        """Why nothing can be started here now, by its kind and in a sentence.
-
-        The one rule: lists, dialogs, the use case, commands and the worker ask it.
-        """
-        for state, refusal in START_REFUSALS.items():
+        """Why nothing can be started here, by kind and in a sentence: the one rule."""
+        for state, sentence in START_REFUSALS.items():
             # after a call or two that failed the next one may well succeed
-            is_passing = (
-                state == AccountState.NOT_ANSWERING and not self.is_breaker_open
-            )
-            if self.has_problem(state) and not is_passing:
-                return refusal
+            if state == AccountState.NOT_ANSWERING and not self.is_breaker_open:
+                continue
+            if self.has_problem(state):
+                return Reason(state), sentence
         return None
 
     @property
@@ -408,9 +390,7 @@ class Account(models.Model):
         return refusal[1] if refusal else ""
 
     def tidy(self) -> None:
-        """Read what was pasted as it can only be meant, before its length is judged:
-        whole addresses as a subdomain, blanks around a MID.
-        """
+        """Read what was pasted as it can only be meant, before its length is judged."""
         for field, tidied in TIDIED.items():
             setattr(self, field, tidied(getattr(self, field)))
 
@@ -425,17 +405,14 @@ class Account(models.Model):
     def clean(self) -> None:
         self.tidy()
         validate_ink(name=self.name, label=self.label)
-        self._clean_credentials()
-        self._clean_endpoints()
-        self._clean_frozen()
-        self._clean_unit()
-
-    def _clean_credentials(self) -> None:
         wanted = SIGN_IN_NAMES[self.is_oauth]
         if not getattr(self, wanted):
             raise ValidationError({wanted: "Needed for this kind of sign-in."})
         if self.mid and (not self.mid.isdecimal() or self.mid == "0"):
             raise ValidationError({"mid": "A MID is a number."})
+        self._clean_endpoints()
+        self._clean_frozen()
+        self._clean_unit()
 
     def _clean_unit(self) -> None:
         """One business unit is one account. Who is a double already may be edited."""
@@ -448,13 +425,7 @@ class Account(models.Model):
 
     def _clean_endpoints(self) -> None:
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
-            raise ValidationError(
-                {
-                    "subdomain": "Enter the tenant’s own part of its addresses, the "
-                    "mc… of https://mc….auth.marketingcloudapis.com/, or paste that "
-                    "whole address."
-                }
-            )
+            raise ValidationError({"subdomain": NO_SUBDOMAIN})
         if not self.subdomain and not (
             self.soap_url and (self.auth_url or not self.is_oauth)
         ):
@@ -464,20 +435,19 @@ class Account(models.Model):
             )
         for field, url in self.endpoints().items():
             try:
-                validate_endpoint(url)
+                endpoints.validate_endpoint(url)
                 if field != "subdomain":
-                    refuse_misplaced(field.removesuffix("_url"), url)
+                    endpoints.refuse_misplaced(field.removesuffix("_url"), url)
             except ValidationError as error:
                 raise ValidationError({field: error.messages}) from error
 
     def endpoints(self) -> dict[str, str]:
         """The addresses this account calls, by the field that governs each."""
         by_tenant = "subdomain" if self.subdomain else None
-        found = {"soap_url" if self.soap_url else by_tenant: self.service_address}
+        urls = {"soap_url" if self.soap_url else by_tenant: self.service_address}
         if self.is_oauth:
-            key = "auth_url" if self.auth_url else by_tenant
-            found[key] = self.token_address
-        return {field: url for field, url in found.items() if field}
+            urls["auth_url" if self.auth_url else by_tenant] = self.token_address
+        return {field: url for field, url in urls.items() if field}
 
     def _clean_frozen(self) -> None:
         if self.pk is None or not self.definitions.exists():
@@ -486,12 +456,7 @@ class Account(models.Model):
         stored.tidy()
         for field in FROZEN_WITH_DEFINITIONS:
             if getattr(stored, field) != getattr(self, field):
-                raise ValidationError(
-                    {
-                        field: "Fixed once definitions are known: their history "
-                        "belongs to this business unit. Add a new account instead."
-                    }
-                )
+                raise ValidationError({field: IS_FIXED})
 
     @property
     def known_mid(self) -> str:
@@ -511,9 +476,8 @@ class Account(models.Model):
 
     def is_twin_of(self, other: Account) -> bool:
         """Whether two accounts in use are one business unit."""
-        if self.unit is None or self.pk == other.pk:
-            return False
-        return self.unit == other.unit and self.is_active and other.is_active
+        is_same = self.unit is not None and self.unit == other.unit
+        return is_same and self.pk != other.pk and self.is_active and other.is_active
 
     def refuses_property(self, object_type: str, name: str) -> bool:
         """Whether the account did not let us retrieve that property."""
@@ -524,18 +488,13 @@ class Account(models.Model):
         return list(dict.fromkeys([*self.refused_properties, *refused]))
 
     def note_secret_unreadable(self) -> bool:
-        """Note that a process could not read the secret; False where that was known.
-
-        The next one that can, or a secret that is entered anew, takes it back.
-        """
+        """Note that a process could not read it; False where that was known."""
         readable = Account.objects.filter(pk=self.pk, secret_unreadable_since=None)
         return bool(readable.update(secret_unreadable_since=database_now()))
 
 
 class AccountAccess(models.Model):
-    """What a group can do in an account; a person has the highest of their groups, and
-    a superuser every right in every account.
-    """
+    """What a group can do in an account; a person has the highest of their groups."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="accesses")
     group = models.ForeignKey(Group, models.PROTECT, related_name="accesses")

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
-from imports.models.account import Account, AccountQuerySet, seen_by
-from imports.models.status import COUNTS, ENDED, RunStatus
+from imports.models.account import Account, OfAccountQuerySet
+from imports.models.status import COUNTS, ENDED
+from imports.models.user import User
 from imports.text import first_with_ink
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from django.contrib.auth.models import AnonymousUser
-
-    from imports.models.run import ImportRun
-    from imports.models.user import User
-
 STRIP_LENGTH = 20
-# A definition's last run and its strip.
-RecentRuns = tuple[int | None, list[dict[str, Any]]]
 # More runs of a definition than these are seldom active at once.
 USUALLY_ACTIVE = 2
 BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
@@ -39,21 +30,11 @@ def key_digest(customer_key: str) -> str:
 BY_NAME = Left(Lower("name"), 100)
 
 
-class DefinitionQuerySet(models.QuerySet["ImportDefinition"]):
-    def visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
-        return self.filter(account__in=seen_by(user))
-
-    def still_visible_to(self, user: User | AnonymousUser) -> DefinitionQuerySet:
-        """As `visible_to`, judged within the query: for one definition."""
-        return self.filter(account__in=AccountQuerySet(Account).still_visible_to(user))
-
+class DefinitionQuerySet(OfAccountQuerySet["ImportDefinition"]):
     def with_destination(self) -> DefinitionQuerySet:
-        """Each with what its latest result says of the destination: the definition
-        gives an id that no person knows, a result gives the key.
-        """
-        runs = apps.get_model("imports", "ImportRun").objects
-        told = runs.filter(definition=models.OuterRef("pk")).exclude(import_type="")
-        latest = told.latest_first()
+        """Each with its destination as its latest result has it, by its key."""
+        runs = apps.get_model("imports", "ImportRun").objects.latest_first()
+        latest = runs.filter(definition=models.OuterRef("pk")).exclude(import_type="")
         return self.annotate(
             result_destination=models.Subquery(latest.values("destination_id")[:1]),
             result_type=models.Subquery(latest.values("import_type")[:1]),
@@ -106,8 +87,7 @@ class ImportDefinition(models.Model):
         # strip to get at it there
         indexes = (
             models.Index(
-                fields=("account", "not_seen_since", "last_run"),
-                name="definition_seen",
+                fields=("account", "not_seen_since", "last_run"), name="definition_seen"
             ),
             models.Index(BY_NAME, name="definition_by_name"),
             # few at any time; each sync looks for them
@@ -139,8 +119,8 @@ class ImportDefinition(models.Model):
 
     @property
     def shown_name(self) -> str:
-        known = (self.name, self.customer_key, self.object_id)
-        return first_with_ink(*known, otherwise="(no name)")
+        names = (self.name, self.customer_key, self.object_id)
+        return first_with_ink(*names, otherwise="(no name)")
 
     @property
     def unlisted_since(self) -> datetime | None:
@@ -149,9 +129,7 @@ class ImportDefinition(models.Model):
 
     @property
     def why_not_startable(self) -> str:
-        """Why it cannot be started now, in a sentence; empty if it can.
-
-        Lists, dialogs, the use case, commands and the worker ask this. That Marketing
+        """Why it cannot be started now, in a sentence; empty if it can. That Marketing
         Cloud does not list it is no reason: the list may be wrong, and if it is not,
         Marketing Cloud refuses the start.
         """
@@ -167,19 +145,10 @@ class ImportDefinition(models.Model):
         active = [self.last_run] if self.last_run and self.last_run.is_active else []
         return [*self.strip, *(run.as_bar() for run in active)][-STRIP_LENGTH:]
 
-    def last_successful_run(self) -> ImportRun | None:
-        """The last run that ended well and counted its rows."""
-        good = (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS)
-        counted = self.runs.filter(status__in=good).exclude(total_rows=None)
-        return counted.latest_first().first()
-
     def refresh_recent_runs(self) -> bool:
-        """Set `last_run` and `strip` from the history; whether they differed.
-
-        The definition's row is held until the transaction ends, so that two runs
-        that end at once both get into the strip.
-        """
+        """Set `last_run` and `strip` from the history; whether they differed."""
         with transaction.atomic(savepoint=False):
+            # held to the end, so that two runs that end at once both get into the strip
             row = ImportDefinition.objects.filter(pk=self.pk)
             stored = row.select_for_update().values_list("last_run_id", "strip").get()
             self.last_run_id, self.strip = recent = self.recent_runs()
@@ -187,7 +156,7 @@ class ImportDefinition(models.Model):
                 row.update(last_run=recent[0], strip=recent[1])
         return recent != stored
 
-    def recent_runs(self) -> RecentRuns:
+    def recent_runs(self) -> tuple[int | None, list[dict[str, Any]]]:
         """`last_run` and `strip` as the history has them now."""
         latest = self.runs.latest_first().only(*BAR_FIELDS)
         runs = list(latest[: STRIP_LENGTH + USUALLY_ACTIVE])
@@ -223,9 +192,7 @@ class DefinitionVersion(models.Model):
 class Favourite(models.Model):
     """A definition that a person keeps at hand."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="favourites"
-    )
+    user = models.ForeignKey(User, models.CASCADE, related_name="favourites")
     definition = models.ForeignKey(
         ImportDefinition, models.PROTECT, related_name="favourites"
     )

@@ -1,27 +1,18 @@
-"""Runs, their history, and the one method that moves them."""
+"""Runs, their history, the one method that moves them, and the counter of changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import connection, models
-from django.db.models import (
-    Case,
-    CharField,
-    Exists,
-    Max,
-    QuerySet,
-    Value,
-    When,
-    lookups,
-)
+from django.db.models import F, Index, Q, UniqueConstraint, Value, lookups
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
-from imports.models.account import NOT_ANSWERING_FROM, Account, AccountQuerySet, seen_by
+from imports.models.account import NOT_ANSWERING_FROM, Account, OfAccountQuerySet
 from imports.models.database import database_now
 from imports.models.definition import DefinitionVersion, ImportDefinition
 from imports.models.status import (
@@ -41,6 +32,7 @@ from imports.models.status import (
     message_of,
 )
 from imports.models.units import guard_of
+from imports.models.user import User
 from imports.models.worker import (
     WORKER_SILENT_AFTER,
     Unfollowed,
@@ -51,14 +43,6 @@ from imports.models.worker import (
 )
 from imports.reasons import reasons
 from imports.text import first_with_ink, has_ink
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser
-
-    from imports.models.user import User
-
-
-# What happened to a run, one row for each thing: its timeline.
 
 
 class EventKind(models.TextChoices):
@@ -81,16 +65,14 @@ class EventKind(models.TextChoices):
 
 
 class RunEvent(models.Model):
-    """One thing that happened to a run."""
+    """One thing that happened to a run; all of them are its timeline."""
 
     run = models.ForeignKey("ImportRun", models.PROTECT, related_name="events")
     at = models.DateTimeField()
     kind = models.CharField(max_length=20, choices=EventKind)
     from_status = models.CharField(max_length=21, blank=True)
     to_status = models.CharField(max_length=21, blank=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
-    )
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
     actor_name = models.TextField(blank=True)
     details = models.JSONField(default=dict, blank=True)
 
@@ -102,50 +84,30 @@ class RunEvent(models.Model):
 
 
 # How long after its start (s) a run is looked at how often (s).
-CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60))
-SLOWEST_CHECK_SECONDS = 300
-RECORDED = (
-    "customer_key",
-    "status",
-    "phase",
-    "task_id",
-    *COUNTS,
-    "origin",
-)
+CHECK_INTERVALS = ((300, 5), (1800, 15), (7200, 60), (inf, 300))
+RECORDED = ("customer_key", "status", "phase", "task_id", *COUNTS, "origin")
 # Constraints of one active run: of a definition's row, and of it in all accounts.
 ONE_ACTIVE = frozenset({"run_one_active", "run_one_active_in_unit"})
 LOST_AFTER = timedelta(hours=24)
 # Runs whose counts are open, as `are_counts_open` has it, and those whose errors are
 # known: of the former nobody knows them, even where they say 0.
-COUNTS_OPEN = models.Q(status=RunStatus.COMPLETED_WITH_ERRORS) & (
-    models.Q(errors=None) | models.Q(errors=0)
-)
-ERRORS_KNOWN = models.Q(errors__gt=0) | (
-    models.Q(errors=0) & ~models.Q(status=RunStatus.COMPLETED_WITH_ERRORS)
-)
+WITH_ERRORS = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
+COUNTS_OPEN = WITH_ERRORS & (Q(errors=None) | Q(errors=0))
+ERRORS_KNOWN = Q(errors__gt=0) | (Q(errors=0) & ~WITH_ERRORS)
+HAS_TASK = Q(task_id__isnull=False)
+OURS_ACTIVE = Q(status__in=sorted(ACTIVE)) & ~Q(origin=Origin.OUTSIDE)
 # No look is planned so far ahead; one that is was planned by a clock that was wrong.
 TOO_FAR_AHEAD = timedelta(minutes=15)
 # When a run ended, by Marketing Cloud's word or else by ours.
 ENDED_AT = Coalesce("finished_at", "settled_at")
 
 
-def is_due(now: datetime) -> models.Q:
-    """Whether a run should be looked at by now. A time too far ahead counts as well: it
-    was planned by a clock that ran ahead and was set right since.
-    """
-    ahead = models.Q(next_check_at__gt=now + TOO_FAR_AHEAD)
-    return models.Q(next_check_at__lte=now) | ahead
+def is_due(now: datetime) -> Q:
+    """A look is due; or planned too far ahead, by a clock that was set right since."""
+    return Q(next_check_at__lte=now) | Q(next_check_at__gt=now + TOO_FAR_AHEAD)
 
 
-class RunQuerySet(models.QuerySet["ImportRun"]):
-    def visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
-        return self.filter(account__in=seen_by(user))
-
-    def still_visible_to(self, user: User | AnonymousUser) -> RunQuerySet:
-        """As `visible_to`, judged within each query: for one run, or for long."""
-        accounts = AccountQuerySet(Account).still_visible_to(user)
-        return self.filter(account__in=accounts)
-
+class RunQuerySet(OfAccountQuerySet["ImportRun"]):
     def active(self) -> RunQuerySet:
         return self.filter(status__in=ACTIVE)
 
@@ -161,21 +123,14 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
         return self.followed().filter(is_due(now))
 
     def overdue(self) -> RunQuerySet:
-        """Active runs that a worker should have seen to long ago, in accounts that
-        nothing keeps it from asking.
-        """
+        """Active runs that a worker should have seen to long ago, and could have."""
         late = Now() - overdue_after()
-        looks = models.Q(
-            status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN), next_check_at__lt=late
-        )
-        claims = models.Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
-        starts = models.Q(
-            status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after()
-        )
+        looked_for = (RunStatus.RUNNING, RunStatus.UNKNOWN)
+        looks = Q(status__in=looked_for, next_check_at__lt=late)
+        claims = Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
+        starts = Q(status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after())
         # who has not responded lately could not be asked until a moment ago
-        heard = models.Q(account__last_contact_at=None) | models.Q(
-            account__last_contact_at__lt=late
-        )
+        heard = Q(account__last_contact_at=None) | Q(account__last_contact_at__lt=late)
         return self.filter(looks & heard | claims | starts).filter(
             account__is_active=True,
             account__credentials_refused_at=None,
@@ -199,17 +154,15 @@ class RunQuerySet(models.QuerySet["ImportRun"]):
         them were still running. One statement for all: a thousand by themselves take
         longer than asking for them.
         """
-        named = [*COUNTS, "last_checked_at", "next_check_at", "looks"]
-        sets = ", ".join(f"{name} = %s" for name in named)
-        table, moment = self.model._meta.db_table, connection.ops
+        changed = (*COUNTS, "last_checked_at", "next_check_at", "looks")
+        sets = ", ".join(f"{name} = %s" for name in changed)
+        table = self.model._meta.db_table
+        as_stored = connection.ops.adapt_datetimefield_value
         rows = [
             (
                 *(counts[name] for name in COUNTS),
-                moment.adapt_datetimefield_value(at),
-                moment.adapt_datetimefield_value(run.next_look(at)),
-                run.looks + 1,
-                run.pk,
-                RunStatus.RUNNING.value,
+                *(as_stored(at), as_stored(run.next_look(at)), run.looks + 1),
+                *(run.pk, RunStatus.RUNNING.value),
             )
             for run, counts in counted.items()
         ]
@@ -248,11 +201,7 @@ class ImportRun(models.Model):
     destination_id = models.TextField(blank=True)
 
     started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="runs",
+        User, models.SET_NULL, null=True, blank=True, related_name="runs"
     )
     started_by_name = models.TextField(blank=True)
     request_token = models.UUIDField(null=True, blank=True)
@@ -300,68 +249,54 @@ class ImportRun(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(
-                fields=("account", "task_id"),
-                condition=models.Q(task_id__isnull=False),
-                name="run_task_once",
+            UniqueConstraint(
+                fields=("account", "task_id"), condition=HAS_TASK, name="run_task_once"
             ),
-            models.UniqueConstraint(
-                fields=("definition",),
-                condition=models.Q(status__in=sorted(ACTIVE))
-                & ~models.Q(origin=Origin.OUTSIDE),
-                name="run_one_active",
+            UniqueConstraint(
+                fields=("definition",), condition=OURS_ACTIVE, name="run_one_active"
             ),
-            models.UniqueConstraint(
-                fields=("guard",),
-                condition=models.Q(status__in=sorted(ACTIVE))
-                & ~models.Q(origin=Origin.OUTSIDE),
-                name="run_one_active_in_unit",
+            UniqueConstraint(
+                fields=("guard",), condition=OURS_ACTIVE, name="run_one_active_in_unit"
             ),
-            models.UniqueConstraint(fields=("request_token",), name="run_request_once"),
+            UniqueConstraint(fields=("request_token",), name="run_request_once"),
             models.CheckConstraint(
-                condition=models.Q(status__in=sorted(RunStatus)),
-                name="run_known_status",
+                condition=Q(status__in=sorted(RunStatus)), name="run_known_status"
             ),
             models.CheckConstraint(
-                condition=~models.Q(status__in=sorted(WITH_TASK))
-                | models.Q(task_id__isnull=False),
+                condition=~Q(status__in=sorted(WITH_TASK)) | HAS_TASK,
                 name="run_task_where_accepted",
             ),
             models.CheckConstraint(
-                condition=~models.Q(status=RunStatus.UNKNOWN)
-                | models.Q(origin=Origin.OUTSIDE)
-                | models.Q(sent_at__isnull=False),
+                condition=~Q(status=RunStatus.UNKNOWN)
+                | Q(origin=Origin.OUTSIDE)
+                | Q(sent_at__isnull=False),
                 name="run_sent_where_unknown",
             ),
         )
         # With the account first, since readers see some accounts only: SQLite has no
         # statistics until somebody makes them, and then the longest match wins.
         indexes = (
-            models.Index(
-                fields=("account", "occurred_at", "id"), name="run_by_account"
-            ),
-            models.Index(
-                fields=("definition", "occurred_at", "id"), name="run_by_definition"
-            ),
+            Index(fields=("account", "occurred_at", "id"), name="run_by_account"),
+            Index(fields=("definition", "occurred_at", "id"), name="run_by_definition"),
             # the active run of a definition that was run ten thousand times
-            models.Index(fields=("definition", "status"), name="run_of_definition"),
-            models.Index(fields=("status", "occurred_at", "id"), name="run_by_status"),
-            models.Index(
+            Index(fields=("definition", "status"), name="run_of_definition"),
+            Index(fields=("status", "occurred_at", "id"), name="run_by_status"),
+            Index(
                 fields=("status", "account", "occurred_at", "id"), name="run_by_state"
             ),
-            models.Index(models.F("account"), ENDED_AT, name="run_by_end"),
-            models.Index(
+            Index(F("account"), ENDED_AT, name="run_by_end"),
+            Index(
                 fields=("account", "origin", "occurred_at", "id"), name="run_by_origin"
             ),
-            models.Index(
-                *(models.F("account"), Lower("started_by_name")),
-                *(models.F("occurred_at"), models.F("id")),
+            Index(
+                *(F("account"), Lower("started_by_name")),
+                *(F("occurred_at"), F("id")),
                 name="run_by_person",
             ),
-            models.Index(fields=("account", "revision"), name="run_by_revision"),
-            models.Index(
+            Index(fields=("account", "revision"), name="run_by_revision"),
+            Index(
                 fields=("next_check_at",),
-                condition=models.Q(status__in=sorted(ACTIVE)),
+                condition=Q(status__in=sorted(ACTIVE)),
                 name="run_due",
             ),
         )
@@ -401,7 +336,6 @@ class ImportRun(models.Model):
 
     @property
     def are_counts_open(self) -> bool:
-        """Whether it is not clean although no error was reported."""
         return are_counts_open(self.status, self.errors)
 
     def get_status_display(self) -> str:  # type: ignore[no-redef]  # Django lets us
@@ -415,9 +349,7 @@ class ImportRun(models.Model):
 
     @property
     def known_since(self) -> datetime:
-        """Since when we know of it by our own clock: its age counts from then,
-        whatever dates Marketing Cloud gives.
-        """
+        """Since when we know of it by our own clock, from which its age counts."""
         return self.first_seen_at or self.queued_at or self.occurred_at
 
     def elapsed(self, now: datetime) -> timedelta:
@@ -454,36 +386,31 @@ class ImportRun(models.Model):
     def next_look(self, now: datetime) -> datetime:
         """When to look again: often while young, more slowly with age."""
         age = (now - self.known_since).total_seconds()
-        for younger_than, interval in CHECK_INTERVALS:
-            if age < younger_than:
-                return now + timedelta(seconds=interval)
-        return now + timedelta(seconds=SLOWEST_CHECK_SECONDS)
+        interval = next(every for younger, every in CHECK_INTERVALS if age < younger)
+        return now + timedelta(seconds=interval)
 
     def as_bar(self) -> dict[str, Any]:
-        """This run as a bar of its definition's strip; `unaccounted` where its counts
-        are open.
-        """
-        bar = {
+        """This run as a bar of its definition's strip."""
+        is_open = self.are_counts_open
+        return {
             "run": self.pk,
             "status": self.status,
             "rows": self.total_rows,
             "errors": self.errors,
             "at": self.occurred_at.isoformat(),
+            **({"unaccounted": self.unaccounted_rows} if is_open else {}),
         }
-        if self.are_counts_open:
-            bar["unaccounted"] = self.unaccounted_rows
-        return bar
 
     def as_record(self) -> dict[str, Any]:
         """This run as commands and exports give it; the names are an interface."""
         times = ("queued_at", "started_at", "finished_at")
-        moments = {name: getattr(self, name) for name in times}
+        moments = ((name, getattr(self, name)) for name in times)
         return {
             "id": self.pk,
             "account": self.account.name,
             **{name: getattr(self, name) for name in RECORDED},
             "started_by": self.started_by_name,
-            **{name: at and at.isoformat() for name, at in moments.items()},
+            **{name: at and at.isoformat() for name, at in moments},
             "message": message_of(self.reason, self.message),
             "reason": self.reason,
             "vendor_message": self.vendor_message,
@@ -500,17 +427,17 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
         **changes: Any,
     ) -> None:
-        """Move the run to `status`, set `changes`, and leave a RunEvent.
+        """Move the run to `status`, set `changes`, and leave a RunEvent. The row is
+        only moved out of the status that this object knows. The caller opens the
+        transaction.
 
-        The row is only moved out of the status that this object knows. Raises
-        `InvalidTransitionError` for a way that is not in the table, and
-        `StaleRunError` where somebody else moved the run first. The caller
-        opens the transaction.
+        Raises `InvalidTransitionError` for a way that is not in the table, and
+        `StaleRunError` where somebody else moved the run first.
         """
         old = RunStatus(self.status)
         if status not in TRANSITIONS[old]:
             raise InvalidTransitionError(f"{old} → {status}")
-        self._update_where_still(old, {"status": status, **changes})
+        self.change(status=status, **changes)
         self.record(
             kind,
             from_status=old,
@@ -522,12 +449,9 @@ class ImportRun(models.Model):
 
     def change(self, **changes: Any) -> None:
         """Set `changes` while the run is still in the status that we know."""
-        self._update_where_still(self.status, changes)
-
-    def _update_where_still(self, status: str, changes: dict[str, Any]) -> None:
-        still = ImportRun.objects.filter(pk=self.pk, status=status)
+        still = ImportRun.objects.filter(pk=self.pk, status=self.status)
         if not still.update(**changes):
-            raise StaleRunError(f"Run {self.pk} is no longer {status}.")
+            raise StaleRunError(f"Run {self.pk} is no longer {self.status}.")
         for name, value in changes.items():
             setattr(self, name, value)
 
@@ -542,7 +466,6 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
     ) -> RunEvent:
         """Add to the run's timeline."""
-        name = actor_name or (actor.shown_name if actor else "")
         return RunEvent.objects.create(
             run=self,
             at=database_now(),
@@ -550,41 +473,76 @@ class ImportRun(models.Model):
             from_status=from_status,
             to_status=to_status,
             actor=actor,
-            actor_name=name,
+            actor_name=actor_name or (actor.shown_name if actor else ""),
             details=details or {},
         )
-
-
-# How the workers do as a whole, alone or within another query.
 
 
 ALIVE, STUCK = "alive", "stuck"
 
 
 def workers_now() -> WorkerState:
-    """How the workers do."""
-    return workers_of(Worker.objects.aggregate(word=Max(workers_word()))["word"])
+    """How the workers do as a whole."""
+    word = Worker.objects.aggregate(word=models.Max(workers_word()))["word"]
+    return workers_of(word)
 
 
-def workers_word() -> Case:
+def workers_word() -> models.Case:
     """The same as part of a query: ALIVE, STUCK, or null where none responds."""
-    return Case(
-        When(~Exists(Worker.objects.alive()), then=Value(None)),
-        When(
-            Exists(_at_work()) & Exists(ImportRun.objects.overdue()), then=Value(STUCK)
-        ),
+    alive = Worker.objects.alive()
+    # one that has just begun is about to do what is overdue
+    at_work = alive.filter(started_at__lte=Now() - overdue_after())
+    is_stuck = models.Exists(at_work) & models.Exists(ImportRun.objects.overdue())
+    return models.Case(
+        models.When(~models.Exists(alive), then=Value(None)),
+        models.When(is_stuck, then=Value(STUCK)),
         default=Value(ALIVE),
-        output_field=CharField(),
+        output_field=models.CharField(),
     )
 
 
 def workers_of(word: str | None) -> WorkerState:
     """What `workers_word` found."""
     if word is None:
-        return WorkerState(is_silent=True, heard_at=Worker.objects.last_heard_at())
+        heard_at = Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
+        return WorkerState(is_silent=True, heard_at=heard_at)
     return WorkerState(is_stuck=word == STUCK)
 
 
-def _at_work() -> QuerySet[Worker]:
-    """One that has just begun is about to do what is overdue."""
-    return Worker.objects.at_work_for(overdue_after().total_seconds())
+class RevisionManager(models.Manager["Revision"]):
+    def take(self) -> int:
+        """The next number; the caller's transaction holds the counter until it ends."""
+        if not self.filter(pk=1).update(number=F("number") + 1):
+            self.get_or_create(pk=1)
+            self.filter(pk=1).update(number=F("number") + 1)
+        return self.values_list("number", flat=True).get(pk=1)
+
+
+class Revision(models.Model):
+    """What changed since? One counter row instead of timestamps.
+
+    Timestamps miss changes when clocks differ or commits overtake each other. Each
+    transaction that changes runs takes the next number as its last statements and
+    writes it to those runs and their accounts, so the counter's row is locked for
+    a moment only. Such a transaction must not touch an account's row earlier, or
+    two of them could wait for each other.
+    """
+
+    number = models.BigIntegerField(default=0)
+
+    objects: ClassVar[RevisionManager] = RevisionManager()
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+def bump_revision(
+    *, runs: Iterable[ImportRun] = (), accounts: Iterable[Account] = ()
+) -> int:
+    """Stamp changed runs and accounts with the next number, last in a transaction."""
+    runs = list(runs)
+    number = Revision.objects.take()
+    ImportRun.objects.filter(pk__in=[run.pk for run in runs]).update(revision=number)
+    touched = {account.pk for account in accounts} | {run.account_id for run in runs}
+    Account.objects.filter(pk__in=touched).update(revision=number)
+    return number

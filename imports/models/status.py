@@ -1,6 +1,4 @@
-"""The life of a run: its statuses, the table of transitions, and what its counts add
-up to.
-"""
+"""The life of a run: its statuses, their transitions, what its counts add up to."""
 
 from __future__ import annotations
 
@@ -39,9 +37,8 @@ def are_counts_open(status: str, errors: int | None) -> bool:
 
 def label_of(status: str, errors: int | None) -> str:
     """The word for a run of that status and number of errors."""
-    if are_counts_open(status, errors):
-        return OPEN_COUNTS
-    return str(RunStatus(status).label)
+    is_open = are_counts_open(status, errors)
+    return OPEN_COUNTS if is_open else str(RunStatus(status).label)
 
 
 class Origin(models.TextChoices):
@@ -55,9 +52,7 @@ GIVEN_UP = frozenset({Reason.NO_TRACE, Reason.DECLARED})
 
 
 def message_of(reason: str, message: str) -> str:
-    """What happened, for programs and commands: as the error said it at that moment,
-    or else what the reason says.
-    """
+    """What happened, for programs and commands: the error's words, or the reason's."""
     return message or (f"{Reason(reason).label}." if reason else "")
 
 
@@ -152,12 +147,10 @@ class Counts:
     @property
     def unaccounted(self) -> int | None:
         """Rows that no count accounts for; None where that cannot be reckoned."""
-        if self.total_rows is None or self.successful is None:
+        total, loaded = self.total_rows, self.successful
+        if total is None or loaded is None or self.are_contradictory:
             return None
-        if self.are_contradictory:
-            return None
-        counted = self.successful + (self.duplicated or 0) + (self.errors or 0)
-        return max(0, self.total_rows - counted)
+        return max(0, total - loaded - (self.duplicated or 0) - (self.errors or 0))
 
     @property
     def problem(self) -> CountProblem | None:
@@ -170,10 +163,8 @@ class Counts:
             return CountProblem.ERRORS
         if self.are_contradictory:
             return CountProblem.CONTRADICTORY
-        if self.unaccounted:
-            return CountProblem.ROWS_UNACCOUNTED
-        if self.unaccounted == 0:
-            return None
+        if self.unaccounted is not None:
+            return CountProblem.ROWS_UNACCOUNTED if self.unaccounted else None
         if self.errors is None:
             return CountProblem.ERRORS_NOT_REPORTED
         return CountProblem.LOADED_NOT_REPORTED if self.total_rows else None

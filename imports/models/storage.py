@@ -43,9 +43,7 @@ class Refusal(enum.Enum):
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing was saved for sure: a connection that breaks off while a
-        transaction is committed proves nothing.
-        """
+        """Whether nothing was saved for sure: who breaks off in a commit may have."""
         return self is not Refusal.GONE
 
 
@@ -71,19 +69,16 @@ POSTGRES_REFUSALS = {
 
 
 def refusal_of(error: BaseException | None) -> Refusal | None:
-    """Why the database refused, if that is what is behind `error`. None where a
-    statement was wrong, or a constraint was violated.
-    """
+    """Why the database refused; None where a statement was wrong, or a value."""
     cause = _root(error)
     if isinstance(cause, sqlite3.Error):
         return SQLITE_REFUSALS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-    if isinstance(cause, psycopg.Error):
-        if cause.sqlstate is None:  # no server said it
-            is_lost = isinstance(cause, psycopg.OperationalError)
-            return Refusal.GONE if is_lost else None
-        exact = POSTGRES_REFUSALS.get(cause.sqlstate)
-        return exact or POSTGRES_REFUSALS.get(cause.sqlstate[:2])
-    return Refusal.GONE if cause else None
+    if isinstance(cause, psycopg.Error) and cause.sqlstate:
+        of_class = POSTGRES_REFUSALS.get(cause.sqlstate[:2])
+        return POSTGRES_REFUSALS.get(cause.sqlstate, of_class)
+    # no server said it: then the connection is lost, or the mistake is ours
+    lost = (psycopg.OperationalError, OperationalError)
+    return Refusal.GONE if isinstance(cause, lost) else None
 
 
 def _root(error: BaseException | None) -> BaseException | None:
@@ -98,19 +93,17 @@ def _root(error: BaseException | None) -> BaseException | None:
 
 @contextmanager
 def brief_transaction() -> Iterator[None]:
-    """A transaction that gives up soon where it meets a lock: for writes that are not
-    worth anybody's waiting.
-    """
+    """A transaction for what is not worth waiting for a lock: it gives up soon."""
+    wait = round(BRIEF_SECONDS * 1000)
     with connection.cursor() as cursor:
         if connection.vendor != "sqlite":
             with transaction.atomic():
-                wait = f"{round(BRIEF_SECONDS * 1000)}ms"
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
+                cursor.execute(f"SET LOCAL lock_timeout = {wait}")
                 yield
             return
         cursor.execute("PRAGMA busy_timeout")
         (usual,) = cursor.fetchone()
-        cursor.execute(f"PRAGMA busy_timeout={round(BRIEF_SECONDS * 1000)}")
+        cursor.execute(f"PRAGMA busy_timeout={wait}")
         try:
             with transaction.atomic():
                 yield
@@ -124,6 +117,7 @@ class Storage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._refusal: Refusal | None = None
+        # since when writes are refused, and when one was last
         self._first_at: datetime | None = None
         self._last_at: datetime | None = None
         self._trying_since: datetime | None = None
@@ -142,8 +136,8 @@ class Storage:
     def _counts(self) -> bool:
         if self._first_at is None or self._last_at is None:
             return False
-        is_lock = self._refusal is Refusal.LOCKED
-        return not is_lock or self._last_at - self._first_at >= LOCK_LASTS
+        is_old = self._last_at - self._first_at >= LOCK_LASTS
+        return is_old or self._refusal is not Refusal.LOCKED
 
     @property
     def was_refused_just_now(self) -> bool:
@@ -166,10 +160,10 @@ class Storage:
             self._refusal = refusal
             if self._counts() and not self._is_told:
                 self._is_told = True
-                since = f"{self._first_at:%Y-%m-%d %H:%M:%S} UTC"
                 log.error(
                     "The database cannot be written since %s: %s (%s)",
-                    *(since, refusal.value, _root(error)),
+                    *(f"{self._first_at:%Y-%m-%d %H:%M:%S} UTC", refusal.value),
+                    _root(error),
                 )
         is_over = refusal in (Refusal.READ_ONLY, Refusal.GONE)
         if is_over and not connection.in_atomic_block:
@@ -192,9 +186,7 @@ class Storage:
             self._is_told = False
 
     def ask(self) -> None:
-        """Try it: one row is written and committed, since a full disk refuses no
-        sooner than that. The row is always the same.
-        """
+        """Write a row, always the same, and commit: a full disk refuses no sooner."""
         self._trying_since = timezone.now()
         try:
             with brief_transaction():

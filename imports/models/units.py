@@ -27,13 +27,10 @@ COMPARED_OBJECTS = 50
 
 
 def tidy_mid(text: str) -> str:
-    """A MID in plain digits, without zeros or blanks before it; what is no number
-    stays as it was typed.
-    """
+    """A MID in plain digits, without zeros before it; what is none stays as typed."""
     typed = trimmed(text)
-    if not typed.isdecimal() or len(typed) > LONGEST_NUMBER:
-        return typed
-    return str(int(typed))  # also of digits that are not ASCII
+    is_number = typed.isdecimal() and len(typed) <= LONGEST_NUMBER
+    return str(int(typed)) if is_number else typed  # also of digits beyond ASCII
 
 
 def unit_of(account: Account) -> str | None:
@@ -57,8 +54,8 @@ def told_unit(
         return mids.pop() if len(mids) == 1 else None
     objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
     others = type(account).objects.filter(definitions__object_id__in=objects)
-    same = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk").first()
-    return same.unit if same else None
+    units = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk")
+    return units.values_list("unit", flat=True).first()
 
 
 def guard_of(definition: ImportDefinition) -> str:
@@ -89,19 +86,16 @@ def is_guid(text: str) -> bool:
 
 
 def note_doubles() -> None:
-    """Mark the active accounts whose business unit another active one has too, and
-    only those; pages are told.
-    """
+    """Mark the active accounts whose unit another active one has, and no others."""
     from imports.models.account import Account  # which notes doubles when it is saved
-    from imports.models.revision import bump_revision
+    from imports.models.run import bump_revision
 
     twin = Account.objects.filter(unit=OuterRef("unit"), is_active=True)
     is_double = Q(Exists(twin.exclude(pk=OuterRef("pk"))), is_active=True)
     new = list(Account.objects.filter(is_double, is_doubled=False))
     over = list(Account.objects.filter(~is_double, is_doubled=True))
-    if not new and not over:
-        return
-    bump_revision(accounts=[*new, *over])
+    if new or over:
+        bump_revision(accounts=[*new, *over])
     for accounts, is_doubled in ((new, True), (over, False)):
         keys = [account.pk for account in accounts]
         Account.objects.filter(pk__in=keys).update(is_doubled=is_doubled)

@@ -1,4 +1,4 @@
-"""People who sign in."""
+"""People who sign in, and the audit of who did what."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ class User(AbstractUser):
         validate_ink(**{name: getattr(self, name) for name in typed})
 
     def get_session_auth_hash(self) -> str:
-        """What a session must hold to be of this person: it changes with the password
-        and with `end_sessions`.
-        """
+        """What a session must hold; changes with the password and `end_sessions`."""
         return f"{super().get_session_auth_hash()}{self.session_salt}"
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
@@ -72,3 +70,25 @@ class User(AbstractUser):
         """Sign this person out wherever they are signed in."""
         self.session_salt = secrets.token_hex(16)
         self.save(update_fields=["session_salt"])
+
+
+class AuditEntry(models.Model):
+    """One deed of a person or a command, kept for good: never edited, never deleted."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
+    actor_name = models.TextField(blank=True)
+    action = models.CharField(max_length=40)
+    object_type = models.CharField(max_length=40, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    object_label = models.TextField(blank=True)
+    account = models.ForeignKey("Account", models.PROTECT, null=True, blank=True)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor_name or 'nobody'}"

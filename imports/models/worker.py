@@ -1,6 +1,4 @@
-"""Leases and the heartbeat: how processes on many machines stay out of each
-other's way.
-"""
+"""Leases and the heartbeat: how processes on many machines share the work."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import ClassVar
+from functools import lru_cache, partial
+from typing import ClassVar, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
@@ -25,16 +23,14 @@ class LeaseManager(models.Manager["Lease"]):
     def acquire(self, name: str, *, holder: str, seconds: float) -> bool:
         """Take or prolong the lease `name`; False while somebody else holds it."""
         mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=Now())
-        taken = self.filter(mine_or_over, name=name).update(
-            holder=holder, expires_at=Now() + timedelta(seconds=seconds)
-        )
-        return bool(taken) or self._create(name, holder, seconds)
-
-    def _create(self, name: str, holder: str, seconds: float) -> bool:
+        lasts = timedelta(seconds=seconds)
+        free = self.filter(mine_or_over, name=name)
+        if free.update(holder=holder, expires_at=Now() + lasts):
+            return True
         # looked for first: an INSERT that fails would lock and log for nothing
         if self.filter(name=name).exists():
             return False
-        until = database_now() + timedelta(seconds=seconds)
+        until = database_now() + lasts
         try:
             with transaction.atomic():
                 self.create(name=name, holder=holder, expires_at=until)
@@ -80,12 +76,8 @@ def held(*names: str, holder: str, seconds: float) -> Iterator[str | None]:
     whether to wait, to raise or to walk away. A process that dies in it keeps the lease
     until `seconds` are over.
     """
-    free = (
-        name
-        for name in names
-        if Lease.objects.acquire(name, holder=holder, seconds=seconds)
-    )
-    lease = next(free, None)
+    acquire = partial(Lease.objects.acquire, holder=holder, seconds=seconds)
+    lease = next(filter(acquire, names), None)
     try:
         yield lease
     finally:
@@ -94,30 +86,24 @@ def held(*names: str, holder: str, seconds: float) -> Iterator[str | None]:
 
 
 def lease_seconds() -> float:
-    """How long a lease lasts in which one call to Marketing Cloud is made: twice its
-    deadline, so that a slow call outlives no lease of its own.
-    """
+    """How long the lease of one call lasts: a slow call must not outlive its own."""
     return 2 * float(settings.MCDASH_CALL_DEADLINE_SECONDS) + 30
 
 
 class WorkerManager(models.Manager["Worker"]):
     def heartbeat(self, holder: str, *, host: str, version: str) -> None:
         """Say that the worker `holder` is alive."""
-        known = {"host": host, "version": version, "seen_at": Now()}
+        values = {"host": host, "version": version, "seen_at": Now()}
         # one statement: it comes once a second from every worker
-        if not self.filter(holder=holder).update(**known):
-            self.create(holder=holder, started_at=Now(), **known)
+        if not self.filter(holder=holder).update(**values):
+            self.create(holder=holder, started_at=Now(), **values)
 
     def silent_with_leases(
         self, *, after_seconds: float, within_seconds: float
     ) -> list[str]:
-        """Workers that last responded longer ago than `after_seconds`, but not too
-        long, and still hold a lease.
-        """
-        held = Lease.objects.filter(
-            expires_at__gt=Now(),
-            holder__startswith=Concat(models.OuterRef("holder"), models.Value(":")),
-        )
+        """Workers that are silent for so long, but not too long, and hold a lease."""
+        own = Concat(models.OuterRef("holder"), models.Value(":"))
+        held = Lease.objects.filter(expires_at__gt=Now(), holder__startswith=own)
         now = database_now()
         silent = self.filter(
             models.Exists(held),
@@ -129,16 +115,6 @@ class WorkerManager(models.Manager["Worker"]):
     def alive(self) -> models.QuerySet[Worker]:
         """Workers that have responded lately, see `WORKER_SILENT_AFTER`."""
         return self.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
-
-    def at_work_for(self, seconds: float) -> models.QuerySet[Worker]:
-        """Workers that are alive and have been for `seconds`."""
-        since = Now() - timedelta(seconds=seconds)
-        return self.alive().filter(started_at__lte=since)
-
-    def last_heard_at(self) -> datetime | None:
-        """When any worker last responded."""
-        last: datetime | None = self.aggregate(at=models.Max("seen_at"))["at"]
-        return last
 
 
 class Worker(models.Model):
@@ -175,9 +151,6 @@ def new_holder() -> str:
     return f"{process_name()}:{secrets.token_hex(4)}"
 
 
-# Who looks at runs: why nobody does, and since when. Words are made by the pages.
-
-
 # A worker says once a second that it lives; after this silence it is taken to be gone.
 WORKER_SILENT_AFTER = timedelta(seconds=60)
 
@@ -195,20 +168,16 @@ class NotFollowed(models.TextChoices):
     @property
     def needs_person(self) -> bool:
         """Whether it lasts until somebody does something about the account."""
-        return self in (
-            NotFollowed.DISABLED,
-            NotFollowed.SECRET_UNREADABLE,
-            NotFollowed.CREDENTIALS_REFUSED,
-        )
+        of_account = (self.DISABLED, self.SECRET_UNREADABLE, self.CREDENTIALS_REFUSED)
+        return self in of_account
 
     @property
     def lies_with_workers(self) -> bool:
         """Whether it is the same for every account."""
-        return self in (NotFollowed.NO_WORKER, NotFollowed.OVERDUE)
+        return self in (self.NO_WORKER, self.OVERDUE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unfollowed:
+class Unfollowed(NamedTuple):
     """Nobody looks, because of `why`, since that moment as far as it is known."""
 
     why: NotFollowed
@@ -241,9 +210,7 @@ class WorkerState:
 
 
 def overdue_after() -> timedelta:
-    """How long a look may be due while all is well: one that has begun ends by its
-    lease (see `refresh_runs`), and the next one comes soon after.
-    """
+    """How long a look may be due while all is well: till the lease of one has ended."""
     return timedelta(seconds=2 * settings.MCDASH_CALL_DEADLINE_SECONDS + 90)
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,36 +19,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from imports import gateway, logs
+from imports import gateway, logs, models
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
 from imports.marketingcloud.dates import read_time
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    RequestRefusedError,
-)
-from imports.marketingcloud.records import (
-    DefinitionRecord,
-    ImportResults,
-)
-from imports.models import (
-    Account,
-    EventKind,
-    ImportRun,
-    Lease,
-    User,
-    bump_revision,
-    database_now,
-    guard_of,
-    held,
-    lease_seconds,
-    note_doubles,
-    told_unit,
-    unit_of,
-    violated_constraint,
-)
+from imports.marketingcloud.records import DefinitionRecord, ImportResults
+from imports.models import Account, ImportRun, Lease, User, bump_revision, database_now
 from imports.models.account import TELL_UNIT
-from imports.usecases.audit import AuditAction, record_audit
+from imports.usecases.audit import AuditAction, record_account_deed
 from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
 
 log = logging.getLogger(__name__)
@@ -70,16 +49,11 @@ NO_CLIENT = ("", "0")
 
 @contextmanager
 def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
-    """Do `work` for `account` while no other process does the same.
-
-    Raises `AccountBusyError` where one already does.
-    """
-    name = f"{work}:{account.pk}"
-    with held(name, holder=holder, seconds=lease_seconds()) as lease:
+    """Do `work` for `account`. Raises `AccountBusyError` where another process does."""
+    name, busy = f"{work}:{account.pk}", "Another process is already doing this for"
+    with models.held(name, holder=holder, seconds=models.lease_seconds()) as lease:
         if lease is None:
-            raise AccountBusyError(
-                f"Another process is already doing this for “{account}”."
-            )
+            raise AccountBusyError(f"{busy} “{account}”.")
         yield
 
 
@@ -93,39 +67,30 @@ def ask_account(
     were refused raises `AuthenticationError` without being asked; only with
     `although_refused` it is, and then an answer clears the refusal.
     """
-    refused = Account.objects.filter(
-        pk=account.pk, credentials_refused_at__isnull=False
-    )
-    if not although_refused and refused.exists():
-        raise AuthenticationError(
+    rows = Account.objects.filter(pk=account.pk)
+    if not although_refused and rows.exclude(credentials_refused_at=None).exists():
+        raise errors.AuthenticationError(
             "Marketing Cloud refused this account's credentials. It isn't contacted "
             "again until they are changed or the connection is tested."
         )
     try:
         with logs.about(account=account.pk):
             yield gateway.connect(account)
-    except gateway.LostSecretError as error:
-        note_unreadable(account, error)
-        raise
-    except gateway.NotAskedError:
-        raise
-    except AuthenticationError as error:
-        log.warning("Account %s: credentials refused: %s", account.pk, error.message)
-        _note(
-            account,
-            credentials_refused_at=Coalesce("credentials_refused_at", database_now()),
-        )
-        raise
-    except RequestRefusedError:
-        _note_contact(account, clears_refusal=although_refused)
-        raise
-    except MarketingCloudError as error:
-        log.warning("Account %s does not answer: %s", account.pk, error.message)
-        _note(
-            account,
-            failures_in_row=F("failures_in_row") + 1,
-            not_answering_since=Coalesce("not_answering_since", database_now()),
-        )
+    except errors.MarketingCloudError as error:
+        pk = account.pk
+        if isinstance(error, gateway.LostSecretError):
+            note_unreadable(account, error)
+        elif isinstance(error, errors.AuthenticationError):
+            log.warning("Account %s: credentials refused: %s", pk, error.message)
+            refused_at = Coalesce("credentials_refused_at", database_now())
+            _note(account, credentials_refused_at=refused_at)
+        elif isinstance(error, errors.RequestRefusedError):
+            _note_contact(account, clears_refusal=although_refused)
+        elif not isinstance(error, gateway.NotAskedError):
+            log.warning("Account %s does not answer: %s", pk, error.message)
+            since = Coalesce("not_answering_since", database_now())
+            failures = F("failures_in_row") + 1
+            _note(account, failures_in_row=failures, not_answering_since=since)
         raise
     else:
         _note_contact(account, clears_refusal=although_refused)
@@ -151,29 +116,24 @@ def _note(account: Account, **changes: Any) -> None:
 
 
 def _note_contact(account: Account, *, clears_refusal: bool) -> None:
-    rows = Account.objects.filter(pk=account.pk)
-    # a call that was running with an older token proves nothing about a refusal
-    cleared = {"credentials_refused_at": None} if clears_refusal else {}
     # whoever answered did so by the secret, or by a token that was fetched with it
-    well = {
+    well: dict[str, Any] = {
         "failures_in_row": 0,
         "not_answering_since": None,
         "secret_unreadable_since": None,
-        **cleared,
     }
-    if rows.filter(**well).update(last_contact_at=Now()):
-        return
-    with transaction.atomic():
-        bump_revision(accounts=[account])
-        rows.update(last_contact_at=database_now(), **well)
+    # a call that was running with an older token proves nothing about a refusal
+    if clears_refusal:
+        well["credentials_refused_at"] = None
+    rows = Account.objects.filter(pk=account.pk, **well)
+    if not rows.update(last_contact_at=Now()):
+        _note(account, last_contact_at=database_now(), **well)
 
 
 def probe_account(*, account: Account) -> bool:
-    """Ask an account that stopped answering whether it is back: for its system status,
-    once a minute at most over all processes.
-
-    False where this minute's question was already asked. An answer closes the
-    breaker; otherwise the `MarketingCloudError` goes on to the caller.
+    """Ask an account that stopped answering for its system status, once a minute at
+    most over all processes; False where this minute's question was already asked. An
+    answer closes the breaker; otherwise the `MarketingCloudError` goes on.
     """
     if not may_ask_status(account):
         return False
@@ -183,15 +143,10 @@ def probe_account(*, account: Account) -> bool:
 
 
 def may_ask_status(account: Account) -> bool:
-    """Whether the account's system status may be asked for now; then it must be.
-
-    The lease is never given back, not even when the process dies that took it.
-    """
-    return Lease.objects.acquire(
-        f"probe:{account.pk}",
-        holder=secrets.token_hex(8),
-        seconds=STATUS_ONCE_IN_SECONDS,
-    )
+    """Whether the account's system status may be asked for now; then it must be."""
+    # nobody's: it is never given back, not even when the process dies that took it
+    name, nobody = f"probe:{account.pk}", secrets.token_hex(8)
+    return Lease.objects.acquire(name, holder=nobody, seconds=STATUS_ONCE_IN_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +154,7 @@ class CheckStep:
     """One step of the check, in a sentence."""
 
     name: str
-    is_ok: bool
+    is_ok: bool = True
     message: str
 
 
@@ -213,19 +168,14 @@ def check_account(
     interruption, is kept as a deed of `by`.
     """
     end = CheckStep(name="Interrupted", is_ok=False, message="the test didn't finish.")
-    last = end
     try:
-        for last in _steps(account):
-            yield last
-        end = last
+        for step in _steps(account):
+            yield step
+        end = step
     finally:
-        record_audit(
-            actor=by,
-            action=AuditAction.CONNECTION_TESTED,
-            obj=account,
-            account=account,
-            ip=ip,
-            details={"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"},
+        details = {"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"}
+        record_account_deed(
+            account, AuditAction.CONNECTION_TESTED, by=by, ip=ip, details=details
         )
 
 
@@ -233,74 +183,57 @@ def _steps(account: Account) -> Iterator[CheckStep]:
     # a copy: the caller's account keeps what was known of refused properties
     account = copy(account)
     account.refused_properties = []
+    asking = partial(ask_account, account, although_refused=True)
+    name, host = "Addresses", account.service_address
     try:
-        client = gateway.connect(account)
-    except gateway.LostSecretError as error:
-        note_unreadable(account, error)
-        yield CheckStep(name="Stored secret", is_ok=False, message=error.message)
-        return
-    except MarketingCloudError as error:
-        yield CheckStep(name="Addresses", is_ok=False, message=error.message)
-        return
-    yield CheckStep(
-        name="Addresses", is_ok=True, message=f"{account.service_address} is allowed."
-    )
-    steps: dict[str, Callable[[Account, MarketingCloudClient], str]] = {
-        "Credentials": _sign_in,
-        "SOAP service": _ask_status,
-        "Definitions": _list_definitions,
-        "Results": _read_results,
-    }
-    for name, step in steps.items():
         # one client for all steps: it knows what its token's answer named
-        try:
-            with ask_account(account, although_refused=True):
-                message, is_ok = step(account, client), True
-        except MarketingCloudError as error:
-            message, is_ok = error.message, False
-        yield CheckStep(name=name, is_ok=is_ok, message=message)
-        if not is_ok:
-            return
+        client = gateway.connect(account)
+        yield CheckStep(name=name, message=f"{host} is allowed.")
+        name = "Credentials"
+        with asking():
+            # only a new token proves a client's secret; a user's name goes with a call
+            gateway.forget_token(account)
+            client.authenticate()
+            if not account.is_oauth:
+                client.results_of_tasks([NO_SUCH_TASK])
+        yield CheckStep(name=name, message="Marketing Cloud accepted them.")
+        name = "SOAP service"
+        message = "Its system status was checked less than a minute ago."
+        with asking():
+            if may_ask_status(account):
+                report = client.check_connection()
+                message = f"It responds; its system status is {report.system_status}."
+                named = urlsplit(report.soap_instance_url or "").hostname
+                if named not in (None, urlsplit(host).hostname):
+                    message += (
+                        f" The token names another host, {named}; the account's own "
+                        "host is used."
+                    )
+        yield CheckStep(name=name, message=message)
+        name = "Definitions"
+        with asking():
+            listed = client.list_definitions()
+            learn_unit(account, listed.definitions)
+        refused = ", ".join(listed.refused_properties)
+        tail = f" Not readable here: {refused}." if refused else ""
+        message = f"{len(listed.definitions)} can be read.{tail}"
+        yield CheckStep(name=name, message=message)
+        name = "Results"
+        with asking():
+            answer = client.results_of_tasks([NO_SUCH_TASK])
+            for properties in (listed.refused_properties, answer.refused_properties):
+                account.refused_properties = account.noted_refusals(properties)
+            account.save(update_fields=["refused_properties"])
+        yield CheckStep(name=name, message="ImportResultsSummary can be read.")
+    except errors.MarketingCloudError as error:
+        if isinstance(error, gateway.LostSecretError):
+            note_unreadable(account, error)
+            name = "Stored secret"
+        yield CheckStep(name=name, is_ok=False, message=error.message)
+        return
     if account.is_doubled:
         words = Account.objects.twins_of(account)[0].taken_words
         yield CheckStep(name="Business unit", is_ok=False, message=words)
-
-
-def _sign_in(account: Account, client: MarketingCloudClient) -> str:
-    """Only a new token proves a client's secret; a user's name goes with a call."""
-    gateway.forget_token(account)
-    client.authenticate()
-    if not account.is_oauth:
-        client.results_of_tasks([NO_SUCH_TASK])
-    return "Marketing Cloud accepted them."
-
-
-def _ask_status(account: Account, client: MarketingCloudClient) -> str:
-    if not may_ask_status(account):
-        return "Its system status was checked less than a minute ago."
-    report = client.check_connection()
-    status = f"It responds; its system status is {report.system_status}."
-    named = urlsplit(report.soap_instance_url or "").hostname
-    if named is None or named == urlsplit(account.service_address).hostname:
-        return status
-    other = f"The token names another host, {named}; the account's own host is used."
-    return f"{status} {other}"
-
-
-def _list_definitions(account: Account, client: MarketingCloudClient) -> str:
-    answer = client.list_definitions()
-    learn_unit(account, answer.definitions)
-    account.refused_properties = account.noted_refusals(answer.refused_properties)
-    refused = ", ".join(answer.refused_properties)
-    tail = f" Not readable here: {refused}." if refused else ""
-    return f"{len(answer.definitions)} can be read.{tail}"
-
-
-def _read_results(account: Account, client: MarketingCloudClient) -> str:
-    answer = client.results_of_tasks([NO_SUCH_TASK])
-    account.refused_properties = account.noted_refusals(answer.refused_properties)
-    account.save(update_fields=["refused_properties"])
-    return "ImportResultsSummary can be read."
 
 
 def save_account(
@@ -316,9 +249,7 @@ def save_account(
     No other field is written, because workers note the account's health all the
     time. A changed sign-in drops the stored token and "credentials refused". With
     `action` the audit keeps it as the deed of `by`; admin writes its own entry.
-
-    Raises `NameTakenError` where another account has the name, `UnitTakenError` where
-    another active one is the same business unit.
+    Raises `NameTakenError` and, for a business unit that another has, `UnitTakenError`.
     """
     saved = set(fields)
     try:
@@ -343,14 +274,12 @@ def save_account(
                     saved.add("secret_unreadable_since")
                 account.save(update_fields=sorted(saved))
             if action:
-                record_audit(
-                    actor=by, action=action, obj=account, account=account, ip=ip
-                )
+                record_account_deed(account, action, by=by, ip=ip)
     except IntegrityError as error:
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
             raise NameTakenError(account.name) from error
         twin = Account.objects.twins_of(account).first()
-        if twin and violated_constraint(error) == "account_unit_once":
+        if twin and models.violated_constraint(error) == "account_unit_once":
             raise UnitTakenError(twin) from error
         raise
 
@@ -376,13 +305,11 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     """
     texts = {run.pk: text for run, text in runs.items()}
     own = account.runs.ours().filter(
-        events__kind=EventKind.ACCEPTED, sent_at__isnull=False
+        events__kind=models.EventKind.ACCEPTED, sent_at__isnull=False
     )
-    latest = own.order_by("-occurred_at", "-pk").values_list(
-        "pk", "sent_at", "start_text"
-    )
+    latest = own.order_by("-occurred_at", "-pk")[:LATEST]
     offsets = []
-    for pk, sent_at, stored in latest[:LATEST]:
+    for pk, sent_at, stored in latest.values_list("pk", "sent_at", "start_text"):
         text = texts.get(pk) or stored
         as_utc = read_time(text, offset_minutes=0)
         # a text that names its zone teaches nothing of the account's
@@ -397,9 +324,7 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
     if offset == known or (offset > known and len(offsets) < ENOUGH):
         return
     account.clock_offset_minutes = offset
-    with transaction.atomic():
-        bump_revision(accounts=[account])
-        account.save(update_fields=["clock_offset_minutes"])
+    _note(account, clock_offset_minutes=offset)
 
 
 def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> None:
@@ -415,9 +340,9 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
             facts = (definition.facts for definition in definitions)
             clients = {known.get(CLIENT, "").strip() for known in facts}
             objects = [definition.object_id or "" for definition in definitions]
-            learned = told_unit(account, clients.difference(NO_CLIENT), objects)
+            learned = models.told_unit(account, clients.difference(NO_CLIENT), objects)
         account.learned_unit = learned or account.learned_unit
-        unit = unit_of(account)
+        unit = models.unit_of(account)
         if unit != account.unit:
             bump_revision(accounts=[account])
             account.unit = unit
@@ -428,10 +353,10 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
             log.info("Account %s is business unit %s", account.pk, unit)
         # what is running is guarded by what is known of it now: its unit, its GUID
         for run in account.runs.ours().active().select_related("definition__account"):
-            guard = guard_of(run.definition) if run.definition else run.guard
+            guard = models.guard_of(run.definition) if run.definition else run.guard
             same = ImportRun.objects.ours().active().filter(guard=guard)
             # of two that are the same, the first keeps holding it
             if guard != run.guard and not same.exists():
                 ImportRun.objects.filter(pk=run.pk).update(guard=guard)
-        note_doubles()
+        models.note_doubles()
         account.refresh_from_db(fields=["is_doubled"])

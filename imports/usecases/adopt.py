@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from imports.marketingcloud.errors import RequestRefusedError
+from imports import models
+from imports.marketingcloud.errors import OutcomeUnknownError, RequestRefusedError
 from imports.marketingcloud.records import ImportResult
-from imports.models import (
-    FINISHED,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunEvent,
-    RunStatus,
-    bump_revision,
-    database_now,
-    violated_constraint,
-)
+from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunStatus
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
+from imports.usecases.errors import AccountBusyError
 from imports.usecases.follow import fields_of, status_of
 from imports.usecases.resolve import find_candidates, folded, settle_with, unsettled
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-TRIES = 3
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,13 +37,25 @@ class AdoptReport:
 
 
 def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
-    """Enter the tasks of `account` that we did not start.
-
-    Raises `AccountBusyError` while another process does the same, and
+    """Enter the tasks of `account` that we did not start. Raises `AccountBusyError` and
     `MarketingCloudError`.
     """
     with exclusively(account, "adopt", holder):
-        definitions = _by_key(account)
+        # A result names no more than the key: of a re-used one it is taken for the
+        # definition that is listed, for none where several are.
+        ordered = (
+            account.definitions.defer("facts", "strip", "description")
+            .exclude(customer_key="")
+            .order_by(
+                F("not_seen_since").asc(nulls_last=True),
+                F("not_listed_since").asc(nulls_last=True),
+                *("last_seen_at", "pk"),
+            )
+        )
+        listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
+        definitions = {
+            d.customer_key: None if listed[d.customer_key] > 1 else d for d in ordered
+        }
         open_runs = [r for r in unsettled(account) if r.customer_key in definitions]
         with ask_account(account) as client:
             # everything in one question, since a result may have no customer key
@@ -64,44 +67,50 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
         learn_answers(account, answer)
         rows = {row.task_id: row for row in answer.results}
         settle_with(open_runs, answer)
-        for attempt in range(TRIES):
+        for is_last_try in (False, False, True):
             try:
-                adopted, waiting = _enter(account, definitions, rows)
+                adopted, waiting = enter_tasks(account, definitions, rows)
                 break
             except IntegrityError as error:
                 # a start got its task id in the meantime: look once more
-                is_last = attempt == TRIES - 1
-                if violated_constraint(error) != "run_task_once" or is_last:
+                if is_last_try or models.violated_constraint(error) != "run_task_once":
                     raise
     return AdoptReport(rows=len(rows), adopted=adopted, waiting=waiting)
 
 
-def _by_key(account: Account) -> dict[str, ImportDefinition | None]:
-    """The account's definitions by customer key; of a re-used key the one that is
-    listed, None where several are: a result names no more than the key.
+def adopt_first(*, run: ImportRun, holder: str) -> None:
+    """Before `run`, its account's first start: know the tasks, so that an unknown start
+    is not mistaken for an older one. Where another process is at it, wait for that.
     """
-    light = account.definitions.defer("facts", "strip", "description")
-    gone_first = F("not_seen_since").asc(nulls_last=True)
-    unlisted_first = F("not_listed_since").asc(nulls_last=True)
-    ordered = list(
-        light.exclude(customer_key="").order_by(
-            gone_first, unlisted_first, "last_seen_at", "pk"
-        )
-    )
-    listed = Counter(d.customer_key for d in ordered if not d.unlisted_since)
-    return {d.customer_key: None if listed[d.customer_key] > 1 else d for d in ordered}
+    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
+    while run.account.last_adopted_at is None and time.monotonic() < give_up:
+        try:
+            adopt_runs(account=run.account, holder=holder)
+        except AccountBusyError:
+            time.sleep(POLL_SECONDS)
+            run.account.refresh_from_db()
+        except (RequestRefusedError, OutcomeUnknownError) as error:
+            log.warning("Run %s starts without adoption: %s", run.pk, error.message)
+            return
 
 
-def _enter(
+def enter_tasks(
     account: Account,
     definitions: dict[str, ImportDefinition | None],
     rows: dict[str, ImportResult],
 ) -> tuple[int, int]:
     """How many of the rows became runs, and how many have to wait."""
-    now = database_now()
+    now = models.database_now()
     with transaction.atomic():
-        # in this order: a run that leaves `starting` in between has its task then
-        busy = _waiting_keys(account, rows.values())
+        # Keys whose new tasks may be an own start's: they are not adopted yet. Asked in
+        # this order: a run that leaves `starting` in between has its task then.
+        starting = account.runs.ours().filter(status=RunStatus.STARTING)
+        busy = {
+            folded(run)
+            for run in (*starting, *unsettled(account))
+            if run.status in (RunStatus.STARTING, RunStatus.UNKNOWN)
+            or (run.customer_key and len(find_candidates(run, rows.values())) == 1)
+        }
         known: set[str | None] = set()
         task_ids = list(rows)
         # asked for by id: the history has many more than Marketing Cloud remembers
@@ -116,12 +125,12 @@ def _enter(
         ]
         if adopted:
             ImportRun.objects.bulk_create(adopted, batch_size=BATCH)
-            RunEvent.objects.bulk_create(
+            models.RunEvent.objects.bulk_create(
                 [
-                    RunEvent(
+                    models.RunEvent(
                         run=run,
                         at=run.last_checked_at or run.occurred_at,
-                        kind=EventKind.ADOPTED,
+                        kind=models.EventKind.ADOPTED,
                         to_status=run.status,
                         details={"phase": run.phase},
                     )
@@ -133,26 +142,12 @@ def _enter(
             changed = {run.definition for run in adopted if run.definition}
             for definition in sorted(changed, key=lambda definition: definition.pk):
                 definition.refresh_recent_runs()
-            bump_revision(runs=adopted)
+            models.bump_revision(runs=adopted)
         account.last_adopted_at = now
-        times = [run.occurred_at for run in adopted]
-        if account.history_since:
-            times.append(account.history_since)
-        account.history_since = min(times, default=None)
+        times = [account.history_since, *(run.occurred_at for run in adopted)]
+        account.history_since = min(filter(None, times), default=None)
         account.save(update_fields=["last_adopted_at", "history_since"])
     return len(adopted), len(new) - len(adopted)
-
-
-def _waiting_keys(account: Account, rows: Iterable[ImportResult]) -> set[str]:
-    """Keys whose new tasks may be an own start's: they are not adopted yet."""
-    waiting = list(account.runs.ours().filter(status=RunStatus.STARTING))
-    for run in unsettled(account):
-        is_open = run.status == RunStatus.UNKNOWN
-        # one without a key was given up by a person: no look settles it ever
-        may_take = bool(run.customer_key) and len(find_candidates(run, rows)) == 1
-        if is_open or may_take:
-            waiting.append(run)
-    return {folded(run) for run in waiting}
 
 
 def _outside_run(
@@ -176,7 +171,7 @@ def _outside_run(
         account=account,
         definition=definition,
         customer_key=row.customer_key,
-        origin=Origin.OUTSIDE,
+        origin=models.Origin.OUTSIDE,
         status=status,
         task_id=row.task_id,
         occurred_at=min(occurred_at, now),

@@ -78,6 +78,20 @@ def record_audit(
     )
 
 
+def record_account_deed(
+    account: Account,
+    action: AuditAction,
+    *,
+    by: User | str | None,
+    ip: str | None,
+    details: dict[str, Any] | None = None,
+) -> AuditEntry:
+    """Write down what a person, or a command of the login `by`, did to `account`."""
+    return record_audit(
+        actor=by, action=action, obj=account, account=account, ip=ip, details=details
+    )
+
+
 def record_run_deed(
     *,
     run: ImportRun,

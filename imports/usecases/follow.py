@@ -12,36 +12,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from imports import logs
+from imports import logs, models
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import ImportResult
-from imports.models import (
-    COUNTS,
-    FINISHED,
-    ONE_ACTIVE,
-    Account,
-    Counts,
-    EventKind,
-    ImportRun,
-    InvalidTransitionError,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    User,
-    are_counts_open,
-    bump_revision,
-    database_now,
-    violated_constraint,
-)
-from imports.usecases.accounts import (
-    ask_account,
-    exclusively,
-    learn_answers,
-    learn_clock,
-)
+from imports.models import COUNTS, Counts, EventKind, ImportRun, RunStatus, database_now
+from imports.usecases import accounts
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
-from imports.usecases.settle import settle
+from imports.usecases.settle import move_run
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +37,9 @@ STATUS_BY_PHASE = {
     "completed": RunStatus.COMPLETED,
     "error": RunStatus.FAILED,
 }
+# What a run takes over from its row; the times are read from its texts.
+RESULT_TEXTS = ("phase", "import_type", "destination_id", "start_text", "end_text")
+RESULT_FIELDS = (*COUNTS, *RESULT_TEXTS, "started_at", "finished_at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +53,12 @@ class RefreshReport:
 
 
 def refresh_runs(
-    *, account: Account, holder: str, only_due: bool = False
+    *, account: models.Account, holder: str, only_due: bool = False
 ) -> RefreshReport:
-    """Ask for the results of all running runs of `account`, once.
-
-    With `only_due` just those whose time has come. Raises `AccountBusyError`
-    while another process does the same, and `MarketingCloudError`.
+    """Ask for the results of all running runs of `account`, once; with `only_due` just
+    of those whose time has come. Raises `AccountBusyError` and `MarketingCloudError`.
     """
-    with exclusively(account, "refresh", holder):
+    with accounts.exclusively(account, "refresh", holder):
         runs = account.runs.followed().order_by("definition_id", "pk")
         if only_due:
             runs = runs.due(database_now())
@@ -87,35 +66,36 @@ def refresh_runs(
         if not followed:
             return RefreshReport()
         try:
-            with ask_account(account) as client:
+            with accounts.ask_account(account) as client:
                 answer = client.results_of_tasks(list(followed))
         except Exception:
             # look again when it is next due, not at once
-            for at, keys in _by_next_look(followed.values(), database_now()).items():
-                still = ImportRun.objects.followed().filter(pk__in=keys)
-                still.update(next_check_at=at)
+            _plan_next_look(followed.values(), database_now())
             raise
-        learn_answers(account, answer)
-        rows = {row.task_id: row for row in answer.results if row.task_id in followed}
+        accounts.learn_answers(account, answer)
+        answered = {row.task_id: row for row in answer.results}
+        rows = {run: answered.get(task_id) for task_id, run in followed.items()}
         # the clock first, so that the rows' dates are read by the right one
-        new = {
-            followed[task_id]: row.start_text
-            for task_id, row in rows.items()
-            if row.start_text and not followed[task_id].start_text
-        }
+        dated = {run: row.start_text for run, row in rows.items() if row}
+        new = {run: text for run, text in dated.items() if text and not run.start_text}
         if new:
-            learn_clock(account, new)
-        for run in followed.values():
-            run.account = account
-        return _record(followed, rows)
+            accounts.learn_clock(account, new)
+        changed = _record(rows)
+    return RefreshReport(
+        checked=len(rows),
+        changed=len(changed),
+        ended=sum(run.has_ended for run in changed),
+        without_row=len(rows) - len(dated),
+    )
 
 
-def _record(
-    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult]
-) -> RefreshReport:
-    now = database_now()
+def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
+    """Write down what became of each run by its row, if it has one yet; gives those of
+    which a person would see a difference.
+    """
+    now, counted = database_now(), dict[ImportRun, dict[str, int | None]]()
     with transaction.atomic():
-        for run in followed.values():
+        for run, row in rows.items():
             # Time in which nobody looked (a disabled account, no worker) proves
             # nothing of a run, so it makes none lost.
             known = (run.last_checked_at, run.settled_at, run.answered_at)
@@ -125,47 +105,26 @@ def _record(
                 ImportRun.objects.followed().filter(pk=run.pk).update(
                     unwatched_seconds=run.unwatched_seconds
                 )
-        counted = _note_counts(followed, rows, now)
-        moved = [
-            run
-            for task_id, run in followed.items()
-            if run not in counted and _look_at(run, rows.get(task_id), now)
-        ]
-        changed = [*counted, *moved]
-        same = set(followed.values()).difference(changed)
-        for next_check_at, keys in _by_next_look(same, now).items():
-            ImportRun.objects.followed().filter(pk__in=keys).update(
-                last_checked_at=now, next_check_at=next_check_at, looks=F("looks") + 1
-            )
+            # runs of which only the counts have changed are written all at once
+            new = _changes_by(run, row, now).keys() if row else set()
+            has_got_on = row and new and new <= set(COUNTS) and not run.is_too_old(now)
+            if row and has_got_on and status_of(row) == run.status:
+                counted[run] = {name: getattr(row, name) for name in COUNTS}
+        changed = list(counted)
+        if counted and ImportRun.objects.note_counts(counted, at=now) < len(counted):
+            # fewer rows than runs: somebody else has moved some of them meanwhile
+            still = ImportRun.objects.followed().filter(pk__in=[r.pk for r in counted])
+            pks = set(still.values_list("pk", flat=True))
+            changed = [run for run in counted if run.pk in pks]
+        others = rows.keys() - set(changed)
+        for run, row in rows.items():
+            if run in others and _look_at(run, row, now):
+                changed.append(run)
+        same = rows.keys() - set(changed)
+        _plan_next_look(same, now, last_checked_at=now, looks=F("looks") + 1)
         if changed:
-            bump_revision(runs=changed)
-    return RefreshReport(
-        checked=len(followed),
-        changed=len(changed),
-        ended=sum(run.has_ended for run in changed),
-        without_row=len(followed) - len(rows),
-    )
-
-
-def _note_counts(
-    followed: Mapping[str, ImportRun], rows: Mapping[str, ImportResult], now: datetime
-) -> set[ImportRun]:
-    """Write the runs of which only the counts have changed, all at once."""
-    counted = {
-        run: counts
-        for task_id, run in followed.items()
-        if task_id in rows
-        and not run.is_too_old(now)
-        and (counts := new_counts(run, rows[task_id], at=now))
-    }
-    if not counted:
-        return set()
-    if ImportRun.objects.note_counts(counted, at=now) == len(counted):
-        return set(counted)
-    # fewer rows than runs: somebody else has moved some of them meanwhile
-    still = ImportRun.objects.followed().filter(pk__in=[run.pk for run in counted])
-    pks = set(still.values_list("pk", flat=True))
-    return {run for run in counted if run.pk in pks}
+            models.bump_revision(runs=changed)
+    return changed
 
 
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
@@ -175,38 +134,36 @@ def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
     """
     try:
         with logs.about(run=run.pk, task=run.task_id):
-            changed = row is not None and record_result(
-                run, row, at=now, is_one_of_many=True
-            )
+            changed = row is not None and record_result(run, row, at=now)
             if run.status != RunStatus.RUNNING or not run.is_too_old(now):
                 return changed
-            settle(
+            move_run(
                 run,
                 RunStatus.LOST,
                 at=now,
-                reason=Reason.TOO_OLD,
+                reason=models.Reason.TOO_OLD,
                 details={"phase": run.phase, "looks": run.looks},
                 is_one_of_many=True,
             )
             return True
-    except StaleRunError as error:
+    except models.StaleRunError as error:
         log.info("%s", error)
         return False
 
 
-def _by_next_look(
-    runs: Iterable[ImportRun], now: datetime
-) -> Mapping[datetime, list[int]]:
-    """The runs' ids, by when they are looked at again."""
+def _plan_next_look(runs: Iterable[ImportRun], now: datetime, **changes: Any) -> None:
+    """Write when those that are still followed are looked at again, and `changes`."""
     by_time = defaultdict(list)
     for run in runs:
         by_time[run.next_look(now)].append(run.pk)
-    return by_time
+    for at, keys in by_time.items():
+        still = ImportRun.objects.followed().filter(pk__in=keys)
+        still.update(next_check_at=at, **changes)
 
 
 def status_of(result: ImportResult) -> RunStatus:
     """Our status for the vendor's phase and counts."""
-    status = STATUS_BY_PHASE.get(_folded(result.phase))
+    status = STATUS_BY_PHASE.get(result.phase.strip().casefold())
     if status is None:
         log.warning("Task %s has an unknown phase %r", result.task_id, result.phase)
         return RunStatus.RUNNING
@@ -217,11 +174,7 @@ def status_of(result: ImportResult) -> RunStatus:
 
 def is_final(phase: str) -> bool:
     """Whether Marketing Cloud goes no further after `phase`."""
-    return STATUS_BY_PHASE.get(_folded(phase)) in FINISHED
-
-
-def _folded(phase: str) -> str:
-    return phase.strip().casefold()
+    return STATUS_BY_PHASE.get(phase.strip().casefold()) in models.FINISHED
 
 
 def fields_of(
@@ -245,100 +198,60 @@ def fields_of(
     started_at, finished_at = possible(result.start_text), possible(result.end_text)
     if started_at and finished_at and finished_at < started_at:
         finished_at = None
-    return {name: getattr(result, name) for name in COUNTS} | {
-        "phase": result.phase,
-        "import_type": result.import_type,
-        "destination_id": result.destination_id,
-        "start_text": result.start_text,
-        "end_text": result.end_text,
-        "started_at": started_at,
-        "finished_at": finished_at,
-    }
+    texts_and_counts = {n: getattr(result, n) for n in (*COUNTS, *RESULT_TEXTS)}
+    return texts_and_counts | {"started_at": started_at, "finished_at": finished_at}
 
 
-def _fields_for(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
-    return fields_of(
-        result,
-        offset_minutes=run.account.clock_offset_minutes,
-        seen_at=at,
-        sent_at=run.sent_at,
-    )
+def _changes_by(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
+    """The fields of `run` that the row gives otherwise than it has them."""
+    offset = run.account.clock_offset_minutes
+    fields = fields_of(result, offset_minutes=offset, seen_at=at, sent_at=run.sent_at)
+    fields["task_id"] = result.task_id
+    return {k: value for k, value in fields.items() if getattr(run, k) != value}
 
 
-def new_counts(
-    run: ImportRun, result: ImportResult, *, at: datetime
-) -> dict[str, int | None] | None:
-    """All counts of a run that only got on: nothing but counts is new. Else None."""
-    fields = _fields_for(run, result, at)
-    changed = {name for name, value in fields.items() if getattr(run, name) != value}
-    if not changed or not changed.issubset(COUNTS) or status_of(result) != run.status:
-        return None
-    return {name: fields[name] for name in COUNTS}
-
-
-def record_result(
-    run: ImportRun, result: ImportResult, *, at: datetime, is_one_of_many: bool = False
-) -> bool:
+def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool:
     """Write the row into `run`; True where a person would see a difference.
 
-    A run that has no task yet takes the row's. Runs inside the caller's
-    transaction; for `is_one_of_many` see `settle`.
-    Raises `StaleRunError` where somebody else moved the run first.
+    A run that has no task yet takes the row's. The caller opens the transaction, and
+    bumps the revision. Raises `StaleRunError` where somebody else moved the run first.
     """
-    fields = _fields_for(run, result, at)
-    fields["task_id"] = result.task_id
-    changed = {k: v for k, v in fields.items() if getattr(run, k) != v}
+    changed = _changes_by(run, result, at)
     status = status_of(result)
     # Counts may come after the phase, all or some of them, and one look that misses
     # them proves nothing: such an end is believed when it is seen again.
-    is_open = are_counts_open(status, result.errors)
+    is_open = models.are_counts_open(status, result.errors)
     is_followed = run.status == RunStatus.RUNNING and not run.is_too_old(at)
     if is_open and is_followed and not is_final(run.phase):
         status = RunStatus.RUNNING
     if not changed and status == run.status:
         return False
     changed |= {"last_checked_at": at, "looks": run.looks + 1}
-    details = {"phase": result.phase} | {name: fields[name] for name in COUNTS}
-    had_ended, is_same = run.has_ended, status == run.status
-    if status in FINISHED and not is_same:
-        settle(
-            run,
-            status,
-            at=at,
-            details=details,
-            is_one_of_many=is_one_of_many,
-            **changed,
-        )
-        return True
-    changed["next_check_at"] = run.next_look(at)
-    if is_same:
+    details = {name: getattr(result, name) for name in ("phase", *COUNTS)}
+    if status not in models.FINISHED:
+        changed["next_check_at"] = run.next_look(at)
+    if status == run.status:
         run.change(**changed)
         if "phase" in changed:
             run.record(EventKind.PHASE, details=details)
     else:
-        run.move_to(
+        move_run(
+            run,
             status,
-            kind=EventKind.FOUND,
+            kind=EventKind.ENDED if status in models.FINISHED else EventKind.FOUND,
+            at=at,
             details=details,
-            settled_at=None,
-            reason=Reason.NONE,
-            vendor_message="",
-            message="",
+            is_one_of_many=True,
             **changed,
         )
-        if had_ended and run.definition:
-            # found late: its strip must not show it as an end any more
-            run.definition.refresh_recent_runs()
-    if not is_one_of_many:
-        bump_revision(runs=[run])
     return True
 
 
-def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> ImportRun:
-    """Put a lost run back among those that the worker looks at.
-
-    Raises `UseCaseError` where the run is not lost, or where its definition was
-    started again. Only reads follow.
+def check_again(
+    *, run: ImportRun, by: models.User | None, ip: str | None = None
+) -> ImportRun:
+    """Put a lost run back among those that the worker looks at; only reads follow.
+    Raises `UseCaseError` where it is not lost, or its definition was started again.
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(
@@ -348,25 +261,22 @@ def check_again(*, run: ImportRun, by: User | None, ip: str | None = None) -> Im
     now = database_now()
     try:
         with transaction.atomic():
-            run.move_to(
+            move_run(
+                run,
                 RunStatus.RUNNING,
                 kind=EventKind.CHECKED_AGAIN,
-                actor=by,
-                settled_at=now,
-                next_check_at=now,
+                at=now,
+                by=by,
+                settled_at=now,  # from which its age counts now
                 unwatched_seconds=0,
-                reason=Reason.NONE,
             )
             record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
-            if run.definition:  # its strip must not show it as an end any more
-                run.definition.refresh_recent_runs()
-            bump_revision(runs=[run])
-    except (InvalidTransitionError, StaleRunError) as error:
+    except (models.InvalidTransitionError, models.StaleRunError) as error:
         raise UseCaseError(
             f"Run {run.pk} was just found. Reload the page to see it."
         ) from error
     except IntegrityError as error:
-        if violated_constraint(error) not in ONE_ACTIVE:
+        if models.violated_constraint(error) not in models.ONE_ACTIVE:
             raise
         run.refresh_from_db()
         raise UseCaseError(

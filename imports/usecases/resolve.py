@@ -15,31 +15,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from imports import models
 from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult, ImportResults
-from imports.models import (
-    GIVEN_UP,
-    ONE_ACTIVE,
-    Account,
-    EventKind,
-    ImportRun,
-    InvalidTransitionError,
-    Origin,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-    is_due,
-    violated_constraint,
-)
+from imports.models import EventKind, ImportRun, RunStatus, StaleRunError, database_now
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
 from imports.usecases.audit import AuditAction, record_run_deed
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import record_result, refresh_runs
-from imports.usecases.settle import settle, settle_overdue
+from imports.usecases.settle import move_run, settle_overdue
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +46,7 @@ class ReconcileReport:
 
 
 def reconcile_runs(
-    *, account: Account, holder: str, only_due: bool = False
+    *, account: models.Account, holder: str, only_due: bool = False
 ) -> ReconcileReport:
     """Look once for the runs of `account` whose outcome is unknown.
 
@@ -82,9 +67,7 @@ def reconcile_runs(
             # such a look does not count; of several in a row the timeline shows one
             for run in runs:
                 last = run.events.last()
-                is_noted = (
-                    last is not None and last.details.get("error") == error.message
-                )
+                is_noted = last and last.details.get("error") == error.message
                 if not is_noted and run.status == RunStatus.UNKNOWN:
                     run.record(EventKind.LOOKED, details={"error": error.message})
             _postpone(runs)
@@ -104,9 +87,8 @@ def reconcile_runs(
 
 def look_at_run(*, run: ImportRun, holder: str) -> None:
     """Look once at `run`, as the worker would: for its result or, while its outcome is
-    unknown, for its task, and then no more often than the worker.
-
-    Raises `AccountBusyError` and `MarketingCloudError`.
+    unknown, for its task, and then no more often than the worker. Raises
+    `AccountBusyError` and `MarketingCloudError`.
     """
     # first: a run whose sender vanished is looked for, not asked about
     settle_overdue()
@@ -116,21 +98,22 @@ def look_at_run(*, run: ImportRun, holder: str) -> None:
         refresh_runs(account=run.account, holder=holder)
 
 
-def unsettled(account: Account, *, only_due: bool = False) -> QuerySet[ImportRun]:
+def unsettled(
+    account: models.Account, *, only_due: bool = False
+) -> QuerySet[ImportRun]:
     """Runs whose task is looked for: unknown ones, and those given up without proof,
     which may still turn up.
     """
     now = database_now()
     late = Q(
         status=RunStatus.NOT_STARTED,
-        reason__in=GIVEN_UP,
+        reason__in=models.GIVEN_UP,
         settled_at__gt=now - FOUND_LATE_WITHIN,
     )
     runs = account.runs.ours().filter(Q(status=RunStatus.UNKNOWN) | late)
     if only_due:
-        runs = runs.filter(status=RunStatus.UNKNOWN).filter(
-            is_due(now) | Q(next_check_at=None)
-        )
+        is_due = models.is_due(now) | Q(next_check_at=None)
+        runs = runs.filter(is_due, status=RunStatus.UNKNOWN)
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
 
@@ -164,14 +147,15 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
         try:
             with transaction.atomic():
                 _settle_one(run, rows, database_now())
-                bump_revision(runs=[run])
+                models.bump_revision(runs=[run])
         except StaleRunError as error:
             log.info("%s", error)
             run.refresh_from_db()
         except IntegrityError as error:
             # it was started again, or its task entered the history, meanwhile: the
             # next look sees what is left
-            if violated_constraint(error) not in {*ONE_ACTIVE, "run_task_once"}:
+            violated = models.violated_constraint(error)
+            if violated != "run_task_once" and violated not in models.ONE_ACTIVE:
                 raise
             run.refresh_from_db()
 
@@ -184,7 +168,7 @@ def folded(row: ImportRun | ImportResult) -> str:
 def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
     tasks = find_candidates(run, rows)
     if len(tasks) == 1:
-        record_result(run, tasks[0], at=now, is_one_of_many=True)
+        record_result(run, tasks[0], at=now)
         return
     if run.status != RunStatus.UNKNOWN:
         return  # late and ambiguous: adoption enters them, nobody guesses
@@ -196,42 +180,26 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
-    if tasks:
-        return  # a person chooses
     unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
-    is_given_up = now - since >= grace and run.looks >= LEAST_LOOKS
-    if is_given_up and _shows_what_is_known(run, rows, now):
-        settle(
-            run,
-            RunStatus.NOT_STARTED,
-            reason=Reason.NO_TRACE,
-            at=now,
-            is_one_of_many=True,
-        )
+    if tasks or now - since < grace or run.looks < LEAST_LOOKS:
+        return  # a person chooses, or it may still appear
+    # An answer that lacks a task of this key which Marketing Cloud showed within a day
+    # proves nothing about another.
+    shown = ImportRun.objects.filter(
+        account=run.account_id,
+        customer_key=run.customer_key,
+        last_checked_at__gt=now - SHOWN_WITHIN,
+    ).exclude(Q(phase="") | Q(task_id=None))
+    if {row.task_id for row in rows} >= set(shown.values_list("task_id", flat=True)):
+        gone = models.Reason.NO_TRACE
+        move_run(run, RunStatus.NOT_STARTED, reason=gone, at=now, is_one_of_many=True)
 
 
 def look_interval_seconds() -> float:
     """A fifth of the grace period, from 1 to 60 seconds."""
     return min(60.0, max(1.0, settings.MCDASH_UNKNOWN_GRACE_SECONDS / 5))
-
-
-def _shows_what_is_known(
-    run: ImportRun, rows: list[ImportResult], now: datetime
-) -> bool:
-    """Whether the rows have all tasks of the run's key that Marketing Cloud showed
-    within a day. An answer that lacks one of those proves nothing about another.
-    """
-    known = ImportRun.objects.filter(
-        account=run.account_id,
-        customer_key=run.customer_key,
-        last_checked_at__gt=now - SHOWN_WITHIN,
-    ).exclude(phase="")
-    task_ids = {row.task_id for row in rows}
-    return task_ids.issuperset(
-        known.exclude(task_id=None).values_list("task_id", flat=True)
-    )
 
 
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
@@ -244,53 +212,39 @@ def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
     after = database_now() + timedelta(seconds=look_interval_seconds())
-    keys = [run.pk for run in runs]
-    ImportRun.objects.filter(pk__in=keys, status=RunStatus.UNKNOWN).update(
-        next_check_at=after
-    )
+    unknown = ImportRun.objects.filter(status=RunStatus.UNKNOWN)
+    unknown.filter(pk__in=[run.pk for run in runs]).update(next_check_at=after)
 
 
 def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[ImportResult]:
     """Tasks of the run's key that are nobody's yet, the nearest to the send first.
 
-    A task whose start can be read and lies more than 26 hours from the send is
-    none, unless it lies as far in the future and cannot be true; otherwise dates only
-    rank.
+    A task whose start can be read and lies more than 26 hours from the send is none,
+    unless it lies as far in the future and cannot be true; otherwise dates only rank.
     """
-    key = run.customer_key.casefold()
-    mine = [row for row in rows if row.customer_key.casefold() == key]
-    known = set(
-        ImportRun.objects.filter(
-            account=run.account_id, task_id__in=[row.task_id for row in mine]
-        ).values_list("task_id", flat=True)
-    )
+    mine = [row for row in rows if folded(row) == folded(run)]
+    task_ids = [row.task_id for row in mine]
+    runs = ImportRun.objects.filter(account=run.account_id, task_id__in=task_ids)
+    known = set(runs.values_list("task_id", flat=True))
     free = {row.task_id: row for row in mine if row.task_id not in known}
     near = [row for row in free.values() if rank(run, row) <= TOO_FAR]
     return sorted(near, key=lambda row: rank(run, row))
 
 
 def rank(run: ImportRun, row: ImportResult) -> timedelta:
-    """The distance to sort by: an unreadable start comes last, but is no reason
-    against the task.
-    """
-    known = distance(run, row)
-    return TOO_FAR if known is None else known
-
-
-def distance(run: ImportRun, row: ImportResult) -> timedelta | None:
-    """How far the task's start lies from the run's send; None where it cannot be read
-    or cannot be true.
+    """How far the task's start lies from the run's send, to sort by. One that cannot be
+    read, or cannot be true, comes last, but is no reason against the task.
     """
     offset = run.account.clock_offset_minutes
     started_at = read_time(row.start_text, offset_minutes=offset)
     if started_at is None or run.sent_at is None:
-        return None
-    apart = abs(started_at - run.sent_at)
-    return None if started_at > timezone.now() + TOO_FAR else apart
+        return TOO_FAR
+    is_possible = started_at <= timezone.now() + TOO_FAR
+    return abs(started_at - run.sent_at) if is_possible else TOO_FAR
 
 
 def choose_task(
-    *, run: ImportRun, task_id: str | None, by: User, ip: str | None = None
+    *, run: ImportRun, task_id: str | None, by: models.User, ip: str | None = None
 ) -> ImportRun:
     """Give the unknown `run` the task `task_id`; None means "none of these".
 
@@ -302,49 +256,45 @@ def choose_task(
             f"Run {run.pk} is already settled: "
             f"{run.get_status_display().lower()}. Nothing was changed."
         )
-    offered = {row["task_id"] for row in candidates_of(run)}
+    offered = sorted({row["task_id"] for row in candidates_of(run)})
     if task_id is not None and task_id not in offered:
         raise UseCaseError(
             f"Task {task_id} isn't one of the tasks that could be run {run.pk}."
         )
+    details: dict[str, Any] = {"task_id": task_id} if task_id else {"none_of": offered}
     try:
         with transaction.atomic():
-            details = {"task_id": task_id} if task_id else {"none_of": sorted(offered)}
             record_run_deed(
                 run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
             )
             if task_id is None:
-                _none_of_these(run, sorted(offered), by)
+                _none_of_these(run, offered, by)
             else:
-                run.move_to(
+                move_run(
+                    run,
                     RunStatus.RUNNING,
                     kind=EventKind.CHOSEN,
-                    actor=by,
+                    by=by,
                     details=details,
                     task_id=task_id,
-                    reason=Reason.NONE,
-                    vendor_message="",
-                    message="",
-                    next_check_at=database_now(),
                 )
-                bump_revision(runs=[run])
-    except (StaleRunError, InvalidTransitionError) as error:
+    except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     except IntegrityError as error:
-        if violated_constraint(error) != "run_task_once":
+        if models.violated_constraint(error) != "run_task_once":
             raise
         raise UseCaseError("That task now belongs to another run.") from error
     return run
 
 
-def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
+def _none_of_these(run: ImportRun, tasks: list[str], by: models.User) -> None:
     now = database_now()
     outside = [
         ImportRun(
             account=run.account,
             definition=run.definition,
             customer_key=run.customer_key,
-            origin=Origin.OUTSIDE,
+            origin=models.Origin.OUTSIDE,
             status=RunStatus.RUNNING,
             task_id=task_id,
             occurred_at=run.sent_at or now,
@@ -361,11 +311,11 @@ def _none_of_these(run: ImportRun, tasks: list[str], by: User) -> None:
     # they are nobody's candidates any more: the choice is over
     run.record(EventKind.LOOKED, details={"candidates": []})
     run.change(next_check_at=now)
-    bump_revision(runs=[run, *outside])
+    models.bump_revision(runs=[run, *outside])
 
 
 def declare_not_started(
-    *, run: ImportRun, by: User, ip: str | None = None
+    *, run: ImportRun, by: models.User, ip: str | None = None
 ) -> ImportRun:
     """End the unknown `run` as `not_started`, on the word of `by`.
 
@@ -380,14 +330,8 @@ def declare_not_started(
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
             record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
-            settle(
-                run,
-                RunStatus.NOT_STARTED,
-                reason=Reason.DECLARED,
-                at=database_now(),
-                by=by,
-            )
-    except (StaleRunError, InvalidTransitionError) as error:
+            move_run(run, RunStatus.NOT_STARTED, reason=models.Reason.DECLARED, by=by)
+    except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
     return run
 
@@ -397,11 +341,8 @@ def why_not_declarable(run: ImportRun, now: datetime) -> str:
     can: its outcome is unknown, its worker's lease and the grace period are over,
     and the last look that succeeded found no task that it may be.
     """
-    if reason := why_wait(run, now):
-        return reason
-    if candidates_of(run):
-        return f"Runs in Marketing Cloud could be run {run.pk}."
-    return ""
+    several = f"Runs in Marketing Cloud could be run {run.pk}."
+    return why_wait(run, now) or (several if candidates_of(run) else "")
 
 
 def why_wait(run: ImportRun, now: datetime) -> str:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -22,41 +23,15 @@ from django.db import (
     transaction,
 )
 
-from imports import gateway, logs, metrics
+from imports import gateway, logs, metrics, models
+from imports.marketingcloud import errors
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.errors import (
-    AuthenticationError,
-    MarketingCloudError,
-    OutcomeUnknownError,
-    RequestRefusedError,
-    UnavailableError,
-)
 from imports.marketingcloud.records import StartedImport
-from imports.models import (
-    GIVEN_UP,
-    ONE_ACTIVE,
-    STORAGE,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    InvalidTransitionError,
-    Lease,
-    Origin,
-    Reason,
-    RunStatus,
-    StaleRunError,
-    bump_revision,
-    database_now,
-    guard_of,
-    held,
-    release_connection,
-    violated_constraint,
-)
+from imports.models import EventKind, ImportRun, Lease, Reason, RunStatus, bump_revision
 from imports.usecases.accounts import ask_account
-from imports.usecases.adopt import adopt_runs
-from imports.usecases.errors import AccountBusyError
-from imports.usecases.settle import fields_of_error, leave_unknown, settle
+from imports.usecases.adopt import adopt_first
+from imports.usecases.follow import RESULT_FIELDS
+from imports.usecases.settle import fields_of_error, move_run
 
 log = logging.getLogger(__name__)
 
@@ -65,60 +40,35 @@ SENDERS = 2
 # More than this between claim and send: a frozen worker, which must send nothing.
 SEND_WITHIN_SECONDS = 5
 RECORD_FOR_SECONDS = 60
-ADOPTION_POLL_SECONDS = 0.2
-# What an adopted row already knows and the run takes over.
-TAKEN_OVER = (
-    "phase",
-    "import_type",
-    "destination_id",
-    "start_text",
-    "end_text",
-    "started_at",
-    "finished_at",
-    "total_rows",
-    "successful",
-    "duplicated",
-    "errors",
-)
-
-
-def never() -> bool:
-    return False
 
 
 def send_queued(
     *,
-    account: Account,
+    account: models.Account,
     holder: str,
-    is_stopping: Callable[[], bool] = never,
+    is_stopping: Callable[[], bool] = lambda: False,
     senders: Iterable[int] = range(1, SENDERS + 1),
 ) -> list[ImportRun]:
     """Send the queued starts of `account`, oldest first; returns those sent.
 
-    Once `is_stopping()` no further one is taken: they stay queued for another
-    worker.
-
-    At most two senders work for an account, over all processes; a third one
-    leaves its starts to them, so that one slow account cannot occupy a worker.
-    `senders` are the numbers of those that this call can act as.
+    Once `is_stopping()` no further one is taken: they stay queued for another worker.
+    At most two senders work for an account, over all processes; a third one leaves its
+    starts to them, so that one slow account cannot occupy a worker. `senders` are the
+    numbers of those that this call can act as.
     """
     names = [f"send:{account.pk}:{number}" for number in senders]
     seconds = settings.MCDASH_START_LEASE_SECONDS
+    queued = account.runs.filter(status=RunStatus.QUEUED).order_by("queued_at", "pk")
     sent: dict[int, ImportRun] = {}
-    with held(*names, holder=holder, seconds=seconds) as name:
+    with models.held(*names, holder=holder, seconds=seconds) as name:
         # extended before each start: a start takes no longer than the lease
         while (
             name is not None
             and not is_stopping()
             and Lease.objects.acquire(name, holder=holder, seconds=seconds)
         ):
-            run = (
-                account.runs.filter(status=RunStatus.QUEUED)
-                .exclude(pk__in=list(sent))
-                .select_related("account", "definition")
-                .order_by("queued_at", "pk")
-                .first()
-            )
+            left = queued.exclude(pk__in=list(sent))
+            run = left.select_related("account", "definition").first()
             if run is None:
                 break
             sent[run.pk] = send_start(run=run, holder=holder, is_stopping=is_stopping)
@@ -126,7 +76,7 @@ def send_queued(
 
 
 def send_start(
-    *, run: ImportRun, holder: str, is_stopping: Callable[[], bool] = never
+    *, run: ImportRun, holder: str, is_stopping: Callable[[], bool] = lambda: False
 ) -> ImportRun:
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
@@ -140,100 +90,97 @@ def send_start(
     with logs.about(run=run.pk, account=run.account_id):
         try:
             _send(run, holder, is_stopping)
-        except StaleRunError as error:
+        except models.StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
-        except MarketingCloudError as error:
-            _record_error(run, error)
+        except errors.MarketingCloudError as error:
+            # What it proves decides the status: once, by where the run is now, however
+            # often the writing has to be tried.
+            fields, status = fields_of_error(error), RunStatus.NOT_STARTED
+            if isinstance(error, errors.OutcomeUnknownError):
+                if run.status == RunStatus.STARTING:
+                    status = RunStatus.UNKNOWN
+                else:  # before the claim: nothing was sent
+                    fields["reason"] = Reason.UNREACHABLE
+            elif not isinstance(
+                error, errors.AuthenticationError | errors.RequestRefusedError
+            ):
+                fields["sent_at"] = None  # only an answer proves that it was sent
+            _persist(run, lambda: _end(run, status=status, **fields))
     metrics.count_start(run.status)
     return run
 
 
 def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
     if reason := _why_not(run):
-        _not_started(run, reason)
+        _end(run, reason)
         return
-    _adopt_first(run, holder)
+    adopt_first(run=run, holder=holder)
     with (
         gateway.call_slot(run.account, gateway.START_SLOTS),
         ask_account(run.account) as client,
     ):
         # before the claim: a failure here still proves that nothing was sent
         client.authenticate()
-        if is_stopping() or STORAGE.unwritable_since:
+        if is_stopping() or models.STORAGE.unwritable_since:
             return
         # again: waiting for the slot takes time, and starts may have been paused since
         if reason := _why_not(run):
-            _not_started(run, reason)
+            _end(run, reason)
             return
         names = _names_of(run)
         try:
-            claimed = _claim(run, holder)
+            claimed = claim(run, holder)
         except IntegrityError as error:
-            if violated_constraint(error) not in ONE_ACTIVE:
+            if models.violated_constraint(error) not in models.ONE_ACTIVE:
                 raise
-            _not_started(run, Reason.RUNNING_ELSEWHERE)
+            _end(run, Reason.RUNNING_ELSEWHERE)
             return
         # claimed, but nothing has left this machine: the last moment to hold it back
         if is_stopping():
-            _not_started(run, Reason.STOPPED, sent_at=None)
+            _end(run, Reason.STOPPED, sent_at=None)
             return
-        started = _perform(
-            run, client, names, send_before=claimed + SEND_WITHIN_SECONDS
-        )
+        send_before = claimed + SEND_WITHIN_SECONDS
+        started = _perform(run, client, names, send_before)
         _persist(run, lambda: record_start(run=run, started=started))
 
 
 def _why_not(run: ImportRun) -> Reason | None:
     """Why the run must not be sent, by what the account says this moment."""
     run.account.refresh_from_db()
-    waited = database_now() - (run.queued_at or run.occurred_at)
+    waited = models.database_now() - (run.queued_at or run.occurred_at)
     if waited > timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS):
         return Reason.EXPIRED
     refusal = run.account.start_refusal
     return refusal[0] if refusal else None
 
 
-def _adopt_first(run: ImportRun, holder: str) -> None:
-    """Before an account's first start: know its tasks, so that an unknown start is
-    not mistaken for an older one. Where another process is at it, wait for that.
-    """
-    give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
-    while run.account.last_adopted_at is None and time.monotonic() < give_up:
-        try:
-            adopt_runs(account=run.account, holder=holder)
-        except AccountBusyError:
-            time.sleep(ADOPTION_POLL_SECONDS)
-            run.account.refresh_from_db()
-        except (RequestRefusedError, OutcomeUnknownError) as error:
-            log.warning("Run %s starts without adoption: %s", run.pk, error.message)
-            return
-
-
-def _names_of(run: ImportRun) -> tuple[str, str | None]:
-    """What Perform calls the definition: its customer key and ObjectID, or only the
+def _names_of(run: ImportRun) -> dict[str, Any]:
+    """What Perform calls the definition: `customer_key` and `object_id`, or only the
     latter.
 
     By key, as all of the vendor's samples do, unless that may be another's: where
     definitions share it, or Marketing Cloud no longer lists this one, which may have
     been deleted and made anew. By ObjectID the chosen one is started, or none.
     """
-    definition = run.definition
-    if definition is None:
-        return run.customer_key, None
-    # a sync may have given it another key or its ObjectID since it was queued
-    definition.refresh_from_db(fields=["object_id", "customer_key"])
-    if not definition.object_id:
-        return run.customer_key, None
+    customer_key, definition = run.customer_key, run.definition
+    if definition:
+        # a sync may have given it another key or its ObjectID since it was queued
+        definition.refresh_from_db(fields=["object_id", "customer_key"])
+    if not definition or not definition.object_id:
+        return {"customer_key": customer_key, "object_id": None}
     # compared here, since databases differ in the case of letters beyond ASCII
-    key = run.customer_key.casefold()
     names = ("customer_key", "pk", "not_listed_since", "not_seen_since")
     known = run.account.definitions.values_list(*names).iterator()
+    key = customer_key.casefold()
     same = [marks for other, *marks in known if other.casefold() == key]
-    is_certain = same == [[run.definition_id, None, None]]
-    return run.customer_key if is_certain else "", definition.object_id
+    is_certain = same == [[definition.pk, None, None]]
+    return {
+        "customer_key": customer_key if is_certain else "",
+        "object_id": definition.object_id,
+    }
 
 
-def _claim(run: ImportRun, holder: str) -> float:
+def claim(run: ImportRun, holder: str) -> float:
     """Commit that this worker, and no other, sends the run's Perform.
 
     `sent_at` is set here: from this commit on it may have been sent. Gives the
@@ -245,10 +192,10 @@ def _claim(run: ImportRun, holder: str) -> float:
         # What is sent is found again by the key that its definition has by now, and
         # guarded by what is known now: neither may have been so when it was queued.
         definition.account = run.account
-        known_now["customer_key"] = definition.customer_key
-        known_now["guard"] = guard_of(definition)
+        guard = models.guard_of(definition)
+        known_now = {"customer_key": definition.customer_key, "guard": guard}
     with transaction.atomic():
-        now, claimed = database_now(), time.monotonic()
+        now, claimed = models.database_now(), time.monotonic()
         run.move_to(
             RunStatus.STARTING,
             kind=EventKind.CLAIMED,
@@ -265,68 +212,43 @@ def _claim(run: ImportRun, holder: str) -> float:
 def _perform(
     run: ImportRun,
     client: MarketingCloudClient,
-    names: tuple[str, str | None],
-    *,
+    names: dict[str, Any],
     send_before: float,
 ) -> StartedImport:
-    customer_key, object_id = names
     # a call may take minutes, and PostgreSQL has few connections to give
-    release_connection()
+    models.release_connection()
     # A worker that stood still (a suspended machine, a full disk) may wake up after
     # its lease: by then the run is looked for, and somebody may have started it again.
     if time.monotonic() >= send_before:
-        raise UnavailableError(
+        raise errors.UnavailableError(
             f"The worker was held up for more than {SEND_WITHIN_SECONDS} seconds after "
             "its claim; nothing was sent.",
             reason=Reason.HELD_UP,
         )
     try:
-        return client.start_definition(
-            customer_key=customer_key, object_id=object_id, send_before=send_before
-        )
-    except MarketingCloudError:
+        return client.start_definition(**names, send_before=send_before)
+    except errors.MarketingCloudError:
         raise
     except Exception as error:
         # whatever it was, the bytes may be out: nothing but "unknown" is safe
         log.exception("Run %s: an unforeseen end of Perform", run.pk)
-        raise OutcomeUnknownError(
+        raise errors.OutcomeUnknownError(
             "Something unforeseen happened while the start was sent. The import may "
             "be running."
         ) from error
 
 
-def _record_error(run: ImportRun, error: MarketingCloudError) -> None:
-    """What the error proves decides the state: once, by where the run is now, however
-    often the writing has to be tried.
-    """
-    fields = fields_of_error(error)
-    if isinstance(error, OutcomeUnknownError):
-        if run.status == RunStatus.STARTING:
-
-            def write_unknown() -> None:
-                with transaction.atomic():
-                    leave_unknown(run, answered_at=database_now(), **fields)
-
-            _persist(run, write_unknown)
-            return
-        fields["reason"] = Reason.UNREACHABLE  # before the claim: nothing was sent
-    # only an answer proves that something was sent
-    is_answer = isinstance(error, AuthenticationError | RequestRefusedError)
-    fields["sent_at"] = run.sent_at if is_answer else None
-    _persist(run, lambda: _not_started(run, **fields))
-
-
-def _not_started(run: ImportRun, reason: Reason, **changes: Any) -> None:
-    now = database_now()
+def _end(
+    run: ImportRun,
+    reason: Reason,
+    *,
+    status: RunStatus = RunStatus.NOT_STARTED,
+    **changes: Any,
+) -> None:
+    """Write down how the try to start `run` ended, unless it got a task."""
+    now = models.database_now()
     with transaction.atomic():
-        settle(
-            run,
-            RunStatus.NOT_STARTED,
-            reason=reason,
-            at=now,
-            answered_at=now,
-            **changes,
-        )
+        move_run(run, status, at=now, reason=reason, answered_at=now, **changes)
 
 
 def _persist(run: ImportRun, write: Callable[[], object]) -> None:
@@ -343,24 +265,24 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
     # queued and that is claimed by now is another worker's, who may have sent it.
     ours = {known, RunStatus.UNKNOWN} if known == RunStatus.STARTING else {known}
     give_up = time.monotonic() + RECORD_FOR_SECONDS
-    is_reread = has_warned = False
-    while True:
+    has_warned = False
+    for tries in count():
         try:
-            if is_reread:
+            if tries:
                 # a try that failed has set fields of `run` that were rolled back
                 run.refresh_from_db()
                 if run.status not in ours:
-                    raise StaleRunError(f"Run {run.pk} is {run.status} by now.")
+                    raise models.StaleRunError(f"Run {run.pk} is {run.status} by now.")
             write()
-        except (StaleRunError, InvalidTransitionError) as error:
+            return
+        except (models.StaleRunError, models.InvalidTransitionError) as error:
             # moved by somebody else: once more, by what it is now, and then never
-            if is_reread or isinstance(error, InvalidTransitionError):
+            if tries or isinstance(error, models.InvalidTransitionError):
                 log.warning("An answer came too late: %s", error)
                 return
             log.info("Run %s was moved while its answer was awaited", run.pk)
-            is_reread = True
         except DatabaseError as error:
-            is_refused = STORAGE.note_refusal(error, has_waited=True)
+            is_refused = models.STORAGE.note_refusal(error, has_waited=True)
             is_hopeless = not (is_refused or isinstance(error, OperationalError))
             if is_hopeless or time.monotonic() > give_up:
                 raise
@@ -370,12 +292,10 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
                     "%s seconds: %s",
                     *(run.pk, RECORD_FOR_SECONDS, error),
                 )
-            is_reread = has_warned = True
+            has_warned = True
             time.sleep(1)
             # the connection itself may be what broke
             close_old_connections()
-        else:
-            return
 
 
 def record_start(*, run: ImportRun, started: StartedImport) -> None:
@@ -387,105 +307,95 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
     otherwise.
     """
     try:
-        _record(run, started)
-    except StaleRunError:
+        _take_task(run, started)
+    except models.StaleRunError:
         run.refresh_from_db()
-        is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in GIVEN_UP
+        is_given_up = (
+            run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+        )
         if run.status != RunStatus.UNKNOWN and not is_given_up:
             # a run that was found by looking, and an answer that names another task
             if run.task_id not in (None, started.task_id):
                 words = f"A late answer names task {started.task_id}."
                 run.record(EventKind.CONTRADICTED, details={"words": words})
             raise
-        _record(run, started)
+        _take_task(run, started)
 
 
-def _record(run: ImportRun, started: StartedImport) -> None:
+def _take_task(run: ImportRun, started: StartedImport) -> None:
+    """Give the run its task, whoever has that in the history already."""
     try:
-        if _take_task(run, started):
-            return
-        # the task is in the history already: an adopted one is ours, in truth
-        other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
-        if other.origin == Origin.OUTSIDE:
-            _merge(run, other, started)
-            return
-        # another run of ours was taken for this task: this one is still looked for
-        message = (
-            f"Marketing Cloud's answer names task {started.task_id}, which run "
-            f"{other.pk} was matched with. The task that is left over is this run's."
-        )
-        with transaction.atomic():
-            run.record(EventKind.CONTRADICTED, details={"words": message})
-            if run.status == RunStatus.STARTING:
-                leave_unknown(
-                    run,
-                    reason=Reason.NO_ANSWER,
-                    message=message,
-                    answered_at=database_now(),
-                )
-            else:
-                bump_revision(runs=[run])
+        _accept(run, started)
+        return
     except IntegrityError as error:
-        run.refresh_from_db()
-        if violated_constraint(error) not in ONE_ACTIVE:
+        if models.violated_constraint(error) != "run_task_once":
             raise
-        # given up and started again meanwhile: the task is taken when it turns up
-        raise StaleRunError(f"Run {run.pk} was started again.") from error
+    # the task is in the history already: an adopted one is ours, in truth
+    other = ImportRun.objects.get(account=run.account_id, task_id=started.task_id)
+    if other.origin == models.Origin.OUTSIDE:
+        _accept(run, started, adopted=other)
+        return
+    # another run of ours was taken for this task: this one is still looked for
+    message = (
+        f"Marketing Cloud's answer names task {started.task_id}, which run "
+        f"{other.pk} was matched with. The task that is left over is this run's."
+    )
+    with transaction.atomic():
+        run.record(EventKind.CONTRADICTED, details={"words": message})
+        if run.status == RunStatus.STARTING:
+            _end(run, Reason.NO_ANSWER, status=RunStatus.UNKNOWN, message=message)
+        else:
+            bump_revision(runs=[run])
 
 
-def _take_task(run: ImportRun, started: StartedImport) -> bool:
-    """Whether the run has its task now; False where the history has that already.
-    Of two constraints that are violated at once, engines name one or the other.
+def _accept(
+    run: ImportRun, started: StartedImport, *, adopted: ImportRun | None = None
+) -> None:
+    """Write the answer into `run`, and fold `adopted` into it, events and all.
+
+    Of two constraints that are violated at once, engines name one or the other: where
+    it is that of the task, that of the active run may come with the folding in.
     """
+    known: dict[str, Any] = {}
+    now = models.database_now()
     try:
         with transaction.atomic():
-            _accept(run, started)
+            if adopted:
+                # locked: a look at it must not end it between reading and folding in
+                adopted = ImportRun.objects.select_for_update().get(pk=adopted.pk)
+                known = {name: getattr(adopted, name) for name in RESULT_FIELDS}
+                merged = {"adopted_run": adopted.pk}
+                adopted.events.update(run=run)
+                adopted.again.update(again_of=run)
+                shown = models.ImportDefinition.objects.filter(last_run=adopted)
+                shown.update(last_run=run)
+                adopted.delete()
+            move_run(
+                run,
+                RunStatus.RUNNING,
+                kind=EventKind.ACCEPTED,
+                at=now,
+                details={"task_id": started.task_id, "words": started.status_message},
+                is_one_of_many=True,
+                task_id=started.task_id,
+                request_id=started.request_id or "",
+                error_code=started.error_code or "",
+                answered_at=now,
+                claim_expires_at=None,
+                **known,
+            )
+            if started.contradiction:
+                words = {"words": started.contradiction}
+                run.record(EventKind.CONTRADICTED, details=words)
+            if adopted:
+                run.record(EventKind.MERGED, details=merged)
+                for definition in {run.definition, adopted.definition}:
+                    if definition:
+                        definition.refresh_recent_runs()
             bump_revision(runs=[run])
     except IntegrityError as error:
-        if violated_constraint(error) != "run_task_once":
-            raise
         run.refresh_from_db()
-        return False
-    return True
-
-
-def _accept(run: ImportRun, started: StartedImport) -> None:
-    now, had_ended = database_now(), run.has_ended
-    run.move_to(
-        RunStatus.RUNNING,
-        kind=EventKind.ACCEPTED,
-        details={"task_id": started.task_id, "words": started.status_message},
-        task_id=started.task_id,
-        request_id=started.request_id or "",
-        error_code=started.error_code or "",
-        reason=Reason.NONE,
-        vendor_message="",
-        message="",
-        answered_at=now,
-        settled_at=None,
-        next_check_at=now,
-        claim_expires_at=None,
-    )
-    if started.contradiction:
-        run.record(EventKind.CONTRADICTED, details={"words": started.contradiction})
-    if had_ended and run.definition:  # its strip must not show it as an end any more
-        run.definition.refresh_recent_runs()
-
-
-def _merge(run: ImportRun, adopted: ImportRun, started: StartedImport) -> None:
-    """Fold `adopted` into `run`, events and all."""
-    with transaction.atomic():
-        # locked: a look at it must not end it between the reading and the folding in
-        adopted = ImportRun.objects.select_for_update().get(pk=adopted.pk)
-        known = {name: getattr(adopted, name) for name in TAKEN_OVER}
-        adopted.events.update(run=run)
-        adopted.again.update(again_of=run)
-        ImportDefinition.objects.filter(last_run=adopted).update(last_run=run)
-        adopted.delete()
-        _accept(run, started)
-        run.change(**known)
-        run.record(EventKind.MERGED, details={"adopted_run": adopted.pk})
-        for definition in {run.definition, adopted.definition}:
-            if definition:
-                definition.refresh_recent_runs()
-        bump_revision(runs=[run])
+        if models.violated_constraint(error) not in models.ONE_ACTIVE:
+            raise
+        # given up and started again meanwhile: the task is taken when it turns up
+        raise models.StaleRunError(f"Run {run.pk} was started again.") from error

@@ -1,4 +1,4 @@
-"""End a run, in the one way there is, and settle runs whose time ran out."""
+"""Move a run on, in the one way there is, and settle runs whose time ran out."""
 
 from __future__ import annotations
 
@@ -10,89 +10,67 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from imports import models
 from imports.marketingcloud.errors import MarketingCloudError
-from imports.models import (
-    FINISHED,
-    TOO_FAR_AHEAD,
-    EventKind,
-    ImportRun,
-    Reason,
-    RunQuerySet,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-)
+from imports.models import ENDED, EventKind, ImportRun, Reason, RunStatus, bump_revision
 
 log = logging.getLogger(__name__)
 
-EVENT_OF_END = {
-    **dict.fromkeys(FINISHED, EventKind.ENDED),
+USUAL_EVENT = {
+    **dict.fromkeys(models.FINISHED, EventKind.ENDED),
+    RunStatus.UNKNOWN: EventKind.UNANSWERED,
     RunStatus.NOT_STARTED: EventKind.NOT_STARTED,
     RunStatus.LOST: EventKind.LOST,
     RunStatus.CANCELLED: EventKind.CANCELLED,
 }
 
 
-def settle(
+def move_run(
     run: ImportRun,
     status: RunStatus,
     *,
-    at: datetime,
+    kind: EventKind | None = None,
+    at: datetime | None = None,
     reason: Reason = Reason.NONE,
-    by: User | None = None,
+    by: models.User | None = None,
     by_name: str = "",
     details: dict[str, Any] | None = None,
     is_one_of_many: bool = False,
     **changes: Any,
 ) -> None:
-    """End `run` in `status`: transition, event, recent runs, revision.
+    """Move `run` to `status`: transition, event, recent runs, revision.
 
-    The caller opens the transaction. One that ends many runs bumps the revision
+    One that ends is settled `at` that moment, by default now; any other is looked at
+    from then on. What it kept of an earlier failure is cleared. `kind` is needed for a
+    status that runs reach in several ways.
+
+    The caller opens the transaction. One that moves many runs bumps the revision
     itself, once and last: the counter is locked by whoever bumps it, and two that
     each lock a definition after it could wait for each other. Raises `StaleRunError`
     where somebody else moved the run first.
     """
+    at, had_ended, ends = at or models.database_now(), run.has_ended, status in ENDED
     cause = {"why": reason, "message": changes.get("message", "")} if reason else {}
+    usual = {
+        "settled_at": at if ends else None,
+        "next_check_at": None if ends else at,
+        "message": "",
+        "vendor_message": "",
+    }
     run.move_to(
         status,
-        kind=EVENT_OF_END[status],
+        kind=kind or USUAL_EVENT[status],
         actor=by,
         actor_name=by_name,
         details=cause | (details or {}),
         reason=reason,
-        settled_at=at,
-        next_check_at=None,
-        **{"message": "", "vendor_message": ""} | changes,
+        **usual | changes,
     )
-    # after the move: the strip shows the run as it ended
-    if run.definition:
+    # after the move: the strip shows the run as it ended, or no longer as an end
+    if run.definition and (had_ended or ends):
         run.definition.refresh_recent_runs()
     if not is_one_of_many:
         bump_revision(runs=[run])
-
-
-def leave_unknown(
-    run: ImportRun,
-    *,
-    reason: Reason,
-    details: dict[str, Any] | None = None,
-    **changes: Any,
-) -> None:
-    """Move `run` to unknown: its start may have been carried out, and nobody can tell.
-    From now on its task is looked for. The caller opens the transaction.
-    """
-    run.move_to(
-        RunStatus.UNKNOWN,
-        kind=EventKind.UNANSWERED,
-        details={"why": reason, "message": changes.get("message", "")}
-        | (details or {}),
-        reason=reason,
-        next_check_at=database_now(),
-        **changes,
-    )
-    bump_revision(runs=[run])
 
 
 def fields_of_error(error: MarketingCloudError) -> dict[str, Any]:
@@ -113,34 +91,33 @@ def settle_overdue() -> list[ImportRun]:
     may have been sent. A run queued longer than MCDASH_START_EXPIRES_SECONDS
     becomes `not_started`.
     """
-    now = database_now()
     settled = []
-    for run in out_of_time(now).select_related("definition"):
+    for run in out_of_time(models.database_now()).select_related("definition"):
         try:
             with transaction.atomic():
-                # claimed: its Perform may be out; queued: nothing was sent
                 if run.status == RunStatus.STARTING:
-                    leave_unknown(
+                    move_run(
                         run,
+                        RunStatus.UNKNOWN,
                         reason=Reason.WORKER_VANISHED,
                         details={"claimed_by": run.claimed_by},
                         claim_expires_at=None,
                     )
                 else:
-                    settle(run, RunStatus.NOT_STARTED, reason=Reason.EXPIRED, at=now)
-        except StaleRunError as error:
+                    move_run(run, RunStatus.NOT_STARTED, reason=Reason.EXPIRED)
+        except models.StaleRunError as error:
             log.info("%s", error)
         else:
             settled.append(run)
     return settled
 
 
-def out_of_time(now: datetime) -> RunQuerySet:
+def out_of_time(now: datetime) -> models.RunQuerySet:
     """Claims whose lease is over, and starts that waited too long in the queue."""
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
     is_over = Q(claim_expires_at__lt=now)
     # made by a clock that ran ahead: nobody holds it for so long
-    is_over |= Q(claim_expires_at__gt=now + lease + TOO_FAR_AHEAD)
+    is_over |= Q(claim_expires_at__gt=now + lease + models.TOO_FAR_AHEAD)
     expired = now - timedelta(seconds=settings.MCDASH_START_EXPIRES_SECONDS)
     return ImportRun.objects.filter(
         Q(is_over, status=RunStatus.STARTING)

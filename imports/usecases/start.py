@@ -15,37 +15,12 @@ from uuid import UUID, uuid5
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 
-from imports.models import (
-    FINISHED,
-    ONE_ACTIVE,
-    STORAGE,
-    Account,
-    EventKind,
-    ImportDefinition,
-    ImportRun,
-    InvalidTransitionError,
-    Origin,
-    RunQuerySet,
-    RunStatus,
-    StaleRunError,
-    User,
-    bump_revision,
-    database_now,
-    guard_of,
-    refusal_of,
-    violated_constraint,
-    wake_workers,
-)
+from imports import models
+from imports.models import ImportDefinition, ImportRun, RunStatus, User, wake_workers
 from imports.models.run import LOST_AFTER
+from imports.usecases import errors
 from imports.usecases.audit import AuditAction, record_run_deed
-from imports.usecases.errors import (
-    AlreadyRunningError,
-    NotCancellableError,
-    NotStartableError,
-    RunningElsewhereError,
-    UseCaseError,
-)
-from imports.usecases.settle import settle
+from imports.usecases.settle import move_run
 
 
 def start_import(
@@ -53,7 +28,7 @@ def start_import(
     definition: ImportDefinition,
     started_by: User | None,
     started_by_name: str = "",
-    origin: Origin = Origin.DASHBOARD,
+    origin: models.Origin = models.Origin.DASHBOARD,
     request_token: UUID | None = None,
     batch: UUID | None = None,
     again_of: ImportRun | None = None,
@@ -67,12 +42,20 @@ def start_import(
     A repeated `request_token` gives the first one's run. Raises
     `AlreadyRunningError` while an own run of the definition is active,
     `RunningElsewhereError` while it is in another account of the business unit, and
-    `NotStartableError` where it cannot be started now.
+    `NotStartableError` where it cannot be started now, or not by that person.
     """
     if again := _first_with(request_token, definition):
         return again
     if reason := definition.why_not_startable:
-        raise NotStartableError(definition, reason)
+        raise errors.NotStartableError(definition, reason)
+    account = models.Account.objects.filter(pk=definition.account_id)
+    # whoever starts by command, as nobody here, may start everything
+    if started_by and not account.startable_by(started_by).exists():
+        raise errors.NotStartableError(
+            definition,
+            f"{started_by.shown_name} can’t start imports in “{definition.account}”. "
+            "An administrator can give that right.",
+        )
     run = ImportRun(
         account=definition.account,
         definition=definition,
@@ -105,17 +88,19 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
         # the definition for ever: its task may be known here to have ended, adopted
         # as one from outside; else it is as lost as one that is followed in vain.
         ended = ImportRun.objects.filter(
-            account=run.account, task_id=OuterRef("task_id"), status__in=FINISHED
+            account=run.account, task_id=OuterRef("task_id"), status__in=models.FINISHED
         )
-        is_lost = Q(account__is_active=False, sent_at__lt=database_now() - LOST_AFTER)
+        is_lost = Q(
+            account__is_active=False, sent_at__lt=models.database_now() - LOST_AFTER
+        )
         released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
         keys = list(released.values_list("pk", flat=True))
         ImportRun.objects.filter(pk__in=keys).update(guard=None)
-        run.queued_at = run.occurred_at = database_now()
+        run.queued_at = run.occurred_at = models.database_now()
         run.save(force_insert=True)
         ImportDefinition.objects.filter(runs=run).update(last_run=run)
         run.record(
-            EventKind.QUEUED,
+            models.EventKind.QUEUED,
             to_status=RunStatus.QUEUED,
             actor=run.started_by,
             actor_name=run.started_by_name,
@@ -129,27 +114,22 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             ip=ip,
             details={name: value for name, value in known.items() if value},
         )
-        run.revision = bump_revision(runs=[run])
+        run.revision = models.bump_revision(runs=[run])
         # inside: PostgreSQL tells the workers at the commit, not before
         wake_workers()
     return run
 
 
-def _held_elsewhere(run: ImportRun) -> RunQuerySet:
+def _held_elsewhere(run: ImportRun) -> models.RunQuerySet:
     """Active runs of the same definition, of the same unit's other accounts."""
-    guard = guard_of(run.definition) if run.definition else None
+    guard = models.guard_of(run.definition) if run.definition else None
     runs = ImportRun.objects.ours().active().filter(guard=guard)
     return runs.exclude(account=run.account_id)
 
 
-def _first_with(
-    request_token: UUID | None, definition: ImportDefinition
-) -> ImportRun | None:
-    if request_token is None:
-        return None
-    return ImportRun.objects.filter(
-        request_token=request_token, definition=definition
-    ).first()
+def _first_with(token: UUID | None, definition: ImportDefinition) -> ImportRun | None:
+    same = ImportRun.objects.filter(request_token=token, definition=definition)
+    return same.first() if token else None
 
 
 def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
@@ -159,24 +139,21 @@ def _already_there(error: IntegrityError, run: ImportRun) -> ImportRun:
     definition: Any = run.definition
     if again := _first_with(run.request_token, definition):
         return again
-    violated = violated_constraint(error)
+    violated = models.violated_constraint(error)
     if violated == "run_request_once":
-        raise NotStartableError(
+        raise errors.NotStartableError(
             definition, "Its request was already used for another definition."
         ) from error
-    if violated not in ONE_ACTIVE:
+    if violated not in models.ONE_ACTIVE:
         raise error
     if active := definition.runs.ours().active().first():
-        raise AlreadyRunningError(active) from error
+        raise errors.AlreadyRunningError(active) from error
     if elsewhere := _held_elsewhere(run).select_related("account").first():
-        # whoever starts by command, as nobody here, may know of every account
-        seen = run.started_by is None or (
-            Account.objects.filter(pk=elsewhere.account_id)
-            .still_visible_to(run.started_by)
-            .exists()
-        )
-        raise RunningElsewhereError(definition, elsewhere if seen else None) from error
-    raise NotStartableError(
+        visible = ImportRun.objects.filter(pk=elsewhere.pk)
+        if run.started_by and not visible.still_visible_to(run.started_by).exists():
+            raise errors.RunningElsewhereError(definition, None) from error
+        raise errors.RunningElsewhereError(definition, elsewhere) from error
+    raise errors.NotStartableError(
         definition, "Another run of it has just ended. Please try again."
     ) from error
 
@@ -213,7 +190,7 @@ def start_imports(
     """
     definitions = list(definitions)
     if len(definitions) > MOST_AT_ONCE:
-        raise UseCaseError(
+        raise errors.UseCaseError(
             f"You chose {len(definitions)} definitions, but only {MOST_AT_ONCE} can be "
             "started at once. Nothing was started."
         )
@@ -227,18 +204,17 @@ def start_imports(
                 batch=batch,
                 ip=ip,
             )
-        except UseCaseError as error:
+            outcomes.append(StartOutcome(definition, run=run))
+        except errors.UseCaseError as error:
             outcomes.append(StartOutcome(definition, problem=str(error)))
         except DatabaseError as error:
             # what was queued before is there, and the person has to be told so
-            if not outcomes or not STORAGE.note_refusal(error, has_waited=True):
+            if not outcomes or not models.STORAGE.note_refusal(error, has_waited=True):
                 raise
-            refusal = refusal_of(error)
+            refusal = models.refusal_of(error)
             problem = NOT_SAVED if refusal and refusal.is_certain else PERHAPS_SAVED
             rest = definitions[len(outcomes) :]
             return outcomes + [StartOutcome(d, problem=problem) for d in rest]
-        else:
-            outcomes.append(StartOutcome(definition, run=run))
     return outcomes
 
 
@@ -251,15 +227,10 @@ def cancel_run(
     """Cancel `run`. Raises `NotCancellableError` once it is no longer queued."""
     try:
         with transaction.atomic():
-            settle(run, RunStatus.CANCELLED, at=database_now(), by=by, by_name=by_name)
-            record_run_deed(
-                run=run,
-                action=AuditAction.RUN_CANCELLED,
-                by=by,
-                by_name=by_name,
-                ip=ip,
-            )
-    except (InvalidTransitionError, StaleRunError) as error:
+            move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
+            cancelled = AuditAction.RUN_CANCELLED
+            record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
+    except (models.InvalidTransitionError, models.StaleRunError) as error:
         run.refresh_from_db()
-        raise NotCancellableError(run) from error
+        raise errors.NotCancellableError(run) from error
     return run

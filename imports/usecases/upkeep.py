@@ -13,24 +13,20 @@ from secrets import token_hex
 
 from django.apps import apps
 from django.contrib.sessions.models import Session
-from django.db import models, transaction
+from django.db import transaction
+from django.db.models import Model
 
+from imports import models
 from imports.fields import EncryptedField, Secret
-from imports.models import (
-    Account,
-    ImportDefinition,
-    Lease,
-    Worker,
-    bump_revision,
-    database_now,
-)
+from imports.models import Account, ImportDefinition, Lease, Worker
 from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
 
-# Strips: what each definition keeps of its last runs
+# Each batch is a query of its own: no cursor stays open beside the writing.
+BATCH = 100
 
-BATCH = 500
+# Strips: what each definition keeps of its last runs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,44 +57,35 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
     rows = account.definitions.order_by("pk").only(
         "object_id", "customer_key", "name", "last_run_id", "strip"
     )
-    # each batch is a query of its own: no cursor stays open beside the writing
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
         last = batch[-1].pk
         checked += len(batch)
         for definition in batch:
             if definition.recent_runs() == (definition.last_run_id, definition.strip):
                 continue
-            if what := _mend(definition.pk, check=check):
-                name = definition.shown_name
-                wrong.append(WrongStrip(definition=definition.pk, name=name, what=what))
+            with transaction.atomic():
+                row = ImportDefinition.objects.select_for_update()
+                held = row.get(pk=definition.pk)
+                run, strip = held.recent_runs()
+                what = []
+                if held.last_run_id != run:
+                    what.append(f"last run {held.last_run_id or '–'}, not {run or '–'}")
+                if len(held.strip) != len(strip):
+                    what.append(f"{len(held.strip)} ends, not {len(strip)}")
+                elif held.strip != strip:
+                    what.append("other ends")
+                if what and not check:
+                    held.refresh_recent_runs()
+                    models.bump_revision(accounts=[account])
+            if what:
+                pk, name, text = held.pk, definition.shown_name, "; ".join(what)
+                wrong.append(WrongStrip(definition=pk, name=name, what=text))
     return StripReport(checked=checked, wrong=tuple(wrong))
-
-
-def _mend(pk: int, *, check: bool) -> str:
-    """What is wrong, now that nobody else can change it; empty if nothing is."""
-    with transaction.atomic():
-        held = ImportDefinition.objects.select_for_update().get(pk=pk)
-        stored_run, stored_strip = held.last_run_id, held.strip
-        right_run, right_strip = held.recent_runs()
-        wrong = []
-        if stored_run != right_run:
-            wrong.append(f"last run {stored_run or '–'}, not {right_run or '–'}")
-        if len(stored_strip) != len(right_strip):
-            wrong.append(f"{len(stored_strip)} ends, not {len(right_strip)}")
-        elif stored_strip != right_strip:
-            wrong.append("other ends")
-        if wrong and not check:
-            held.refresh_recent_runs()
-            bump_revision(accounts=[held.account])
-        return "; ".join(wrong)
 
 
 # Secrets: which field keys they need, and moving them under the newest
 
-KEY_BATCH = 100
 NEWEST = 1
-
-Model = type[models.Model]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -125,24 +112,22 @@ def rotate_field_keys(*, by: str) -> KeyUse:
     """
     rotated = 0
     try:
-        for model, name in encrypted_fields():
+        for model, name, secrets in _stored_secrets():
+            # encrypted before the transaction, which holds its rows only briefly
+            new = {
+                pk: secret.rotated()
+                for pk, secret in secrets.items()
+                if (secret.key_position() or NEWEST) > NEWEST
+            }
+            if not new:
+                continue
             rows = model._base_manager
-            for secrets in _batches(model, name):
-                old = {
-                    pk: secret
-                    for pk, secret in secrets.items()
-                    if (secret.key_position() or NEWEST) > NEWEST
-                }
-                # encrypted before the transaction, which holds its rows only briefly
-                new = {pk: secret.rotated() for pk, secret in old.items()}
-                if not new:
-                    continue
-                with transaction.atomic():
-                    replaced = sum(
-                        rows.filter(pk=pk, **{name: old[pk]}).update(**{name: secret})
-                        for pk, secret in new.items()
-                    )
-                rotated += replaced
+            with transaction.atomic():
+                replaced = sum(
+                    rows.filter(pk=pk, **{name: secrets[pk]}).update(**{name: secret})
+                    for pk, secret in new.items()
+                )
+            rotated += replaced
     finally:
         record_audit(
             actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
@@ -155,18 +140,17 @@ def rotate_field_keys(*, by: str) -> KeyUse:
 def field_key_use() -> KeyUse:
     """Which keys are needed now. Changes nothing."""
     use = KeyUse()
-    for model, name in encrypted_fields():
-        for secrets in _batches(model, name):
-            for pk, secret in secrets.items():
-                if position := secret.key_position():
-                    use.positions[position] += 1
-                else:
-                    row = model._base_manager.filter(pk=pk).first()
-                    use.unreadable.append(f"{model._meta.verbose_name} “{row}”")
+    for model, _, secrets in _stored_secrets():
+        for pk, secret in secrets.items():
+            if position := secret.key_position():
+                use.positions[position] += 1
+            else:
+                row = model._base_manager.filter(pk=pk).first()
+                use.unreadable.append(f"{model._meta.verbose_name} “{row}”")
     return use
 
 
-def encrypted_fields() -> list[tuple[Model, str]]:
+def encrypted_fields() -> list[tuple[type[Model], str]]:
     """Every encrypted column of every app, found by its kind so that a new one is
     not forgotten.
     """
@@ -178,14 +162,14 @@ def encrypted_fields() -> list[tuple[Model, str]]:
     ]
 
 
-def _batches(model: Model, name: str) -> Iterator[dict[int, Secret]]:
-    """The secrets of a column by primary key, each batch a query of its own."""
-    rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
-    rows = rows.order_by("pk")
-    last = 0
-    while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:KEY_BATCH]):
-        yield batch
-        last = max(batch)
+def _stored_secrets() -> Iterator[tuple[type[Model], str, dict[int, Secret]]]:
+    """Every stored secret by its row's id, batch by batch, with model and column."""
+    for model, name in encrypted_fields():
+        rows = model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
+        rows, last = rows.order_by("pk"), 0
+        while batch := dict(rows.filter(pk__gt=last).values_list("pk", name)[:BATCH]):
+            yield model, name, batch
+            last = max(batch)
 
 
 # Rows that nobody needs any more
@@ -205,7 +189,7 @@ def clean_up() -> int:
         "clean_up", holder=token_hex(8), seconds=ONCE_IN_SECONDS
     ):
         return 0
-    now, sessions = database_now(), 0
+    now, sessions = models.database_now(), 0
     expired = Session.objects.filter(expire_date__lt=now)
     while keys := list(expired.values_list("pk", flat=True)[:CLEAN_UP_BATCH]):
         # again by its date: a session may have been used since

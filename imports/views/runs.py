@@ -125,7 +125,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
             places = {name: request.GET.get(name, "") for name in places}
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
-            page = page_of(filters.qs, order, **places, are_many=filters.are_many)
+            page = page_of(filters.qs, order, **places)
             shown = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
@@ -190,6 +190,7 @@ def order_of(filters: RunFilter) -> RunOrder:
         by=filters.order,
         accounts=filters.accounts,
         statuses=filters.cleaned["status"],
+        are_many=filters.are_many,
     )
 
 
@@ -220,8 +221,7 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    order, paths = order_of(filters), COLUMNS.values()
-    found = batches(still_visible, order, paths, BATCH, are_many=filters.are_many)
+    found = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
     response = StreamingHttpResponse(written(_rows(found)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -10,7 +10,7 @@ from imports.models import Account, AccountState
 from imports.wording.formats import clock_text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AccountWords:
     """What is wrong, as a phrase that begins small; what it means, in sentences; and
     how it looks. Of an account that is well there is nothing to say.
@@ -25,47 +25,34 @@ class AccountWords:
 # {since} is " since 09:12" where that is known, {twins} whom it is the same as.
 _WORDS = {
     AccountState.DISABLED: AccountWords(
-        icon="pause",
-        hue="amber",
-        fact="disabled{since}",
-        meaning="Nothing can be started here, and running imports aren’t followed; "
+        *("pause", "amber", "disabled{since}"),
+        "Nothing can be started here, and running imports aren’t followed; "
         "they may have ended in Marketing Cloud.",
     ),
     AccountState.DOUBLED: AccountWords(
-        icon="square-2-stack",
-        hue="red",
-        fact="same business unit as {twins}",
-        meaning="Nothing can be started in either until an administrator disables one "
-        "of them.",
+        *("square-2-stack", "red", "same business unit as {twins}"),
+        "Nothing can be started in either until an administrator disables one of them.",
     ),
     AccountState.SECRET_UNREADABLE: AccountWords(
-        icon="key",
-        hue="red",
-        fact="stored secret can’t be read{since}",
-        meaning="Nothing can be started or followed until your system administrator "
+        *("key", "red", "stored secret can’t be read{since}"),
+        "Nothing can be started or followed until your system administrator "
         "puts the missing key back into MCDASH_FIELD_KEYS, or an administrator enters "
         "the secret again.",
     ),
     AccountState.CREDENTIALS_REFUSED: AccountWords(
-        icon="key",
-        hue="red",
-        fact="credentials refused{since}",
-        meaning="Nothing can be started or followed until an administrator corrects "
+        *("key", "red", "credentials refused{since}"),
+        "Nothing can be started or followed until an administrator corrects "
         "them or tests the connection.",
     ),
     AccountState.NOT_ANSWERING: AccountWords(
-        icon="unplugged",
-        hue="amber",
-        fact="not answering{since}",
-        meaning="Running imports are shown as they were then. mcdash keeps asking.",
+        *("unplugged", "amber", "not answering{since}"),
+        "Running imports are shown as they were then. mcdash keeps asking.",
     ),
     AccountState.PAUSED: AccountWords(
-        icon="pause",
-        hue="amber",
-        fact="starts are paused",
-        meaning="An administrator paused them. Running imports are followed as usual.",
+        *("pause", "amber", "starts are paused"),
+        "An administrator paused them. Running imports are followed as usual.",
     ),
-    AccountState.READY: AccountWords(icon="check", hue="green"),
+    AccountState.READY: AccountWords("check", "green"),
 }
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import capfirst
+
 from imports.models import Account, ImportDefinition, ImportRun
 from imports.wording.formats import UNKNOWN, day_text, middle_html
 
@@ -65,10 +67,7 @@ NAMES = {
 HEADING = ("Name", "Description")
 YES_NO = {"true": "yes", "false": "no"}
 VALUES = {
-    "AllowErrors": {
-        "true": "left out, the rest is loaded",
-        "false": "stop the import",
-    },
+    "AllowErrors": {"true": "left out, the rest is loaded", "false": "stop the import"},
     "FieldMappingType": {
         "inferfromcolumnheadings": "by column headings",
         "mapbyordinal": "by position",
@@ -87,13 +86,10 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 def facts_of(definition: ImportDefinition) -> list[tuple[str, str]]:
     """Every fact under a readable name, in the order of NAMES, without its heading."""
-    order = {name: position for position, name in enumerate(NAMES)}
-    names = [name for name in definition.facts if name not in HEADING]
-    names.sort(key=lambda name: (order.get(name, len(order)), name))
-    return [
-        (NAMES.get(name, name), _fact_text(name, definition.facts[name]))
-        for name in names
-    ]
+    facts, order = definition.facts, list(NAMES)
+    names = [name for name in order if name in facts]
+    names += sorted(set(facts) - {*order, *HEADING})
+    return [(NAMES.get(name, name), _fact_text(name, facts[name])) for name in names]
 
 
 def _fact_text(name: str, value: Any) -> str:
@@ -122,21 +118,10 @@ def fact(run: ImportRun, name: str) -> str:
     return str(run.definition.facts.get(name, "")) if run.definition else ""
 
 
-def error_mail(run: ImportRun) -> str:
-    """Where Marketing Cloud mails the end of the import to, if it does."""
-    return fact(run, "Notification.ResponseAddress")
-
-
-def max_file_age(run: ImportRun) -> str:
-    """The oldest file (hours) that the definition takes; empty if any."""
-    age = fact(run, "MaxFileAge")
-    return age if age.isdecimal() and int(age) else ""
-
-
 def tolerates_errors(definition: ImportDefinition) -> bool | None:
     """Whether row errors let the import go on; None where it is not known."""
-    known = {"true": True, "false": False}
-    return known.get(str(definition.facts.get("AllowErrors", "")).casefold())
+    allowed = str(definition.facts.get("AllowErrors", "")).casefold()
+    return allowed == "true" if allowed in YES_NO else None
 
 
 def update_type_word(update_type: str) -> str:
@@ -157,7 +142,7 @@ class Destination:
     name: str
 
     def __str__(self) -> str:
-        kind = self.kind[:1].upper() + self.kind[1:]
+        kind = capfirst(self.kind)
         if self.name.isdecimal():
             return f"{kind} {self.name}".strip()
         return self.name or kind or UNKNOWN
@@ -193,9 +178,10 @@ def source_of(definition: ImportDefinition) -> str:
 
 
 def _location(definition: ImportDefinition) -> str:
-    names = ("CustomerKey", "ObjectID")
-    keys = [definition.facts.get(f"RetrieveFileTransferLocation.{n}") for n in names]
-    return str(keys[0] or keys[1] or "")
+    facts, location = definition.facts, "RetrieveFileTransferLocation"
+    return str(
+        facts.get(f"{location}.CustomerKey") or facts.get(f"{location}.ObjectID") or ""
+    )
 
 
 # What a start would do
@@ -215,19 +201,14 @@ def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
     successful run.
     """
     goal = destination_of(definition).in_words or "its destination"
-    word, _, does = UPDATE_TYPES.get(
-        definition.update_type.casefold(),
-        # an update type that we don't know can do anything to its rows
-        (
-            definition.update_type or "Update type not known",
-            "",
-            "changes rows of {goal}",
-        ),
-    )
+    kind = definition.update_type
+    # an update type that we don't know can do anything to its rows
+    other = (kind or "Update type not known", "", "changes rows of {goal}")
+    word, _, does = UPDATE_TYPES.get(kind.casefold(), other)
     detail = ""
     if last and last.total_rows is not None:
-        rows = f"{last.total_rows:,} rows"
-        detail = f"Last successful run: {rows}, {day_text(last.began_at)}."
+        when = day_text(last.began_at)
+        detail = f"Last successful run: {last.total_rows:,} rows, {when}."
     elif definition.replaces_rows:
         detail = "Row count unknown: there’s no successful run on record."
     return Effect(

@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.urls import reverse
 
-from imports.models import (
-    STORAGE,
-    ImportRun,
-    NotFollowed,
-    RunStatus,
-    Unfollowed,
-    User,
-)
-from imports.wording import formats
+from imports.models import STORAGE, ImportRun, RunStatus, Unfollowed, User
+from imports.models import NotFollowed as Why
+from imports.wording.formats import clock_text
 from imports.wording.status import status_look
 
-Clock = Callable[[datetime], str]
-# What goes on after "because", with {since} where that is known, and else.
-_REASONS: dict[NotFollowed, tuple[str, str]] = {
-    NotFollowed.DISABLED: (
+# What goes on after "because", with {since} where that is known, and else; and what
+# helps.
+_WORDS: dict[Why, tuple[str, str, str]] = {
+    Why.DISABLED: (
         "the account has been disabled since {since}",
         "the account is disabled",
+        "mcdash carries on by itself once an administrator enables the account again.",
     ),
-    NotFollowed.SECRET_UNREADABLE: (
+    Why.SECRET_UNREADABLE: (
         "the account’s stored secret hasn’t been readable since {since}",
         "the account’s stored secret can’t be read",
+        "mcdash carries on by itself once your system administrator puts the missing "
+        "key back into MCDASH_FIELD_KEYS, or an administrator enters the secret again.",
     ),
-    NotFollowed.CREDENTIALS_REFUSED: (
+    Why.CREDENTIALS_REFUSED: (
         "Marketing Cloud has refused the account’s credentials since {since}",
         "Marketing Cloud refused the account’s credentials",
+        "mcdash carries on by itself once an administrator corrects them or tests the "
+        "connection.",
     ),
-    NotFollowed.NO_WORKER: (
+    Why.NO_WORKER: (
         "no worker has responded since {since}",
         "no worker has ever responded",
+        "mcdash carries on by itself once your system administrator starts a worker.",
     ),
-    NotFollowed.NOT_ANSWERING: (
+    Why.NOT_ANSWERING: (
         "the account hasn’t answered since {since}",
         "the account isn’t answering",
+        "mcdash keeps asking, and shows the answer when it comes.",
     ),
-    NotFollowed.OVERDUE: (
+    Why.OVERDUE: (
         "the worker is running but late: this was due at {since}",
         "the worker is running but late",
+        "Your system administrator can see why in the worker’s log.",
     ),
 }
 
@@ -54,78 +55,41 @@ def clock_in_utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def reason(unfollowed: Unfollowed, clock: Clock = formats.clock_text) -> str:
-    """Why nobody looks, as the second half of a sentence."""
-    dated, undated = _REASONS[unfollowed.why]
-    since = unfollowed.since
-    return dated.format(since=clock(since)) if since else undated
-
-
 def fact(
-    run: ImportRun, unfollowed: Unfollowed, clock: Clock = formats.clock_text
+    run: ImportRun,
+    unfollowed: Unfollowed,
+    clock: Callable[[datetime], str] = clock_text,
 ) -> str:
     """The sentence: that `run` is not followed, why, and since when."""
-    why = reason(unfollowed, clock)
+    dated, undated, _ = _WORDS[unfollowed.why]
+    since = unfollowed.since
+    why = dated.format(since=clock(since)) if since else undated
     if run.status == RunStatus.QUEUED:
         return f"This start isn’t being sent: {why}."
-    if unfollowed.why == NotFollowed.NOT_ANSWERING:
+    if unfollowed.why == Why.NOT_ANSWERING:
         return f"mcdash can’t see how this run is doing: {why}."
     return f"mcdash isn’t following this run: {why}."
 
 
-def meaning(run: ImportRun) -> str:
-    """What that means for the run."""
-    return status_look(run.status).unfollowed
-
-
-ADVICE = {
-    NotFollowed.DISABLED: "mcdash carries on by itself once an administrator enables "
-    "the account again.",
-    NotFollowed.SECRET_UNREADABLE: "mcdash carries on by itself once your system "
-    "administrator puts the missing key back into MCDASH_FIELD_KEYS, or an "
-    "administrator enters the secret again.",
-    NotFollowed.CREDENTIALS_REFUSED: "mcdash carries on by itself once an "
-    "administrator corrects them or tests the connection.",
-    NotFollowed.NO_WORKER: "mcdash carries on by itself once your system "
-    "administrator starts a worker.",
-    NotFollowed.NOT_ANSWERING: "mcdash keeps asking, and shows the answer when it "
-    "comes.",
-    NotFollowed.OVERDUE: "Your system administrator can see why in the worker’s log.",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NobodyLooks:
-    """The notice of a run's page; `link` leads administrators to what helps."""
-
-    fact: str
-    meaning: str
-    advice: str
-    link: str
-    link_text: str
-
-
 def nobody_looks(
     run: ImportRun, unfollowed: Unfollowed | None, user: User
-) -> NobodyLooks | None:
-    """What the page of `run` says to `user` while it is `unfollowed`."""
+) -> dict[str, str] | None:
+    """What the page of `run` says to `user` while it is `unfollowed`: the fact, its
+    meaning for the run, what helps, and for administrators a link there.
+    """
     if unfollowed is None:
         return None
-    if unfollowed.why.lies_with_workers and STORAGE.unwritable_since:
+    why = unfollowed.why
+    if why.lies_with_workers and STORAGE.unwritable_since:
         return None  # no worker can do anything then, and the banner says so
-    link = account_link(user, run.account_id) if unfollowed.why.needs_person else ""
-    is_disabled = unfollowed.why == NotFollowed.DISABLED
-    return NobodyLooks(
-        fact=fact(run, unfollowed),
-        meaning=meaning(run),
-        advice=ADVICE[unfollowed.why],
-        link=link,
-        link_text="Enable the account" if is_disabled else "Open the account",
-    )
-
-
-def account_link(user: User, account_id: int) -> str:
-    """The account in the administration, for whoever can change it there."""
-    if not (user.is_staff and user.has_perm("imports.change_account")):
-        return ""
-    return reverse("admin:imports_account_change", args=[account_id])
+    can_change = user.is_staff and user.has_perm("imports.change_account")
+    link = ""
+    if why.needs_person and can_change:
+        link = reverse("admin:imports_account_change", args=[run.account_id])
+    return {
+        "fact": fact(run, unfollowed),
+        "meaning": status_look(run.status).unfollowed,
+        "advice": _WORDS[why][2],
+        "link": link,
+        "link_text": f"{'Enable' if why == Why.DISABLED else 'Open'} the account",
+    }

@@ -8,15 +8,15 @@ same words, and a browser test holds the two together.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from datetime import timezone as offset_zone
 from itertools import pairwise
 
-from django.utils import dateformat
-from django.utils import timezone as django_timezone
+from django.utils import dateformat, timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from imports.models import CountProblem, Counts
+from imports.models import CountProblem, Counts, ImportRun
 from imports.text import has_ink, visible
 
 UNKNOWN = "–"
@@ -47,33 +47,29 @@ def middle_html(text: str, limit: int, query: str = "") -> SafeString:
     return format_html(
         '<span class="middle" title="{}"><span>{}{}</span><span>{}</span></span>',
         text,
-        _marked(text, 0, shown, query),
+        found_html(text, query, end=shown),
         "…" if shown < cut else "",
-        _marked(text, cut, len(text), query),
+        found_html(text, query, start=cut),
     )
 
 
-def found_html(text: str, query: str) -> SafeString:
-    """`text` with every place marked where one of the words of `query` stands."""
-    return _marked(text, 0, len(text), query)
-
-
-def _marked(text: str, start: int, end: int, query: str) -> SafeString:
-    """`text` from start to end. Matches are looked for in the whole, since one may
-    reach across the cut: then both halves show their share of it.
+def found_html(
+    text: str, query: str, *, start: int = 0, end: int | None = None
+) -> SafeString:
+    """`text` from start to end, with every place marked where one of the words of
+    `query` stands. Matches are looked for in the whole, since one may reach across a
+    cut: then both halves show their share of it.
     """
+    end = len(text) if end is None else end
     # the longest first: an alternation takes the first that fits
     words = sorted(query.split(), key=len, reverse=True)
     pattern = "|".join(map(re.escape, words)) or "(?!)"  # which matches nothing
     edges = [start]
     for match in re.finditer(pattern, text, re.IGNORECASE):
         edges += (min(max(edge, start), end) for edge in match.span())
-    parts = [escape(text[a:b]) for a, b in pairwise([*edges, end])]
-    marked = (
-        f"<mark>{part}</mark>" if number % 2 and part else part
-        for number, part in enumerate(parts)
-    )
-    return mark_safe("".join(marked))  # noqa: S308 - every part is escaped above
+    parts: list[str] = [escape(text[a:b]) for a, b in pairwise([*edges, end])]
+    parts[1::2] = [part and f"<mark>{part}</mark>" for part in parts[1::2]]
+    return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
 
 
 def spoken(name: str) -> str:
@@ -111,7 +107,7 @@ def rows_text(n: int | None) -> str:
     return f"{count_text(n)} row{'' if n == 1 else 's'}"
 
 
-def share_text(part: int | None, whole: int | None) -> str:
+def share_text(part: float | None, whole: int | None) -> str:
     """`part` of `whole` in per cent, never rounded to "none" or to "all"."""
     if part is None or not whole:
         return UNKNOWN
@@ -147,14 +143,14 @@ def clock_name(offset_minutes: int) -> str:
 
 def zone_name() -> str:
     """The reader's zone as people call it: "London" of "Europe/London"."""
-    zone = django_timezone.get_current_timezone_name()
+    zone = timezone.get_current_timezone_name()
     return zone.split("/")[-1].replace("_", " ")
 
 
 def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> str:
     """The moment in the reader's zone, then on Marketing Cloud's own clock."""
-    local = django_timezone.localtime(moment)
-    theirs = moment.astimezone(timezone(timedelta(minutes=clock_minutes)))
+    local = timezone.localtime(moment)
+    theirs = moment.astimezone(offset_zone(timedelta(minutes=clock_minutes)))
     # only where their day is another one does it need saying
     is_same_day = theirs.date() == local.date()
     clock = dateformat.format(theirs, "H:i:s" if is_same_day else "D j M, H:i:s")
@@ -169,7 +165,7 @@ def relative_text(moment: datetime, now: datetime) -> str:
     lies ahead is "in 6 min"; a few seconds ahead are two clocks that differ.
     """
     seconds = int((now - moment).total_seconds())
-    local, today = django_timezone.localtime(moment), django_timezone.localtime(now)
+    local, today = timezone.localtime(moment), timezone.localtime(now)
     days = (today.date() - local.date()).days
     if -60 < seconds < 2:
         return "just now"
@@ -192,18 +188,17 @@ def clock_text(moment: datetime | None) -> str:
     """ "09:14" for a moment of today, with its date for another day's."""
     if moment is None:
         return UNKNOWN
-    local = django_timezone.localtime(moment)
-    is_today = local.date() == django_timezone.localdate()
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localdate()
     return dateformat.format(local, "H:i" if is_today else "j M, H:i")
 
 
 def day_text(moment: datetime) -> str:
     """ "today at 08:02", "yesterday at 08:02", "on Tue 10 Mar at 08:02"."""
-    local = django_timezone.localtime(moment)
-    days = (django_timezone.localdate() - local.date()).days
-    day = {0: "today", 1: "yesterday"}.get(days) or dateformat.format(
-        local, r"\o\n D j M"
-    )
+    local = timezone.localtime(moment)
+    days = (timezone.localdate() - local.date()).days
+    other = f"on {dateformat.format(local, 'D j M')}"
+    day = {0: "today", 1: "yesterday"}.get(days, other)
     return f"{day} at {local:%H:%M}"
 
 
@@ -211,14 +206,7 @@ def when_html(
     moment: datetime | None, clock_minutes: int = DEFAULT_CLOCK_MINUTES
 ) -> str:
     """A <time> that ticks, with its exact time for pointer and keyboard."""
-    if moment is None:
-        return UNKNOWN
-    return format_html(
-        '<time class="when" datetime="{}" title="{}" tabindex="0">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        exact_text(moment, clock_minutes),
-        relative_text(moment, django_timezone.now()),
-    )
+    return clock_html(moment, clock_minutes, focusable=True, ticks=True)
 
 
 def clock_html(
@@ -226,16 +214,20 @@ def clock_html(
     clock_minutes: int = DEFAULT_CLOCK_MINUTES,
     *,
     focusable: bool = False,
+    ticks: bool = False,
 ) -> str:
-    """A <time> that stands still and says when rather than how long ago."""
+    """A <time> that stands still and says when rather than, if it `ticks`, how long
+    ago.
+    """
     if moment is None:
         return UNKNOWN
     return format_html(
-        '<time datetime="{}" title="{}"{}>{}</time>',
+        '<time{} datetime="{}" title="{}"{}>{}</time>',
+        SafeString(' class="when"' * ticks),
         moment.isoformat(timespec="seconds"),
         exact_text(moment, clock_minutes),
-        SafeString(' tabindex="0"') if focusable else "",
-        clock_text(moment),
+        SafeString(' tabindex="0"' * focusable),
+        relative_text(moment, timezone.now()) if ticks else clock_text(moment),
     )
 
 
@@ -246,21 +238,32 @@ def elapsed_html(since: datetime | None) -> str:
     return format_html(
         '<span class="elapsed" data-since="{}">{}</span>',
         since.isoformat(timespec="seconds"),
-        duration_text(django_timezone.now() - since),
+        duration_text(timezone.now() - since),
     )
 
 
 # What a run's counts say
 
 
+def counted(run: ImportRun, errors: str) -> list[str]:
+    """What became of the rows, as far as it was reported; `errors` is their word."""
+    numbers = {
+        "loaded": run.successful,
+        "duplicates": run.duplicated,
+        errors: run.errors,
+        "unaccounted for": run.unaccounted_rows or None,
+    }
+    return [f"{n:,} {word}" for word, n in numbers.items() if n is not None]
+
+
 def errors_text(counts: Counts) -> str:
     """The errors as far as Marketing Cloud reported them; empty where there were
     none.
     """
-    if counts.errors is None:
+    n = counts.errors
+    if n is None:
         return "errors not reported"
-    errors = f"{counts.errors:,} error{'' if counts.errors == 1 else 's'}"
-    return errors if counts.errors else ""
+    return f"{n:,} error{'' if n == 1 else 's'}" if n else ""
 
 
 def problem_text(counts: Counts) -> str:
@@ -280,9 +283,8 @@ def problem_text(counts: Counts) -> str:
             are = "is" if counts.unaccounted == 1 else "are"
             return f"0 errors reported, but {lacking} {are} unaccounted for"
         case CountProblem.ERRORS_NOT_REPORTED:
-            is_total_known = counts.total_rows is not None
-            rows = "loaded rows" if is_total_known else "rows"
-            return f"errors and {rows} not reported"
+            kind = "" if counts.total_rows is None else "loaded "
+            return f"errors and {kind}rows not reported"
         case CountProblem.LOADED_NOT_REPORTED:
             return f"0 errors reported, but not how many of {total} were loaded"
     return ""

@@ -8,42 +8,39 @@ else has to know that a status exists.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
 
-from imports.models import FINISHED, ImportRun, RunStatus
+from imports.models import ACTIVE, FINISHED, ImportRun, RunStatus
 from imports.models.status import OPEN_COUNTS, are_counts_open
 from imports.usecases.follow import is_final
 from imports.wording import formats
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StatusLook:
     """One status as a reader or a program meets it."""
 
     status: RunStatus
-    # one sentence for whoever asks what the status means
-    sentence: str
     # a silhouette of ui/icons.py or a name of heroicons: no two statuses share one,
     # since colour alone tells some readers nothing (circle: ordinary life, triangle:
     # take care, octagon: stopped, diamond: not known, outline: nothing ran)
     icon: str
     # a colour of tokens.css
     hue: str
-    # how its badge is painted: tint, outline or hatch
-    fill: str = "tint"
-    # whether its word takes the colour too; ordinary life and success stay quiet
-    speaks: bool = False
     # the shape of its bar in strips and charts, from ui/svg.py
-    bar: str = "bar"
-    # its place among what needs attention, 1 on top; None: it needs nobody
-    severity: int | None = None
-    # what a run's tab shows in its icon: running, failed, attention or quiet
-    tab: str = "quiet"
+    bar: str
+    # one sentence for whoever asks what the status means
+    sentence: str
+    _: KW_ONLY
     # what `start_import --wait` exits with
     exit_code: int
+    # how its badge is painted: tint, outline or hatch
+    fill: str = "tint"
+    # its place among what needs attention, 1 on top; None: it needs nobody
+    severity: int | None = None
     # None: it has not ended, or somebody cancelled it
     ended_well: bool | None = None
     # how its end is called, between who started the run and when that was
@@ -63,122 +60,92 @@ class StatusLook:
         """The word for a narrow column."""
         return self.short_label or self.label
 
+    @property
+    def speaks(self) -> bool:
+        """Whether its word takes the colour too; ordinary life stays quiet."""
+        return self.severity is not None
+
+    @property
+    def tab(self) -> str:
+        """What a run's tab shows in its icon."""
+        if self.severity:
+            return "failed" if self.hue == "red" else "attention"
+        return "running" if self.status in ACTIVE else "quiet"
+
 
 _ALL = (
     StatusLook(
-        status=RunStatus.QUEUED,
-        sentence="Waiting to be sent to Marketing Cloud.",
-        icon="dotted-ring",
-        hue="grey",
-        bar="dashed-stub",
-        tab="running",
+        *(RunStatus.QUEUED, "dotted-ring", "grey", "dashed-stub"),
+        "Waiting to be sent to Marketing Cloud.",
         exit_code=4,
         unfollowed="Nothing has been sent to Marketing Cloud yet. If it waits too "
         "long, mcdash gives it up and says so.",
     ),
     StatusLook(
-        status=RunStatus.STARTING,
-        sentence="Being sent to Marketing Cloud, once.",
-        icon="arrow-in-ring",
-        hue="grey",
-        bar="stub",
-        tab="running",
+        *(RunStatus.STARTING, "arrow-in-ring", "grey", "stub"),
+        "Being sent to Marketing Cloud, once.",
         exit_code=4,
         unfollowed="Its start may have reached Marketing Cloud; mcdash never sends "
         "it a second time.",
     ),
     StatusLook(
-        status=RunStatus.RUNNING,
-        sentence="Marketing Cloud is working on it.",
-        icon="turning-ring",
-        hue="blue",
-        bar="filling",
-        tab="running",
+        *(RunStatus.RUNNING, "turning-ring", "blue", "filling"),
+        "Marketing Cloud is working on it.",
         exit_code=4,
         unfollowed="It may already have ended in Marketing Cloud.",
     ),
     StatusLook(
-        status=RunStatus.COMPLETED,
-        sentence="Ended without a rejected row.",
-        icon="tick-disc",
-        hue="green",
+        *(RunStatus.COMPLETED, "tick-disc", "green", "bar"),
+        "Ended without a rejected row.",
         exit_code=0,
         ended_well=True,
     ),
     StatusLook(
-        status=RunStatus.COMPLETED_WITH_ERRORS,
-        sentence="Ended; some rows were rejected, or its counts leave that open.",
-        icon="warning-triangle",
-        hue="amber",
-        speaks=True,
-        bar="split",
-        severity=5,
-        tab="attention",
+        *(RunStatus.COMPLETED_WITH_ERRORS, "warning-triangle", "amber", "split"),
+        "Ended; some rows were rejected, or its counts leave that open.",
         exit_code=5,
+        severity=5,
         ended_well=True,
         short_label="With errors",
     ),
     StatusLook(
-        status=RunStatus.FAILED,
-        sentence="Marketing Cloud gave up on it.",
-        icon="crossed-octagon",
-        hue="red",
-        speaks=True,
-        bar="above-and-below",
-        severity=1,
-        tab="failed",
+        *(RunStatus.FAILED, "crossed-octagon", "red", "above-and-below"),
+        "Marketing Cloud gave up on it.",
         exit_code=1,
+        severity=1,
         ended_well=False,
     ),
     StatusLook(
-        status=RunStatus.NOT_STARTED,
-        sentence="Nothing ran in Marketing Cloud.",
-        icon="struck-ring",
-        hue="red",
-        fill="outline",
-        speaks=True,
-        bar="below",
-        severity=4,
-        tab="failed",
+        *(RunStatus.NOT_STARTED, "struck-ring", "red", "below"),
+        "Nothing ran in Marketing Cloud.",
         exit_code=1,
+        fill="outline",
+        severity=4,
         ended_well=False,
         end_word="closed",
     ),
     StatusLook(
-        status=RunStatus.UNKNOWN,
-        sentence="Sent, but no readable answer came; it is never sent twice.",
-        icon="question-diamond",
-        hue="violet",
-        fill="hatch",
-        speaks=True,
-        bar="hatched",
-        severity=2,
-        tab="attention",
+        *(RunStatus.UNKNOWN, "question-diamond", "violet", "hatched"),
+        "Sent, but no readable answer came; it is never sent twice.",
         exit_code=3,
+        fill="hatch",
+        severity=2,
         unfollowed="It may be running in Marketing Cloud, or have ended there.",
     ),
     StatusLook(
-        status=RunStatus.LOST,
-        sentence="Marketing Cloud reported no end for 24 hours.",
-        icon="dotted-diamond",
-        hue="violet",
-        fill="outline",
-        speaks=True,
-        bar="dashed",
-        severity=3,
-        tab="attention",
+        *(RunStatus.LOST, "dotted-diamond", "violet", "dashed"),
+        "Marketing Cloud reported no end for 24 hours.",
         exit_code=3,
+        fill="outline",
+        severity=3,
         ended_well=False,
         end_word="closed",
     ),
     StatusLook(
-        status=RunStatus.CANCELLED,
-        sentence="Cancelled before it was sent.",
-        icon="return-arrow",
-        hue="grey",
-        fill="outline",
-        bar="dot",
+        *(RunStatus.CANCELLED, "return-arrow", "grey", "dot"),
+        "Cancelled before it was sent.",
         exit_code=1,
+        fill="outline",
         end_word="cancelled",
     ),
 )

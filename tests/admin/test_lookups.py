@@ -13,7 +13,7 @@ from django.test import Client
 from .test_pages import MODELS, fill
 
 # Queries fail in the database itself here; PostgreSQL then ends the transaction.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.exhaustive]
 
 HUGE = "9" * 40
 LOOKUPS = (

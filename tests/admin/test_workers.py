@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from imports.admin import workers
-from imports.admin.workers import load_sentences
+from imports.admin import history
+from imports.admin.history import load_sentences
 from imports.models import database_now
 from tests.factories import ImportRunFactory, WorkerFactory
 
@@ -60,5 +60,5 @@ def test_a_long_queue_is_called_long_and_not_counted_to_its_end(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ImportRunFactory.create_batch(3)
-    monkeypatch.setattr(workers, "WAITING_SHOWN", 2)
+    monkeypatch.setattr(history, "WAITING_SHOWN", 2)
     assert load_sentences(database_now())[0].startswith("Starts queued: 2 or more;")

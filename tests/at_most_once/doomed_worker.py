@@ -98,15 +98,15 @@ CLIENT = "imports.marketingcloud.client.MarketingCloudClient"
 USE_CASES = "imports.usecases"
 # What is wrapped, by which way, and what happens then.
 POINTS: dict[str, tuple[str, str, Way, Callable[[], None]]] = {
-    "before the claim": (f"{USE_CASES}.send", "_claim", before, kill),
-    "after the claim": (f"{USE_CASES}.send", "_claim", after, kill),
+    "before the claim": (f"{USE_CASES}.send", "claim", before, kill),
+    "after the claim": (f"{USE_CASES}.send", "claim", after, kill),
     "on the wire": (CLIENT, "start_definition", during, kill),
     "before the record": (f"{USE_CASES}.send", "record_start", before, kill),
     # while settling: in the transaction, or with the rows in hand
-    "giving up a claim": (f"{USE_CASES}.settle", "leave_unknown", after, kill),
+    "giving up a claim": (f"{USE_CASES}.settle", "move_run", after, kill),
     "rows in hand": (f"{USE_CASES}.resolve", "settle_with", before, kill),
     "row written": (f"{USE_CASES}.resolve", "record_result", after, kill),
-    "frozen after the claim": (f"{USE_CASES}.send", "_claim", after, freeze),
+    "frozen after the claim": (f"{USE_CASES}.send", "claim", after, freeze),
     "frozen on the wire": (CLIENT, "start_definition", during, freeze),
 }
 

@@ -13,6 +13,7 @@ from django.db import OperationalError
 from imports.management.commands import start_import
 from imports.marketingcloud.errors import UnavailableError
 from imports.models import (
+    AccessLevel,
     Account,
     ImportDefinition,
     ImportRun,
@@ -23,7 +24,7 @@ from imports.models import (
 from imports.sandbox.server import SandboxServer
 from imports.wording.formats import clock_text
 from tests.commands.running import run
-from tests.factories import AccountFactory, ImportDefinitionFactory, UserFactory
+from tests.factories import AccountFactory, ImportDefinitionFactory, UserFactory, grant
 from tests.fakes import FakeMarketingCloud
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("looks_often")]
@@ -469,6 +470,7 @@ def test_an_account_is_meant_by_its_very_name(fake: FakeMarketingCloud) -> None:
 
 def test_as_names_the_person(fake: FakeMarketingCloud) -> None:
     mia = UserFactory.create(username="mia", first_name="Mia", last_name="Berg")
+    grant(mia, Account.objects.get(), AccessLevel.START)
     run("start_import", NAME, "customers-daily", "--as", "mia")
     one = ImportRun.objects.ours().get()
     assert (one.started_by, one.started_by_name) == (mia, mia.shown_name)

@@ -5,12 +5,11 @@ say so, nothing is sent, and all goes on by itself once it can be written.
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -30,7 +29,6 @@ from tests.disks.test_full_disk import (
 )
 from tests.e2e.site import wait_until
 
-POSTGRES = os.environ.get("MCDASH_TEST_POSTGRES_URL", "")
 slow = pytest.mark.slow
 
 
@@ -94,18 +92,6 @@ def test_the_disk_under_the_database_fails(make_site: MakeSite, tmp_path: Path) 
         assert worker.said.count("The database cannot be written since") == 1
 
 
-@pytest.fixture
-def database() -> Iterator[str]:
-    """A PostgreSQL database of this test's own."""
-    if not POSTGRES:
-        pytest.skip("MCDASH_TEST_POSTGRES_URL is not set")
-    name = f"mcdash_disks_{secrets.token_hex(4)}"
-    with psycopg.connect(POSTGRES, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"'.encode())
-        yield urlunsplit(urlsplit(POSTGRES)._replace(path=f"/{name}"))
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
-
-
 @pytest.mark.services
 def test_the_server_takes_no_writes_as_a_standby_does(
     database: str, make_site: MakeSite
@@ -117,7 +103,9 @@ def test_the_server_takes_no_writes_as_a_standby_does(
 
     def allow_writes(value: str) -> None:
         """For new sessions, and the old ones end: as with a fail-over."""
-        with psycopg.connect(POSTGRES, autocommit=True) as server:
+        # from another database, since this one's sessions are ended
+        other = os.environ["MCDASH_TEST_POSTGRES_URL"]
+        with psycopg.connect(other, autocommit=True) as server:
             sql = f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'
             server.execute(sql.encode())
             if value == "on":

@@ -54,9 +54,9 @@ def be_one(*, newer: bool, deaf: bool, doomed_to: list[str]) -> None:
 
 def hear_nothing() -> None:
     """Of starts, once the connection broke on which the worker listened."""
-    from imports.models import wakeups
+    from imports.models import database
 
-    wakeups.RECONNECT_AFTER_SECONDS = 3600
+    database.RECONNECT_AFTER_SECONDS = 3600
 
 
 def know_more() -> None:

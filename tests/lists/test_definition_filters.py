@@ -20,7 +20,6 @@ from tests.factories import (
 from tests.views.defining import ask, define, names, with_last
 from tests.views.reading import (
     HTMX,
-    a_worker_beats,
     client_of,
     content,
     reader,
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.django_db
 URL = "/definitions/"
 NO_ACCOUNT = "That account does not exist, or you don’t have access to it."
 TYPED = HTMX | {"HX-Target": "results"}
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", last_synced_at=timezone.now())
 
 
 @pytest.mark.parametrize(

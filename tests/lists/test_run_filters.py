@@ -20,7 +20,6 @@ from imports.models import (
     bump_revision,
 )
 from tests.factories import (
-    AccountFactory,
     ImportDefinitionFactory,
     ImportRunFactory,
     UserFactory,
@@ -28,32 +27,14 @@ from tests.factories import (
 )
 from tests.views.histories import ids, link, some_runs
 from tests.views.reading import (
-    a_worker_beats,
     client_of,
     content,
     part,
     poll,
-    reader,
     words,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def counts_on(page: Any) -> dict[str, str]:

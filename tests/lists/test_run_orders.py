@@ -11,28 +11,12 @@ from django.utils import timezone
 
 from imports.lists.filters import RunSort
 from imports.lists.paging import RunOrder
-from imports.models import Account, ImportDefinition, ImportRun
+from imports.models import ImportDefinition, ImportRun
 from tests.factories import AccountFactory, ImportDefinitionFactory, ImportRunFactory
 from tests.views.histories import ids, link
-from tests.views.reading import a_worker_beats, content, part, reader
+from tests.views.reading import content, part, reader
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE")
-
-
-@pytest.fixture
-def definition(account: Account) -> ImportDefinition:
-    return ImportDefinitionFactory.create(account=account, name="Customers daily")
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 SORTED = {

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from imports.models import listen, wake_workers, wakeups
+from imports.models import database, listen, wake_workers
 from imports.usecases.start import start_import
 from tests.e2e.site import wait_until
 from tests.factories import ImportDefinitionFactory
@@ -43,7 +43,7 @@ class Ear:
 @pytest.fixture
 def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
     """Listens already; it was woken once for what may have been there before."""
-    monkeypatch.setattr(wakeups, "RECONNECT_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(database, "RECONNECT_AFTER_SECONDS", 0.05)
     ear = Ear()
     ear.thread.start()
     assert ear.expect()
@@ -91,7 +91,7 @@ def broken_three_times(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     from django.db import OperationalError
 
     tries: list[int] = []
-    heard: Callable[[], Iterator[None]] = wakeups._heard
+    heard: Callable[[], Iterator[None]] = database._heard
 
     def refused() -> Iterator[None]:
         tries.append(1)
@@ -99,7 +99,7 @@ def broken_three_times(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise OperationalError("connection refused")
         return heard()
 
-    monkeypatch.setattr(wakeups, "_heard", refused)
+    monkeypatch.setattr(database, "_heard", refused)
     return tries
 
 
@@ -109,7 +109,7 @@ def end_listening_session() -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
             " AND query IN ('SELECT 1', %s)",
-            [f"LISTEN {wakeups.CHANNEL}"],
+            [f"LISTEN {database.CHANNEL}"],
         )
 
 

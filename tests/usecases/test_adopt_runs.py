@@ -155,7 +155,7 @@ def test_a_start_that_got_its_task_meanwhile_is_not_adopted_twice(
     task = cloud.add_task(KEY)
     later = ImportDefinitionFactory.create(account=account, customer_key="later")
     other = cloud.add_task("later")
-    real, turns = module._enter, [1]
+    real, turns = module.enter_tasks, [1]
 
     def overtaken(*args: Any) -> Any:
         if turns.pop() if turns else 0:
@@ -168,7 +168,7 @@ def test_a_start_that_got_its_task_meanwhile_is_not_adopted_twice(
             )
         return real(*args)
 
-    monkeypatch.setattr(module, "_enter", overtaken)
+    monkeypatch.setattr(module, "enter_tasks", overtaken)
     assert adopt(account).adopted == 1
     assert list(later.runs.values_list("task_id", flat=True)) == [other.task_id]
     assert definition.runs.get().origin == Origin.DASHBOARD

@@ -46,7 +46,7 @@ TASK: dict[str, Any] = {"task_id": "501", "phase": "Processing"}
 
 @pytest.fixture
 def person(db: None) -> User:
-    return UserFactory.create(first_name="Ana", last_name="Ruiz")
+    return UserFactory.create(first_name="Ana", last_name="Ruiz", is_superuser=True)
 
 
 @pytest.fixture

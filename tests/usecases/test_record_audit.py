@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from imports.models import (
+    AccessLevel,
     Account,
     AuditEntry,
     EventKind,
@@ -15,7 +16,7 @@ from imports.models import (
     RunEvent,
     User,
 )
-from imports.models.revision import RevisionManager
+from imports.models.run import RevisionManager
 from imports.text import visible
 from imports.usecases import accounts, follow, resolve
 from imports.usecases import start as start_usecases
@@ -28,6 +29,7 @@ from tests.factories import (
     ImportRunFactory,
     RunEventFactory,
     UserFactory,
+    grant,
 )
 from tests.fakes import FakeMarketingCloud
 
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.django_db
 
 def start(person: User) -> None:
     definition = ImportDefinitionFactory.create()
+    grant(person, definition.account, AccessLevel.START)
     start_usecases.start_import(definition=definition, started_by=person)
 
 

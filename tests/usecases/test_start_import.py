@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, connections
 
-from imports.models import ImportDefinition, ImportRun, Origin, RunStatus
+from imports.models import AccessLevel, ImportDefinition, ImportRun, Origin, RunStatus
 from imports.usecases.errors import AlreadyRunningError, NotStartableError
 from imports.usecases.start import start_import
 from tests.factories import (
@@ -16,6 +16,7 @@ from tests.factories import (
     ImportDefinitionFactory,
     ImportRunFactory,
     UserFactory,
+    grant,
 )
 from tests.fakes import FakeMarketingCloud
 
@@ -28,6 +29,7 @@ def test_a_start_is_recorded_as_queued_and_nothing_is_sent(
     DefinitionVersionFactory.create(definition=definition)
     latest = DefinitionVersionFactory.create(definition=definition)
     person = UserFactory.create(first_name="Ada", last_name="Berg")
+    grant(person, definition.account, AccessLevel.START)
     run = start_import(definition=definition, started_by=person)
     run.refresh_from_db()
     assert (run.status, run.origin) == (RunStatus.QUEUED, Origin.DASHBOARD)
@@ -106,12 +108,12 @@ def test_a_repeated_request_gives_its_run_though_no_start_is_taken_by_now() -> N
 
 def test_the_second_person_is_told_whose_run_is_under_way() -> None:
     definition = ImportDefinitionFactory.create(name="Customers daily")
-    ada = UserFactory.create(first_name="Ada", last_name="Berg")
+    ada = UserFactory.create(first_name="Ada", last_name="Berg", is_superuser=True)
     first = start_import(definition=definition, started_by=ada, request_token=uuid4())
     with pytest.raises(AlreadyRunningError) as caught:
         start_import(
             definition=definition,
-            started_by=UserFactory.create(),
+            started_by=UserFactory.create(is_superuser=True),
             request_token=uuid4(),
         )
     assert caught.value.run == first
@@ -150,6 +152,21 @@ def test_nothing_starts_in_an_account_switched_off() -> None:
     with pytest.raises(NotStartableError, match="disabled"):
         start_import(definition=definition, started_by=None)
     assert not ImportRun.objects.exists()
+
+
+@pytest.mark.parametrize("level", [None, AccessLevel.VIEW])
+def test_nothing_starts_for_somebody_who_has_no_right_to_it(
+    level: AccessLevel | None,
+) -> None:
+    """Whoever calls it: pages ask before, but a right may be taken away meanwhile."""
+    definition, person = ImportDefinitionFactory.create(), UserFactory.create()
+    if level:
+        grant(person, definition.account, level)
+    with pytest.raises(NotStartableError, match="can’t start imports in"):
+        start_import(definition=definition, started_by=person)
+    assert not ImportRun.objects.exists()
+    grant(person, definition.account, AccessLevel.START)
+    assert start_import(definition=definition, started_by=person).started_by == person
 
 
 def test_a_token_used_for_another_definition_starts_nothing() -> None:

@@ -21,7 +21,7 @@ def test_each_definition_starts_or_says_why_not() -> None:
         ImportDefinitionFactory.create(account__is_active=False),
     )
     ImportRunFactory.create(definition=busy, running=True)
-    batch, person = uuid4(), UserFactory.create()
+    batch, person = uuid4(), UserFactory.create(is_superuser=True)
     outcomes = start_imports(
         definitions=[free, busy, off], started_by=person, batch=batch
     )
@@ -36,7 +36,7 @@ def test_each_definition_starts_or_says_why_not() -> None:
 
 def test_a_repeated_press_gives_the_same_runs() -> None:
     definitions, batch = ImportDefinitionFactory.create_batch(3), uuid4()
-    person = UserFactory.create()
+    person = UserFactory.create(is_superuser=True)
     one, two = (
         start_imports(definitions=definitions, started_by=person, batch=batch)
         for _ in range(2)

@@ -80,13 +80,13 @@ def test_who_waits_is_told_each_page_and_then_the_end(
         )
         seen.append((now.sync_pages_read, now.revision, held.exists()))
 
-    store = syncing._store
+    store = syncing.store_listing
 
     def look_and_store(*what: Any) -> SyncReport:
         look()
         return store(*what)
 
-    monkeypatch.setattr(syncing, "_store", look_and_store)
+    monkeypatch.setattr(syncing, "store_listing", look_and_store)
     cloud.before["list_definitions"] = look
     want_sync(accounts=[account], by=ana)
     account.refresh_from_db()

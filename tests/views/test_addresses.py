@@ -14,7 +14,7 @@ from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from .reading import HTMX, reader
 
 # A query may fail in the database itself, and PostgreSQL then ends the transaction.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.exhaustive]
 
 HUGE = "9" * 40
 VALUES = (

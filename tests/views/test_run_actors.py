@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from imports.models import EventKind, ImportRun, User
+from imports.models import AccessLevel, EventKind, ImportRun, User
 from imports.usecases.follow import check_again
 from imports.usecases.resolve import choose_task
 from imports.usecases.start import cancel_run, start_import, start_imports
@@ -16,6 +16,7 @@ from tests.factories import (
     ImportRunFactory,
     RunEventFactory,
     UserFactory,
+    grant,
 )
 
 from .reading import part, viewer
@@ -25,11 +26,13 @@ pytestmark = pytest.mark.django_db
 
 def queue(person: User) -> ImportRun:
     definition = ImportDefinitionFactory.create()
+    grant(person, definition.account, AccessLevel.START)
     return start_import(definition=definition, started_by=person)
 
 
 def queue_several(person: User) -> ImportRun:
     definition = ImportDefinitionFactory.create()
+    grant(person, definition.account, AccessLevel.START)
     (outcome,) = start_imports(
         definitions=[definition], started_by=person, batch=uuid4()
     )

@@ -293,7 +293,9 @@ def test_what_was_queued_before_the_database_refused_is_told_of(
 
     monkeypatch.setattr(starting, "start_import", refuse_the_second)
     outcomes = starting.start_imports(
-        definitions=chosen, started_by=UserFactory.create(), batch=uuid.uuid4()
+        definitions=chosen,
+        started_by=UserFactory.create(is_superuser=True),
+        batch=uuid.uuid4(),
     )
     assert [outcome.run is not None for outcome in outcomes] == [True, False, False]
     assert [outcome.problem for outcome in outcomes[1:]] == [starting.PERHAPS_SAVED] * 2

@@ -36,11 +36,8 @@ class McdashCommand(BaseCommand):
     """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--json",
-            action="store_true",
-            help="print one JSON document and nothing else",
-        )
+        text = "print one JSON document and nothing else"
+        parser.add_argument("--json", action="store_true", help=text)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -49,14 +46,12 @@ class McdashCommand(BaseCommand):
             self.stderr.write("Interrupted.")
             sys.exit(INTERRUPTED)
         except (InternalError, OperationalError, ProgrammingError) as error:
-            refusal = refusal_of(error)
-            if refusal and refusal.is_certain:
+            text = (
+                f"The database can’t be used: {error}. Is it reachable, and was "
+                "“manage.py migrate” run?"
+            )
+            if (refusal := refusal_of(error)) and refusal.is_certain:
                 text = f"The database cannot be written: {refusal.value} ({error})."
-            else:
-                text = (
-                    f"The database can’t be used: {error}. Is it reachable, and was "
-                    "“manage.py migrate” run?"
-                )
             self._fail(CommandError(text), options)
         except CommandError as error:
             self._fail(error, options)
@@ -88,14 +83,11 @@ def record_of(run: ImportRun, unfollowed: Unfollowed | None) -> dict[str, Any]:
 
 def account_named(name: str) -> Account:
     """The account of that name. Raises `CommandError` naming those that exist."""
-    account = Account.objects.filter(name=name).first()
-    if account:
+    if account := Account.objects.filter(name=name).first():
         return account
     known = ", ".join(f"“{a}”" for a in Account.objects.values_list("name", flat=True))
-    raise CommandError(
-        f"There is no account “{name}”. "
-        + (f"Known accounts: {known}." if known else "Add one with add_account.")
-    )
+    hint = f"Known accounts: {known}." if known else "Add one with add_account."
+    raise CommandError(f"There is no account “{name}”. {hint}")
 
 
 def login_name() -> str:
@@ -145,6 +137,7 @@ class AccountsCommand(McdashCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        self.options = options
         accounts = [account_named(name) for name in options["names"]]
         reports = []
         for account in accounts or self.default_accounts():
@@ -157,9 +150,11 @@ class AccountsCommand(McdashCommand):
             self.print_json(reports)
         elif not reports:
             self.stdout.write("There is no active account. Add one with add_account.")
-        else:
-            self._print(reports)
-        if any(report["error"] for report in reports):
+        for report in () if options["json"] else reports:
+            out = self.stderr if report["error"] else self.stdout
+            text = report["error"] or self.text_of(report)
+            out.write(f"{printable(report['account'])}: {printable(text)}")
+        if any(map(self.is_failure, reports)):
             sys.exit(1)
 
     def default_accounts(self) -> QuerySet[Account]:
@@ -168,13 +163,9 @@ class AccountsCommand(McdashCommand):
     def figures(self, account: Account) -> dict[str, Any]:
         return asdict(self.use_case(account=account, holder=new_holder()))
 
-    def _print(self, reports: list[dict[str, Any]]) -> None:
-        for report in reports:
-            name = printable(report["account"])
-            if report["error"]:
-                self.stderr.write(f"{name}: {printable(report['error'])}")
-            else:
-                self.stdout.write(f"{name}: {printable(self.text_of(report))}")
-
     def text_of(self, report: dict[str, Any]) -> str:
         return self.sentence.format(**report)
+
+    def is_failure(self, report: dict[str, Any]) -> bool:
+        """Whether the command ends with exit status 1 for it."""
+        return bool(report["error"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -32,15 +33,12 @@ class Command(McdashCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         self.parser = parser
-        parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--subdomain", metavar="S", default="")
-        parser.add_argument(
-            "--auth-url", metavar="URL", default="", help="Authentication Base URI"
-        )
-        parser.add_argument(
-            "--soap-url", metavar="URL", default="", help="SOAP Base URI"
-        )
-        parser.add_argument("--mid", metavar="N", default="")
+        add = parser.add_argument
+        add("name", metavar="NAME")
+        add("--subdomain", metavar="S", default="")
+        add("--auth-url", metavar="URL", default="", help="Authentication Base URI")
+        add("--soap-url", metavar="URL", default="", help="SOAP Base URI")
+        add("--mid", metavar="N", default="")
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--client-id", metavar="ID", default="")
         who.add_argument("--username", metavar="U", default="")
@@ -53,16 +51,12 @@ class Command(McdashCommand):
                 "give either --subdomain, or --soap-url and (with --client-id) "
                 "--auth-url"
             )
+        kind = AuthKind.USERNAME_TOKEN if options["username"] else AuthKind.OAUTH
         names = ("client_id", "username", "subdomain", "auth_url", "soap_url", "mid")
-        account = Account(
-            name=options["name"].strip(),
-            auth_kind=AuthKind.USERNAME_TOKEN
-            if options["username"]
-            else AuthKind.OAUTH,
-            **{name: options[name] for name in names},
-        )
+        fields = {name: options[name] for name in names}
+        account = Account(name=options["name"].strip(), auth_kind=kind, **fields)
         check_fields(account)  # before the secret: nobody is to type one in vain
-        account.secret = _secret(account.auth_kind)
+        account.secret = _secret(kind)
         save_new(account)
         if options["json"]:
             self.print_json({"id": account.pk, "name": account.name})
@@ -88,26 +82,24 @@ def check_fields(account: Account) -> None:
 
 def save_new(account: Account) -> None:
     """Add the account. Raises `CommandError` where somebody else was first."""
-    added, by = AuditAction.ACCOUNT_ADDED, login_name()
+    added = AuditAction.ACCOUNT_ADDED
     try:
-        save_account(account=account, fields=(), action=added, by=by)
+        save_account(account=account, fields=(), action=added, by=login_name())
     except UseCaseError as error:
         raise CommandError(str(error)) from error
 
 
-def _secret(kind: str) -> str:
+def _secret(kind: AuthKind) -> str:
     """The secret from the environment, or asked for at the terminal."""
-    name, prompt = SECRETS[AuthKind(kind)]
+    name, prompt = SECRETS[kind]
     secret = os.environ.get(name)
     if not secret and not sys.stdin.isatty():
         raise CommandError(
             f"{name} is not set and there is no terminal to ask at; the account was "
             "not added."
         )
-    try:
+    with suppress(EOFError):
         secret = secret or getpass.getpass(prompt)
-    except EOFError:
-        secret = ""
     if not secret:
         raise CommandError("No secret was given; the account was not added.")
     return secret

@@ -13,8 +13,6 @@ from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
 from imports.models import Account, AccountToken
 from imports.sandbox.nordlicht import DE, SE
 
-SANDBOX_ACCOUNTS = (DE, SE)
-
 
 class Command(BaseCommand):
     help = (
@@ -40,8 +38,8 @@ def sandbox_accounts() -> QuerySet[Account]:
     may have given them other names.
     """
     return Account.objects.filter(
-        unit__in=[str(account.mid) for account in SANDBOX_ACCOUNTS],
-        client_id__in=[account.client_id for account in SANDBOX_ACCOUNTS],
+        unit__in=[str(theirs.mid) for theirs in (DE, SE)],
+        client_id__in=[theirs.client_id for theirs in (DE, SE)],
     )
 
 
@@ -50,21 +48,15 @@ def ensure_sandbox_accounts(port: int) -> list[str]:
     auth_url = f"http://127.0.0.1:{port}"
     soap_url = f"{auth_url}/Service.asmx"
     added = []
-    for theirs in SANDBOX_ACCOUNTS:
-        same = Q(name=theirs.name) | Q(unit=str(theirs.mid))
-        if Account.objects.filter(same).exists():
+    for theirs in (DE, SE):
+        name, mid = theirs.name, str(theirs.mid)
+        if Account.objects.filter(Q(name=name) | Q(unit=mid)).exists():
             continue
-        account = Account(
-            name=theirs.name,
-            mid=str(theirs.mid),
-            client_id=theirs.client_id,
-            secret=theirs.client_secret,
-            auth_url=auth_url,
-            soap_url=soap_url,
-        )
+        account = Account(name=name, mid=mid, auth_url=auth_url, soap_url=soap_url)
+        account.client_id, account.secret = theirs.client_id, theirs.client_secret
         check_fields(account)
         save_new(account)
-        added.append(account.name)
+        added.append(name)
     # By update and not by save: `Account.clean` freezes the endpoints of an account
     # with definitions, since another address would be another business unit. Here it
     # is the same sandbox, whose port was taken. Its process forgets the tokens it gave.

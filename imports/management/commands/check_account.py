@@ -8,16 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from imports.management.commands._base import (
-    McdashCommand,
-    account_named,
-    login_name,
-    printable,
-)
+from imports.management.commands import _base as base
 from imports.usecases.accounts import check_account
 
 
-class Command(McdashCommand):
+class Command(base.McdashCommand):
     help = "Try an account: addresses, credentials, service, permissions."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,12 +21,12 @@ class Command(McdashCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         steps = []
-        account = account_named(options["name"])
-        for step in check_account(account=account, by=login_name()):
+        account = base.account_named(options["name"])
+        for step in check_account(account=account, by=base.login_name()):
             steps.append(step)
             if not options["json"]:
                 mark = "ok    " if step.is_ok else "FAILED"
-                self.stdout.write(f"{mark} {step.name}: {printable(step.message)}")
+                self.stdout.write(f"{mark} {step.name}: {base.printable(step.message)}")
         is_ok = all(step.is_ok for step in steps)
         if options["json"]:
             self.print_json({"is_ok": is_ok, "steps": [asdict(s) for s in steps]})

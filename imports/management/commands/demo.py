@@ -22,19 +22,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
-from imports.management.commands.add_sandbox_accounts import (
-    ensure_sandbox_accounts,
-    sandbox_accounts,
-)
-from imports.management.commands.run_sandbox import PORT as SANDBOX_PORT
-from imports.management.processes import (
-    LOOPBACK,
-    Children,
-    NoFreePortError,
-    Terminal,
-    asked_to_end,
-    free_port,
-)
+from imports.management import processes
+from imports.management.commands import add_sandbox_accounts, run_sandbox
+from imports.management.commands.add_sandbox_accounts import sandbox_accounts
+from imports.management.processes import LOOPBACK
 from imports.models import AccessLevel, AccountAccess, User
 
 GROUP = "Demo marketers"
@@ -58,7 +49,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=WEB_PORT, help="of the pages")
-        parser.add_argument("--sandbox-port", type=int, default=SANDBOX_PORT)
+        parser.add_argument("--sandbox-port", type=int, default=run_sandbox.PORT)
         parser.add_argument(
             "--parent", type=int, help="end when this process is our parent no longer"
         )
@@ -71,13 +62,11 @@ class Command(BaseCommand):
             )
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.parent = options["parent"]
-        self.terminal = Terminal()
-        self.children = Children(logs=settings.DATA_DIR / "logs")
+        self.terminal = processes.Terminal()
+        self.children = processes.Children(logs=settings.DATA_DIR / "logs")
         try:
-            with the_only_demo(), asked_to_end() as self.asked, self.children:
+            with the_only_demo(), processes.asked_to_end() as self.asked, self.children:
                 self.run_demo(options["port"], options["sandbox_port"])
-        except NoFreePortError as error:
-            raise CommandError(str(error)) from error
         except AskedToEnd:
             with suppress(OSError):  # where the terminal is closed nobody reads it
                 self.say("The demo has ended. `make demo` goes on with the same data.")
@@ -85,14 +74,28 @@ class Command(BaseCommand):
     def run_demo(self, first_port: int, first_sandbox_port: int) -> NoReturn:
         """Raises `CommandError` when a part ends by itself, `AskedToEnd` when asked."""
         self.say(f"Preparing {settings.DATA_DIR} ...")
-        sandbox_port = self.start_sandbox(first_sandbox_port)
+        manage = str(settings.BASE_DIR / "manage.py")
+        sandbox_port = processes.free_port(first_sandbox_port)
+        journal = str(settings.DATA_DIR / "sandbox-journal.jsonl")
+        self.start(
+            "sandbox",
+            *(manage, "run_sandbox", "--port", str(sandbox_port)),
+            *("--journal", journal, "--alive"),
+        )
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         self.require_going_on()
-        web_port = self.start_pages(first_port, promised=sandbox_port)
+        web_port = processes.free_port(first_port, promised=[sandbox_port])
+        self.start(
+            "pages",
+            *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
+            "--no-control-socket",
+            *("--bind", f"{LOOPBACK}:{web_port}"),
+            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
+        )
         self.fill_history(sandbox_port)
         passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
-        self.start_command("worker", "run_worker")
+        self.start("worker", manage, "run_worker")
         self.wait_until(lambda: is_signing_in(web_port), "The sign-in page")
         for name, password in passwords.items():
             self.say(f"  sign in as {name:<8}  password {password}")
@@ -105,42 +108,16 @@ class Command(BaseCommand):
             self.require_going_on()
             self.asked.wait(LOOK_EVERY_SECONDS)
 
-    def start_sandbox(self, first_port: int) -> int:
-        port = free_port(first_port)
-        journal = settings.DATA_DIR / "sandbox-journal.jsonl"
-        self.start_command(
-            "sandbox",
-            *("run_sandbox", "--port", str(port)),
-            *("--journal", str(journal), "--alive"),
-        )
-        return port
-
-    def start_pages(self, first_port: int, *, promised: int) -> int:
-        port = free_port(first_port, promised=[promised])
-        self.start_python(
-            "pages",
-            *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
-            "--no-control-socket",
-            *("--bind", f"{LOOPBACK}:{port}"),
-            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
-        )
-        return port
-
-    def start_command(self, name: str, *arguments: str) -> None:
-        self.start_python(name, str(settings.BASE_DIR / "manage.py"), *arguments)
-
-    def start_python(self, name: str, *arguments: str) -> None:
-        env = os.environ | CHILD_SETTINGS
-        self.children.start(
-            name, [sys.executable, *arguments], env=env, folder=settings.BASE_DIR
-        )
+    def start(self, name: str, *arguments: str) -> None:
+        command, env = [sys.executable, *arguments], os.environ | CHILD_SETTINGS
+        self.children.start(name, command, env=env, folder=settings.BASE_DIR)
 
     def fill_history(self, sandbox_port: int) -> None:
         """The accounts follow the sandbox's port; at the first start its 30 days of
         results enter the history. Later the worker reads what is new.
         """
         self.wait_until(lambda: is_listening(sandbox_port), "The sandbox")
-        ensure_sandbox_accounts(sandbox_port)
+        add_sandbox_accounts.ensure_sandbox_accounts(sandbox_port)
         names = [account.name for account in sandbox_accounts().filter(NEW)]
         for command in ("sync_definitions", "adopt_runs") if names else ():
             call_command(command, *names, stdout=self.stdout)
@@ -166,8 +143,7 @@ class Command(BaseCommand):
         is_orphan = self.parent is not None and os.getppid() != self.parent
         if self.asked.is_set() or is_orphan or self.terminal.is_closed():
             raise AskedToEnd
-        ended = self.children.ended()
-        if ended:
+        if ended := self.children.ended():
             raise CommandError(
                 f"The {ended.name} ended by itself (code {ended.process.returncode}), "
                 f"so the demo ends. Its last lines:\n{ended.last_lines()}"
@@ -184,9 +160,8 @@ def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
         passwords: dict[str, str] = json.loads(passwords_file.read_text())
     else:
         passwords = {name: secrets.token_urlsafe(9) for name in (MARKETER, ADMIN)}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(passwords_file, flags, 0o600), "w") as file:
-            json.dump(passwords, file)
+        passwords_file.touch(mode=0o600, exist_ok=False)
+        passwords_file.write_text(json.dumps(passwords))
     group, _ = Group.objects.get_or_create(name=GROUP)
     for account in sandbox_accounts():
         AccountAccess.objects.get_or_create(
@@ -195,8 +170,7 @@ def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
     for name, password in passwords.items():
         is_admin = name == ADMIN
         user, _ = User.objects.get_or_create(
-            username=name,
-            defaults={"is_staff": is_admin, "is_superuser": is_admin},
+            username=name, defaults={"is_staff": is_admin, "is_superuser": is_admin}
         )
         if not user.check_password(password):
             user.set_password(password)
@@ -206,15 +180,11 @@ def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
 
 
 def is_listening(port: int) -> bool:
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
-            return True
-    except OSError:
-        return False
+    with socket.socket() as attempt:
+        return attempt.connect_ex((LOOPBACK, port)) == 0
 
 
 def is_signing_in(port: int) -> bool:
-    """Whether the sign-in page is served."""
     connection = HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/login/")

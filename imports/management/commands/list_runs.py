@@ -6,21 +6,17 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from imports.management.commands._base import (
-    McdashCommand,
-    account_named,
-    positive_number,
-    printable,
-    record_of,
-)
+from imports.management.commands import _base as base
+from imports.management.commands._base import printable
 from imports.models import ImportRun, Origin, RunStatus, workers_now
 from imports.wording.following import clock_in_utc, fact
+from imports.wording.formats import count_text
 
 COLUMNS = "{:>7}  {:<23} {:<28} {:<22} {:>10} {:>8}  {}"
 HEADS = ("RUN", "STATUS", "DEFINITION", "ACCOUNT", "ROWS", "ERRORS", "AT")
 
 
-class Command(McdashCommand):
+class Command(base.McdashCommand):
     help = "List runs, newest first."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,35 +24,37 @@ class Command(McdashCommand):
         parser.add_argument("--account", metavar="N", help="of this account only")
         parser.add_argument("--status", metavar="S", choices=RunStatus.values)
         parser.add_argument("--origin", metavar="O", choices=Origin.values)
-        parser.add_argument("--limit", metavar="N", type=positive_number, default=50)
+        parser.add_argument(
+            "--limit", metavar="N", type=base.positive_number, default=50
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         runs = ImportRun.objects.select_related("account", "definition").latest_first()
         if options["account"]:
-            runs = runs.filter(account=account_named(options["account"]))
+            runs = runs.filter(account=base.account_named(options["account"]))
         for name in ("status", "origin"):
             if options[name]:
                 runs = runs.filter(**{name: options[name]})
         workers = workers_now()
-        listed = [
-            (run, run.why_not_followed(workers)) for run in runs[: options["limit"]]
-        ]
+        runs = runs[: options["limit"]]
+        listed = [(run, run.why_not_followed(workers)) for run in runs]
         if options["json"]:
-            self.print_json([record_of(run, unfollowed) for run, unfollowed in listed])
+            self.print_json(
+                [base.record_of(run, unfollowed) for run, unfollowed in listed]
+            )
             return
         if not listed:
             self.stdout.write("No run matches.")
             return
         self.stdout.write(COLUMNS.format(*HEADS))
         for run, _ in listed:
-            counts = (run.total_rows, run.errors)
             line = COLUMNS.format(
                 run.pk,
                 run.get_status_display(),
                 printable(run.customer_key or "–", width=28),
                 printable(run.account.shown_name, width=22),
-                *("–" if count is None else f"{count:,}" for count in counts),
-                f"{run.occurred_at:%Y-%m-%d %H:%M} UTC",
+                *map(count_text, (run.total_rows, run.errors)),
+                clock_in_utc(run.occurred_at),
             )
             self.stdout.write(line)
         for run, unfollowed in listed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -22,32 +21,25 @@ class Command(AccountsCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--check",
-            action="store_true",
-            help="change nothing, tell what differs; exit 1 if anything does",
-        )
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        self.is_check = bool(options["check"])
-        self.has_wrong = False
-        super().handle(*args, **options)
-        if self.is_check and self.has_wrong:
-            sys.exit(1)
+        text = "change nothing, tell what differs; exit 1 if anything does"
+        parser.add_argument("--check", action="store_true", help=text)
 
     def default_accounts(self) -> QuerySet[Account]:
         return Account.objects.all()
 
     def figures(self, account: Account) -> dict[str, Any]:
-        report = rebuild_strips(account=account, check=self.is_check)
-        self.has_wrong = self.has_wrong or bool(report.wrong)
-        return {"is_check": self.is_check, **asdict(report)}
+        is_check = self.options["check"]
+        report = rebuild_strips(account=account, check=is_check)
+        return {"is_check": is_check, **asdict(report)}
+
+    def is_failure(self, report: dict[str, Any]) -> bool:
+        return bool(report["error"] or (report["is_check"] and report["wrong"]))
 
     def text_of(self, report: dict[str, Any]) -> str:
         wrong = report["wrong"]
         if not wrong:
             return f"{report['checked']} strips, all of them right."
-        done = "would be rebuilt" if self.is_check else "were rebuilt"
+        done = "would be rebuilt" if report["is_check"] else "were rebuilt"
         details = "; ".join(
             f"{printable(strip['name'], width=60)} ({strip['definition']}): "
             f"{strip['what']}"

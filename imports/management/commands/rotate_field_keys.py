@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 
 from imports.management.commands._base import McdashCommand, login_name, printable
-from imports.usecases.upkeep import (
-    KeyUse,
-    field_key_use,
-    rotate_field_keys,
-)
+from imports.usecases.upkeep import KeyUse, field_key_use, rotate_field_keys
 
 
 class Command(McdashCommand):
@@ -26,9 +23,8 @@ class Command(McdashCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--check", action="store_true", help="only tell; change nothing"
-        )
+        text = "only tell; change nothing"
+        parser.add_argument("--check", action="store_true", help=text)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         is_check = options["check"]
@@ -41,24 +37,21 @@ class Command(McdashCommand):
                 {"rotated": use.rotated, "keys": keys, "unreadable": use.unreadable}
             )
         else:
-            if not is_check:
-                self.stdout.write(f"Put under the newest key: {use.rotated}.")
-            self._print(use, secrets)
+            done = [] if is_check else [f"Put under the newest key: {use.rotated}."]
+            self.stdout.write("\n".join([*done, *_lines(use, secrets)]))
+            for label in use.unreadable:
+                self.stderr.write(
+                    f"{printable(label)}: no key of MCDASH_FIELD_KEYS opens its "
+                    "secret. Put the key back, or enter the secret again."
+                )
         if use.needs_old_keys or use.unreadable:
             sys.exit(1)
 
-    def _print(self, use: KeyUse, secrets: dict[int, int]) -> None:
-        for key, count in secrets.items():
-            text = f"{count} stored secret{'' if count == 1 else 's'}."
-            self.stdout.write(
-                f"Key {key}: {text if count else 'opens no stored secret.'}"
-            )
-        if not use.needs_old_keys and len(secrets) > 1:
-            text = "All keys but the first can be removed from MCDASH_FIELD_KEYS."
-            more = " None opens what follows." if use.unreadable else ""
-            self.stdout.write(text + more)
-        for label in use.unreadable:
-            self.stderr.write(
-                f"{printable(label)}: no key of MCDASH_FIELD_KEYS opens its secret. "
-                "Put the key back, or enter the secret again."
-            )
+
+def _lines(use: KeyUse, secrets: dict[int, int]) -> Iterator[str]:
+    for key, count in secrets.items():
+        text = f"{count} stored secret{'' if count == 1 else 's'}."
+        yield f"Key {key}: {text if count else 'opens no stored secret.'}"
+    if not use.needs_old_keys and len(secrets) > 1:
+        more = " None opens what follows." if use.unreadable else ""
+        yield f"All keys but the first can be removed from MCDASH_FIELD_KEYS.{more}"

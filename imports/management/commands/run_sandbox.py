@@ -22,7 +22,6 @@ ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def seconds(text: str) -> float:
-    """A positive number of seconds."""
     try:
         number = float(text)
     except ValueError as exc:
@@ -33,8 +32,6 @@ def seconds(text: str) -> float:
 
 
 class Command(BaseCommand):
-    """Serve a small Marketing Cloud on 127.0.0.1 until SIGINT or SIGTERM."""
-
     help = "Serves a small Marketing Cloud on 127.0.0.1: token, SOAP service, WSDL."
     requires_system_checks = []
 
@@ -49,7 +46,6 @@ class Command(BaseCommand):
         add("--quiet", action="store_true", help="no line for each call")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Serve; exit 1 with a sentence where that is impossible."""
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger = logging.getLogger("imports.sandbox")
