@@ -11,7 +11,7 @@ class ImportsConfig(AppConfig):
     verbose_name = "Imports"
 
     def ready(self) -> None:
-        from imports.middleware.session import begin_session
+        from imports.middleware import begin_session
 
         user_logged_in.connect(begin_session)
         # they connect what they have

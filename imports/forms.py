@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils import timezone
 
-from imports.models import ImportDefinition, User
+from imports.models import User
 
 
 class StartForm(forms.Form):
     """Start's hidden fields: which press of the button, on which facts."""
 
-    request_token = forms.UUIDField(widget=forms.HiddenInput)
-    digest = forms.CharField(max_length=64, widget=forms.HiddenInput)
-    again_of = forms.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, widget=forms.HiddenInput
-    )
-
-    @classmethod
-    def fresh(cls, definition: ImportDefinition, again_of: int | None) -> StartForm:
-        """The form of a dialog that is opened now."""
-        return cls(
-            initial={
-                "request_token": uuid.uuid4(),
-                "digest": definition.digest,
-                "again_of": again_of,
-            }
-        )
+    request_token = forms.UUIDField()
+    digest = forms.CharField(max_length=64)
+    again_of = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class ChosenField(forms.Field):
@@ -44,12 +29,11 @@ class ChosenField(forms.Field):
     default_error_messages = {"invalid": "This is no definition and its digest."}
 
     def to_python(self, value: Any) -> list[tuple[int, str]]:
-        found = [
-            re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text) for text in value or ()
-        ]
-        if None in found:
+        pattern = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
+        found = list(filter(None, map(pattern.fullmatch, value or ())))
+        if len(found) < len(value or ()):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return [(int(match[1]), match[2]) for match in found if match]
+        return [(int(match[1]), match[2]) for match in found]
 
 
 class StartSeveralForm(forms.Form):
@@ -57,14 +41,6 @@ class StartSeveralForm(forms.Form):
 
     batch = forms.UUIDField(widget=forms.HiddenInput)
     chosen = ChosenField()
-
-    @classmethod
-    def fresh(
-        cls, definitions: Iterable[ImportDefinition], batch: uuid.UUID | None = None
-    ) -> StartSeveralForm:
-        """The form of a dialog that is opened now, or again for the same `batch`."""
-        chosen = [f"{one.pk}:{one.digest}" for one in definitions]
-        return cls(initial={"batch": batch or uuid.uuid4(), "chosen": chosen})
 
 
 class SignInForm(AuthenticationForm):
@@ -76,13 +52,7 @@ class SignInForm(AuthenticationForm):
     }
 
 
-if TYPE_CHECKING:
-    UserModelForm = forms.ModelForm[User]
-else:
-    UserModelForm = forms.ModelForm
-
-
-class ProfileForm(UserModelForm):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none
     """How a person likes to read."""
 
     time_zone = forms.ChoiceField(
@@ -101,9 +71,8 @@ class ProfileForm(UserModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zone = self.fields["time_zone"]
-        if isinstance(zone, forms.ChoiceField):
-            zone.choices = zone_choices(self.instance.time_zone)
+        zone = cast("forms.ChoiceField", self.fields["time_zone"])
+        zone.choices = zone_choices(self.instance.time_zone)
 
 
 def zone_choices(current: str) -> list[tuple[str, Any]]:

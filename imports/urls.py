@@ -5,17 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from imports.views import (
-    accounts,
-    dashboard,
-    definition,
-    definitions,
-    people,
-    run,
-    runs,
-    start,
-    system,
-)
+from imports.views import dashboard, definitions, people, runs, start, system
 
 
 class IdConverter(IntConverter):
@@ -30,37 +20,29 @@ app_name = "imports"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("definitions/", definitions.definition_list, name="definition_list"),
-    path(
-        "definitions/start/",
-        start.definition_start_several,
-        name="definition_start_several",
-    ),
-    path("definitions/sync/", definitions.definition_sync, name="definition_sync"),
-    path("definitions/<id:pk>/", definition.definition, name="definition"),
-    path(
-        "definitions/<id:pk>/strip/",
-        definition.definition_strip,
-        name="definition_strip",
-    ),
+    path("definitions/start/", start.start_several, name="definition_start_several"),
+    path("definitions/sync/", definitions.sync, name="definition_sync"),
+    path("definitions/<id:pk>/", definitions.definition, name="definition"),
+    path("definitions/<id:pk>/strip/", definitions.strip, name="definition_strip"),
     path(
         "definitions/<id:pk>/favourite/",
-        definitions.definition_favourite,
+        definitions.favourite,
         name="definition_favourite",
     ),
-    path("definitions/<id:pk>/start/", start.definition_start, name="definition_start"),
+    path("definitions/<id:pk>/start/", start.start, name="definition_start"),
     path("runs/", runs.run_list, name="run_list"),
     path("runs/export.csv", runs.run_export, {"form": "csv"}, "run_export_csv"),
     path("runs/export.json", runs.run_export, {"form": "json"}, "run_export_json"),
-    path("runs/<id:pk>/", run.run, name="run"),
-    path("runs/<id:pk>/cancel/", run.run_cancel, name="run_cancel"),
-    path("runs/<id:pk>/check-again/", run.run_check_again, name="run_check_again"),
-    path("runs/<id:pk>/choose/", run.run_choose, name="run_choose"),
+    path("runs/<id:pk>/", runs.run, name="run"),
+    path("runs/<id:pk>/cancel/", runs.act, {"deed": "cancel"}, "run_cancel"),
+    path("runs/<id:pk>/check-again/", runs.act, {"deed": "check"}, "run_check_again"),
+    path("runs/<id:pk>/choose/", runs.choose, name="run_choose"),
     path(
         "runs/<id:pk>/not-started/",
-        run.run_declare_not_started,
+        runs.declare_not_started,
         name="run_declare_not_started",
     ),
-    path("accounts/", accounts.account_list, name="account_list"),
+    path("accounts/", dashboard.account_list, name="account_list"),
     path("profile/", people.profile, name="profile"),
     path(
         "profile/sign-out-everywhere/",

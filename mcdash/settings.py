@@ -173,22 +173,22 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "imports.middleware.request.RequestIdMiddleware",
-    "imports.middleware.request.MetricsMiddleware",
-    "imports.middleware.proxy.PathMiddleware",
-    "imports.middleware.proxy.TrustedProxyMiddleware",
+    "imports.middleware.RequestIdMiddleware",
+    "imports.middleware.MetricsMiddleware",
+    "imports.middleware.PathMiddleware",
+    "imports.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "imports.middleware.request.ForMachinesMiddleware",
+    "imports.middleware.ForMachinesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # masks the length of its answers, and CSRF tokens differ each time (BREACH)
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
-    "imports.middleware.request.AnswerHeadersMiddleware",
-    "imports.middleware.proxy.KnownHostMiddleware",
-    "imports.middleware.proxy.HttpsMiddleware",
-    "imports.middleware.session.SessionMiddleware",
-    "imports.middleware.request.UnwritableMiddleware",
-    "imports.middleware.session.SessionEndMiddleware",
+    "imports.middleware.AnswerHeadersMiddleware",
+    "imports.middleware.KnownHostMiddleware",
+    "imports.middleware.HttpsMiddleware",
+    "imports.middleware.SessionMiddleware",
+    "imports.middleware.UnwritableMiddleware",
+    "imports.middleware.SessionEndMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -196,7 +196,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "imports.middleware.request.ReaderZoneMiddleware",
+    "imports.middleware.ReaderZoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

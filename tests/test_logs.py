@@ -18,7 +18,7 @@ from gunicorn.glogging import SafeAtoms
 from pytest_django import Settings
 
 from imports import logs
-from imports.middleware.request import RequestIdMiddleware
+from imports.middleware import RequestIdMiddleware
 from imports.worker import ThreadPool
 
 FORGED = "2026-01-01T00:00:00.000Z ERROR imports: forged"

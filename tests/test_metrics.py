@@ -25,7 +25,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from imports import metrics
 from imports.marketingcloud.errors import OutcomeUnknownError, UnavailableError
-from imports.middleware.request import MetricsMiddleware
+from imports.middleware import MetricsMiddleware
 from imports.models import Account, AccountState, ImportRun
 from imports.models.account import BREAKER_OPENS_AT, NOT_ANSWERING_FROM
 from imports.usecases.errors import AccountBusyError

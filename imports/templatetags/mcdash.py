@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.http import HttpRequest
@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from imports import signin
-from imports.models import STORAGE, ImportRun, WorkerState
-from imports.text import first_with_ink, visible
+from imports import signin, text
+from imports.models import STORAGE, ImportRun, Unfollowed, WorkerState
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
-from imports.wording import following, formats, status
+from imports.wording import following, formats
+from imports.wording import status as statuses
 from imports.wording.status import status_look
 
 register = template.Library()
@@ -35,20 +35,21 @@ register.simple_tag(icons.sprite_svg, name="icon_sprite")
 register.simple_tag(formats.when_html, name="when")
 register.simple_tag(formats.clock_html, name="clock")
 register.simple_tag(formats.elapsed_html, name="elapsed")
+register.filter("problem", formats.problem_text)
 register.filter("count", formats.count_text)
 register.filter("duration", formats.duration_text)
 register.filter("share", formats.share_text)
-register.filter("shown_phase", status.shown_phase)
-register.filter("run_ended_at", status.ended_at)
-register.filter("took", status.took_text)
-register.filter("visible", visible)
+register.simple_tag(formats.middle_html, name="found")
+register.filter("middle", stringfilter(formats.middle_html))
+register.filter("shown_phase", statuses.shown_phase)
+register.filter("run_ended_at", statuses.ended_at)
+register.filter("took", statuses.took_text)
+register.filter("visible", text.visible)
 
 
 @register.simple_tag
 def status_icon(status: str, size: int = 16, *, stale: bool = False) -> SafeString:
-    """The silhouette of a status in its hue, grey and still where it is `stale`; the
-    word belongs beside it.
-    """
+    """The silhouette of a status in its hue, or grey; its word belongs beside it."""
     return format_html(
         '<span class="ink-{}">{}</span>',
         "grey still" if stale else status_look(status).hue,
@@ -103,35 +104,10 @@ def _phase(phase: str) -> SafeString | str:
     return format_html(' <span class="phase">{}</span>', phase) if phase else ""
 
 
-@register.filter
-def status_word(status: str) -> str:
-    """The word of a status, for sentences and titles."""
-    return status_look(status).label
-
-
-@register.filter
-def status_hue(status: str) -> str:
-    """The hue of a status, for class names such as "ink-red" and "tint-red"."""
-    return status_look(status).hue
-
-
-@register.filter
-def status_gutter(status: str) -> str:
-    """The classes of the mark beside a text about a run of that status."""
-    look = status_look(status)
-    return f"ink-{look.hue}{' hatch' if look.fill == 'hatch' else ''}"
-
-
-@register.filter
-def status_end(status: str) -> str:
-    """The word for the end of a run of that status: ended, closed, cancelled."""
-    return status_look(status).end_word
-
-
-@register.filter
-def status_sentence(status: str) -> str:
-    """What a status means, in one sentence."""
-    return status_look(status).sentence
+@register.filter("look")
+def fact_of_status(status: str, fact: str) -> str:
+    """One fact of a status's row, such as its "hue" or "sentence"."""
+    return str(getattr(status_look(status), fact))
 
 
 @register.simple_tag
@@ -143,10 +119,8 @@ def unwritable_since() -> str:
 
 @register.simple_tag(takes_context=True)
 def run_elapsed(context: Context, run: ImportRun) -> str:
-    """How long an active run has taken: ticking while it is followed, else as far as it
-    was last seen.
-    """
-    if unfollowed := run.why_not_followed(_workers(context)):
+    """How long an active run has taken: ticking, or when it was last seen."""
+    if unfollowed := _unfollowed(context, run):
         seen = run.last_checked_at - run.began_at if run.last_checked_at else None
         fact = following.fact(run, unfollowed)
         return _as_of(fact, "As last seen:", formats.duration_text(seen))
@@ -161,26 +135,14 @@ def exact(
     return formats.exact_text(moment, clock_minutes) if moment else formats.UNKNOWN
 
 
-@register.filter
-def middle(text: str, limit: int = 32) -> SafeString:
-    """One line that gives way in its middle and keeps its last 14 characters."""
-    return formats.middle_html(str(text), limit)
-
-
-@register.simple_tag
-def found(text: str, query: str = "", limit: int = 32) -> SafeString:
-    """As `middle`, with the words of a search marked."""
-    return formats.middle_html(str(text), limit, query)
-
-
 @register.simple_tag(takes_context=True)
 def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeString:
     """A run's status in a row; grey and still while nobody looks at it."""
     return status_label(
         run.status,
-        status.shown_phase(run),
+        statuses.shown_phase(run),
         short=short,
-        stale=run.why_not_followed(_workers(context)) is not None,
+        stale=_unfollowed(context, run) is not None,
         is_open=run.are_counts_open,
     )
 
@@ -188,15 +150,14 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
 @register.simple_tag(takes_context=True)
 def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
     """A run's silhouette; grey and still while nobody looks at it."""
-    is_stale = run.why_not_followed(_workers(context)) is not None
-    return status_icon(run.status, size, stale=is_stale)
+    return status_icon(run.status, size, stale=_unfollowed(context, run) is not None)
 
 
 @register.simple_tag(takes_context=True)
 def last_checked(context: Context, run: ImportRun) -> str:
     """When a run was last checked; while it isn't followed, standing still, and why."""
     checked, clock = run.last_checked_at, run.account.clock_offset_minutes
-    if unfollowed := run.why_not_followed(_workers(context)):
+    if unfollowed := _unfollowed(context, run):
         fact = following.fact(run, unfollowed)
         still = formats.clock_html(checked, clock, focusable=True)
         return _as_of(fact, f"{fact} As of", still)
@@ -204,9 +165,7 @@ def last_checked(context: Context, run: ImportRun) -> str:
 
 
 def _as_of(fact: str, heard: str, value: str) -> SafeString:
-    """A value that isn't kept fresh: its reason in the title, and in `heard` what only
-    screen readers say.
-    """
+    """A value that isn't kept fresh, and why; only screen readers say `heard`."""
     return format_html(
         '<span class="as-of" title="{}">{}<span class="visually-hidden">{}'
         " </span>{}</span>",
@@ -217,17 +176,11 @@ def _as_of(fact: str, heard: str, value: str) -> SafeString:
     )
 
 
-def _workers(context: Context) -> WorkerState:
-    """How the workers do, where the page knows (see `views.base.live`)."""
+def _unfollowed(context: Context, run: ImportRun) -> Unfollowed | None:
+    """Why nobody looks at the run, as far as the page knows how the workers do."""
     # the style guide and error pages are not live: there nobody is said to be silent
-    workers = getattr(context.get("live"), "workers", None)
-    return workers if isinstance(workers, WorkerState) else WorkerState()
-
-
-@register.filter
-def open_counts(run: ImportRun) -> str:
-    """What the counts of a completed run leave open, in words; empty if nothing."""
-    return formats.problem_text(run.counts) if run.are_counts_open else ""
+    live: dict[str, Any] = context.get("live") or {}
+    return run.why_not_followed(live.get("workers") or WorkerState())
 
 
 @register.filter(is_safe=True)
@@ -242,7 +195,7 @@ def compact(html: str) -> str:
 @register.filter
 def name_or(name: str, otherwise: str) -> str:
     """A name, or what stands for one that cannot be seen."""
-    return first_with_ink(name, otherwise=otherwise)
+    return text.first_with_ink(name, otherwise=otherwise)
 
 
 @register.filter
@@ -267,39 +220,11 @@ def part(context: RequestContext, name: str, *, in_place: bool = False) -> SafeS
     With `oob` in the context only what changed, out of band; `in_place` says that
     this one is what htmx asked for.
     """
-    parts = context.get("parts") or Parts()
-    html = get_template(context, name).render(context)
-    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
-
-
-def get_template(context: RequestContext, name: str) -> template.Template:
-    if context.template is None:
+    parts, page = context.get("parts") or Parts(), context.template
+    if page is None:
         raise ValueError("A part is rendered within a template.")
-    return context.template.engine.get_template(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NavItem:
-    """One of the four places that every page leads to."""
-
-    word: str
-    url: str
-    icon: str
-    is_current: bool
-
-
-# Word, route, icon, and the routes from which one is "there".
-_PLACES = (
-    ("Dashboard", "dashboard", "home", ("dashboard",)),
-    (
-        "Definitions",
-        "definition_list",
-        "list-bullet",
-        ("definition", "definition_list"),
-    ),
-    ("History", "run_list", "clock", ("run", "run_list")),
-    ("Accounts", "account_list", "server-stack", ("account", "account_list")),
-)
+    html = page.engine.get_template(name).render(context)
+    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
 
 
 @register.simple_tag(takes_context=True)
@@ -313,17 +238,22 @@ def page_session(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def nav_items(context: RequestContext) -> list[NavItem]:
-    """The four places, the one that the reader is at marked."""
-    request = context.get("request")
-    match = getattr(request, "resolver_match", None)
+def nav_items(context: RequestContext) -> list[dict[str, Any]]:
+    """The four places that every page leads to, marked where the reader is."""
+    match = getattr(context.get("request"), "resolver_match", None)
     here = match.url_name if match and match.app_name == "imports" else ""
     return [
-        NavItem(
-            word=word,
-            url=reverse(f"imports:{route}"),
-            icon=icon_name,
-            is_current=here in routes,
+        {
+            "word": word,
+            "url": reverse(f"imports:{route}"),
+            "icon": icon,
+            # from the page of one thing its list is where one is
+            "is_current": here in (route, route.removesuffix("_list")),
+        }
+        for word, route, icon in (
+            ("Dashboard", "dashboard", "home"),
+            ("Definitions", "definition_list", "list-bullet"),
+            ("History", "run_list", "clock"),
+            ("Accounts", "account_list", "server-stack"),
         )
-        for word, route, icon_name, routes in _PLACES
     ]

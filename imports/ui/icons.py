@@ -10,10 +10,8 @@ used from there. What moves is drawn where it stands, since "still" is said ther
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from heroicons.templatetags import heroicons
 
@@ -63,7 +61,6 @@ _SHAPES: dict[str, str] = {
     ' fill="currentColor"/>',
 }
 
-
 # What tables repeat: drawn once in the sprite.
 _SHARED = (
     *(
@@ -74,22 +71,13 @@ _SHARED = (
     *("replace", "unplugged", "play", "star", "star-outline"),
 )
 _BOX = ' viewBox="0 0 16 16"'
-_DRAWN = re.compile(r"<svg(.*?)>(.*)</svg>", re.DOTALL)
-_SIZE = re.compile(r' (?:width|height|aria-hidden|class)="[^"]*"')
 
 
-def _svg(shape: str, size: int, *, box: str = _BOX) -> SafeString:
-    return format_html(
-        '<svg class="icon" width="{}" height="{}"{} aria-hidden="true">{}</svg>',
-        size,
-        size,
-        mark_safe(box),  # noqa: S308 - a constant of this module
-        mark_safe(shape),  # noqa: S308 - a constant of this module
+def _svg(shape: str, size: int, box: str = "") -> SafeString:
+    return mark_safe(  # noqa: S308 - constants of this module
+        f'<svg class="icon" width="{size}" height="{size}"{box} aria-hidden="true">'
+        f"{shape}</svg>"
     )
-
-
-def _used(name: str, size: int) -> SafeString:
-    return _svg(f'<use href="#i-{name}"/>', size, box="")
 
 
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
@@ -105,15 +93,15 @@ def icon_svg(name: str, *, size: int = 16, style: str = "micro") -> SafeString:
     """
     shared = name if style == "micro" else f"{name}-{style}"
     if shared in _SHARED:
-        return _used(shared, size)
+        return _svg(f'<use href="#i-{shared}"/>', size)
     if name in _SHAPES:
-        return _svg(_SHAPES[name], size)
-    return _heroicon(name, style, size)
+        return _svg(_SHAPES[name], size, _BOX)
+    return _heroicon(name, style, size, **{"class": "icon"})
 
 
-def _heroicon(name: str, style: str, size: int) -> SafeString:
+def _heroicon(name: str, style: str, size: int, **attributes: str) -> SafeString:
     draw = getattr(heroicons, f"heroicon_{style}")
-    svg: str = draw(name, size=size, **{"class": "icon"})
+    svg: str = draw(name, size=size, **attributes)
     return mark_safe(svg)  # noqa: S308 - drawn by heroicons from its own files
 
 
@@ -121,13 +109,9 @@ def sprite_svg() -> SafeString:
     """All shared icons, once a page; icons anywhere on it use them by "#i-name"."""
     symbols = ""
     for name in _SHARED:
-        attributes, shape = _BOX, _SHAPES.get(name, "")
-        if not shape:
-            style = "outline" if name.endswith("-outline") else "micro"
-            svg = _heroicon(name.removesuffix("-outline"), style, 16)
-            drawn = _DRAWN.fullmatch(svg)
-            if drawn is None:
-                raise ValueError(f"heroicons drew {name} in an unknown way.")
-            attributes, shape = _SIZE.sub("", drawn[1]), " ".join(drawn[2].split())
-        symbols += f'<symbol id="i-{name}"{attributes}>{shape}</symbol>'
+        shape = _SHAPES.get(name)
+        if shape is None:
+            plain = name.removesuffix("-outline")
+            shape = _heroicon(plain, "micro" if plain == name else "outline", 16)
+        symbols += f'<symbol id="i-{name}"{_BOX}>{shape}</symbol>'
     return mark_safe(f"<svg hidden>{symbols}</svg>")  # noqa: S308 - as above

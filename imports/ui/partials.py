@@ -43,40 +43,11 @@ def _out_of_band(html: str) -> str:
     return _FIRST_ID.sub(r'\g<0> hx-swap-oob="true"', html, count=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """A part as it was rendered: the frame with its rows' ids, and the rows."""
-
-    name: str
-    html: str
-    rows: list[str]
-    digests: list[str]
-
-    @classmethod
-    def of(cls, html: str) -> _Part:
-        found = _FIRST_ID.search(html)
-        if found is None:
-            raise ValueError("A part needs an element with an id around it.")
-        rows = [row[0] for row in _ROW.finditer(html)]
-        # the ids stay in the frame: other rows, or another order, are another frame
-        frame = _ROW.sub(r"\1", html)
-        digests = [_digest(text) for text in (frame, *rows)]
-        return cls(name=found[1], html=html, rows=rows, digests=digests)
-
-    def news(self, seen: list[str]) -> str:
-        """What a page that shows `seen` lacks; rows in templates, since a parser
-        drops a row that stands beside other elements.
-        """
-        if self.digests[:1] != seen[:1] or len(self.digests) != len(seen):
-            return _out_of_band(self.html)
-        pairs = zip(self.rows, self.digests[1:], seen[1:], strict=True)
-        changed = [_out_of_band(row) for row, new, old in pairs if new != old]
-        return f"<template>{''.join(changed)}</template>" if changed else ""
-
-
 @dataclass(kw_only=True, slots=True)
 class Parts:
-    """The parts of one answer: what the page showed before, what it shows now."""
+    """The parts of one answer: what the page showed before, what it shows now; of each
+    part the digest of its frame with the ids of its rows, then those of the rows.
+    """
 
     seen: dict[str, list[str]] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
@@ -89,12 +60,24 @@ class Parts:
         return cls(seen={part[1]: cut.findall(part[2]) for part in parts})
 
     def show(self, html: str, *, is_poll: bool) -> SafeString:
-        """The part for the page; for a poll what the page lacks of it."""
+        """The part for the page; for a poll what the page lacks of it: rows in
+        templates, since a parser drops a row that stands beside other elements.
+        """
         html = html.strip()  # comments and loads leave empty lines
-        part = _Part.of(html)
-        self.shown[part.name] = part.digests
-        if is_poll:
-            html = part.news(self.seen.get(part.name, []))
+        found = _FIRST_ID.search(html)
+        if found is None:
+            raise ValueError("A part needs an element with an id around it.")
+        rows = [row[0] for row in _ROW.finditer(html)]
+        # the ids stay in the frame: other rows, or another order, are another frame
+        frame = _ROW.sub(r"\1", html)
+        digests = self.shown[found[1]] = [_digest(text) for text in (frame, *rows)]
+        seen = self.seen.get(found[1], [])
+        if is_poll and digests[:1] == seen[:1] and len(digests) == len(seen):
+            pairs = zip(rows, digests[1:], seen[1:], strict=True)
+            changed = [_out_of_band(row) for row, new, old in pairs if new != old]
+            html = f"<template>{''.join(changed)}</template>" if changed else ""
+        elif is_poll:
+            html = _out_of_band(html)
         return mark_safe(html)  # noqa: S308  rendered and escaped by a template
 
     @property

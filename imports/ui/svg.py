@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.urls import reverse
 from django.utils import dateformat, timezone
@@ -40,43 +39,63 @@ LEAST = 3
 REACH = 1.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
-    """What bars stand on, in pixels from the top: where the highest of them ends, the
-    line, and where ends what hangs below it. Heights differ by multiples of `step`.
+class Ground(NamedTuple):
+    """What bars stand on. In pixels from the top: where the highest of them ends, the
+    line, and where ends what hangs below it; heights differ by multiples of `step`.
+    Then how far apart bars stand, how wide they are, and what is left beside them.
     """
 
     top: int
     line: int
     foot: int
-    step: int = 1
+    step: int
+    pitch: int
+    width: int
+    margin: int
 
 
 # Half as many heights make a page of fifty strips a good deal lighter.
-STRIP = Ground(top=1, line=22, foot=29, step=2)
-CHART = Ground(top=8, line=108, foot=127)
+NARROW = Ground(top=1, line=22, foot=29, step=2, pitch=8, width=5, margin=0)
+WIDE = NARROW._replace(pitch=24, width=12)
+CHART = Ground(top=8, line=108, foot=127, step=1, pitch=10, width=6, margin=2)
+# So many bars have room at least.
+SLOTS = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
-    """Where one bar stands: its left edge and width, its height above the line."""
+class Slot(NamedTuple):
+    """A bar, where it stands: its left edge, and its height above the line."""
 
-    x: float
-    width: float
+    bar: Bar
+    x: int
     height: int
     ground: Ground
 
+    @property
+    def middle(self) -> float:
+        return self.x + self.ground.width / 2
+
     def box(self, top: float, bottom: float, inset: float = 0) -> str:
         """A path around the slot between two heights."""
-        x, width = self.x + inset, self.width - 2 * inset
+        x, width = self.x + inset, self.ground.width - 2 * inset
         height = bottom - top - 2 * inset
         return f"M{x:g} {top + inset:g}h{width:g}v{height:g}h{-width:g}z"
 
     def hatch(self, top: int, bottom: int) -> str:
         """Stripes, each drawn by itself: a pattern would need an id on the page."""
-        width = self.width
-        tops = range(top + round(width), bottom + 1, 4)
-        return "".join(f"M{self.x:g} {top}l{width:g}-{width:g}" for top in tops)
+        width = self.ground.width
+        tops = range(top + width, bottom + 1, 4)
+        return "".join(f"M{self.x} {top}l{width}-{width}" for top in tops)
+
+
+def _slots(bars: Sequence[Bar], ground: Ground, largest: int) -> list[Slot]:
+    """The bars in their places, newest at the right; `largest` rows reach the top."""
+    first = max(SLOTS, len(bars)) - len(bars)
+    slots = []
+    for number, bar in enumerate(bars, first):
+        height = _height(bar, largest, ground)
+        x = number * ground.pitch + ground.margin
+        slots.append(Slot(bar=bar, x=x, height=height, ground=ground))
+    return slots
 
 
 # What a bar consists of: a kind ("" filled, "o" outlined, "d" dashed, "h" hatched; the
@@ -108,19 +127,20 @@ BARS: dict[str, Callable[[int, Ground], Sequence[Mark]]] = {
 SHOWN_WITHOUT_ROWS = {"above-and-below", "filling"}
 
 
-def _paths(status: str, slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
+def _paths(slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
     """The bar as path data by kind. `as_strokes` draws what is filled as a thick line,
     which gives its width once for all bars instead of in each of them.
     """
     paths: dict[str, str] = defaultdict(str)
-    for kind, top, bottom in BARS[status_look(status).bar](slot.height, slot.ground):
+    shape = BARS[status_look(slot.bar["status"]).bar]
+    for kind, top, bottom in shape(slot.height, slot.ground):
         if kind == "h":
             paths[kind] += slot.hatch(round(top), round(bottom))
         elif kind:
             # strokes lie on both sides of their path: half a pixel in, they stay inside
             paths[kind] += slot.box(top, bottom, 0.5)
         elif top < bottom and as_strokes:
-            paths[kind] += f"M{slot.x + slot.width / 2:g} {bottom:g}V{top:g}"
+            paths[kind] += f"M{slot.middle:g} {bottom:g}V{top:g}"
         elif top < bottom:
             paths[kind] += slot.box(top, bottom)
     return paths
@@ -165,49 +185,42 @@ def bar_text(bar: Bar) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _bar_svg(bar: Bar, slot: Slot, *, is_last: bool) -> str:
-    """One bar with its words, which leads to its run; only the newest is a tab stop,
-    arrows do the rest.
-    """
-    hue, tab = status_look(bar["status"]).hue, 0 if is_last else -1
+def _bar_svg(slot: Slot, *, is_last: bool) -> str:
+    """One bar, a link to its run; only the newest is a tab stop, arrows do the rest."""
+    hue, tab = status_look(slot.bar["status"]).hue, 0 if is_last else -1
     drawn = "".join(
         f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
-        for kind, path in _paths(bar["status"], slot).items()
+        for kind, path in _paths(slot).items()
     )
     hit = f'<path class="hit" d="{slot.box(0, slot.ground.foot, -REACH)}"/>'
-    inside = f"<title>{escape(bar_text(bar))}</title>{hit}{drawn}"
-    if bar.get("run"):
-        address = reverse("imports:run", args=[bar["run"]])
-        return f'<a class="s-{hue}" href="{address}" tabindex="{tab}">{inside}</a>'
-    return f'<g class="s-{hue}" tabindex="{tab}" role="img">{inside}</g>'
+    address = reverse("imports:run", args=[slot.bar["run"]])
+    return (
+        f'<a class="s-{hue}" href="{address}" tabindex="{tab}">'
+        f"<title>{escape(bar_text(slot.bar))}</title>{hit}{drawn}</a>"
+    )
 
 
 # The strip: the last 20 runs of a definition
 
-SLOTS = 20
 HEIGHT = 30
-# Distance and width of the bars, wide and in a list.
-WIDE, NARROW = (24, 12), (8, 5)
 
 
 def strip_svg(
     runs: Sequence[Bar] | None, *, wide: bool = False, current: int = 0
 ) -> str:
-    """The strip of up to 20 runs, oldest first; a dash when there is none. `current`
-    is the run to underline, on its own page.
-    """
+    """The strip of up to 20 runs, oldest first, with the `current` one underlined."""
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
-    size = WIDE if wide else NARROW
-    bars = []
-    for bar, slot in zip(shown, _slots(shown, size), strict=True):
-        bars.append(_bar_svg(bar, slot, is_last=bar is shown[-1]))
-        if current and bar.get("run") == current:
-            bars.append(f'<path class="now" d="M{slot.x:g} 33h{slot.width}"/>')
+    ground, bars = WIDE if wide else NARROW, []
+    slots = _slots(shown, ground, max(map(loaded, shown)))
+    for slot in slots:
+        bars.append(_bar_svg(slot, is_last=slot is slots[-1]))
+        if current and slot.bar["run"] == current:
+            bars.append(f'<path class="now" d="M{slot.x} 33h{ground.width}"/>')
     n = len(shown)
     name = "Last run" if n == 1 else f"Last {n} runs, newest at the end"
-    return _frame("".join(bars), f'role="group" aria-label="{name}"', n, size)
+    return _frame("".join(bars), f'role="group" aria-label="{name}"', n, ground)
 
 
 def picture_svg(runs: Sequence[Bar] | None) -> str:
@@ -216,9 +229,9 @@ def picture_svg(runs: Sequence[Bar] | None) -> str:
     if not shown:
         return "–"
     paths: dict[str, str] = defaultdict(str)
-    for bar, slot in zip(shown, _slots(shown, NARROW), strict=True):
-        hue = status_look(bar["status"]).hue
-        for kind, path in _paths(bar["status"], slot, as_strokes=True).items():
+    for slot in _slots(shown, NARROW, max(map(loaded, shown))):
+        hue = status_look(slot.bar["status"]).hue
+        for kind, path in _paths(slot, as_strokes=True).items():
             paths[f"s-{hue} {kind}".rstrip()] += path
     drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items())
     labels = Counter(look_of(bar["status"], bar.get("errors")).label for bar in shown)
@@ -228,47 +241,30 @@ def picture_svg(runs: Sequence[Bar] | None) -> str:
     return _frame(title + drawn, 'role="img"', len(shown), NARROW)
 
 
-def _slots(shown: Sequence[Bar], size: tuple[int, int]) -> list[Slot]:
-    (pitch, width), first = size, SLOTS - len(shown)
-    largest = max(loaded(bar) for bar in shown)
-    return [
-        Slot(
-            x=(first + number) * pitch,
-            width=width,
-            height=_height(bar, largest, STRIP),
-            ground=STRIP,
-        )
-        for number, bar in enumerate(shown)
-    ]
-
-
-def _frame(drawn: str, attributes: str, n: int, size: tuple[int, int]) -> SafeString:
+def _frame(drawn: str, attributes: str, n: int, ground: Ground) -> SafeString:
     """The strip around its `n` bars, with a tick for each that is still to come."""
-    pitch, width = size
-    is_wide = size == WIDE
+    pitch, width, line = ground.pitch, ground.width, ground.line
+    is_wide = ground == WIDE
     total, height = (SLOTS - 1) * pitch + width, HEIGHT + (5 if is_wide else 0)
-    empty, line = SLOTS - n, STRIP.line
-    ticks = "".join(f"M{slot * pitch} {line}h{width}" for slot in range(empty))
+    ticks = "".join(f"M{slot * pitch} {line}h{width}" for slot in range(SLOTS - n))
     return mark_safe(  # noqa: S308 - numbers, our own words and escaped titles
         f'<svg class="strip{" wide" if is_wide else ""}" width="{total}"'
         f' height="{height}" viewBox="0 0 {total} {height}" {attributes}>'
-        f'<path class="t" d="{ticks}M{empty * pitch} {line}H{total}"/>{drawn}</svg>'
+        f'<path class="t" d="{ticks}M{(SLOTS - n) * pitch} {line}H{total}"/>'
+        f"{drawn}</svg>"
     )
 
 
 # The chart: a definition's last 40 runs, row errors and durations as lines below
 
 MOST = 40
-FEWEST_SLOTS = 20
-PITCH, WIDTH = 10, 6
 LINES_TOP, LINES_FOOT, LINES_HEIGHT = 4, 36, 40
 # One run many times as large as the others would flatten them all: it is cut.
 OUTLIER, FEWEST_FOR_A_CUT = 4, 5
 STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Band:
+class Band(NamedTuple):
     """A drawing with its name and where its scale ends."""
 
     name: str
@@ -276,11 +272,8 @@ class Band:
     top: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chart:
-    """The bands from top to bottom, of how many runs, the days at both ends, and how
-    many bars are cut.
-    """
+class Chart(NamedTuple):
+    """Bands from top to bottom, of how many runs, both ends' days, how many are cut."""
 
     bands: list[Band]
     runs: int
@@ -296,36 +289,30 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
         return None
     bars, now = [run.as_bar() for run in shown], timezone.now()
     end = ceiling([loaded(bar) for bar in bars])
-    bands = [_rows_band(bars, end)]
+    slots = _slots(bars, CHART, end)
+    bands = [_rows_band(slots, end)]
     errors = [run.errors for run in shown]
     if any(errors):
-        bands.append(_line_band("Row errors", "errors", errors, count_text))
+        bands.append(_line_band("Row errors", "errors", slots, errors, count_text))
     took = [
         int(run.elapsed(now).total_seconds()) if run.status in FINISHED else None
         for run in shown
     ]
     if any(seconds is not None for seconds in took):
-        bands.append(_line_band("Took", "took", took, duration_text))
+        bands.append(_line_band("Took", "took", slots, took, duration_text))
     first, last = _ends(shown)
-    return Chart(
-        bands=bands,
-        runs=len(shown),
-        first=first,
-        last=last,
-        cut=sum(loaded(bar) > end for bar in bars),
-    )
+    cut = sum(loaded(bar) > end for bar in bars)
+    return Chart(bands=bands, runs=len(shown), first=first, last=last, cut=cut)
 
 
 def _ends(shown: Sequence[ImportRun]) -> tuple[str, str]:
-    """The days below both ends; where the bars fill half of the chart only, both stand
-    below the right one.
-    """
+    """The days below both ends; both below the right one if half the chart is empty."""
     first, last = (timezone.localtime(shown[at].began_at) for at in (0, -1))
     pattern = "j M, H:i" if first.date() == last.date() else "j M Y"
     began, ended = (dateformat.format(at, pattern) for at in (first, last))
     if len(shown) == 1:
         return "", ended
-    if len(shown) <= FEWEST_SLOTS // 2:
+    if len(shown) <= SLOTS // 2:
         return "", f"{began} to {ended}"
     return began, ended
 
@@ -349,33 +336,17 @@ def round_up(value: float) -> int:
     return next(int(step * size) for step in STEPS if int(step * size) >= value)
 
 
-def _middles(n: int) -> list[float]:
-    """The middle of each run's place, the newest at the right edge."""
-    first = max(FEWEST_SLOTS, n) - n
-    return [(first + place) * PITCH + PITCH / 2 for place in range(n)]
-
-
-def _rows_band(bars: list[Bar], end: int) -> Band:
+def _rows_band(slots: list[Slot], end: int) -> Band:
     drawn = []
-    for bar, middle in zip(bars, _middles(len(bars)), strict=True):
-        slot = Slot(
-            x=middle - WIDTH / 2,
-            width=WIDTH,
-            height=_height(bar, end, CHART),
-            ground=CHART,
-        )
-        drawn.append(_bar_svg(bar, slot, is_last=bar is bars[-1]))
-        if loaded(bar) > end:
-            cut = f"M{slot.x - 1:g} {CHART.top + 10}l{WIDTH + 2}-5"
+    for slot in slots:
+        drawn.append(_bar_svg(slot, is_last=slot is slots[-1]))
+        if loaded(slot.bar) > end:
+            cut = f"M{slot.x - 1} {CHART.top + 10}l{CHART.width + 2}-5"
             drawn.append(f'<path class="cut" d="{cut}"/>')
-    name = f"Rows of the last {len(bars)} runs, newest at the end"
-    svg = _chart_svg(
-        f'class="strip chart rows-band" role="group" aria-label="{name}"',
-        len(bars),
-        CHART.foot + 1,
-        (CHART.top, CHART.line),
-        "".join(drawn),
-    )
+    name = f"Rows of the last {len(slots)} runs, newest at the end"
+    css = f'class="strip chart rows-band" role="group" aria-label="{name}"'
+    axes = (CHART.top, CHART.line)
+    svg = _chart_svg(css, len(slots), CHART.foot + 1, axes, "".join(drawn))
     return Band(name="Rows", svg=svg, top=short_count_text(end))
 
 
@@ -383,15 +354,19 @@ Point = tuple[float, float] | None
 
 
 def _line_band(
-    name: str, css: str, values: Sequence[int | None], text: Callable[[int], str]
+    name: str,
+    css: str,
+    slots: list[Slot],
+    values: Sequence[int | None],
+    text: Callable[[int], str],
 ) -> Band:
     known = [value for value in values if value is not None]
-    most, room = max(known), LINES_FOOT - LINES_TOP
+    most = max(known)
+    scale = (LINES_FOOT - LINES_TOP) / max(most, 1)
     points: list[Point] = [
-        None if value is None else (x, LINES_FOOT - room * value / max(most, 1))
-        for x, value in zip(_middles(len(values)), values, strict=True)
+        None if value is None else (slot.middle, LINES_FOOT - value * scale)
+        for slot, value in zip(slots, values, strict=True)
     ]
-    title = f"{name}: from {text(min(known))} to {text(most)}, last {text(known[-1])}"
     svg = _chart_svg(
         'class="chart line-band" role="img"',
         len(values),
@@ -399,7 +374,7 @@ def _line_band(
         (LINES_FOOT,),
         f'<path class="{css}" d="{line_path(points)}"/>'
         f'<path class="{css} dot" d="{dots_path(points)}"/>',
-        title=f"<title>{title}</title>",
+        f"{name}: from {text(min(known))} to {text(most)}, last {text(known[-1])}",
     )
     return Band(name=name, svg=svg, top=text(most))
 
@@ -430,11 +405,11 @@ def _chart_svg(
     height: int,
     axes: Sequence[int],
     drawn: str,
-    *,
     title: str = "",
 ) -> SafeString:
-    width = max(FEWEST_SLOTS, n) * PITCH
+    width = max(SLOTS, n) * CHART.pitch
     axis = "".join(f"M0 {y}H{width}" for y in axes)
+    title = title and f"<title>{title}</title>"
     return mark_safe(  # noqa: S308 - numbers, our own words and escaped titles
         f'<svg {attributes} viewBox="0 0 {width} {height}" height="{height}"'
         f' preserveAspectRatio="none">{title}<path class="axis" d="{axis}"/>'
@@ -458,18 +433,14 @@ def proportion_svg(
     for rows that are unaccounted for; the numbers stand beside it, so it is hidden from
     screen readers. Nothing known: an empty bar.
     """
-    parts = [
-        (value, hue)
-        for value, hue in ((loaded, "green"), (duplicates, "grey"), (errors, "amber"))
-        if value
-    ]
-    total = sum(value for value, _ in parts) + (unaccounted or 0)
+    total = sum(filter(None, (loaded, duplicates, errors, unaccounted)))
     content, x = "", 0.0
-    for value, hue in parts:
-        # one row among a million still has to be seen
-        width = max(LEAST_WIDTH, SCALE * value / total)
-        content += _rect(min(x, SCALE - LEAST_WIDTH), width, hue)
-        x += width + 2
+    for value, hue in ((loaded, "green"), (duplicates, "grey"), (errors, "amber")):
+        if value:
+            # one row among a million still has to be seen
+            width = max(LEAST_WIDTH, SCALE * value / total)
+            content += _rect(min(x, SCALE - LEAST_WIDTH), width, hue)
+            x += width + 2
     return _horizontal("proportion", content)
 
 
@@ -478,9 +449,8 @@ def lane_svg(start: float, length: float, total: float, hue: str) -> SafeString:
     content = f'<line x1="0" y1="4" x2="{SCALE}" y2="4"/>'
     if total > 0:
         width = min(max(LEAST_WIDTH, SCALE * length / total), SCALE)
-        content += _rect(
-            min(max(0.0, SCALE * start / total), SCALE - width), width, hue
-        )
+        x = min(max(0.0, SCALE * start / total), SCALE - width)
+        content += _rect(x, width, hue)
     return _horizontal("lane", content)
 
 

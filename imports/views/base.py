@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
@@ -21,26 +21,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
 from django_htmx.http import reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
+from imports import models
 from imports.lists.attention import Attention, attention_counts
-from imports.models import (
-    ENDED,
-    STORAGE,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    User,
-    WorkerState,
-    workers_now,
-    workers_of,
-    workers_word,
-)
+from imports.lists.filters import with_favourites
+from imports.models import STORAGE, Account, ImportDefinition, ImportRun, User
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
-from imports.wording.status import status_look
 
 P = ParamSpec("P")
 # Seconds between polls: while something on the page moves, and otherwise.
@@ -67,7 +56,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     sign-in form must never land inside a part of a page.
     """
 
-    @never_cache
+    @wraps(view)
     def guarded(
         request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponse:
@@ -77,21 +66,28 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
             return HttpResponse("Your session has ended.", status=401)
         return redirect_to_login(request.get_full_path())
 
-    update_wrapper(guarded, view)
     return guarded
+
+
+def as_id(text: str) -> int | None:
+    """The primary key that `text` names. No database takes a number that is longer."""
+    is_id = text.isascii() and text.isdecimal() and len(text) < 19
+    return int(text) if is_id else None
 
 
 def visible_definition(user: User, pk: int) -> ImportDefinition:
     """The definition, or 404: what one can't see does not exist."""
-    definitions = ImportDefinition.objects.still_visible_to(user)
-    definitions = definitions.with_destination().select_related("account", "last_run")
-    return get_object_or_404(definitions, pk=pk)
+    definitions = ImportDefinition.objects.still_visible_to(user).with_destination()
+    definitions = with_favourites(definitions, user)
+    definitions = definitions.select_related("account", "last_run")
+    return get_object_or_404(definitions.annotate(workers=models.workers_word()), pk=pk)
 
 
 def visible_run(user: User, pk: int) -> ImportRun:
-    """The run, or 404: what one can't see does not exist."""
+    """The run, or 404."""
     runs = ImportRun.objects.still_visible_to(user)
-    return get_object_or_404(runs.select_related("account", "definition"), pk=pk)
+    runs = runs.select_related("account", "definition")
+    return get_object_or_404(runs.annotate(workers=models.workers_word()), pk=pk)
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
@@ -119,7 +115,7 @@ class PageVersion:
     """
 
     number: int
-    workers: WorkerState
+    workers: models.WorkerState
     is_writable: bool = field(default_factory=lambda: STORAGE.unwritable_since is None)
     heard_step: int = 0
     day: dt.date = field(default_factory=timezone.localdate)
@@ -137,62 +133,36 @@ def page_version(user: User) -> PageVersion:
     accounts = Account.objects.still_visible_to(user).aggregate(
         number=Max("revision"),
         contact=Max("last_contact_at"),
-        workers=Max(workers_word()),
+        workers=Max(models.workers_word()),
     )
     if accounts["number"] is None:
         # whoever sees no account is told whether there are any
-        there_are = Account.objects.exists()
-        return PageVersion(
-            number=0, workers=workers_now(), heard_step=int(there_are), is_of_all=True
-        )
+        step, workers = int(Account.objects.exists()), models.workers_now()
+    else:
+        step = step_of(accounts["contact"])
+        workers = models.workers_of(accounts["workers"])
     return PageVersion(
-        number=accounts["number"],
-        workers=workers_of(accounts["workers"]),
-        heard_step=_step(accounts["contact"]),
-        is_of_all=True,
+        number=accounts["number"] or 0, workers=workers, heard_step=step, is_of_all=True
     )
 
 
-def _step(moment: dt.datetime | None) -> int:
+def version_of(
+    subject: ImportDefinition | ImportRun, heard_step: int = 0
+) -> PageVersion:
+    """The version of the page of one thing, which follows that account alone."""
+    return PageVersion(
+        number=subject.account.revision,
+        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]
+        heard_step=heard_step,
+    )
+
+
+def step_of(moment: dt.datetime | None) -> int:
     return int(moment.timestamp()) // STEP_SECONDS if moment else 0
-
-
-def run_and_version(user: User, pk: int) -> tuple[ImportRun, PageVersion]:
-    """The run, or 404, and its page's version in the same query: a run's page
-    follows that run's account alone.
-    """
-    runs = ImportRun.objects.still_visible_to(user).annotate(workers=workers_word())
-    run = get_object_or_404(runs.select_related("account", "definition"), pk=pk)
-    return run, PageVersion(
-        number=run.account.revision,
-        workers=workers_of(run.workers),  # type: ignore[attr-defined]
-        heard_step=_step(run.last_checked_at),
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Live:
-    """What the element `#live` (`_live.html`) tells the script that polls: where and
-    how often to ask, the tab's title and icon; and what every page shows beside its own
-    matter: how much needs attention, and how the workers do. `has_notice`: the page
-    itself says what is wrong with the workers, so the banner doesn't.
-    """
-
-    url: str
-    seconds: int
-    title: str
-    state: str
-    workers: WorkerState
-    attention_count: int
-    has_notice: bool = False
 
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
     return request.GET.get("since") == str(version)
-
-
-def nothing_changed() -> HttpResponse:
-    return HttpResponse(status=204)
 
 
 def live(
@@ -203,71 +173,55 @@ def live(
     is_moving: bool,
     is_over: bool = False,
     attention: Attention | None = None,
-) -> Live:
-    """How a page over many runs goes on: fast while something on it can change, 0
-    seconds when all is final. `attention` is passed by who has asked for it already.
+    **own: Any,
+) -> dict[str, Any]:
+    """What the element `#live` (`_live.html`) tells the script that polls: where and
+    how often to ask, fast while something on the page can change and never again where
+    it `is_over`, the tab's title and icon (`state`); and what every page shows beside
+    its own matter: how much needs attention, and how the workers do. The page of one
+    run has a state of its `own`; others tell of all runs.
 
     Call it after the page's parts were read. What changed while they were read may
     be on the page by half, so then it asks again soon.
     """
     attention = attention or attention_counts(request.user)
     failed = attention.failed_count
-    has_moved = (
-        version.is_of_all and page_version(request.user).number != version.number
-    )
-    if failed:
-        state = "failed"
-    elif attention.count:
-        state = "attention"
-    else:
-        runs = ImportRun.objects.visible_to(request.user)
-        state = "running" if runs.active().exists() else "quiet"
-    return Live(
-        url=_poll_url(request, version),
-        seconds=_pace(is_moving=is_moving or has_moved, is_over=is_over),
-        title=f"({failed} failed) {title}" if failed else title,
-        state=state,
-        workers=version.workers,
-        attention_count=attention.count,
-    )
-
-
-def live_of_run(
-    request: SignedInRequest, version: PageVersion, run: ImportRun, *, is_over: bool
-) -> Live:
-    """How the page of one run goes on: its title and icon tell of that run."""
-    unfollowed = run.why_not_followed(version.workers)
-    is_followed = unfollowed is None
-    # the page's own notice says it already, and since when
-    is_told = unfollowed is not None and unfollowed.why.lies_with_workers
-    word = run.get_status_display() + ("" if is_followed else ", not followed")
-    return Live(
-        url=_poll_url(request, version),
-        seconds=_pace(is_moving=run.is_active and is_followed, is_over=is_over),
-        title=f"{word}: {spoken(run.shown_name)} · mcdash",
-        state=status_look(run.status).tab if is_followed else "attention",
-        workers=WorkerState() if is_over else version.workers,
-        has_notice=is_told,
-        attention_count=attention_counts(request.user).count,
-    )
-
-
-def _poll_url(request: SignedInRequest, version: PageVersion) -> str:
+    if version.is_of_all and page_version(request.user).number != version.number:
+        is_moving = True
+    if "state" not in own:
+        title = f"({failed} failed) {title}" if failed else title
+        own["state"] = "failed" if failed else "attention"
+        if not attention.count:
+            active = ImportRun.objects.visible_to(request.user).active()
+            own["state"] = "running" if active.exists() else "quiet"
     query = request.GET.copy()
     query["since"] = str(version)
     query.pop("seen", None)
-    return f"{request.path}?{query.urlencode()}"
+    return {
+        "url": f"{request.path}?{query.urlencode()}",
+        "seconds": 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS,
+        "title": title,
+        "workers": version.workers,
+        "attention_count": attention.count,
+        **own,
+    }
 
 
-def _pace(*, is_moving: bool, is_over: bool) -> int:
-    return 0 if is_over else FAST_SECONDS if is_moving else QUIET_SECONDS
-
-
-def any_moves(runs: Iterable[ImportRun], workers: WorkerState) -> bool:
-    """Whether something can change on a page with `runs`, their accounts known: one
-    is active and a worker follows it.
-    """
+def any_moves(runs: Iterable[ImportRun], workers: models.WorkerState) -> bool:
+    """Whether one of `runs`, their accounts known, is active and followed."""
     return any(run.is_active and not run.why_not_followed(workers) for run in runs)
+
+
+def active_runs(
+    definitions: Iterable[ImportDefinition], runs: models.RunQuerySet
+) -> dict[int | None, ImportRun]:
+    """The latest active run of each definition among `runs`, their accounts known."""
+    by_pk = {definition.pk: definition for definition in definitions}
+    active = runs.active().filter(definition__in=by_pk).order_by("occurred_at")
+    latest = {run.definition_id: run for run in active}
+    for run in latest.values():
+        run.account = by_pk[run.definition_id or 0].account  # at hand already
+    return latest
 
 
 def last_contact_of(accounts: Iterable[Account]) -> dt.datetime | None:
@@ -277,19 +231,20 @@ def last_contact_of(accounts: Iterable[Account]) -> dt.datetime | None:
 
 
 def answer(
-    request: SignedInRequest, page: str, parts: str, context: dict[str, Any]
+    request: SignedInRequest, page: str, context: dict[str, Any]
 ) -> HttpResponse:
-    """The whole page, or for a poll what changed of its parts since the page last
-    heard, with what happened in sentences.
+    """The whole page of the folder `page`, or for a poll what changed of its parts
+    since the page last heard, with what happened in sentences.
     """
     # an address with `since` that somebody opens by hand is a page like any other
     if "since" not in request.GET or not request.htmx:
-        return render(request, page, context | {"parts": Parts()})
-    response = news(request, parts, context)
+        context = context | {"parts": Parts()}
+        return render(request, f"imports/{page}/page.html", context)
+    response = news(request, f"imports/{page}/_parts.html", context)
     if since := re.match(r"\d{1,18}", request.GET["since"]):
         ended = (
             ImportRun.objects.visible_to(request.user)
-            .filter(revision__gt=int(since.group()), status__in=ENDED)
+            .filter(revision__gt=int(since.group()), status__in=models.ENDED)
             .select_related("definition")
             .order_by("-revision")[:MOST_SENTENCES]
         )
@@ -306,9 +261,7 @@ def answer(
 def news(
     request: SignedInRequest, parts: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """Those of the page's parts that differ from what the poll says it shows, to be
-    swapped out of band.
-    """
+    """Those of the page's parts that differ from what the poll says it shows."""
     parts_seen = Parts.seen_by(request.GET.get("seen", ""))
     context = context | {"parts": parts_seen, "oob": True}
     return render(request, parts, context, status=status)
@@ -316,18 +269,23 @@ def news(
 
 def dialog(
     request: SignedInRequest,
-    *,
     page: str,
     partial: str,
     context: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
     """A question: `page` without a script, else `partial` in the page's own dialog."""
-    if not request.htmx:
-        return render(request, page, context, status=status)
-    response = render(request, partial, context, status=status)
-    # wherever the form that was sent stands
-    return reswap(retarget(response, "#dialog-slot"), "innerHTML")
+    template = partial if request.htmx else page
+    response = render(request, f"imports/{template}", context, status=status)
+    if request.htmx:  # wherever the form that was sent stands
+        reswap(retarget(response, "#dialog-slot"), "innerHTML")
+    return response
+
+
+def close_dialog(response: HttpResponse) -> HttpResponse:
+    """It was done: the dialog closes, and the page behind it looks what changed."""
+    trigger_client_event(response, "mcdash:close-dialog", {})
+    return trigger_client_event(response, "mcdash:changed", {})
 
 
 def next_url(request: SignedInRequest) -> str:
@@ -341,21 +299,9 @@ def next_url(request: SignedInRequest) -> str:
     return reverse("imports:definition_list")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoAccount:
-    """What an empty page says to who sees no account, and where its button leads, if
-    it has one.
-    """
-
-    fact: str
-    reason: str
-    link: str = ""
-    link_text: str = ""
-    icon: str = ""
-
-
-def no_account(user: User) -> NoAccount:
-    """Why `user` sees no account. Of accounts that are not theirs it only tells that
+def no_account(user: User) -> dict[str, str]:
+    """What an empty page says to who sees no account: `fact`, `reason`, and where its
+    button leads, if it has one. Of accounts that are not theirs it only tells that
     there are some.
     """
     # by full names alone, since a bare login name is half of a sign-in
@@ -364,46 +310,42 @@ def no_account(user: User) -> NoAccount:
     named = " or ".join(names)
     ask = f"Ask an administrator ({named})" if named else "Ask an administrator"
     if Account.objects.exists():
-        fact = "You don’t have access to any account yet"
+        words = {"fact": "You don’t have access to any account yet"}
         reason = "mcdash has accounts, but none of your groups has access to one. "
-        link, link_text = _way_to_access(user)
-        if not link:
-            reason += f"{ask} for access. Imports will then appear here automatically."
-            return NoAccount(fact=fact, reason=reason)
-        reason += "Give a group access to an account, and put yourself into that group."
-        return NoAccount(
-            fact=fact, reason=reason, link=link, link_text=link_text, icon="key"
-        )
-    fact = "No account is connected yet"
+        if button := _way_to_access(user):
+            reason += "Give a group access to an account, and put yourself into that "
+            return words | button | {"reason": f"{reason}group.", "icon": "key"}
+        reason += f"{ask} for access. Imports will then appear here automatically."
+        return words | {"reason": reason}
+    words = {"fact": "No account is connected yet"}
     if user.is_staff and user.has_perm("imports.add_account"):
-        return NoAccount(
-            fact=fact,
-            reason="Add a Marketing Cloud account and give a group access to it. Its "
-            "definitions then appear here.",
-            link=reverse("admin:imports_account_add"),
-            link_text="Add an account",
-            icon="plus",
-        )
-    return NoAccount(
-        fact=fact,
-        reason=f"{ask} to connect a Marketing Cloud account. Imports then appear here "
-        "by themselves.",
-    )
+        return words | {
+            "reason": "Add a Marketing Cloud account and give a group access to it. "
+            "Its definitions then appear here.",
+            "link": reverse("admin:imports_account_add"),
+            "link_text": "Add an account",
+            "icon": "plus",
+        }
+    return words | {
+        "reason": f"{ask} to connect a Marketing Cloud account. Imports then appear "
+        "here by themselves."
+    }
 
 
-def _way_to_access(user: User) -> tuple[str, str]:
-    """Where in the administration `user` can give themselves access, and its button."""
+def _way_to_access(user: User) -> dict[str, str]:
+    """Where in the administration `user` can give themselves access, if anywhere."""
+    link, link_text = "", "Give a group access"
     if not user.is_staff:
-        return "", ""
+        return {}
     if user.has_perms(("imports.change_account", "imports.add_accountaccess")):
+        link = reverse("admin:imports_account_changelist")
         pks = list(Account.objects.order_by("pk").values_list("pk", flat=True)[:2])
         if len(pks) == 1:
             page = reverse("admin:imports_account_change", args=pks)
-            return f"{page}#accesses-group", "Give a group access"
-        return reverse("admin:imports_account_changelist"), "Give a group access"
-    if user.has_perms(("auth.change_group", "imports.add_accountaccess")):
-        return reverse("admin:auth_group_changelist"), "Give a group access"
-    if user.has_perm("imports.change_user"):
-        own = reverse("admin:imports_user_change", args=[user.pk])
-        return own, "Choose your groups"
-    return "", ""
+            link = f"{page}#accesses-group"
+    elif user.has_perms(("auth.change_group", "imports.add_accountaccess")):
+        link = reverse("admin:auth_group_changelist")
+    elif user.has_perm("imports.change_user"):
+        link = reverse("admin:imports_user_change", args=[user.pk])
+        link_text = "Choose your groups"
+    return {"link": link, "link_text": link_text} if link else {}

@@ -1,58 +1,33 @@
-"""`/`: what needs the reader's attention, what runs now, what ended today and how."""
+"""`/`: what needs the reader's attention, what runs now, what ended today and how; and
+`/accounts/`: the connected accounts, how they do, and their numbers today.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import (
-    Count,
-    Max,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    prefetch_related_objects,
-)
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.db.models.query import prefetch_related_objects
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
+from django.utils.text import capfirst
 
+from imports import models
 from imports.lists.attention import attention
 from imports.lists.paging import run_parents
-from imports.models import (
-    ACTIVE,
-    ENDED,
-    FINISHED,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    RunQuerySet,
-    RunStatus,
-    User,
-    Worker,
-)
+from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunStatus
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    last_contact_of,
-    live,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-)
-from imports.wording.account import account_words
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording.account import AccountWords, account_words
 from imports.wording.formats import count_text, share_text, zone_name
-from imports.wording.status import BY_SEVERITY
+from imports.wording.status import BY_SEVERITY, STATUSES
 
 MOST_ACTIVE = 50
 MOST_ENDED = 20
@@ -61,9 +36,9 @@ MOST_FAVOURITES = 12
 
 @signed_in
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
     user, today = request.user, start_of_today()
     runs = ImportRun.objects.visible_to(user)
     active = list(runs.active().latest_first()[:MOST_ACTIVE])
@@ -81,26 +56,24 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "active_count": figures["running"],
         "ended": ended,
         "ended_count": figures["ended"],
-        "ended_url": history_url(*sorted(ENDED), is_today=True),
-        "active_url": history_url(*sorted(ACTIVE), is_today=False),
-        "no_account": None if accounts else no_account(user),
-        "accounts": [(account, account_line(account)) for account in accounts],
+        "ended_url": history_url(*sorted(models.ENDED)),
+        "active_url": history_url(*sorted(models.ACTIVE), is_today=False),
+        "no_account": None if accounts else base.no_account(user),
+        "accounts": [(account, *account_line(account)) for account in accounts],
         "favourites": favourites(user, startable),
-        "last_contact_at": last_contact_of(accounts),
-        "worker_seen_at": Worker.objects.aggregate(at=Max("seen_at"))["at"],
+        "last_contact_at": base.last_contact_of(accounts),
+        "worker_seen_at": models.Worker.objects.aggregate(at=Max("seen_at"))["at"],
         "today": timezone.localdate(),
         "zone_words": zone_name(),
-        "live": live(
+        "live": base.live(
             request,
             version,
             title="mcdash",
-            is_moving=any_moves(active, version.workers),
+            is_moving=base.any_moves(active, version.workers),
             attention=needing,
         ),
     }
-    return answer(
-        request, "imports/dashboard/page.html", "imports/dashboard/_parts.html", context
-    )
+    return base.answer(request, "dashboard", context)
 
 
 def start_of_today() -> datetime:
@@ -108,16 +81,8 @@ def start_of_today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
+def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
     """The day in numbers. What Marketing Cloud did not count is None, not 0."""
-    statuses = {
-        "completed": RunStatus.COMPLETED,
-        "with_errors": RunStatus.COMPLETED_WITH_ERRORS,
-        "failed": RunStatus.FAILED,
-    }
-    counts = {
-        name: Count("id", filter=Q(status=status)) for name, status in statuses.items()
-    }
     finished = Q(status__in=FINISHED)
     with_errors = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
     # a share needs both numbers of a run: a sum of errors over other rows would lie
@@ -126,15 +91,15 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
         runs.ended_since(today)
         .order_by()
         .aggregate(
-            **counts,
             ended=Count("id"),
+            **{s: Count("id", filter=Q(status=s)) for s in sorted(FINISHED)},
             loaded=Sum("successful"),
             without_loaded=Count("id", filter=finished & Q(successful=None)),
             rejected=Sum("errors", filter=has_share),
             total=Sum("total_rows", filter=has_share),
             without_share=Count("id", filter=finished & ~has_share),
-            errors_of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
-            errors_of_completed=Sum("errors", filter=with_errors),
+            of_failed=Sum("errors", filter=Q(status=RunStatus.FAILED)),
+            of_completed=Sum("errors", filter=with_errors),
             open_counts=Count("id", filter=COUNTS_OPEN),
         )
     )
@@ -143,74 +108,61 @@ def figures_of(runs: RunQuerySet, today: datetime) -> dict[str, Any]:
     return ended | now
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figure:
-    """A number with its label, the list behind it, and what it does not tell."""
+def figure(
+    label: str,
+    number: int | str | None,
+    *statuses: str,
+    hints: Iterable[str] = (),
+    account: int | None = None,
+    is_today: bool = True,
+) -> dict[str, Any]:
+    """A number with its label, the list of runs behind it, and what it does not tell.
+    The status of those runs, if they all have the same one, is its icon.
+    """
+    return {
+        "label": label,
+        "figure": number if isinstance(number, str) else count_text(number),
+        "url": history_url(*statuses, account=account, is_today=is_today),
+        "status": statuses[0] if len(statuses) == 1 else "",
+        "hint": ", ".join(filter(None, hints)),
+    }
 
-    label: str
-    figure: str
-    url: str
-    status: str = ""
-    hint: str = ""
-    is_bad: bool = False
+
+def running_figure(number: int, **more: Any) -> dict[str, Any]:
+    """What is active now, whatever day it was started."""
+    shown = figure("Running", number, *sorted(models.ACTIVE), is_today=False, **more)
+    return shown | {"status": RunStatus.RUNNING}
 
 
-def cards(figures: dict[str, Any]) -> list[Figure]:
+def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
     """The six cards, each leading to the list behind its number."""
-    errors, total = figures["rejected"], figures["total"]
-    share = f"{count_text(errors)} of {count_text(total)}" if total else ""
+    total, share = counted["total"], ""
+    if total:
+        share = f"{count_text(counted['rejected'])} of {count_text(total)}"
+    to_check = not_told(counted["open_counts"], "to check")
+    unloaded = not_told(counted["without_loaded"], "without a count")
+    unshared = not_told(counted["without_share"], "without a count")
+    so_far, of_completed, of_failed = (
+        f"{n:,} row error{'' if n == 1 else 's'}" if n else ""
+        for n in map(counted.get, ("errors_so_far", "of_completed", "of_failed"))
+    )
+    with_errors = RunStatus.COMPLETED_WITH_ERRORS
+    number = share_text(counted["rejected"], total)
     # what Marketing Cloud ran to an end: only that has rows
-    finished_url = history_url(*sorted(FINISHED), is_today=True)
+    rows = sorted(FINISHED)
     return [
-        Figure(
-            label="Running",
-            figure=count_text(figures["running"]),
-            hint=_row_errors(figures["errors_so_far"]),
-            status=RunStatus.RUNNING,
-            url=history_url(*sorted(ACTIVE), is_today=False),
+        running_figure(counted["running"], hints=[so_far]),
+        figure("Completed today", counted["completed"], RunStatus.COMPLETED),
+        figure(
+            "With errors",
+            counted[with_errors],
+            with_errors,
+            hints=[of_completed, to_check],
         ),
-        Figure(
-            label="Completed today",
-            figure=count_text(figures["completed"]),
-            status=RunStatus.COMPLETED,
-            url=history_url(RunStatus.COMPLETED, is_today=True),
-        ),
-        Figure(
-            label="With errors",
-            figure=count_text(figures["with_errors"]),
-            hint=_joined(
-                _row_errors(figures["errors_of_completed"]),
-                not_told(figures["open_counts"], "to check"),
-            ),
-            status=RunStatus.COMPLETED_WITH_ERRORS,
-            url=history_url(RunStatus.COMPLETED_WITH_ERRORS, is_today=True),
-        ),
-        Figure(
-            label="Failed",
-            figure=count_text(figures["failed"]),
-            hint=_row_errors(figures["errors_of_failed"]),
-            status=RunStatus.FAILED,
-            url=history_url(RunStatus.FAILED, is_today=True),
-        ),
-        Figure(
-            label="Rows imported",
-            figure=count_text(figures["loaded"]),
-            hint=_joined(
-                "today", not_told(figures["without_loaded"], "without a count")
-            ),
-            url=finished_url,
-        ),
-        Figure(
-            label="Row errors",
-            figure=share_text(errors, total),
-            hint=_joined(share, not_told(figures["without_share"], "without a count")),
-            url=finished_url,
-        ),
+        figure("Failed", counted["failed"], RunStatus.FAILED, hints=[of_failed]),
+        figure("Rows imported", counted["loaded"], *rows, hints=["today", unloaded]),
+        figure("Row errors", number, *rows, hints=[share, unshared]),
     ]
-
-
-def _joined(*words: str) -> str:
-    return ", ".join(filter(None, words))
 
 
 def not_told(runs: int, how: str) -> str:
@@ -218,20 +170,17 @@ def not_told(runs: int, how: str) -> str:
     return f"{runs:,} run{'' if runs == 1 else 's'} {how}" if runs else ""
 
 
-def _row_errors(count: int | None) -> str:
-    return f"{count:,} row error{'' if count == 1 else 's'}" if count else ""
-
-
-def history_url(*statuses: str, account: int | None = None, is_today: bool) -> str:
+def history_url(
+    *statuses: str, account: int | None = None, is_today: bool = True
+) -> str:
     """The History of these statuses; of today by the reader's calendar."""
-    query = [("account", str(account))] if account else []
-    query += [("status", str(status)) for status in statuses]
-    if is_today:
-        query.append(("from", timezone.localdate().isoformat()))
-    return f"{reverse('imports:run_list')}?{urlencode(query)}"
+    query = {"account": account} if account else {}
+    days = {"from": timezone.localdate().isoformat()} if is_today else {}
+    text = urlencode(query | {"status": statuses} | days, doseq=True)
+    return f"{reverse('imports:run_list')}?{text}"
 
 
-def accounts_with_counts(user: User) -> QuerySet[Account]:
+def accounts_with_counts(user: models.User) -> QuerySet[Account]:
     """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
@@ -242,8 +191,8 @@ def accounts_with_counts(user: User) -> QuerySet[Account]:
     return accounts.annotate(definition_count=Coalesce(Subquery(counts), 0))
 
 
-def account_line(account: Account) -> dict[str, Any]:
-    """How an account does in a few words, and how that looks."""
+def account_line(account: Account) -> tuple[AccountWords, str]:
+    """How an account does and looks, and a few words about it."""
     count = getattr(account, "definition_count", 0)
     words = account_words(account)
     fact = words.fact or "no history yet"
@@ -252,47 +201,128 @@ def account_line(account: Account) -> dict[str, Any]:
         is_this_year = since.year == timezone.localtime().year
         day = dateformat.format(since, "j M" if is_this_year else "j M Y")
         fact = f"history since {day}"
-    return {
-        "words": f"{count:,} definition{'' if count == 1 else 's'} · {fact}",
-        "icon": words.icon,
-        "hue": words.hue,
-    }
+    return words, f"{count:,} definition{'' if count == 1 else 's'} · {fact}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FavouriteRow:
-    """A starred definition: its own active run, if any, and whether it can be started
-    by the reader.
-    """
-
-    definition: ImportDefinition
-    active: ImportRun | None
-    can_start: bool
-
-
-def favourites(user: User, startable: Container[int]) -> list[FavouriteRow]:
+def favourites(
+    user: models.User, startable: Container[int]
+) -> list[tuple[ImportDefinition, ImportRun | None, bool]]:
     """The first favourites of `user`, who can start in the accounts `startable`, by
-    name, as far as they can be seen: in two queries, however many there are.
+    name, as far as they can be seen: each with its own active run, if any, and
+    whether it can be started. Two queries, however many there are.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
-    definitions = list(
-        visible.select_related("account", "last_run").order_by("name", "account__name")[
-            :MOST_FAVOURITES
-        ]
-    )
-    active = {
-        run.definition_id: run
-        for run in ImportRun.objects.active().ours().filter(definition__in=definitions)
-    }
-    for definition in definitions:
-        if run := active.get(definition.pk):
-            run.account = definition.account  # at hand already
+    by_name = visible.select_related("account", "last_run")
+    definitions = list(by_name.order_by("name", "account__name")[:MOST_FAVOURITES])
+    active = base.active_runs(definitions, ImportRun.objects.ours())
     return [
-        FavouriteRow(
-            definition=definition,
-            active=active.get(definition.pk),
-            can_start=definition.account_id in startable
-            and not definition.why_not_startable,
+        (
+            definition,
+            active.get(definition.pk),
+            definition.account_id in startable and not definition.why_not_startable,
         )
         for definition in definitions
     ]
+
+
+# The accounts
+
+
+@signed_in
+def account_list(request: SignedInRequest) -> HttpResponse:
+    user, version = request.user, base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    accounts = list(accounts_with_counts(user))
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    counts = _account_counts(accounts)
+    # what nobody follows does not move, however much is running
+    is_moving = not version.workers.is_silent and any(
+        counts[account.pk]["running"] and not account.why_not_followed
+        for account in accounts
+    )
+    title = "Accounts · mcdash"
+    context = {
+        "cards": [
+            _card(account, counts[account.pk], accounts)
+            | {"can_start": account.pk in startable}
+            for account in accounts
+        ],
+        "no_account": None if accounts else base.no_account(user),
+        "zone": timezone.get_current_timezone_name(),
+        "live": base.live(request, version, title=title, is_moving=is_moving),
+    }
+    return base.answer(request, "accounts", context)
+
+
+def _account_counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
+    """Per account: running now, ended today by status, row errors today."""
+    runs = ImportRun.objects.filter(account__in=accounts).order_by()
+    today = runs.ended_since(start_of_today()).values("account")
+    ended = today.annotate(
+        row_errors=Sum("errors"),
+        untold=Count("id", filter=Q(status__in=FINISHED) & ~ERRORS_KNOWN),
+        to_check=Count("id", filter=COUNTS_OPEN),
+        **{s: Count("id", filter=Q(status=s)) for s in sorted(models.ENDED)},
+    )
+    counts = {row["account"]: dict(row) for row in ended}
+    # counted here: grouped by account, a database may read the whole history for it
+    running = Counter(runs.active().values_list("account", flat=True))
+    return {
+        account.pk: counts.get(account.pk, {}) | {"running": running[account.pk]}
+        for account in accounts
+    }
+
+
+def _card(
+    account: Account, counts: dict[str, Any], accounts: list[Account]
+) -> dict[str, Any]:
+    """How an account does in a sentence, what to do, and its numbers today."""
+    twins = [other for other in accounts if account.is_twin_of(other)]
+    words = account_words(account, twins=twins)
+    if words.fact:
+        sentence = f"{capfirst(words.fact)}."
+    elif account.last_contact_at:
+        sentence = "Answering."
+    else:
+        sentence = "Not contacted yet. The worker will do so within a minute."
+    # a time of theirs that is read with the wrong offset makes a run hours long
+    drift = account.clock_drift_minutes
+    way = "ahead of" if drift > 0 else "behind"
+    ended = [
+        figure(
+            look.short,
+            counts.get(look.status, 0),
+            look.status,
+            hints=[not_told(counts.get("to_check", 0), "to check")]
+            if look.status == RunStatus.COMPLETED_WITH_ERRORS
+            else (),
+            account=account.pk,
+        )
+        for look in STATUSES.values()
+        if look.status in models.ENDED
+    ]
+    row_errors = figure(
+        "Row errors",
+        counts.get("row_errors"),
+        hints=[not_told(counts.get("untold", 0), "without a count")],
+        account=account.pk,
+    )
+    return {
+        "account": account,
+        "words": words,
+        "sentence": sentence,
+        "clock": f"its clock is {abs(drift)} minutes {way} UTC−6" if drift else "",
+        # what Marketing Cloud finished always has its figure; other ends have theirs
+        # on a day on which there are any
+        "figures": [
+            running_figure(counts["running"], account=account.pk),
+            *(each for each in ended if each["status"] in FINISHED),
+            row_errors | {"is_bad": bool(counts.get("row_errors"))},
+        ],
+        "others": [
+            each
+            for each in ended
+            if each["status"] not in FINISHED and each["figure"] != "0"
+        ],
+    }

@@ -1,22 +1,17 @@
-"""`/definitions/`: find one among thousands; star one; ask for a sync."""
+"""`/definitions/`: find one among thousands, star one, ask for a sync; and
+`/definitions/<id>/`: know one of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from itertools import pairwise
+from statistics import median
+from typing import Any, cast
 
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
-from django.db.models import (
-    Case,
-    CharField,
-    Exists,
-    OuterRef,
-    Q,
-    Value,
-    When,
-)
+from django.core.paginator import Paginator
+from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Cast, Concat, Now
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -27,35 +22,15 @@ from django_htmx.http import replace_url, trigger_client_event
 from imports.lists.choices import ListQuery, definition_groups
 from imports.lists.counts import DefinitionCounts
 from imports.lists.filters import DefinitionFilter, DefinitionSort, with_favourites
-from imports.models import (
-    Account,
-    Favourite,
-    ImportDefinition,
-    ImportRun,
-    Lease,
-    User,
-)
+from imports.models import Account, Favourite, ImportDefinition, ImportRun, Lease, User
 from imports.signin import address_of
+from imports.ui import svg
 from imports.usecases.sync import want_sync
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    live,
-    news,
-    next_url,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-    visible_definition,
-)
-from imports.wording.definition import (
-    Destination,
-    destination_of,
-    update_type_word,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording import definition as wording
+from imports.wording.formats import duration_text, share_text, spoken
+from imports.wording.status import SUCCESSFUL
 
 PER_PAGE = 50
 NEW_FOR = timedelta(days=7)
@@ -73,66 +48,47 @@ WRONG = {
 # More accounts than these are not named one by one.
 MOST_NAMED = 2
 ASKED_LATELY = "This was asked for less than a minute ago."
+# On the page of one; the chart's other runs are folded away below these.
+RUNS_SHOWN = 20
+VERSIONS_SHOWN = 10
+# Fewer successful runs are no habit.
+HABIT = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DefinitionRow:
-    """A definition as the list shows it; `active` is an active run of it.
-
-    `is_permitted` is the reader's right; `why_not` is why nobody can start it now.
-    """
-
-    definition: ImportDefinition
-    destination: Destination
-    update_word: str
-    bars: list[dict[str, Any]]
-    is_favourite: bool
-    is_new: bool
-    is_permitted: bool
-    why_not: str
-    active: ImportRun | None
-
-    @property
-    def can_start(self) -> bool:
-        return self.is_permitted and not self.why_not
+# The list
 
 
 @signed_in
 def definition_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
-    context = _context(request)
-    context["live"] = live(
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    context = _list_context(request)
+    active = (row["active"] for row in context["rows"] if row["active"])
+    context["live"] = base.live(
         request,
         version,
         title="Definitions · mcdash",
-        is_moving=any_moves(
-            (row.active for row in context["rows"] if row.active), version.workers
-        )
-        or context["syncing"].is_moving,
+        is_moving=base.any_moves(active, version.workers)
+        or context["syncing"]["is_moving"],
     )
     if request.htmx and request.htmx.target == "results":
         # what the search field swaps while one types
         status = 422 if context["wrong"] else 200
-        response = news(request, "imports/definitions/_found.html", context, status)
+        found = "imports/definitions/_found.html"
+        response = base.news(request, found, context, status)
         n = context["page"].paginator.count
         sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
         trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
         return replace_url(response, ListQuery(request.GET, request.path).url())
-    response = answer(
-        request,
-        "imports/definitions/page.html",
-        "imports/definitions/_parts.html",
-        context,
-    )
+    response = base.answer(request, "definitions", context)
     # htmx swaps no answer of an error, and the page says itself what is wrong
     if context["wrong"] and not request.htmx:
         response.status_code = 400
     return response
 
 
-def _context(request: SignedInRequest) -> dict[str, Any]:
+def _list_context(request: SignedInRequest) -> dict[str, Any]:
     user, given = request.user, request.GET.copy()
     if "q" in given:  # a NUL is in no text of ours, so none is searched for
         given["q"] = str(given["q"]).replace("\x00", "")
@@ -140,10 +96,12 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    ids: Any = FavouritesFirst.of(filters, counts) if counts else []
-    # get_page: an address of a page that is gone shows another one, no error
-    page: Page[int] = Paginator(ids, PER_PAGE).get_page(given.get("page"))
-    rows = _rows(user, list(page))
+    # of places, since all were counted already; get_page: an address of a page that is
+    # gone shows another one, no error
+    places = range(counts.total if counts else 0)
+    page = Paginator(places, PER_PAGE).get_page(given.get("page"))
+    on_page = cast("range", page.object_list)
+    rows = _rows(user, _ids(filters, on_page) if counts else [])
     if counts and not filters.has_words:
         total = counts.listed
     else:
@@ -151,8 +109,6 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     in_force = {name: given.get(name) for name in FILTERS}
     chosen = sum(bool(value) for value in in_force.values())
     sync_state = syncing(user, given.get("account", ""))
-    newer = query.url(page=page.number - 1) if page.has_previous() else ""
-    older = query.url(page=page.number + 1) if page.has_next() else ""
     return {
         "wanted": given,
         "query": given.get("q", ""),
@@ -162,51 +118,37 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "sorts": DefinitionSort.choices,
         "kept": in_force,
         "chosen": chosen,
-        "is_filtered": bool(chosen),
         "is_narrowed": bool(chosen or given.get("q")),
         "clear_url": query.url(q=""),
         "page": page,
         "rows": rows,
-        "can_pick": any(row.can_start for row in rows),
-        "newer_url": newer,
-        "older_url": older,
+        "can_pick": any(row["can_start"] for row in rows),
+        "newer_url": query.url(page=page.number - 1) if page.has_previous() else "",
+        "older_url": query.url(page=page.number + 1) if page.has_next() else "",
         "total": total,
         "here": f"{request.path}{query.url()}",
         "syncing": sync_state,
-        "no_account": None if sync_state.n else no_account(user),
+        "no_account": None if sync_state["n"] else base.no_account(user),
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FavouritesFirst:
-    """The ids of a list for Django's paginator: favourites before all others, which
-    keeps the others in the order of an index. `n` was counted already.
+def _ids(filters: DefinitionFilter, places: range) -> list[int]:
+    """The definitions at these places: favourites before all others, which keeps the
+    others in the order of an index.
     """
-
-    favourites: list[int]
-    others: Any
-    n: int
-
-    @classmethod
-    def of(cls, filters: DefinitionFilter, counts: DefinitionCounts) -> FavouritesFirst:
-        favourites, others = [], filters.qs.values_list("pk", flat=True)
-        if filters.are_favourites_apart:
-            favourites = list(others.filter(is_favourite=True))
-            others = others.filter(is_favourite=False)
-        return cls(favourites=favourites, others=others, n=counts.total)
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, place: slice) -> list[int]:
-        skipped = len(self.favourites)
-        start, stop = (max(end - skipped, 0) for end in (place.start, place.stop))
-        others = self.others[start:stop] if stop else ()
-        return [*self.favourites[place], *others]
+    ids = filters.qs.values_list("pk", flat=True)
+    if not filters.are_favourites_apart:
+        return list(ids[places.start : places.stop])
+    favourites = list(ids.filter(is_favourite=True))
+    others = ids.filter(is_favourite=False)
+    start, stop = (max(end - len(favourites), 0) for end in (places.start, places.stop))
+    return [*favourites[places.start : places.stop], *others[start:stop]]
 
 
-def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
-    """The definitions of a page in their order, in a constant number of queries."""
+def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
+    """The definitions of a page in their order, in a constant number of queries; each
+    with the reader's right, whether anybody can start it now, and an active run of it.
+    """
     is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
     # in an account that was connected lately everything is new, and nothing is marked
     older = ImportDefinition.objects.filter(
@@ -221,69 +163,52 @@ def _rows(user: User, pks: list[int]) -> list[DefinitionRow]:
         .prefetch_related("account", "last_run")
         .in_bulk()
     )
-    runs = ImportRun.objects.active().filter(definition__in=by_pk)
-    active = {run.definition_id: run for run in runs.order_by("occurred_at")}
-    # the accounts are the same ones: no query for each run
-    last_runs = [definition.last_run for definition in by_pk.values()]
-    for run in (*active.values(), *last_runs):
-        if run and run.definition_id:
-            run.account = by_pk[run.definition_id].account
+    active = base.active_runs(by_pk.values(), ImportRun.objects.all())
     startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    return [
-        DefinitionRow(
-            definition=definition,
-            destination=destination_of(definition),
-            update_word=update_type_word(definition.update_type),
-            bars=definition.bars,
-            is_favourite=getattr(definition, "is_favourite", False),
-            is_new=getattr(definition, "is_new", False),
-            is_permitted=definition.account_id in startable,
-            why_not=definition.why_not_startable,
-            active=active.get(definition.pk),
+    rows = []
+    for definition in (by_pk[pk] for pk in pks if pk in by_pk):
+        if definition.last_run:
+            definition.last_run.account = definition.account  # at hand already
+        is_permitted = definition.account_id in startable
+        rows.append(
+            {
+                "definition": definition,
+                "destination": wording.destination_of(definition),
+                "update_word": wording.update_type_word(definition.update_type),
+                "is_permitted": is_permitted,
+                "can_start": is_permitted and not definition.why_not_startable,
+                "active": active.get(definition.pk),
+            }
         )
-        for definition in (by_pk[pk] for pk in pks if pk in by_pk)
-    ]
+    return rows
 
 
 @signed_in
 @require_POST
-def definition_favourite(request: SignedInRequest, pk: int) -> HttpResponse:
+def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     """Star a definition (`wanted=1`) or take the star away (`wanted=0`).
 
     The form says what is wanted rather than "the other one", so that a repeated press
     changes nothing.
     """
-    definition = visible_definition(request.user, pk)
+    definition = base.visible_definition(request.user, pk)
     is_wanted = request.POST.get("wanted") == "1"
     if is_wanted:
         Favourite.objects.get_or_create(user=request.user, definition=definition)
     else:
         Favourite.objects.filter(user=request.user, definition=definition).delete()
     if not request.htmx:
-        return redirect(next_url(request))
+        return redirect(base.next_url(request))
     context = {"definition": definition, "is_favourite": is_wanted, "swapped": True}
     return render(request, "imports/_shared/_star.html", context)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Syncing:
-    """The accounts whose definitions a list shows: how many there are, how many were
-    never read, since when the oldest stands, what is being done about it, and which
-    were last read so that what they lack may be there all the same.
+def syncing(user: User, account: str = "") -> dict[str, Any]:
+    """The accounts whose definitions a list shows, all that `user` can see or the one
+    with that id, in one query: how many were never read, since when the oldest stands,
+    what is being done about it, and which were last read so that what they lack may be
+    there all the same (`doubted`).
     """
-
-    n: int
-    unsynced: int
-    synced_at: datetime | None
-    sentences: list[str]
-    is_moving: bool
-    can_ask: bool
-    account: str
-    doubted: list[Account]
-
-
-def syncing(user: User, account: str = "") -> Syncing:
-    """Of all accounts that `user` can see, or of the one with that id, in one query."""
     name = Concat(Value("sync:"), Cast(OuterRef("pk"), CharField()))
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
     accounts = Account.objects.visible_to(user).annotate(is_reading=is_reading)
@@ -294,16 +219,16 @@ def syncing(user: User, account: str = "") -> Syncing:
     accepted = [each for each in active if not each.credentials_refused_at]
     awaited = [each for each in accepted if each.is_sync_awaited]
     synced_at = [each.last_synced_at for each in active if each.last_synced_at]
-    return Syncing(
-        n=len(visible),
-        unsynced=sum(each.last_synced_at is None for each in active),
-        synced_at=min(synced_at, default=None),
-        sentences=_sentences(awaited),
-        is_moving=any(not each.is_breaker_open for each in awaited),
-        can_ask=bool(accepted) and not awaited,
-        account=account if len(of_list) < len(visible) else "",
-        doubted=[each for each in active if each.listing_doubted_since],
-    )
+    return {
+        "n": len(visible),
+        "unsynced": len(active) - len(synced_at),
+        "synced_at": min(synced_at, default=None),
+        "sentences": _sentences(awaited),
+        "is_moving": any(not each.is_breaker_open for each in awaited),
+        "can_ask": bool(accepted) and not awaited,
+        "account": account if len(of_list) < len(visible) else "",
+        "doubted": [each for each in active if each.listing_doubted_since],
+    }
 
 
 def _sentences(awaited: list[Account]) -> list[str]:
@@ -340,24 +265,115 @@ def _names(accounts: list[Account]) -> str:
 
 @signed_in
 @require_POST
-def definition_sync(request: SignedInRequest) -> HttpResponse:
+def sync(request: SignedInRequest) -> HttpResponse:
     """Ask for the definitions of all visible accounts, or of `account`. Whoever can
     see an account can ask: it only reads.
     """
     account = request.POST.get("account", "")
     accounts = Account.objects.visible_to(request.user).defer("secret")
-    # a longer number is no id, and databases refuse it
-    if account.isdecimal() and len(account) < 19:
-        accounts = accounts.filter(pk=account)
+    if (pk := base.as_id(account)) is not None:
+        accounts = accounts.filter(pk=pk)
     asked = want_sync(accounts=accounts, by=request.user, ip=address_of(request))
     if not request.htmx:
         if not asked:
             messages.info(request, ASKED_LATELY)
-        return redirect(next_url(request))
+        return redirect(base.next_url(request))
     context = {
         "syncing": syncing(request.user, account),
         "refused": not asked,
-        "here": next_url(request),
+        "here": base.next_url(request),
     }
     response = render(request, "imports/definitions/_synced.html", context)
     return trigger_client_event(response, "mcdash:changed", {})
+
+
+# The page of one
+
+
+@signed_in
+def definition(request: SignedInRequest, pk: int) -> HttpResponse:
+    shown = base.visible_definition(request.user, pk)
+    if shown.last_run:
+        shown.last_run.account = shown.account
+    version = base.version_of(shown)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    context = _definition_context(request.user, shown)
+    # as it was read first as well: it may have ended while the rest was read
+    runs = filter(None, (context["active"], shown.last_run))
+    context["live"] = base.live(
+        request,
+        version,
+        title=f"{spoken(shown.shown_name)} · mcdash",
+        is_moving=base.any_moves(runs, version.workers),
+    )
+    return base.answer(request, "definition", context)
+
+
+@signed_in
+def strip(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The strip as bars, each with its words: what a list shows a picture of."""
+    return HttpResponse(svg.strip_svg(base.visible_definition(request.user, pk).bars))
+
+
+def _definition_context(user: User, definition: ImportDefinition) -> dict[str, Any]:
+    runs = definition.runs.select_related("definition").latest_first()
+    latest, active = list(runs[: svg.MOST]), runs.active().first()
+    for run in filter(None, (*latest, active)):
+        run.account = definition.account
+    can = base.can_start(user, definition)
+    # newest first, each with what it changed; one more is read, to compare with
+    versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
+    notes = [
+        (new, wording.changes(old.facts, new.facts, definition.account))
+        for new, old in pairwise(versions)
+    ]
+    if versions and versions[-1].number == 1:
+        notes.append((versions[-1], []))
+    update_type = definition.update_type.casefold()
+    _, how, _ = wording.UPDATE_TYPES.get(update_type, ("", "", ""))
+    return {
+        "definition": definition,
+        "source": wording.source_of(definition),
+        "destination": wording.destination_of(definition),
+        "how": how,
+        "tolerates_errors": wording.tolerates_errors(definition),
+        "facts": wording.facts_of(definition),
+        "versions": notes,
+        "runs": latest[:RUNS_SHOWN],
+        "older": latest[RUNS_SHOWN:],
+        "chart": svg.history_chart(latest[::-1]),
+        "normal": normal(latest),
+        "active": active,
+        "can_start": can,
+        "why_not": definition.why_not_startable if can else "",
+        "is_favourite": getattr(definition, "is_favourite", False),
+    }
+
+
+def normal(runs: list[ImportRun]) -> str:
+    """What the successful ones among `runs` usually count and take: their medians.
+
+    Empty for fewer than five: some runs are no habit.
+    """
+    good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
+    if len(good) < HABIT:
+        return ""
+    now = timezone.now()
+    took = duration_text(median(run.elapsed(now).total_seconds() for run in good))
+    of = f"median of the last {len(good)} successful runs"
+    rows = [run.total_rows for run in good if run.total_rows is not None]
+    if not rows:
+        return f"Typically takes {took} ({of})."
+    shares = [
+        run.errors / run.total_rows
+        for run in good
+        if run.errors is not None and run.total_rows
+    ]
+    rejected = ""
+    if len(shares) >= HABIT:
+        usual = median(shares)
+        # one in a million is not none
+        share = share_text(max(1, round(usual * 1e6)), 10**6) if usual else "none"
+        rejected = f", {share} rejected"
+    return f"Typically {round(median(rows)):,} rows in {took}{rejected} ({of})."

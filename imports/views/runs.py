@@ -1,4 +1,6 @@
-"""`/runs/`: the History, narrowed by what is in the address, and its exports."""
+"""`/runs/`: the History, narrowed by what is in the address, and its exports; and
+`/runs/<id>/`: what happened to one run, and what a person can do about it.
+"""
 
 from __future__ import annotations
 
@@ -11,46 +13,33 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from imports.lists.choices import (
-    FILTER_WORDS,
-    ListQuery,
-    chips,
-    run_groups,
-    run_orders,
-)
+from imports import models
+from imports.lists.attention import can_start_again, start_again
+from imports.lists.choices import FILTER_WORDS, ListQuery, chips, run_groups, run_orders
 from imports.lists.counts import RunCounts, count_runs
 from imports.lists.filters import RunFilter, RunSort
 from imports.lists.paging import RunOrder, RunPage, batches, page_of
-from imports.models import (
-    FINISHED,
-    AccessLevel,
-    Account,
-    AccountAccess,
-    Counts,
-    ImportRun,
-    User,
-    message_of,
-)
+from imports.models import COUNTS, FINISHED, TRANSITIONS, ImportRun, RunStatus, User
+from imports.signin import address_of
 from imports.text import visible
-from imports.views.base import (
-    SignedInRequest,
-    answer,
-    any_moves,
-    is_unchanged,
-    last_contact_of,
-    live,
-    no_account,
-    nothing_changed,
-    page_version,
-    signed_in,
-)
-from imports.wording.formats import zone_name
+from imports.usecases import follow, resolve, start
+from imports.usecases.errors import UseCaseError
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording.definition import facts_in_short
+from imports.wording.following import nobody_looks
+from imports.wording.formats import clock_text, spoken, zone_name
+from imports.wording.run import Surroundings, advice, compare, details_of, support_text
+from imports.wording.status import status_look
+from imports.wording.timeline import timeline
 
 UNREADABLE = {
     "status": "That status does not exist.",
@@ -66,37 +55,22 @@ UNREADABLE = {
 NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
 NO_PLACE = "This address names a place in the history that can’t be read."
 BATCH = 1000
-# The columns of exports and where they come from; docs/exports.md tells what they mean.
-COLUMNS = {
+# The columns of exports, and where those come from that are called otherwise here;
+# docs/exports.md tells what they mean.
+NAMES = (
+    *("id", "account", "definition", "customer_key", "status", "phase", "origin"),
+    *("started_by", "task_id", *COUNTS),
+    *("occurred_at", "queued_at", "sent_at", "started_at", "finished_at", "settled_at"),
+    *("start_text", "end_text", "import_type", "destination_id", "request_id"),
+    *("reason", "error_code", "vendor_message", "message"),
+)
+PATHS = {
     "id": "pk",
     "account": "account__name",
     "definition": "definition__name",
-    "customer_key": "customer_key",
-    "status": "status",
-    "phase": "phase",
-    "origin": "origin",
     "started_by": "started_by_name",
-    "task_id": "task_id",
-    "total_rows": "total_rows",
-    "successful": "successful",
-    "duplicated": "duplicated",
-    "errors": "errors",
-    "occurred_at": "occurred_at",
-    "queued_at": "queued_at",
-    "sent_at": "sent_at",
-    "started_at": "started_at",
-    "finished_at": "finished_at",
-    "settled_at": "settled_at",
-    "start_text": "start_text",
-    "end_text": "end_text",
-    "import_type": "import_type",
-    "destination_id": "destination_id",
-    "request_id": "request_id",
-    "reason": "reason",
-    "error_code": "error_code",
-    "vendor_message": "vendor_message",
-    "message": "message",
 }
+COLUMNS = {name: PATHS.get(name, name) for name in NAMES}
 # Reckoned from the others.
 UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
@@ -107,63 +81,65 @@ FORMULA = re.compile("[\t\r\n]|[\\s\u200c\u200d]*[=+\\-@\uff1d\uff0b\uff0d\uff20
 # What could end a script element, should anybody put the text into a page.
 FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
+# On the page of one
+NONE_OF_THESE = "none"
+NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.CANCELLED)
+# a run that was looked for over a day has some hundreds
+MOST_EVENTS = 300
+LOOK_FIRST = "Look in Marketing Cloud first, and tick the box. Nothing was changed."
+DECLARED = "Marked as not started. Its definition can be started again."
+
 Row = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
 @signed_in
 def run_list(request: SignedInRequest) -> HttpResponse:
-    version = page_version(request.user)
-    if is_unchanged(request, version):
-        return nothing_changed()
-    context = _context(request)
-    context["live"] = live(
+    version = base.page_version(request.user)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    context = _list_context(request)
+    context["live"] = base.live(
         request,
         version,
         title="History · mcdash",
-        is_moving=any_moves(context["page"].runs, version.workers),
+        is_moving=base.any_moves(context["page"].runs, version.workers),
         is_over=bool(context["problems"]),
     )
-    response = answer(
-        request, "imports/runs/page.html", "imports/runs/_parts.html", context
-    )
+    response = base.answer(request, "runs", context)
     if context["problems"]:
         response.status_code = 400
     return response
 
 
-def _context(request: SignedInRequest) -> dict[str, Any]:
+def _list_context(request: SignedInRequest) -> dict[str, Any]:
     user, query = request.user, ListQuery(request.GET, reverse("imports:run_list"))
     runs = ImportRun.objects.visible_to(user)
     filters = RunFilter(request.GET, runs, request=request)
     problems = problems_of(filters)
     page, counts, shown = RunPage(), RunCounts(), {}
     if not problems:
-        order, is_order_refused = (
-            order_of(filters),
-            filters.wanted_order != filters.order,
-        )
-        places = {name: request.GET.get(name, "") for name in ("before", "after")}
-        if is_order_refused:  # a place in an order that isn't in force is none
-            places = dict.fromkeys(places, "")
+        order, places = order_of(filters), {"before": "", "after": ""}
+        # a place in an order that isn't in force is none
+        if filters.wanted_order == filters.order:
+            places = {name: request.GET.get(name, "") for name in places}
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
             page = page_of(filters.qs, order, **places)
             shown = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
-    accounts = list(Account.objects.visible_to(user).order_by("name"))
+    accounts = list(models.Account.objects.visible_to(user).order_by("name"))
     in_force = chips(query, filters)
     filtered = {name for name in FILTER_WORDS if query.chosen(name)}
-    first_day, last_day = (filters.cleaned.get(name) for name in ("from", "to"))
     return {
         "page": page,
         "problems": problems,
         "is_filtered": bool(filtered),
         "is_days_only": filtered <= {"from", "to"},
         "words": request.GET.get("q", ""),
-        "no_account": None if accounts else no_account(user),
-        "last_contact": last_contact_of(accounts),
+        "no_account": None if accounts else base.no_account(user),
+        "last_contact": base.last_contact_of(accounts),
         "groups": run_groups(
             query, filters, accounts if len(accounts) > 1 else [], counts
         ),
@@ -176,8 +152,8 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         # asked for only where the filters are drawn: polls leave them as they are
         "people": partial(_people, user),
         "person": request.GET.get("person", ""),
-        "first_day": first_day.isoformat() if first_day else "",
-        "last_day": last_day.isoformat() if last_day else "",
+        "first_day": filters.cleaned.get("from"),
+        "last_day": filters.cleaned.get("to"),
         "zone_words": zone_name(),
         **shown,
     }
@@ -222,11 +198,11 @@ def _people(user: User) -> list[str]:
     """Who can start what `user` can see, for the filter's list; not who did, which
     only the whole history could tell.
     """
-    accounts = Account.objects.visible_to(user)
+    accounts = models.Account.objects.visible_to(user)
     if not accounts.exists():
         return []
-    granted = AccountAccess.objects.filter(
-        account__in=accounts, level=AccessLevel.START
+    granted = models.AccountAccess.objects.filter(
+        account__in=accounts, level=models.AccessLevel.START
     )
     can_start = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
     people = User.objects.filter(can_start, is_active=True).distinct()
@@ -245,9 +221,9 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    rows = _rows(batches(still_visible, order_of(filters), COLUMNS.values(), BATCH))
+    found = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
-    response = StreamingHttpResponse(written(rows), content_type=content_type)
+    response = StreamingHttpResponse(written(_rows(found)), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]  # both are HttpResponseBase
 
@@ -257,15 +233,14 @@ def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
     for batch in found:
         rows = []
         for run in batch:
-            values = {name: run[path] for name, path in COLUMNS.items()}
-            row = {
-                name: value.isoformat() if isinstance(value, datetime) else value
-                for name, value in values.items()
-            }
-            row["message"] = message_of(run["reason"], run["message"])
+            row = {name: run[path] for name, path in COLUMNS.items()}
+            for name, value in row.items():
+                if isinstance(value, datetime):
+                    row[name] = value.isoformat()
+            row["message"] = models.message_of(run["reason"], run["message"])
+            counts, is_counted = models.Counts.read(run), run["status"] in FINISHED
             # as `ImportRun.unaccounted_rows`
-            is_counted = run["status"] in FINISHED
-            row[UNACCOUNTED] = Counts.read(run).unaccounted if is_counted else None
+            row[UNACCOUNTED] = counts.unaccounted if is_counted else None
             rows.append(row)
         yield rows
 
@@ -316,3 +291,202 @@ FORMS: dict[str, tuple[str, Callable[[Iterable[list[Row]]], Iterator[str]]]] = {
     "csv": ("text/csv; charset=utf-8", csv_lines),
     "json": ("application/json", json_lines),
 }
+
+
+# The page of one
+
+
+@signed_in
+def run(request: SignedInRequest, pk: int) -> HttpResponse:
+    shown = base.visible_run(request.user, pk)
+    # from then on a person can mark it as not started, though no row has changed
+    is_overdue = (
+        shown.status == RunStatus.UNKNOWN
+        and resolve.grace_ends_at(shown) <= timezone.now()
+    )
+    # another version, so that the page's next poll isn't answered "nothing changed"
+    step = 2 * base.step_of(shown.last_checked_at) + is_overdue
+    version = base.version_of(shown, heard_step=step)
+    if base.is_unchanged(request, version):
+        return HttpResponse(status=204)
+    unfollowed = shown.why_not_followed(version.workers)
+    # a result may still turn up for a run that was given up, also by a person
+    is_given_up = (
+        shown.status == RunStatus.NOT_STARTED and shown.reason in models.GIVEN_UP
+    )
+    is_over = shown.has_ended and not is_given_up
+    word = shown.get_status_display() + (", not followed" if unfollowed else "")
+    context = _run_context(request.user, shown, unfollowed)
+    context["live"] = base.live(
+        request,
+        version,
+        title=f"{word}: {spoken(shown.shown_name)} · mcdash",
+        is_moving=shown.is_active and not unfollowed,
+        is_over=is_over,
+        state="attention" if unfollowed else status_look(shown.status).tab,
+        workers=models.WorkerState() if is_over else version.workers,
+        # the page's own notice says what is wrong with them, and since when
+        has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
+    )
+    return base.answer(request, "run", context)
+
+
+def _run_context(
+    user: User, run: ImportRun, unfollowed: models.Unfollowed | None
+) -> dict[str, Any]:
+    is_unknown = run.status == RunStatus.UNKNOWN
+    candidates = resolve.candidates_of(run) if is_unknown else []
+    can = base.can_start(user, run)
+    can_declare = (
+        can and is_unknown and not resolve.why_not_declarable(run, timezone.now())
+    )
+    can_be_repeated = can and run.has_ended and can_start_again(run)
+    previous, declared = _previous(run), None
+    if run.reason == models.Reason.DECLARED:
+        declared = run.events.filter(kind=models.EventKind.NOT_STARTED).last()
+    around = Surroundings(
+        candidates=len(candidates),
+        previous=previous,
+        can_declare=can_declare,
+        declared_by=declared.actor_name if declared else "",
+        is_followed=unfollowed is None,
+    )
+    events = run.events.all()[:MOST_EVENTS]
+    definition, started_from = None, run.definition_version
+    if run.definition_id:
+        # read again, since its facts in short say where it loads to
+        definitions = models.ImportDefinition.objects.with_destination()
+        definition = definitions.get(pk=run.definition_id)
+    return {
+        "run": run,
+        "advice": advice(run, around),
+        "nobody_looks": nobody_looks(run, unfollowed, user),
+        "timeline": timeline(run, events, is_followed=unfollowed is None),
+        "previous": previous,
+        "comparison": compare(run, previous) if previous else [],
+        "facts": facts_in_short(definition) if definition else [],
+        "is_changed_since": definition
+        and started_from
+        and started_from.digest != definition.digest,
+        "details": details_of(run),
+        "support_text": support_text(run),
+        "zone_words": zone_name(),
+        "again": list(run.again.latest_first()[:3]),
+        "start_again": start_again(run) if can_be_repeated else None,
+        "can_cancel": can and RunStatus.CANCELLED in TRANSITIONS[RunStatus(run.status)],
+        "can_check_again": can and run.status == RunStatus.LOST,
+        "can_choose": can and len(candidates) > 1,
+        "can_declare": can_declare,
+    }
+
+
+def _previous(run: ImportRun) -> ImportRun | None:
+    """The run of the same definition before this one; none for one that never ran."""
+    if run.definition is None or run.status in NEVER_RAN:
+        return None
+    earlier = run.definition.runs.filter(status__in=FINISHED).exclude(total_rows=None)
+    return RunOrder().after(earlier, (run.occurred_at, run.pk)).first()
+
+
+# What is done at the press of a button, and what is said of it.
+DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
+    "cancel": (start.cancel_run, "Cancelled: nothing was sent to Marketing Cloud."),
+    "check": (follow.check_again, "Checking again: the worker asks for it now."),
+}
+
+
+@signed_in
+@require_POST
+def act(request: SignedInRequest, pk: int, *, deed: str) -> HttpResponse:
+    return _act(request, _startable_run(request, pk), *DEEDS[deed])
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def choose(request: SignedInRequest, pk: int) -> HttpResponse:
+    """A person chooses which of several runs in Marketing Cloud this one is."""
+    run, choice = _startable_run(request, pk), request.POST.get("task", "")
+    if request.method != "POST":
+        return _ask_which(request, run)
+    if not choice:
+        return _ask_which(request, run, 400, "Choose one of them first.")
+    task = None if choice == NONE_OF_THESE else choice
+    done = (
+        f"{spoken(run.shown_name)} is task {task}. mcdash follows it now."
+        if task
+        else "None of those. mcdash keeps looking."
+    )
+    action = partial(resolve.choose_task, task_id=task)
+    return _act(request, run, action, done, _ask_which)
+
+
+def _ask_which(
+    request: SignedInRequest, run: ImportRun, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    # it may have been settled while the dialog was on its way
+    is_open = run.status == RunStatus.UNKNOWN
+    context = {
+        "run": run,
+        "candidates": resolve.candidates_of(run) if is_open else [],
+        "none_of_these": NONE_OF_THESE,
+        "problem": problem,
+    }
+    page, part = "run/choose.html", "run/_choose_dialog.html"
+    return base.dialog(request, page, part, context, status)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def declare_not_started(request: SignedInRequest, pk: int) -> HttpResponse:
+    """A person marks an unknown run as not started, once they have looked."""
+    run = _startable_run(request, pk)
+    if request.method != "POST":
+        return _ask_whether(request, run)
+    if request.POST.get("looked") != "yes":
+        return _ask_whether(request, run, 400, LOOK_FIRST)
+    return _act(request, run, resolve.declare_not_started, DECLARED, _ask_whether)
+
+
+def _ask_whether(
+    request: SignedInRequest, run: ImportRun, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    now, opens_at = timezone.now(), resolve.grace_ends_at(run)
+    context = {
+        "run": run,
+        "opens_at": clock_text(opens_at) if opens_at > now else "",
+        "why_not": resolve.why_not_declarable(run, now),
+        "sent_at": clock_text(run.sent_at),
+        "problem": problem,
+    }
+    page, part = "run/declare.html", "run/_declare_dialog.html"
+    return base.dialog(request, page, part, context, status)
+
+
+def _startable_run(request: SignedInRequest, pk: int) -> ImportRun:
+    run = base.visible_run(request.user, pk)
+    base.require_start(request.user, run)
+    return run
+
+
+def _act(
+    request: SignedInRequest,
+    run: ImportRun,
+    action: Callable[..., ImportRun],
+    done: str,
+    ask: Callable[..., HttpResponse] | None = None,
+) -> HttpResponse:
+    """Do it and say what came of it: on the run's page, or in the dialog that asked."""
+    try:
+        action(run=run, by=request.user, ip=address_of(request))
+    except UseCaseError as error:
+        if ask:
+            # read again, since it is no longer what it was when the dialog opened
+            return ask(request, _startable_run(request, run.pk), 409, str(error))
+        messages.error(request, str(error))
+        return redirect("imports:run", pk=run.pk)
+    # the page behind the dialog stays, and is asked to look at once
+    if ask and request.htmx:
+        response = render(request, "imports/run/_toast_done.html", {"text": done})
+        return base.close_dialog(response)
+    messages.success(request, done)
+    return redirect("imports:run", pk=run.pk)

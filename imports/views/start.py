@@ -11,62 +11,35 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from imports.forms import StartForm, StartSeveralForm
-from imports.models import (
-    Account,
-    DefinitionVersion,
-    ImportDefinition,
-    ImportRun,
-    User,
-)
+from imports.models import Account, DefinitionVersion, ImportDefinition, ImportRun, User
 from imports.signin import address_of
 from imports.text import has_ink
 from imports.usecases.errors import AlreadyRunningError, UseCaseError
 from imports.usecases.start import MOST_AT_ONCE, start_import, start_imports
-from imports.views.base import (
-    SignedInRequest,
-    dialog,
-    require_start,
-    signed_in,
-    visible_definition,
-)
-from imports.wording.definition import (
-    Effect,
-    changes,
-    effect,
-    facts_in_short,
-)
+from imports.views import base
+from imports.views.base import SignedInRequest, signed_in
+from imports.wording.definition import Effect, changes, effect, facts_in_short
 from imports.wording.formats import spoken
 from imports.wording.status import SUCCESSFUL
 
-INCOMPLETE = "Something was missing, so nothing was started. Please try again."
-INCOMPLETE_SEVERAL = (
-    "Something was missing, so nothing was started. Choose the definitions again."
-)
+INCOMPLETE = "Something was missing, so nothing was started. {advice}"
 CHANGED = (
     "{names} changed in Marketing Cloud while you were looking. Nothing was started. "
     "Look again, then start."
 )
-NOT_TYPED = (
-    "That isn’t the definition’s name, so nothing was started. Type it exactly, or "
-    "cancel."
-)
-NOT_TYPED_SEVERAL = (
-    "That isn’t what you were asked to type, so nothing was started. Type it exactly, "
-    "or cancel."
-)
+NOT_TYPED = "That isn’t {words}, so nothing was started. Type it exactly, or cancel."
 NOTHING_CHOSEN = "You didn’t choose a definition, so there’s nothing to start."
 TOO_MANY = (
     "You chose {n} definitions, but only {most} can be started at once. Nothing was "
@@ -77,29 +50,7 @@ FACTS_SHOWN = 2
 LONGEST_TYPED = 1000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Confirmation:
-    """The words that have to be typed, why, and what was typed so far."""
-
-    words: str
-    reason: str
-    is_name: bool
-    typed: str
-
-    @property
-    def is_given(self) -> bool:
-        """Whether that was typed, however it is spaced. A name keeps its capitals."""
-        wanted, typed = (
-            " ".join(unicodedata.normalize("NFC", text).split())
-            for text in (self.words, self.typed)
-        )
-        return typed == wanted or (
-            not self.is_name and typed.casefold() == wanted.casefold()
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A chosen definition: what its start would do, or why it can't be started now."""
 
     definition: ImportDefinition
@@ -108,24 +59,29 @@ class Item:
     replaces_many_rows: bool
 
 
-def confirmation_for(items: Iterable[Item], typed: str) -> Confirmation | None:
-    """What to type before `items` are started; None where a press is enough."""
+def confirmation_for(items: Iterable[Item], sent: QueryDict) -> dict[str, Any] | None:
+    """The words to type before `items` are started, why, and whether they were, however
+    they are spaced; None where a press is enough. A name keeps its capitals.
+    """
     large = [item.definition for item in items if item.replaces_many_rows]
     if not large:
         return None
-    is_one = len(large) == 1
+    is_one, typed = len(large) == 1, sent.get("confirm_name", "")
+    words = large[0].shown_name if is_one else f"replace {len(large)}"
     each = f"the last successful run of each of these {len(large)}"
-    return Confirmation(
-        words=large[0].shown_name if is_one else f"replace {len(large)}",
-        reason=f"Please confirm: {'its last successful run' if is_one else each} "
-        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
-        is_name=is_one,
-        typed=typed[:LONGEST_TYPED],
+    wanted, given = (
+        " ".join(unicodedata.normalize("NFC", text).split())
+        for text in (words, typed[:LONGEST_TYPED])
     )
-
-
-def typed_in(request: SignedInRequest) -> str:
-    return request.POST.get("confirm_name", "")
+    return {
+        "words": words,
+        "reason": f"Please confirm: {'its last successful run' if is_one else each} "
+        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
+        "is_name": is_one,
+        "typed": typed[:LONGEST_TYPED],
+        "is_given": given == wanted
+        or (not is_one and given.casefold() == wanted.casefold()),
+    }
 
 
 def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
@@ -135,13 +91,12 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
     )
     last = Subquery(counted.latest_first().values("pk")[:1])
     rows = ImportDefinition.objects.filter(pk__in=[one.pk for one in chosen])
-    last_of = dict(rows.values_list("pk", last))
-    runs = ImportRun.objects.in_bulk([pk for pk in last_of.values() if pk])
-    active_runs = ImportRun.objects.active().filter(definition__in=chosen)
-    active = {run.definition_id: run for run in active_runs.order_by("occurred_at")}
+    runs = ImportRun.objects.filter(pk__in=rows.values(last=last))
+    last_runs = {run.definition_id: run for run in runs}
+    active = base.active_runs(chosen, ImportRun.objects.all())
     items = []
     for definition in chosen:
-        last_run = runs.get(last_of[definition.pk])
+        last_run = last_runs.get(definition.pk)
         rows_replaced = (last_run and last_run.total_rows) or 0
         why_not = definition.why_not_startable
         if run := active.get(definition.pk):
@@ -165,54 +120,49 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def definition_start(request: SignedInRequest, pk: int) -> HttpResponse:
+def start(request: SignedInRequest, pk: int) -> HttpResponse:
     """GET asks, POST starts: once, however often it is sent."""
-    definition = visible_definition(request.user, pk)
-    require_start(request.user, definition)
+    definition = base.visible_definition(request.user, pk)
+    base.require_start(request.user, definition)
     if request.method != "POST":
         return _ask(request, definition)
     form = StartForm(request.POST)
     if not form.is_valid():
-        return _ask(request, definition, status=400, problem=INCOMPLETE)
+        problem = INCOMPLETE.format(advice="Please try again.")
+        return _ask(request, definition, 400, problem=problem)
     sent = form.cleaned_data
     # an earlier press of the same button is answered alike, whatever changed since
     if first := definition.runs.filter(request_token=sent["request_token"]).first():
         return _started(request, first)
     if sent["digest"] != definition.digest:
+        more: dict[str, Any] = {"problem": CHANGED.format(names="The definition was")}
         versions = DefinitionVersion.objects.filter(definition=definition)
-        seen = versions.filter(digest=sent["digest"]).first()
-        return _ask(
-            request,
-            definition,
-            status=409,
-            problem=CHANGED.format(names="The definition was"),
-            changes=changes(seen.facts, definition.facts, definition.account)
-            if seen
-            else [],
-        )
-    confirmation = confirmation_for(items_of([definition]), typed_in(request))
-    if confirmation and not confirmation.is_given:
-        return _ask(request, definition, status=422, problem=NOT_TYPED, form=form)
-    again_of = definition.runs.filter(pk=sent["again_of"]).first()
+        if seen := versions.filter(digest=sent["digest"]).first():
+            facts = (seen.facts, definition.facts)
+            more["changes"] = changes(*facts, definition.account)
+        return _ask(request, definition, 409, **more)
+    confirmation = confirmation_for(items_of([definition]), request.POST)
+    if confirmation and not confirmation["is_given"]:
+        problem = NOT_TYPED.format(words="the definition’s name")
+        return _ask(request, definition, 422, problem=problem, form=form)
     try:
         run = start_import(
             definition=definition,
             started_by=request.user,
             request_token=sent["request_token"],
-            again_of=again_of,
+            again_of=definition.runs.filter(pk=sent["again_of"]).first(),
             ip=address_of(request),
         )
     except AlreadyRunningError as error:
-        return _ask(request, definition, status=409, active=error.run)
+        return _ask(request, definition, 409, active=error.run)
     except UseCaseError as error:
-        return _ask(request, definition, status=409, problem=str(error))
+        return _ask(request, definition, 409, problem=str(error))
     return _started(request, run)
 
 
 def _ask(
     request: SignedInRequest,
     definition: ImportDefinition,
-    *,
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
@@ -220,7 +170,7 @@ def _ask(
     (item,) = items_of([definition])
     runs = definition.runs.active().select_related("account", "definition")
     again_of = request.POST.get("again_of") or request.GET.get("again_of") or ""
-    is_id = again_of.isdecimal() and len(again_of) <= 18
+    press = {"request_token": uuid4(), "again_of": base.as_id(again_of)}
     context = {
         "definition": definition,
         "problem": "",
@@ -230,20 +180,14 @@ def _ask(
         "why_not": definition.why_not_startable,
         "active": runs.ours().first(),
         "active_outside": runs.exclude(pk__in=runs.ours()).first(),
-        "wanted": confirmation_for([item], typed_in(request)),
+        "wanted": confirmation_for([item], request.POST),
         "effect": item.effect,
         "facts": facts_in_short(definition)[:FACTS_SHOWN],
         "last_run": definition.last_run,
-        "form": StartForm.fresh(definition, int(again_of) if is_id else None),
-        **more,
+        "form": StartForm(initial=press),
     }
-    return dialog(
-        request,
-        page="imports/start/page.html",
-        partial="imports/start/_dialog.html",
-        context=context,
-        status=status,
-    )
+    page, part = "start/page.html", "start/_dialog.html"
+    return base.dialog(request, page, part, context | more, status)
 
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
@@ -251,8 +195,7 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
         messages.success(request, f"{spoken(run.shown_name)} is queued.")
         return redirect("imports:run", pk=run.pk)
     response = render(request, "imports/start/_toast_started.html", {"run": run})
-    trigger_client_event(response, "mcdash:close-dialog", {})
-    return trigger_client_event(response, "mcdash:changed", {})
+    return base.close_dialog(response)
 
 
 # Several definitions
@@ -260,19 +203,18 @@ def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def definition_start_several(request: SignedInRequest) -> HttpResponse:
+def start_several(request: SignedInRequest) -> HttpResponse:
     """GET asks, POST starts: each chosen definition once, however often it is sent."""
     if request.method != "POST":
-        texts = list(dict.fromkeys(request.GET.getlist("definition")))
-        # a longer number is no id, and databases refuse it
-        if not all(
-            text.isascii() and text.isdecimal() and len(text) < 19 for text in texts
-        ):
+        texts = dict.fromkeys(request.GET.getlist("definition"))
+        ids = [pk for pk in map(base.as_id, texts) if pk is not None]
+        if len(ids) != len(texts):
             raise Http404("There is no such definition.")
-        return _ask_several(request, _chosen(request.user, [int(t) for t in texts]))
+        return _ask_several(request, _chosen(request.user, ids))
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
-        return _nothing_to_start(request, INCOMPLETE_SEVERAL)
+        problem = INCOMPLETE.format(advice="Choose the definitions again.")
+        return _nothing_to_start(request, problem)
     digests: dict[int, str] = dict(form.cleaned_data["chosen"])
     chosen, batch = _chosen(request.user, list(digests)), form.cleaned_data["batch"]
     # what an earlier press of the same button started has been asked about already
@@ -283,63 +225,11 @@ def definition_start_several(request: SignedInRequest) -> HttpResponse:
     if changed or not 0 < len(chosen) <= MOST_AT_ONCE:
         return _ask_several(request, chosen, changed)
     ready = [item for item in items_of(new) if not item.why_not]
-    confirmation = confirmation_for(ready, typed_in(request))
-    if confirmation and not confirmation.is_given:
-        return _ask_several(request, chosen, problem=NOT_TYPED_SEVERAL, batch=batch)
+    confirmation = confirmation_for(ready, request.POST)
+    if confirmation and not confirmation["is_given"]:
+        problem = NOT_TYPED.format(words="what you were asked to type")
+        return _ask_several(request, chosen, problem=problem, batch=batch)
     return _start_several(request, chosen, batch)
-
-
-def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
-    """The definitions, by name. 404 where one is not to be seen, 403 where one can
-    only be viewed.
-    """
-    visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
-    chosen = list(
-        visible.with_destination()
-        .select_related("account")
-        .order_by("account__name", "name")
-    )
-    if len(chosen) != len(ids):
-        raise Http404("One of these definitions is not there.")
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    for definition in chosen:
-        # asked again one by one only where it will be refused, with its sentence
-        if definition.account_id not in startable:
-            require_start(user, definition)
-    return chosen
-
-
-def _ask_several(
-    request: SignedInRequest,
-    chosen: list[ImportDefinition],
-    changed: Sequence[ImportDefinition] = (),
-    *,
-    problem: str = "",
-    batch: UUID | None = None,
-) -> HttpResponse:
-    """The question, with a fresh press of the button unless `batch` is given."""
-    if not chosen:
-        return _nothing_to_start(request, NOTHING_CHOSEN)
-    if len(chosen) > MOST_AT_ONCE:
-        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
-        return _nothing_to_start(request, words)
-    status = 409 if changed else 422 if problem else 200
-    if changed:
-        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
-        problem = CHANGED.format(names=names)
-    items = items_of(chosen)
-    ready = [item for item in items if not item.why_not]
-    large = [item for item in ready if item.replaces_many_rows]
-    context = {
-        "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
-        "large": large,
-        "wanted": confirmation_for(ready, typed_in(request)),
-        "replacing": [item for item in ready if item.effect.is_careful],
-        "held_up": [item for item in items if item.why_not],
-        "form": StartSeveralForm.fresh((item.definition for item in ready), batch),
-        "problem": problem,
-    }
-    return _show_several(request, "several", context, status)
 
 
 def _start_several(
@@ -369,6 +259,58 @@ def _start_several(
     return response
 
 
+def _chosen(user: User, ids: list[int]) -> list[ImportDefinition]:
+    """The definitions, by name; 404 unless all can be seen, 403 unless startable."""
+    visible = ImportDefinition.objects.visible_to(user).filter(pk__in=ids[:1000])
+    chosen = list(
+        visible.with_destination()
+        .select_related("account")
+        .order_by("account__name", "name")
+    )
+    if len(chosen) != len(ids):
+        raise Http404("One of these definitions is not there.")
+    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    for definition in chosen:
+        # asked again one by one only where it will be refused, with its sentence
+        if definition.account_id not in startable:
+            base.require_start(user, definition)
+    return chosen
+
+
+def _ask_several(
+    request: SignedInRequest,
+    chosen: list[ImportDefinition],
+    changed: Sequence[ImportDefinition] = (),
+    *,
+    problem: str = "",
+    batch: UUID | None = None,
+) -> HttpResponse:
+    """The question, with a fresh press of the button unless `batch` is given."""
+    if not 0 < len(chosen) <= MOST_AT_ONCE:
+        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
+        return _nothing_to_start(request, words if chosen else NOTHING_CHOSEN)
+    status = 409 if changed else 422 if problem else 200
+    if changed:
+        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
+        problem = CHANGED.format(names=names)
+    items = items_of(chosen)
+    ready = [item for item in items if not item.why_not]
+    press = {
+        "batch": batch or uuid4(),
+        "chosen": [f"{one.definition.pk}:{one.definition.digest}" for one in ready],
+    }
+    context = {
+        "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
+        "large": [item for item in ready if item.replaces_many_rows],
+        "wanted": confirmation_for(ready, request.POST),
+        "replacing": [item for item in ready if item.effect.is_careful],
+        "held_up": [item for item in items if item.why_not],
+        "form": StartSeveralForm(initial=press),
+        "problem": problem,
+    }
+    return _show_several(request, "several", context, status)
+
+
 def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
     return _show_several(request, "several", {"problem": problem}, 400)
 
@@ -376,10 +318,5 @@ def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
 def _show_several(
     request: SignedInRequest, name: str, context: dict[str, Any], status: int
 ) -> HttpResponse:
-    return dialog(
-        request,
-        page=f"imports/start/{name}.html",
-        partial=f"imports/start/_{name}_dialog.html",
-        context=context,
-        status=status,
-    )
+    page, part = f"start/{name}.html", f"start/_{name}_dialog.html"
+    return base.dialog(request, page, part, context, status)

@@ -11,8 +11,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
@@ -31,26 +29,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import reswap, retarget
 
-from imports.metrics import (
-    CONTENT_TYPE,
-    exposition,
-)
-from imports.models import (
-    ACTIVE,
-    ENDED,
-    STORAGE,
-    Account,
-    ImportDefinition,
-    ImportRun,
-    Origin,
-    RunStatus,
-    Worker,
-    refusal_of,
-    workers_word,
-)
+from imports import models
+from imports.metrics import CONTENT_TYPE, exposition
+from imports.models import FINISHED, STORAGE, ImportRun, RunStatus, Worker
 from imports.models.run import ALIVE
+from imports.signin import address_of
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.dashboard import figure
 from imports.wording.formats import clock_text
+from imports.wording.run import compare
+from imports.wording.status import BY_SEVERITY, STATUSES
+from imports.wording.timeline import timeline
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +64,12 @@ def healthz(_: HttpRequest) -> HttpResponse:
         status=RunStatus.QUEUED, queued_at__lt=Now() - START_WAITS_TOO_LONG
     )
     try:
+        workers = Worker.objects.aggregate(word=Max(models.workers_word()))
         parts = {
             # not by heartbeats alone: see `WorkerState.is_stuck`
-            "worker": Worker.objects.aggregate(w=Max(workers_word()))["w"] == ALIVE,
+            "worker": workers["word"] == ALIVE,
             "queue": not waiting.exists(),
-            "accounts": not Account.objects.in_trouble().exists(),
+            "accounts": not models.Account.objects.in_trouble().exists(),
         }
     except DatabaseError:
         return _no_database()
@@ -153,11 +143,8 @@ def _comes_from_here(request: HttpRequest) -> bool:
     is_proxied = any(name in request.headers for name in SIGNS_OF_A_PROXY)
     if is_proxied or host not in settings.LOOPBACK_HOSTS:
         return False
-    try:
-        peer = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
+    peer = address_of(request)
+    return peer is not None and ip_address(peer).is_loopback
 
 
 # What went wrong
@@ -176,6 +163,7 @@ UNKNOWN_HOST = (
     "If the address is right, tell your system administrator: the name belongs in the "
     "setting MCDASH_HOSTS. The log says which name arrived."
 )
+# To send this browser to https would send it in a circle.
 NOT_BY_HTTPS = (
     "Your browser used https, but the proxy in front of mcdash doesn’t say so, and "
     "mcdash shows nothing over plain http. Tell your system administrator: the proxy "
@@ -200,13 +188,10 @@ def form_refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     that does not fit, the sentence and the log name both.
     """
     del reason  # it speaks of tokens and cookies, to developers
-    try:
-        referer = urlsplit(request.headers.get("Referer", ""))
-    except ValueError:
-        referer = urlsplit("")
     # a page's address in the Referer tells no more of it than its origin does
-    own = f"{referer.scheme}://{referer.netloc}" if referer.netloc else ""
-    sent = request.headers.get("Origin", own)[:LONGEST_ORIGIN]
+    referer = re.match(r"\w+://[^/?#]+", request.headers.get("Referer", ""))
+    sent = request.headers.get("Origin", referer[0] if referer else "")
+    sent = sent[:LONGEST_ORIGIN]
     expected = f"{request.scheme}://{request.get_host()}"
     if not sent or sent == expected or _is_trusted_origin(sent):
         return _say(request, STALE_FORM, status=403)
@@ -231,14 +216,9 @@ def _is_trusted_origin(sent: str) -> bool:
     return False
 
 
-def unknown_host(request: HttpRequest) -> HttpResponse:
-    """400: the Host header names none of MCDASH_HOSTS."""
-    return _say(request, UNKNOWN_HOST, status=400, heading=NOT_SET_UP)
-
-
-def not_by_https(request: HttpRequest) -> HttpResponse:
-    """400: to send this browser to https would send it in a circle."""
-    return _say(request, NOT_BY_HTTPS, status=400, heading=NOT_SET_UP)
+def not_set_up(request: HttpRequest, sentence: str) -> HttpResponse:
+    """400: mcdash cannot be used in the way in which this request came."""
+    return _say(request, sentence, status=400, heading=NOT_SET_UP)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -267,7 +247,7 @@ def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """500; or 503 where the database refused before or after the view's own work."""
     error = sys.exc_info()[1]
-    refusal = refusal_of(error)
+    refusal = models.refusal_of(error)
     if error is None or refusal is None:
         return defaults.server_error(request)
     STORAGE.note_refusal(error)
@@ -292,90 +272,10 @@ def _say(
 
 
 # The style guide: every component in every state, drawn by the same templates and tags
-# as the pages, with invented data that is never stored
+# as the pages, of rows that are never saved
 
 LARGEST = 412_006
-PHASES = {RunStatus.RUNNING: "IOWork"}
 LONG = "Customer numbers, CRM to Marketing Cloud, all brands (do not rename)"
-STATES = ("", "hover", "focus", "disabled", "busy")
-KINDS = ("primary", "", "quiet", "danger")
-# The last 20 runs of a definition, each status at least once.
-ENDS = [status.value for status in RunStatus if status in ENDED]
-LAST_20 = (["completed"] * 20 + ENDS * 2 + sorted(ACTIVE))[-20:]
-CARDS = [
-    {"label": "Running", "figure": "4", "status": "running", "url": "#cards"},
-    {
-        "label": "With errors",
-        "figure": "1",
-        "status": "completed_with_errors",
-        "hint": "33,450 row errors",
-        "url": "#cards",
-    },
-    {"label": "Rows imported", "figure": "3,218,447", "hint": "today", "url": "#cards"},
-    {"label": "Row errors", "figure": "–", "url": "#cards"},
-]
-COMPARISON = [
-    {"label": "Rows", "this": "412,006", "previous": "411,733", "change": "+273"},
-    {
-        "label": "Errors",
-        "this": "33,450",
-        "previous": "806",
-        "change": "+32,644",
-        "is_worse": True,
-    },
-]
-# Rows of "Needs attention", with a name that is too long among them.
-ATTENTION: list[dict[str, Any]] = [
-    {
-        "id": "guide-failed",
-        "name": LONG,
-        "account": "Nordlicht DE",
-        "status": "failed",
-        "word": "Failed",
-        "cause": "All 412,006 rows were rejected.",
-        "minutes_ago": 180,
-        "action": {"word": "See next steps", "url": "#needs"},
-    },
-    {
-        "id": "guide-unknown",
-        "name": "Loyalty points",
-        "account": "Nordlicht SE",
-        "status": "unknown",
-        "word": "Outcome unknown",
-        "cause": "The start was sent and no answer came.",
-        "minutes_ago": 14,
-        "action": {"word": "Choose the run", "url": "#needs"},
-    },
-    {
-        "id": "guide-account",
-        "name": "Nordlicht SE",
-        "account": "account",
-        "hue": "amber",
-        "icon": "unplugged",
-        "word": "Not answering since 09:14",
-        "cause": "Its running import is shown as it was then.",
-        "minutes_ago": 27,
-        "action": {"word": "Open account", "url": "#needs"},
-    },
-]
-# A timeline with a lane in its middle.
-TIMELINE: list[dict[str, Any]] = [
-    {"second": 0, "words": "Queued by Ana Ruiz", "lane_start": None},
-    {
-        "second": 10,
-        "words": "Processing",
-        "lane_start": 10,
-        "seconds": 235,
-        "hue": "blue",
-    },
-    {
-        "second": 245,
-        "words": "Completed",
-        "more": "412,006 rows",
-        "lane_start": None,
-        "status": "completed",
-    },
-]
 
 
 @signed_in
@@ -383,36 +283,48 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
     if not request.user.is_staff:
         raise PermissionDenied("The style guide is for those who administer mcdash.")
     now = timezone.now()
-    open_run = _run(RunStatus.COMPLETED_WITH_ERRORS, now)
-    # whose errors were not reported, with rows unaccounted for
-    open_run.pk, open_run.errors = len(RunStatus) + 1, None
-    began = now - timedelta(minutes=7)
+    samples = [_sample(status, now) for status in RunStatus]
+    # once more, with errors that were not reported and rows unaccounted for
+    done, is_open = (_sample("completed_with_errors", now) for _ in range(2))
+    is_open.pk, is_open.errors = len(RunStatus) + 1, None
+    last_20 = zip(range(20, 0, -1), [*RunStatus, *RunStatus], strict=True)
+    outside = _sample("completed", now, 411_733)
+    outside.origin = models.Origin.OUTSIDE
     context = {
         "tokens": tokens(),
-        "states": STATES,
-        "kinds": KINDS,
+        "states": ("", "hover", "focus", "disabled", "busy"),
+        "kinds": ("primary", "", "quiet", "danger"),
         # one a day, none with as many rows as the one before
         "bars": [
-            _bar(status, now - timedelta(days=20 - day), LARGEST - 17_000 * (day % 5))
-            for day, status in enumerate(LAST_20)
+            _sample(status, now - timedelta(day), LARGEST - 17_000 * (day % 5)).as_bar()
+            for day, status in last_20
         ],
-        "all_bars": [(status, [_bar(status, now)]) for status in RunStatus.values],
-        "phases": PHASES,
-        "runs": [*(_run(status, now) for status in RunStatus), open_run],
-        "done": _run(RunStatus.COMPLETED_WITH_ERRORS, now),
-        "cards": CARDS,
+        "samples": [(run, [run.as_bar()]) for run in samples],
+        "runs": [*samples, is_open],
+        "done": done,
+        "cards": [
+            figure(run.get_status_display(), run.errors, run.status, hints=["today"])
+            for run in samples
+        ],
         "needs": [
-            item | {"at": now - timedelta(minutes=item["minutes_ago"]), "url": "#needs"}
-            for item in ATTENTION
+            {
+                "id": f"guide-{run.status}",
+                "name": LONG,
+                "url": "#needs",
+                "account": run.account.name,
+                "status": run.status,
+                "word": run.get_status_display(),
+                "cause": STATUSES[run.status].sentence,
+                "at": run.settled_at,
+                "action": {"word": "See next steps", "url": "#needs"},
+            }
+            for run in samples
+            if run.status in BY_SEVERITY
         ],
-        "now": now,
         "an_hour_ago": now - timedelta(hours=1),
         "long_name": LONG,
-        "steps": [
-            step | {"at": began + timedelta(seconds=step["second"])}
-            for step in TIMELINE
-        ],
-        "comparison": COMPARISON,
+        "timeline": timeline(outside, ()),
+        "comparison": compare(done, outside),
     }
     return render(request, "imports/system/styleguide.html", context)
 
@@ -424,36 +336,28 @@ def tokens() -> list[str]:
     return list(dict.fromkeys(colours))
 
 
-def _bar(status: str, at: datetime, rows: int = LARGEST) -> dict[str, Any]:
-    """One run as a definition's strip keeps it."""
-    is_counted = status in {"completed", "completed_with_errors", "failed", "running"}
-    errors = rows // 3 if status in {"completed_with_errors", "failed"} else 0
-    return {
-        "status": status,
-        "at": at.isoformat(),
-        "rows": rows if is_counted else None,
-        "errors": errors if is_counted else None,
-    }
-
-
-def _run(status: RunStatus, now: datetime) -> ImportRun:
-    """A run of this status as a row of a table shows it."""
-    account = Account(pk=1, name="Nordlicht DE", last_contact_at=now)
+def _sample(status: str, ended_at: datetime, rows: int = LARGEST) -> ImportRun:
+    """A run of this status, with as much known of it as such a run can have."""
+    account = models.Account(pk=1, name="Nordlicht DE", last_contact_at=ended_at)
+    began_at = ended_at - timedelta(minutes=7)
     run = ImportRun(
-        pk=list(RunStatus).index(status) + 1,
+        pk=RunStatus.values.index(status) + 1,
         account=account,
-        definition=ImportDefinition(pk=1, account=account, name="Customers daily"),
+        definition=models.ImportDefinition(
+            pk=1, account=account, name="Customers daily"
+        ),
         status=status,
-        phase=PHASES.get(status, ""),
-        origin=Origin.DASHBOARD,
+        phase={"running": "IOWork", "completed": "Completed"}.get(status, ""),
+        origin=models.Origin.DASHBOARD,
         started_by_name="Ana Ruiz",
-        occurred_at=now - timedelta(minutes=7),
-        queued_at=now - timedelta(minutes=7),
-        settled_at=now - timedelta(minutes=1),
-        last_checked_at=now - timedelta(seconds=4),
+        occurred_at=began_at,
+        started_at=began_at,
+        settled_at=ended_at,
+        last_checked_at=ended_at,
     )
-    if status in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_ERRORS):
-        run.errors = 33_450 if status == RunStatus.COMPLETED_WITH_ERRORS else 0
-        run.total_rows, run.duplicated = LARGEST, 1_204
-        run.successful = LARGEST - run.errors - run.duplicated
+    if status in FINISHED:
+        run.finished_at = ended_at
+        run.total_rows, run.duplicated = rows, 1_204
+        run.errors = 0 if status == RunStatus.COMPLETED else 33_450
+        run.successful = rows - run.duplicated - run.errors
     return run

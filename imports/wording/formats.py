@@ -20,6 +20,8 @@ from imports.models import CountProblem, Counts, ImportRun
 from imports.text import has_ink, visible
 
 UNKNOWN = "–"
+# A line never breaks before the sign.
+PERCENT = "\N{NO-BREAK SPACE}%"
 KEPT_AT_THE_END = 14
 # A customer key may have 10,000 characters.
 LONGEST_SHOWN = 300
@@ -112,10 +114,10 @@ def share_text(part: float | None, whole: int | None) -> str:
     percent = 100 * part / whole
     # rounded, 3 of 412,006 rows would read as none, and all but 3 as all
     if 0 < percent < 0.05:
-        return "<0.1 %"
+        return f"<0.1{PERCENT}"
     if 99.95 <= percent < 100:
-        return ">99.9 %"
-    return f"{percent:.1f} %" if percent % 100 else f"{percent:.0f} %"
+        return f">99.9{PERCENT}"
+    return f"{percent:.1f}{PERCENT}" if percent % 100 else f"{percent:.0f}{PERCENT}"
 
 
 # Times

@@ -152,10 +152,12 @@ def _step(event: RunEvent) -> Step:
         facts["label"] = label_of(status, counts.errors) if status else "Ended"
         facts["counts"] = _counts_text(counts, status)
     words, more = DECLARED if is_declared else WORDS[kind]
+    # their full stop ends our sentence too
+    more = more.format_map(facts).replace(".”.", ".”")
     return Step(
         at=event.at,
         words=words.format_map(facts)[:LONGEST_WORDS],
-        more=more.format_map(facts)[:LONGEST_WORDS],
+        more=more[:LONGEST_WORDS],
         hue=HUES.get(kind, ""),
         status=status if kind in SETTLING else "",
     )

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from imports.middleware.session import SEEN_AT
+from imports.middleware import SEEN_AT
 from imports.models import STORAGE
 from tests.unwritable import unwritable
 from tests.views.reading import HTMX, words

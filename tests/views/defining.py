@@ -24,7 +24,7 @@ def with_last(definition: ImportDefinition, **trait: Any) -> ImportDefinition:
 
 
 def names(response: Any) -> list[str]:
-    return [row.definition.name for row in response.context["rows"]]
+    return [row["definition"].name for row in response.context["rows"]]
 
 
 def ask(client: Client, **query: Any) -> Any:

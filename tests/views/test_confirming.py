@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from pytest_django import Settings
 
@@ -261,4 +262,4 @@ def test_what_is_under_way_is_not_counted_among_the_large_ones(
 
 
 def test_nothing_large_asks_for_nothing() -> None:
-    assert confirmation_for([], "") is None
+    assert confirmation_for([], QueryDict()) is None

@@ -336,8 +336,8 @@ def test_every_page_counts_the_same_that_needs_the_reader(
     account.credentials_refused_at = timezone.now()
     account.save()
     live = client.get(path).context["live"]
-    assert live.attention_count == 4
-    assert live.title.startswith("(2 failed) ")
+    assert live["attention_count"] == 4
+    assert live["title"].startswith("(2 failed) ")
 
 
 def test_more_than_twenty_needs_lead_to_the_history(
@@ -400,7 +400,7 @@ def test_the_numbers_of_rows_lead_to_the_runs_that_have_rows(
 ) -> None:
     ended(account, completed=True)
     cards = client.get("/").context["cards"]
-    urls = {card.label: card.url for card in cards}
+    urls = {card["label"]: card["url"] for card in cards}
     for label in ("Rows imported", "Row errors"):
         assert (
             "status=completed&status=completed_with_errors&status=failed"

@@ -50,7 +50,7 @@ def test_a_habit_of_refused_rows_is_never_rounded_to_none(
             errors=errors,
         )
     normal = see(reader(prices.account), prices).context["normal"]
-    assert ", <0.1 % rejected" in normal
+    assert ", <0.1\xa0% rejected" in normal
 
 
 def test_a_habit_says_nothing_about_counts_that_are_not_known(

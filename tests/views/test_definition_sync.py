@@ -220,7 +220,8 @@ def test_what_came_lately_is_marked_but_not_all_of_a_new_account(
     fresh = AccountFactory.create(name="Fresh", last_synced_at=now)
     first = [define(fresh, f"First {n}", first_seen_at=now) for n in range(2)]
     page = ask(viewer(account, fresh))
-    marked = {row.definition for row in page.context["rows"] if row.is_new}
+    shown = [row["definition"] for row in page.context["rows"]]
+    marked = {definition for definition in shown if definition.is_new}
     assert marked == {new}
     assert content(page).count('class="mark-new"') == 1
     assert not marked.intersection([old, *first])

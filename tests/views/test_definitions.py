@@ -144,7 +144,7 @@ def test_a_run_under_way_is_the_last_bar_of_the_strip(account: Account) -> None:
     definition = with_last(define(account, "Mine"), running=True)
     assert definition.strip == []
     (row,) = ask(reader(account)).context["rows"]
-    assert [bar["status"] for bar in row.bars] == ["running"]
+    assert [bar["status"] for bar in row["definition"].bars] == ["running"]
 
 
 def test_an_account_that_is_not_synced_yet_says_so() -> None:

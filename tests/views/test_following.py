@@ -207,7 +207,7 @@ def test_a_disabled_account_with_runs_under_way_needs_attention(
     page = client.get("/")
     assert "Disabled since" in words(page)
     assert "running imports aren’t followed; they may have ended" in words(page)
-    assert page.context["live"].attention_count == 1
+    assert page.context["live"]["attention_count"] == 1
 
 
 def test_nobody_is_told_to_wait_for_a_look_that_will_not_come(account: Account) -> None:

@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from imports import logs
-from imports.middleware.proxy import PathMiddleware
+from imports.middleware import PathMiddleware
 
 from .reading import words
 
@@ -105,7 +105,7 @@ def test_an_unknown_host_is_told_to_the_operator_by_name(
     assert answer.status_code == 400
     assert "the name belongs in the setting MCDASH_HOSTS" in words(answer)
     assert "Content-Security-Policy" in answer.headers
-    (record,) = (r for r in caplog.records if r.name == "imports.middleware.proxy")
+    (record,) = (r for r in caplog.records if r.name == "imports.middleware")
     assert repr(host[:200]) in record.getMessage()
     assert "add it to MCDASH_HOSTS" in record.getMessage()
     assert len(record.getMessage()) < 600

@@ -11,8 +11,11 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from imports.middleware.proxy import TrustedProxyMiddleware
-from imports.middleware.request import AnswerHeadersMiddleware, ReaderZoneMiddleware
+from imports.middleware import (
+    AnswerHeadersMiddleware,
+    ReaderZoneMiddleware,
+    TrustedProxyMiddleware,
+)
 from imports.models import AccessLevel, User
 from tests.factories import ImportDefinitionFactory, UserFactory, grant
 

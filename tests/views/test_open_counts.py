@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from imports.models import ImportDefinition, ImportRun, bump_revision
 from imports.ui.svg import loaded
-from imports.views.definition import normal
+from imports.views.definitions import normal
 from imports.wording.run import Surroundings, advice, compare
 from tests.factories import ImportDefinitionFactory, ImportRunFactory
 from tests.views.reading import a_worker_beats, poll, reader, triggers, words
@@ -154,7 +154,7 @@ def test_what_is_usual_says_nothing_of_errors_that_too_few_runs_told(
     said = normal([one, *unknown])
     assert said.startswith("Typically 1,000 rows")
     assert "rejected" not in said
-    assert ", 10.0 % rejected (" in normal([*five(definition, **known), *unknown])
+    assert ", 10.0\xa0% rejected (" in normal([*five(definition, **known), *unknown])
 
 
 def test_a_run_with_open_counts_is_no_good_one(definition: ImportDefinition) -> None:
@@ -202,9 +202,15 @@ def test_of_refused_rows_the_rest_is_called_loaded_only_where_it_is(
 ) -> None:
     counts = {"total_rows": 100, "duplicated": 0, "errors": 10}
     for successful, words_of_it in (
-        (90, "10 of 100 rows were rejected, 10.0 %; the rest is loaded."),
-        (50, "10 of 100 rows were rejected, 10.0 %; 40 rows unaccounted for."),
-        (None, "10 of 100 rows were rejected, 10.0 %."),
+        (
+            90,
+            "10 of 100 rows were rejected, 10.0\xa0%; the rest is loaded.",
+        ),
+        (
+            50,
+            "10 of 100 rows were rejected, 10.0\xa0%; 40 rows unaccounted for.",
+        ),
+        (None, "10 of 100 rows were rejected, 10.0\xa0%."),
     ):
         run = ended(definition, **counts, successful=successful)
         told = advice(run, Surroundings())

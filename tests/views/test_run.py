@@ -137,6 +137,18 @@ def test_their_words_are_quoted_as_theirs_and_html_in_them_is_text(
     assert advice.count("such file") == 1
 
 
+def test_a_full_stop_of_theirs_ends_our_sentence_too(
+    client: Client, definition: ImportDefinition
+) -> None:
+    message = "Marketing Cloud refused to start the import: “No such file.”."
+    run = a_run(definition, "not_started")
+    RunEventFactory.create(
+        run=run, kind=EventKind.NOT_STARTED, details={"message": message}
+    )
+    timeline = part(page_of(client, run), "run-timeline")
+    assert "the import: “No such file.”<" in timeline
+
+
 def test_a_run_that_loaded_no_rows_is_explained(
     client: Client, definition: ImportDefinition
 ) -> None:

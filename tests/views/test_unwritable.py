@@ -16,9 +16,9 @@ from django.db import DatabaseError, OperationalError
 from django.test import Client
 from pytest_django import Settings
 
+from imports import middleware as session_middleware
 from imports.admin import accounts as accounts_admin
-from imports.middleware import session as session_middleware
-from imports.middleware.session import SEEN_AT
+from imports.middleware import SEEN_AT
 from imports.models import STORAGE, Account, AuditEntry, ImportRun, User
 from imports.usecases import start as starting
 from imports.usecases.accounts import save_account

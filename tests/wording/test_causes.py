@@ -289,7 +289,7 @@ def test_what_the_definition_tells_is_said_where_it_helps() -> None:
     told = advice(run, ALONE)
     assert told is not None
     assert told.title == (
-        "Marketing Cloud reported an error: 4 of 9 rows have errors, 44.4 %."
+        "Marketing Cloud reported an error: 4 of 9 rows have errors, 44.4\xa0%."
     )
     assert "It counted 9 rows: 5 loaded, 4 with errors." in told.known
     assert any("does not tolerate row errors" in text for text in told.known)

@@ -38,7 +38,7 @@ def test_a_count_that_is_no_number_is_an_error() -> None:
 def test_the_filters_are_the_same_words() -> None:
     source = "{% load mcdash %}{{ rows|count }} {{ took|duration }} {{ 1|share:4 }}"
     context = Context({"rows": None, "took": timedelta(seconds=408)})
-    assert Template(source).render(context) == "– 6:48 25.0 %"
+    assert Template(source).render(context) == "– 6:48 25.0\xa0%"
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_a_duration_is_minutes_and_seconds(
 @pytest.mark.parametrize(
     ("part", "whole", "text"),
     [
-        (33450, 398214, "8.4 %"),
-        (0, 10, "0 %"),
-        (10, 10, "100 %"),
-        (1, 1_000_000, "<0.1 %"),
-        (999_999, 1_000_000, ">99.9 %"),
+        (33450, 398214, "8.4\xa0%"),
+        (0, 10, "0\xa0%"),
+        (10, 10, "100\xa0%"),
+        (1, 1_000_000, "<0.1\xa0%"),
+        (999_999, 1_000_000, ">99.9\xa0%"),
         (None, 10, "–"),
         (3, 0, "–"),
         (3, None, "–"),
