@@ -175,7 +175,8 @@ def test_a_request_is_counted_by_route_never_by_address(
     assert grown(name, route="unresolved", method="GET", status="404") == 1
     assert grown(name, route="healthz", method="HEAD", status="200") == 1
     assert grown(name) == 3
-    assert "4711" not in counts().text
+    # as an address has it: the seconds that were counted may hold any digits
+    assert "/4711" not in counts().text
 
 
 def test_an_invented_method_makes_no_label_of_its_own(

@@ -55,6 +55,21 @@ def main(folder: Path) -> None:
         for size in SIZES:
             for theme in THEMES:
                 take(browser, stack, folder, size, theme)
+        # last, since nothing goes on afterwards
+        stack.stop_worker()
+        let_grace_end(stack)
+        for size in SIZES:
+            for theme in THEMES:
+                take_stopped(browser, stack, folder, size, theme)
+
+
+def let_grace_end(stack: Stack) -> None:
+    """A run that got no answer was sent long ago: a person can settle it."""
+    stack.change(
+        "UPDATE imports_importrun SET claim_expires_at = NULL,"
+        " answered_at = datetime(sent_at, '-3 hours')"
+        " WHERE status = 'unknown'"
+    )
 
 
 def start_some(stack: Stack) -> None:
@@ -98,6 +113,8 @@ def pages_of(stack: Stack) -> dict[str, str]:
         "accounts": "/accounts/",
         "profile": "/profile/",
         "password": "/password_change/",
+        "password-changed": "/password_change/done/",
+        "not-allowed": "/styleguide/",
         "not-there": "/runs/999999/",
         "start-without-script": f"/definitions/{definition}/start/",
     }
@@ -107,13 +124,7 @@ def take(browser: Browser, stack: Stack, folder: Path, size: str, theme: str) ->
     """Every page at one size in one theme."""
 
     def picture(page: Page, name: str, *, whole: bool = True) -> None:
-        if whole:  # a tall window, so that what is fixed stands at its edge
-            height = page.evaluate("document.documentElement.scrollHeight")
-            page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
-        page.screenshot(
-            path=folder / f"{name}-{size}-{theme}.png", animations="disabled"
-        )
-        page.set_viewport_size(window(size))
+        save(page, folder / f"{name}-{size}-{theme}.png", size, whole=whole)
 
     with visitor(browser, stack, size, theme, MARKETER) as page:
         for name, path in pages_of(stack).items():
@@ -135,6 +146,29 @@ def take(browser: Browser, stack: Stack, folder: Path, size: str, theme: str) ->
         picture(page, "admin-accounts")
         page.goto("/styleguide/")
         picture(page, "styleguide")
+
+
+def take_stopped(
+    browser: Browser, stack: Stack, folder: Path, size: str, theme: str
+) -> None:
+    """What pages say where no worker runs, and the question that settles a run."""
+    with visitor(browser, stack, size, theme, MARKETER) as page:
+        page.goto("/")
+        save(page, folder / f"no-worker-{size}-{theme}.png", size)
+        page.goto(f"/runs/{stack.last_run('unknown')}/")
+        page.get_by_role("link", name="Mark as not started…").click()
+        the_dialog(page)
+        dialog = folder / f"declare-dialog-{size}-{theme}.png"
+        save(page, dialog, size, whole=False)
+
+
+def save(page: Page, file: Path, size: str, *, whole: bool = True) -> None:
+    """The `whole` page in a tall window, so that what is fixed stands at its edge."""
+    if whole:
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
+    page.screenshot(path=file, animations="disabled")
+    page.set_viewport_size(window(size))
 
 
 def window(size: str) -> ViewportSize:
