@@ -28,9 +28,8 @@ Reader = User | AnonymousUser
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
 # Marketing Cloud's documented clock, and how far an account's may be from it.
 USUAL_CLOCK_MINUTES, DRIFT_SHOWN_FROM_MINUTES = -360, 30
-# More accounts than these are not told one by one in a query.
-MOST_IDS = 500
-# What names a business unit and where it is, and how pasted texts of it are read.
+# What names a business unit and where it is, and how pasted texts of it are read; it
+# is fixed once definitions are known.
 TIDIED = {
     "mid": tidy_mid,
     "subdomain": endpoints.tidy_subdomain,
@@ -39,14 +38,6 @@ TIDIED = {
 }
 SIGN_IN_NAMES = {True: "client_id", False: "username"}
 FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
-IS_FIXED = (
-    "Fixed once definitions are known: their history belongs to this business unit. "
-    "Add a new account instead."
-)
-NO_SUBDOMAIN = (
-    "Enter the tenant’s own part of its addresses, the mc… of "
-    "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
-)
 # With these an account may become another business unit, or one twice.
 TELL_UNIT = frozenset(
     {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
@@ -65,7 +56,7 @@ class AccountState(enum.StrEnum):
     READY = "ready"
 
 
-# Each state as a query has it; `Account.has_problem` says the same of a row in memory.
+# Each state as a query has it; `Account.problems` says the same of a row in memory.
 STATE_FILTERS: dict[AccountState, models.Q] = {
     AccountState.DISABLED: models.Q(is_active=False),
     AccountState.DOUBLED: models.Q(is_doubled=True),
@@ -112,7 +103,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.filter(pk__in=seen_by(user))  # type: ignore[misc]  # ids or rows
 
     def still_visible_to(self, user: Reader) -> AccountQuerySet:
-        """As `visible_to`, judged within each query."""
+        """As `visible_to`, judged within each query: for one row, or for long."""
         return self._granted(user, *AccessLevel)
 
     def startable_by(self, user: Reader) -> AccountQuerySet:
@@ -147,7 +138,6 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return twins.exclude(pk=account.pk)
 
     def reachable(self) -> AccountQuerySet:
-        """Accounts that may be asked: active, credentials not refused."""
         return self.filter(is_active=True, credentials_refused_at=None)
 
 
@@ -158,18 +148,19 @@ class OfAccountQuerySet(models.QuerySet[M]):
         return self.filter(account__in=seen_by(user))
 
     def still_visible_to(self, user: Reader) -> Self:
-        """As `visible_to`, judged within each query: for one row, or for long."""
         return self.filter(account__in=Account.objects.still_visible_to(user))
 
 
+# More accounts than these are not told one by one in a query.
+MOST_IDS = 500
+
+
 def seen_by(user: Reader) -> list[int] | AccountQuerySet:
-    """What is filtered by `user`: the ids of their visible accounts, read once for each
-    `User` object, that is once a request. Queries about plain numbers are planned
-    sooner and better than joins over groups.
-    """
+    """The ids of the accounts that `user` sees, read once for each `User` object."""
     if isinstance(user, AnonymousUser) or not user.is_active:
         return []
     visible = Account.objects.still_visible_to(user)
+    # queries about plain numbers are planned sooner and better than joins over groups
     if user.visible_ids is None:
         ids = visible.order_by().values_list("pk", flat=True)
         user.visible_ids = list(ids[: MOST_IDS + 1])
@@ -313,32 +304,26 @@ class Account(models.Model):
         """Whether a process could not read the stored secret, another one or this."""
         # lists do without the secret: not to be read for each of their rows
         secret = self.__dict__.get("secret")
-        is_lost_here = isinstance(secret, Secret) and not secret.is_readable
+        is_lost_here = isinstance(secret, Secret) and secret.key_position() is None
         return is_lost_here or self.secret_unreadable_since is not None
 
-    def has_problem(self, state: AccountState) -> bool:
-        """Whether it is in `state`, whatever else is wrong with it too."""
-        match state:
-            case AccountState.DISABLED:
-                return not self.is_active
-            case AccountState.DOUBLED:
-                return self.is_doubled
-            case AccountState.SECRET_UNREADABLE:
-                return self.is_secret_unreadable
-            case AccountState.CREDENTIALS_REFUSED:
-                return self.credentials_refused_at is not None
-            case AccountState.NOT_ANSWERING:
-                return self.failures_in_row >= NOT_ANSWERING_FROM
-            case AccountState.PAUSED:
-                return self.starts_paused
-            case AccountState.READY:
-                return False
+    @property
+    def problems(self) -> list[AccountState]:
+        """All that is wrong with it, what to mend first on top."""
+        is_so = {
+            AccountState.DISABLED: not self.is_active,
+            AccountState.DOUBLED: self.is_doubled,
+            AccountState.SECRET_UNREADABLE: self.is_secret_unreadable,
+            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at is not None,
+            AccountState.NOT_ANSWERING: self.failures_in_row >= NOT_ANSWERING_FROM,
+            AccountState.PAUSED: self.starts_paused,
+        }
+        return [state for state in AccountState if is_so.get(state)]
 
     @property
     def state(self) -> AccountState:
         """How it is doing; where several things are wrong, the one to mend first."""
-        problems = (state for state in AccountState if self.has_problem(state))
-        return next(problems, AccountState.READY)
+        return next(iter(self.problems), AccountState.READY)
 
     def since(self, state: AccountState) -> datetime | None:
         """Since when it has that problem, as far as that is known."""
@@ -352,11 +337,10 @@ class Account(models.Model):
 
     @property
     def why_not_followed(self) -> Unfollowed | None:
-        """Why nobody looks at what runs here, as far as it lies with the account. That
-        starts are paused, or that it is there twice, keeps nobody from following.
-        """
-        for state in AccountState:
-            if state.name in NotFollowed.__members__ and self.has_problem(state):
+        """Why nobody looks at what runs here, as far as it lies with the account."""
+        for state in self.problems:
+            # that starts are paused, or that it is there twice, is no such reason
+            if state.name in NotFollowed.__members__:
                 return Unfollowed(NotFollowed[state.name], self.since(state))
         return None
 
@@ -375,19 +359,20 @@ class Account(models.Model):
     @property
     def start_refusal(self) -> tuple[Reason, str] | None:
         """Why nothing can be started here, by kind and in a sentence: the one rule."""
-        for state, sentence in START_REFUSALS.items():
+        problems = set(self.problems)
+        if not self.is_breaker_open:
             # after a call or two that failed the next one may well succeed
-            if state == AccountState.NOT_ANSWERING and not self.is_breaker_open:
-                continue
-            if self.has_problem(state):
+            problems.discard(AccountState.NOT_ANSWERING)
+        for state, sentence in START_REFUSALS.items():
+            if state in problems:
                 return Reason(state), sentence
         return None
 
     @property
     def why_not_startable(self) -> str:
         """The sentence of `start_refusal`; empty if starts are possible."""
-        refusal = self.start_refusal
-        return refusal[1] if refusal else ""
+        _, sentence = self.start_refusal or (None, "")
+        return sentence
 
     def tidy(self) -> None:
         """Read what was pasted as it can only be meant, before its length is judged."""
@@ -425,7 +410,11 @@ class Account(models.Model):
 
     def _clean_endpoints(self) -> None:
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
-            raise ValidationError({"subdomain": NO_SUBDOMAIN})
+            wanted = (
+                "Enter the tenant’s own part of its addresses, the mc… of "
+                "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
+            )
+            raise ValidationError({"subdomain": wanted})
         if not self.subdomain and not (
             self.soap_url and (self.auth_url or not self.is_oauth)
         ):
@@ -454,9 +443,13 @@ class Account(models.Model):
             return
         stored = Account.objects.get(pk=self.pk)
         stored.tidy()
-        for field in FROZEN_WITH_DEFINITIONS:
+        is_fixed = (
+            "Fixed once definitions are known: their history belongs to this business "
+            "unit. Add a new account instead."
+        )
+        for field in TIDIED:
             if getattr(stored, field) != getattr(self, field):
-                raise ValidationError({field: IS_FIXED})
+                raise ValidationError({field: is_fixed})
 
     @property
     def known_mid(self) -> str:

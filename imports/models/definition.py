@@ -22,7 +22,7 @@ BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
 
 
 def key_digest(customer_key: str) -> str:
-    """A customer key may have 10,000 characters; its SHA-256 can be indexed."""
+    """What of a customer key can be indexed: it may have 10,000 characters."""
     return hashlib.sha256(customer_key.encode()).hexdigest()
 
 
@@ -129,10 +129,9 @@ class ImportDefinition(models.Model):
 
     @property
     def why_not_startable(self) -> str:
-        """Why it cannot be started now, in a sentence; empty if it can. That Marketing
-        Cloud does not list it is no reason: the list may be wrong, and if it is not,
-        Marketing Cloud refuses the start.
-        """
+        """Why it cannot be started now, in a sentence; empty if it can."""
+        # that Marketing Cloud does not list it is no reason: the list may be wrong, and
+        # if it is not, Marketing Cloud refuses the start
         return self.account.why_not_startable
 
     @property

@@ -84,9 +84,8 @@ def tidy_soap_url(text: str) -> str:
 
 
 def refuse_misplaced(kind: str, url: str) -> None:
-    """Refuse one of the vendor's addresses that cannot be what is called.
-
-    `kind` is "auth" or "soap". Raises `ValidationError` naming what is expected.
+    """Raise `ValidationError` for an address of the vendor's that is not of `kind`,
+    "auth" or "soap".
     """
     parts = _read(url)
     tenant = VENDOR_HOST.fullmatch(_host(parts)) if parts else None
@@ -133,11 +132,9 @@ def _base(parts: SplitResult) -> str:
 
 
 def validate_endpoint(url: str) -> None:
-    """Refuse an address outside MCDASH_ENDPOINT_HOSTS.
-
-    https only, and a port only where the setting names one; with
-    MCDASH_ALLOW_LOOPBACK also plain http to this machine. Where a name leads is
-    looked at when it is called. Raises `ValidationError` with a sentence.
+    """Raise `ValidationError` for an address outside MCDASH_ENDPOINT_HOSTS: https only,
+    and a port only where the setting names one; with MCDASH_ALLOW_LOOPBACK also plain
+    http to this machine. Where a name leads is looked at when it is called.
     """
     try:
         parts = urlsplit(url)

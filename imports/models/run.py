@@ -23,10 +23,8 @@ from imports.models.status import (
     TRANSITIONS,
     WITH_TASK,
     Counts,
-    InvalidTransitionError,
     Origin,
     RunStatus,
-    StaleRunError,
     are_counts_open,
     label_of,
     message_of,
@@ -43,6 +41,14 @@ from imports.models.worker import (
 )
 from imports.reasons import reasons
 from imports.text import first_with_ink, has_ink
+
+
+class InvalidTransitionError(Exception):
+    """A run cannot go from its status to the wanted one."""
+
+
+class StaleRunError(Exception):
+    """Somebody else moved the run first; read it again."""
 
 
 class EventKind(models.TextChoices):
@@ -151,26 +157,21 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         self, counted: Mapping[ImportRun, Mapping[str, int | None]], *, at: datetime
     ) -> int:
         """Write new counts of running runs, which were looked at now; how many of
-        them were still running. One statement for all: a thousand by themselves take
-        longer than asking for them.
+        them were still running.
         """
         changed = (*COUNTS, "last_checked_at", "next_check_at", "looks")
         sets = ", ".join(f"{name} = %s" for name in changed)
         table = self.model._meta.db_table
+        update = f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s"  # noqa: S608
         as_stored = connection.ops.adapt_datetimefield_value
-        rows = [
-            (
-                *(counts[name] for name in COUNTS),
-                *(as_stored(at), as_stored(run.next_look(at)), run.looks + 1),
-                *(run.pk, RunStatus.RUNNING.value),
-            )
-            for run, counts in counted.items()
-        ]
+        rows = []
+        for run, counts in counted.items():
+            look = (as_stored(at), as_stored(run.next_look(at)), run.looks + 1)
+            of_run = (run.pk, RunStatus.RUNNING.value)
+            rows.append((*(counts[name] for name in COUNTS), *look, *of_run))
         with connection.cursor() as cursor:
-            cursor.executemany(
-                f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s",  # noqa: S608
-                rows,
-            )
+            # at once: a thousand statements take longer than asking for the counts
+            cursor.executemany(update, rows)
             return int(cursor.rowcount)
 
     def latest_first(self) -> RunQuerySet:
@@ -180,8 +181,6 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
 class ImportRun(models.Model):
     """One go of a definition. Vendor texts are verbatim; a count that Marketing
     Cloud did not give is null, never 0, and so is a date that cannot be true.
-    `occurred_at` orders the history and is never in the future. `guard` is the
-    definition's name over all accounts, so that two do not run it at once.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
@@ -224,6 +223,7 @@ class ImportRun(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     start_text = models.TextField(blank=True)
     end_text = models.TextField(blank=True)
+    # orders the history, and is never in the future
     occurred_at = models.DateTimeField()
     # by our clock, of a run that was not queued here
     first_seen_at = models.DateTimeField(null=True, blank=True)
@@ -243,6 +243,7 @@ class ImportRun(models.Model):
     # how long nobody looked: no part of the age after which a run is lost
     unwatched_seconds = models.PositiveIntegerField(default=0, db_default=0)
     revision = models.BigIntegerField(default=0)
+    # the definition's name over all accounts, so that two do not run it at once
     guard = models.TextField(null=True, editable=False)
 
     objects = RunQuerySet.as_manager()
@@ -377,10 +378,9 @@ class ImportRun(models.Model):
         return None if is_fresh else workers.why_late(self.next_check_at, now)
 
     def is_too_old(self, now: datetime) -> bool:
-        """Whether it has been followed in vain for so long that it is lost; one that
-        is checked again counts from then. Time in which nobody looked does not count.
-        """
+        """Whether it has been followed in vain for so long that it is lost."""
         unwatched = timedelta(seconds=self.unwatched_seconds)
+        # one that is checked again counts from then
         return now - (self.settled_at or self.known_since) - unwatched >= LOST_AFTER
 
     def next_look(self, now: datetime) -> datetime:
@@ -427,9 +427,8 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
         **changes: Any,
     ) -> None:
-        """Move the run to `status`, set `changes`, and leave a RunEvent. The row is
-        only moved out of the status that this object knows. The caller opens the
-        transaction.
+        """Move the run to `status`, set `changes`, and leave a RunEvent. The caller
+        opens the transaction.
 
         Raises `InvalidTransitionError` for a way that is not in the table, and
         `StaleRunError` where somebody else moved the run first.
@@ -519,13 +518,13 @@ class RevisionManager(models.Manager["Revision"]):
 
 
 class Revision(models.Model):
-    """What changed since? One counter row instead of timestamps.
+    """What changed since? Timestamps miss changes when clocks differ or commits
+    overtake each other, so there is one counter row.
 
-    Timestamps miss changes when clocks differ or commits overtake each other. Each
-    transaction that changes runs takes the next number as its last statements and
-    writes it to those runs and their accounts, so the counter's row is locked for
-    a moment only. Such a transaction must not touch an account's row earlier, or
-    two of them could wait for each other.
+    Each transaction that changes runs takes the next number as its last statements and
+    writes it to those runs and their accounts, so the counter's row is locked for a
+    moment only. Such a transaction must not touch an account's row earlier, or two of
+    them could wait for each other.
     """
 
     number = models.BigIntegerField(default=0)

@@ -146,8 +146,8 @@ class Storage:
         return last is not None and timezone.now() - last < WATCH_EVERY
 
     def note_refusal(self, error: BaseException, *, has_waited: bool = False) -> bool:
-        """Whether `error` is a refusal of the database; if so it is remembered, and the
-        log says so once, when it begins. `has_waited`: a lock was waited for in full.
+        """Whether `error` is a refusal of the database, which is then remembered.
+        `has_waited`: a lock was waited for in full.
         """
         refusal = refusal_of(error)
         if refusal is None:
@@ -174,10 +174,9 @@ class Storage:
         return True
 
     def note_success(self) -> None:
-        """Something was saved. On a full disk what is small may still find room where
-        the rest does not: then it is no news yet.
-        """
+        """Something was saved."""
         with self._lock:
+            # on a full disk what is small may still find room where the rest does not
             if self._refusal is not Refusal.LOCKED and self.was_refused_just_now:
                 return
             if self._is_told:
@@ -186,7 +185,7 @@ class Storage:
             self._is_told = False
 
     def ask(self) -> None:
-        """Write a row, always the same, and commit: a full disk refuses no sooner."""
+        """Write a row and commit it: a full disk refuses no sooner."""
         self._trying_since = timezone.now()
         try:
             with brief_transaction():

@@ -44,14 +44,13 @@ def unit_of(account: Account) -> str | None:
 def told_unit(
     account: Account, clients: Collection[str], object_ids: Collection[str]
 ) -> str | None:
-    """The unit of a listing: of which client its definitions are, by all that say so.
-
-    Where none says it, another account that lists the same ObjectID, a GUID, is the
-    same unit. None where nothing is told, or different things.
+    """The unit of a listing, by the clients that its definitions name, where they agree;
+    None where they do not, or nothing is told.
     """
     if clients:
         mids = {tidy_mid(client) for client in clients}
         return mids.pop() if len(mids) == 1 else None
+    # another account that lists the same GUID is the same unit
     objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
     others = type(account).objects.filter(definitions__object_id__in=objects)
     units = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk")
@@ -59,14 +58,11 @@ def told_unit(
 
 
 def guard_of(definition: ImportDefinition) -> str:
-    """What one active run at most may have: the definition, over all accounts.
-
-    A GUID is the definition's own wherever it is listed; another id, or a key, is
-    unique in its business unit.
-    """
+    """What one active run at most may have: the definition, over all accounts."""
     object_id = definition.object_id or ""
     if is_guid(object_id):
         return f"object:{tidy_object_id(object_id)}"
+    # another id, or a key, is unique in its business unit
     account = definition.account
     unit = account.unit or f"account:{account.pk}"
     return f"{unit}:{object_id or definition.key_digest}"
@@ -96,9 +92,8 @@ def note_doubles() -> None:
     over = list(Account.objects.filter(~is_double, is_doubled=True))
     if new or over:
         bump_revision(accounts=[*new, *over])
-    for accounts, is_doubled in ((new, True), (over, False)):
-        keys = [account.pk for account in accounts]
-        Account.objects.filter(pk__in=keys).update(is_doubled=is_doubled)
+    Account.objects.filter(pk__in=[one.pk for one in new]).update(is_doubled=True)
+    Account.objects.filter(pk__in=[one.pk for one in over]).update(is_doubled=False)
     for account in new:
         log.error(
             "Account %s: its business unit is entered in another account too; nothing "
