@@ -53,9 +53,6 @@ LEARNED = (
 HANGING = ("definitions", "runs", "accesses", "auditentry_set")
 
 
-# Access: who can see and start what, in rows below an account and below a group
-
-
 class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     model = AccountAccess
     extra = 0
@@ -94,9 +91,6 @@ class AccessAudited(AuditedAdmin):
                 audit(request, action, access, account=access.account, details=details)
 
 
-# Actions: what an administrator does to chosen accounts, with a message about each
-
-
 def sync_now(account: Account) -> str:
     report = sync_definitions(account=account, holder=new_holder())
     refused = ", ".join(report.refused_properties)
@@ -110,11 +104,10 @@ def sync_now(account: Account) -> str:
 
 def adopt_now(account: Account) -> str:
     report = adopt_runs(account=account, holder=new_holder())
-    waiting = f" {report.waiting} wait until a start of ours is settled."
-    return (
-        f"{report.rows} results read, {report.adopted} runs taken into the history."
-        + (waiting if report.waiting else "")
-    )
+    words = f"{report.rows} results read, {report.adopted} runs taken into the history."
+    if report.waiting:
+        words += f" {report.waiting} wait until a start of ours is settled."
+    return words
 
 
 def ask_each(
@@ -125,10 +118,8 @@ def ask_each(
     action: AuditAction | None = None,
 ) -> None:
     """Ask Marketing Cloud about each account, and say what came of it: the sentence
-    that `ask` returns, or that of the error which it raises.
-
-    `action` is for the audit, None where the use case itself leaves an entry there,
-    and disabled accounts are asked as well.
+    that `ask` returns, or that of the error which it raises. `action` is for the audit;
+    without one the use case leaves an entry there, and may ask disabled accounts too.
     """
     accounts = list(rows[: ACCOUNTS_AT_ONCE + 1])
     if len(accounts) > ACCOUNTS_AT_ONCE:
@@ -179,24 +170,11 @@ def set_paused(
             messages.success(request, f"{account}: starts are {state} now.")
 
 
-# The form and the pages
-
-
-class SecretInput(forms.CharField):
-    """Takes a secret and never shows one; empty means that nothing was entered."""
-
-    widget = forms.PasswordInput(
-        render_value=False, attrs={"autocomplete": "new-password"}
-    )
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(data)
-
-
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    secret = SecretInput(
+    secret = forms.CharField(
         label="Secret",
         strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="The client secret or the API user's password. It is stored "
         "encrypted and never shown again.",
     )
@@ -211,10 +189,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        secret, is_new = self.fields["secret"], self.instance._state.adding
-        secret.required = is_new
-        if not is_new:
-            secret.help_text += " Leave it empty to keep the stored one."
+        if not self.instance._state.adding:
+            self.fields["secret"].required = False
+            self.fields["secret"].help_text += " Leave it empty to keep the stored one."
+            self.initial["secret"] = ""  # never shown; left empty it is no change
 
     def clean_secret(self) -> Any:
         return self.cleaned_data["secret"] or self.instance.secret

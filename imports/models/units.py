@@ -44,9 +44,7 @@ def unit_of(account: Account) -> str | None:
 def told_unit(
     account: Account, clients: Collection[str], object_ids: Collection[str]
 ) -> str | None:
-    """The unit of a listing, by the clients that its definitions name, where they agree;
-    None where they do not, or nothing is told.
-    """
+    """The unit of a listing, by the clients that its definitions name if they agree."""
     if clients:
         mids = {tidy_mid(client) for client in clients}
         return mids.pop() if len(mids) == 1 else None
