@@ -136,17 +136,17 @@ def ask_each(
                 request, f"{account}: not asked, the others took too long. Try again."
             )
             continue
-        is_ok, level = True, messages.SUCCESS
+        say = messages.success
         try:
             if action and not account.is_active:
                 raise UseCaseError("it is disabled; nothing was asked.")
             message = ask(account)
         except (MarketingCloudError, UseCaseError) as error:
-            is_ok, level, message = False, messages.ERROR, str(error)
+            say, message = messages.error, str(error)
         if action:
-            details = {"is_ok": is_ok, "message": message}
+            details = {"is_ok": say is messages.success, "message": message}
             audit(request, action, account, details=details)
-        messages.add_message(request, level, f"{account}: {message}")
+        say(request, f"{account}: {message}")
 
 
 def set_paused(

@@ -34,8 +34,6 @@ class Choice:
 
 
 class Group(NamedTuple):
-    """The choices of one filter under their title."""
-
     title: str
     items: list[Choice]
 
@@ -53,8 +51,7 @@ class ListQuery:
         """The list with these filters changed; one without a value is left out."""
         query = self.given.copy()
         for name, value in changes.items():
-            values = value if isinstance(value, list) else [value]
-            query.setlist(name, [str(each) for each in values])
+            query.setlist(name, value if isinstance(value, list) else [value])
         for name in [name for name in query if not any(query.getlist(name))]:
             del query[name]
         path = path or self.path

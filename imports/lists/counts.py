@@ -127,7 +127,6 @@ def _of_accounts(revisions: dict[int, int]) -> Counter[Any]:
 
 
 def _counted(definitions: DefinitionQuerySet, *names: str) -> Counter[Any]:
-    """How many of them agree in all of `names`."""
     is_gone = models.ExpressionWrapper(
         models.Q(not_seen_since__isnull=False), output_field=models.BooleanField()
     )

@@ -13,7 +13,6 @@ from imports.models.endpoints import *
 from imports.models.run import *
 from imports.models.status import *
 from imports.models.storage import *
-from imports.models.units import *
 from imports.models.user import *
 from imports.models.worker import *
 from imports.reasons import Reason as Reason

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import logging
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
@@ -15,12 +17,12 @@ from django.db import models, transaction
 from imports.fields import EncryptedField, Secret
 from imports.models import endpoints
 from imports.models.database import database_now
-from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed
 from imports.reasons import Reason
 from imports.text import first_with_ink, validate_ink
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
 Reader = User | AnonymousUser
 
@@ -28,10 +30,12 @@ Reader = User | AnonymousUser
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
 # Marketing Cloud's documented clock, and how far an account's may be from it.
 USUAL_CLOCK_MINUTES, DRIFT_SHOWN_FROM_MINUTES = -360, 30
+# So many ObjectIDs tell whether another account lists the same definitions.
+COMPARED_OBJECTS = 50
 # What names a business unit and where it is, and how pasted texts of it are read; it
 # is fixed once definitions are known.
 TIDIED = {
-    "mid": tidy_mid,
+    "mid": endpoints.tidy_mid,
     "subdomain": endpoints.tidy_subdomain,
     "auth_url": endpoints.tidy_auth_url,
     "soap_url": endpoints.tidy_soap_url,
@@ -107,7 +111,6 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self._granted(user, *AccessLevel)
 
     def startable_by(self, user: Reader) -> AccountQuerySet:
-        """Active accounts in which `user` can start definitions."""
         return self._granted(user, AccessLevel.START).filter(is_active=True)
 
     def _granted(self, user: Reader, *levels: AccessLevel) -> AccountQuerySet:
@@ -188,7 +191,7 @@ class Account(models.Model):
     auth_url = models.CharField("authentication address", max_length=500, blank=True)
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
-    # which business unit it is (see units.py), and what answers told about that
+    # which business unit it is, see `unit_of`, and what answers told about that
     unit = models.CharField("business unit", max_length=220, null=True, editable=False)
     learned_unit = models.CharField(max_length=220, null=True, editable=False)
     # another active account is the same unit, as found in an older database or learned
@@ -266,7 +269,7 @@ class Account(models.Model):
                 self.refresh_from_db(fields=TELL_UNIT - fields, from_queryset=rows)
                 also = {"disabled_at"} if "is_active" in fields else set()
                 fields |= {"mid", "unit", *also}
-            self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
+            self.mid, self.unit = endpoints.tidy_mid(self.mid), unit_of(self)
             super().save(update_fields=fields, **options)
             note_doubles()
             self.refresh_from_db(fields=["is_doubled"])
@@ -473,7 +476,6 @@ class Account(models.Model):
         return is_same and self.pk != other.pk and self.is_active and other.is_active
 
     def refuses_property(self, object_type: str, name: str) -> bool:
-        """Whether the account did not let us retrieve that property."""
         return f"{object_type}:{name}" in self.refused_properties
 
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
@@ -484,6 +486,68 @@ class Account(models.Model):
         """Note that a process could not read it; False where that was known."""
         readable = Account.objects.filter(pk=self.pk, secret_unreadable_since=None)
         return bool(readable.update(secret_unreadable_since=database_now()))
+
+
+def unit_of(account: Account) -> str | None:
+    """The business unit, by the MID that names it in all of Marketing Cloud: typed, or
+    told by answers. Until one is known the sign-in stands for it, since an account
+    without a MID is the unit of its package or API user.
+    """
+    if known := endpoints.tidy_mid(account.mid) or account.learned_unit:
+        return known
+    name = endpoints.trimmed(
+        account.client_id if account.is_oauth else account.username
+    )
+    return f"{account.auth_kind}:{name.casefold()}" if name else None
+
+
+def tidy_object_id(text: str) -> str:
+    """A GUID as it is compared, however it was written; what is none stays as it is."""
+    return str(UUID(text)) if is_guid(text) else text
+
+
+def is_guid(text: str) -> bool:
+    """Whether it is a GUID, and not the one of zeros that means none."""
+    try:
+        return UUID(text).int != 0
+    except ValueError:
+        return False
+
+
+def told_unit(
+    account: Account, clients: Collection[str], object_ids: Collection[str]
+) -> str | None:
+    """The unit of a listing, by the clients that its definitions name if they agree."""
+    if clients:
+        mids = {endpoints.tidy_mid(client) for client in clients}
+        return mids.pop() if len(mids) == 1 else None
+    # another account that lists the same GUID is the same unit
+    objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
+    others = Account.objects.filter(definitions__object_id__in=objects)
+    units = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk")
+    return units.values_list("unit", flat=True).first()
+
+
+def note_doubles() -> None:
+    """Mark the active accounts whose unit another active one has, and no others."""
+    from imports.models.run import bump_revision  # runs know accounts
+
+    twin = Account.objects.filter(unit=models.OuterRef("unit"), is_active=True)
+    is_double = models.Q(
+        models.Exists(twin.exclude(pk=models.OuterRef("pk"))), is_active=True
+    )
+    new = list(Account.objects.filter(is_double, is_doubled=False))
+    over = list(Account.objects.filter(~is_double, is_doubled=True))
+    if new or over:
+        bump_revision(accounts=[*new, *over])
+    Account.objects.filter(pk__in=[one.pk for one in new]).update(is_doubled=True)
+    Account.objects.filter(pk__in=[one.pk for one in over]).update(is_doubled=False)
+    for account in new:
+        log.error(
+            "Account %s: its business unit is entered in another account too; nothing "
+            "is started in either until one is disabled",
+            account.pk,
+        )
 
 
 class AccountAccess(models.Model):

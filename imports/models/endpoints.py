@@ -35,6 +35,7 @@ SERVICE_PATH = "/Service.asmx"
 TOKEN_PATH = re.compile(r"(/v2(/token)?)?/*", re.IGNORECASE)
 SERVICE_PATHS = re.compile(r"/*((service\.asmx|etframework\.wsdl)/*)?", re.IGNORECASE)
 WSDL_PATH = re.compile(r"(?<=/)etframework\.wsdl$", re.IGNORECASE)
+LONGEST_MID = 100
 # Blanks, and what cannot be seen, as it comes along when one copies.
 INVISIBLE = r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+"
 BASE_URIS = {
@@ -47,6 +48,13 @@ BASE_URIS = {
 def trimmed(text: str) -> str:
     """Without blanks, or characters that cannot be seen, at either end."""
     return re.sub(rf"\A{INVISIBLE}|{INVISIBLE}\Z", "", text)
+
+
+def tidy_mid(text: str) -> str:
+    """A MID in plain digits, without zeros before it; what is none stays as typed."""
+    typed = trimmed(text)
+    is_number = typed.isdecimal() and len(typed) <= LONGEST_MID
+    return str(int(typed)) if is_number else typed  # also of digits beyond ASCII
 
 
 def tidy_subdomain(text: str) -> str:

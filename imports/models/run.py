@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from imports.models.account import NOT_ANSWERING_FROM, Account, OfAccountQuerySet
 from imports.models.database import database_now
-from imports.models.definition import DefinitionVersion, ImportDefinition
+from imports.models.definition import DefinitionVersion, ImportDefinition, guard_of
 from imports.models.status import (
     ACTIVE,
     COUNTS,
@@ -29,7 +29,6 @@ from imports.models.status import (
     label_of,
     message_of,
 )
-from imports.models.units import guard_of
 from imports.models.user import User
 from imports.models.worker import (
     WORKER_SILENT_AFTER,
@@ -125,7 +124,6 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         return self.filter(status=RunStatus.RUNNING)
 
     def due(self, now: datetime) -> RunQuerySet:
-        """Followed runs that should be looked at now."""
         return self.followed().filter(is_due(now))
 
     def overdue(self) -> RunQuerySet:
@@ -144,7 +142,6 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         )
 
     def ended_since(self, moment: datetime) -> RunQuerySet:
-        """Runs that ended at `moment` or later, see `ENDED_AT`."""
         recent = self.filter(lookups.GreaterThanOrEqual(ENDED_AT, moment))
         # said so that no index of statuses is taken: most runs have ended
         return recent.exclude(status__in=ACTIVE)
@@ -390,7 +387,6 @@ class ImportRun(models.Model):
         return now + timedelta(seconds=interval)
 
     def as_bar(self) -> dict[str, Any]:
-        """This run as a bar of its definition's strip."""
         is_open = self.are_counts_open
         return {
             "run": self.pk,
@@ -464,7 +460,6 @@ class ImportRun(models.Model):
         actor_name: str = "",
         details: dict[str, Any] | None = None,
     ) -> RunEvent:
-        """Add to the run's timeline."""
         return RunEvent.objects.create(
             run=self,
             at=database_now(),
@@ -501,7 +496,6 @@ def workers_word() -> models.Case:
 
 
 def workers_of(word: str | None) -> WorkerState:
-    """What `workers_word` found."""
     if word is None:
         heard_at = Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
         return WorkerState(is_silent=True, heard_at=heard_at)

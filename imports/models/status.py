@@ -113,12 +113,10 @@ class Counts:
 
     @classmethod
     def of(cls, source: object) -> Counts:
-        """Those of a run or of a result, which name them alike."""
         return cls(**{name: getattr(source, name) for name in COUNTS})
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Counts:
-        """Those that an event kept."""
         return cls(**{name: details.get(name) for name in COUNTS})
 
     @property

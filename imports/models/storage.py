@@ -26,7 +26,7 @@ from imports.models.worker import Lease
 log = logging.getLogger(__name__)
 
 WATCH_EVERY = timedelta(seconds=10)
-# So long writers wait for each other; a lock that lasts longer is no ordinary write's.
+# So long writers wait for each other.
 LOCK_LASTS = timedelta(seconds=20)
 BRIEF_SECONDS = 2
 # A try that has not ended by now hangs in the system.
@@ -112,8 +112,6 @@ def brief_transaction() -> Iterator[None]:
 
 
 class Storage:
-    """What this process knows of whether the database can be written."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._refusal: Refusal | None = None
@@ -125,15 +123,14 @@ class Storage:
 
     @property
     def unwritable_since(self) -> datetime | None:
-        """Since when nothing can be saved; None while all is well. A lock counts once
-        it has lasted longer than any write of ours waits for another.
-        """
+        """Since when nothing can be saved; None while all is well."""
         began = self._trying_since
         if began and timezone.now() - began > HANGS_AFTER:
             return self._first_at or began
         return self._first_at if self._counts() else None
 
     def _counts(self) -> bool:
+        # a lock once it has lasted longer than any write of ours waits for another
         if self._first_at is None or self._last_at is None:
             return False
         is_old = self._last_at - self._first_at >= LOCK_LASTS
@@ -174,7 +171,6 @@ class Storage:
         return True
 
     def note_success(self) -> None:
-        """Something was saved."""
         with self._lock:
             # on a full disk what is small may still find room where the rest does not
             if self._refusal is not Refusal.LOCKED and self.was_refused_just_now:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import ClassVar, NamedTuple
 
 from django.conf import settings
@@ -114,8 +114,6 @@ class WorkerManager(models.Manager["Worker"]):
 
 
 class Worker(models.Model):
-    """A worker process and when it last responded."""
-
     holder = models.CharField(max_length=100, unique=True)
     host = models.CharField(max_length=255)
     version = models.CharField(max_length=50)
@@ -132,14 +130,14 @@ class Worker(models.Model):
         return self.holder
 
 
-@lru_cache(maxsize=2)
-def _process_name(pid: int) -> str:
-    return f"{socket.gethostname()[:40]}:{pid}:{secrets.token_hex(4)}"
-
-
+@cache
 def process_name() -> str:
     """This process's name, unlike that of any other process now or later."""
-    return _process_name(os.getpid())  # by its id: a fork must not keep its parent's
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+# A fork must not keep its parent's.
+os.register_at_fork(after_in_child=process_name.cache_clear)
 
 
 def new_holder() -> str:
