@@ -64,8 +64,7 @@ class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None:
-            field.choices = list(field.choices)  # one query, however many rows
+        field.choices = list(field.choices)  # one query, however many rows
         return field
 
 
@@ -78,8 +77,6 @@ class AccessAudited(AuditedAdmin):
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
-        if formset.model is not AccountAccess:
-            return
         changed = [access for access, _fields in formset.changed_objects]
         for action, accesses in (
             (AuditAction.ACCESS_ADDED, formset.new_objects),

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import F, OuterRef, Q, Value
@@ -153,8 +153,7 @@ class RunOrder:
         return following
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
+class RunPage(NamedTuple):
     """The runs of one page in their order, and where its neighbours begin."""
 
     runs: Sequence[ImportRun] = ()

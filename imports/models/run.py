@@ -12,6 +12,7 @@ from django.db.models import F, Index, Q, UniqueConstraint, Value, lookups
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
+from imports.models import worker
 from imports.models.account import NOT_ANSWERING_FROM, Account, OfAccountQuerySet
 from imports.models.database import database_now
 from imports.models.definition import DefinitionVersion, ImportDefinition, guard_of
@@ -30,14 +31,6 @@ from imports.models.status import (
     message_of,
 )
 from imports.models.user import User
-from imports.models.worker import (
-    WORKER_SILENT_AFTER,
-    Unfollowed,
-    Worker,
-    WorkerState,
-    overdue_after,
-    start_overdue_after,
-)
 from imports.reasons import reasons
 from imports.text import first_with_ink, has_ink
 
@@ -128,11 +121,13 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
 
     def overdue(self) -> RunQuerySet:
         """Active runs that a worker should have seen to long ago, and could have."""
-        late = Now() - overdue_after()
+        late = Now() - worker.overdue_after()
         looked_for = (RunStatus.RUNNING, RunStatus.UNKNOWN)
         looks = Q(status__in=looked_for, next_check_at__lt=late)
         claims = Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
-        starts = Q(status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after())
+        starts = Q(
+            status=RunStatus.QUEUED, queued_at__lt=Now() - worker.start_overdue_after()
+        )
         # who has not responded lately could not be asked until a moment ago
         heard = Q(account__last_contact_at=None) | Q(account__last_contact_at__lt=late)
         return self.filter(looks & heard | claims | starts).filter(
@@ -355,20 +350,22 @@ class ImportRun(models.Model):
         end = (self.finished_at or self.settled_at) if self.has_ended else None
         return max((end or now) - self.began_at, timedelta(0))
 
-    def why_not_followed(self, workers: WorkerState) -> Unfollowed | None:
+    def why_not_followed(self, workers: worker.WorkerState) -> worker.Unfollowed | None:
         """Why nobody looks at this run; None while somebody does, or it has ended."""
         if not self.is_active:
             return None
         now = timezone.now()
         if self.status == RunStatus.QUEUED:
-            return workers.why_late(self.queued_at, now, after=start_overdue_after())
+            return workers.why_late(
+                self.queued_at, now, after=worker.start_overdue_after()
+            )
         if self.status == RunStatus.STARTING:
             # whoever holds the claim records the answer, whatever becomes of the rest
             is_held = self.claim_expires_at and self.claim_expires_at > now
             return None if is_held else workers.why_late(self.claim_expires_at, now)
         checked = self.last_checked_at
         # with no worker, a command that waits for it may do so
-        is_fresh = checked is not None and checked > now - WORKER_SILENT_AFTER
+        is_fresh = checked is not None and checked > now - worker.WORKER_SILENT_AFTER
         why = self.account.why_not_followed
         if why and (why.why.needs_person or is_fresh or not workers.is_silent):
             return why
@@ -475,17 +472,17 @@ class ImportRun(models.Model):
 ALIVE, STUCK = "alive", "stuck"
 
 
-def workers_now() -> WorkerState:
+def workers_now() -> worker.WorkerState:
     """How the workers do as a whole."""
-    word = Worker.objects.aggregate(word=models.Max(workers_word()))["word"]
+    word = worker.Worker.objects.aggregate(word=models.Max(workers_word()))["word"]
     return workers_of(word)
 
 
 def workers_word() -> models.Case:
     """The same as part of a query: ALIVE, STUCK, or null where none responds."""
-    alive = Worker.objects.alive()
+    alive = worker.Worker.objects.alive()
     # one that has just begun is about to do what is overdue
-    at_work = alive.filter(started_at__lte=Now() - overdue_after())
+    at_work = alive.filter(started_at__lte=Now() - worker.overdue_after())
     is_stuck = models.Exists(at_work) & models.Exists(ImportRun.objects.overdue())
     return models.Case(
         models.When(~models.Exists(alive), then=Value(None)),
@@ -495,11 +492,11 @@ def workers_word() -> models.Case:
     )
 
 
-def workers_of(word: str | None) -> WorkerState:
+def workers_of(word: str | None) -> worker.WorkerState:
     if word is None:
-        heard_at = Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
-        return WorkerState(is_silent=True, heard_at=heard_at)
-    return WorkerState(is_stuck=word == STUCK)
+        heard_at = worker.Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
+        return worker.WorkerState(is_silent=True, heard_at=heard_at)
+    return worker.WorkerState(is_stuck=word == STUCK)
 
 
 class RevisionManager(models.Manager["Revision"]):
