@@ -60,10 +60,8 @@ class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccountAccess]:
         return super().get_queryset(request).select_related("account", "group")
 
-    def formfield_for_foreignkey(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+    def formfield_for_foreignkey(self, *args: Any, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_foreignkey(*args, **kwargs)
         field.choices = list(field.choices)  # one query, however many rows
         return field
 
@@ -296,12 +294,9 @@ class AccountAdmin(AccessAudited):
     def resume_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
         set_paused(request, rows, is_paused=False)
 
-    def lookup_allowed(
-        self, lookup: str, value: Any, request: HttpRequest | None = None
-    ) -> bool:
-        if lookup.startswith("secret"):
-            return False
-        return bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        is_secret = lookup.startswith("secret")
+        return not is_secret and super().lookup_allowed(lookup, value, request)
 
     def changeform_view(
         self, request: HttpRequest, *args: Any, **kwargs: Any

@@ -70,11 +70,9 @@ class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none
                 raise
             raise IncorrectLookupParameters(error) from error
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().get_object(request, object_id, from_field)
+            return super().get_object(*args, **kwargs)
         except UNUSABLE:
             return None
 

@@ -418,9 +418,8 @@ class Account(models.Model):
                 "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
             )
             raise ValidationError({"subdomain": wanted})
-        if not self.subdomain and not (
-            self.soap_url and (self.auth_url or not self.is_oauth)
-        ):
+        is_enough = self.soap_url and (self.auth_url or not self.is_oauth)
+        if not self.subdomain and not is_enough:
             raise ValidationError(
                 "Give the subdomain, or the SOAP address (and for OAuth the "
                 "authentication address)."
@@ -495,9 +494,7 @@ def unit_of(account: Account) -> str | None:
     """
     if known := endpoints.tidy_mid(account.mid) or account.learned_unit:
         return known
-    name = endpoints.trimmed(
-        account.client_id if account.is_oauth else account.username
-    )
+    name = endpoints.trimmed(getattr(account, SIGN_IN_NAMES[account.is_oauth]))
     return f"{account.auth_kind}:{name.casefold()}" if name else None
 
 
@@ -533,9 +530,8 @@ def note_doubles() -> None:
     from imports.models.run import bump_revision  # runs know accounts
 
     twin = Account.objects.filter(unit=models.OuterRef("unit"), is_active=True)
-    is_double = models.Q(
-        models.Exists(twin.exclude(pk=models.OuterRef("pk"))), is_active=True
-    )
+    has_twin = models.Exists(twin.exclude(pk=models.OuterRef("pk")))
+    is_double = models.Q(has_twin, is_active=True)
     new = list(Account.objects.filter(is_double, is_doubled=False))
     over = list(Account.objects.filter(~is_double, is_doubled=True))
     if new or over:

@@ -108,14 +108,14 @@ LIMITS = {
 
 
 def wake_workers() -> None:
-    """Part of the transaction that queues a start: told once that is committed."""
+    """Tell workers of a start, once the transaction that queues it is committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 def listen(wake: Callable[[], object], is_stopping: Callable[[], bool]) -> None:
-    """Call `wake` for each start that is committed, in a thread of its own."""
+    """Call `wake` for each start that is committed; for a thread of its own."""
     is_deaf = False
     while not is_stopping():
         try:
