@@ -60,7 +60,7 @@ class AccountState(enum.StrEnum):
     READY = "ready"
 
 
-# Each state as a query has it; `Account.problems` says the same of a row in memory.
+# Each state as a query has it; `Account.has_problem` says the same of a row in memory.
 STATE_FILTERS: dict[AccountState, models.Q] = {
     AccountState.DISABLED: models.Q(is_active=False),
     AccountState.DOUBLED: models.Q(is_doubled=True),
@@ -310,23 +310,23 @@ class Account(models.Model):
         is_lost_here = isinstance(secret, Secret) and secret.key_position() is None
         return is_lost_here or self.secret_unreadable_since is not None
 
-    @property
-    def problems(self) -> list[AccountState]:
-        """All that is wrong with it, what to mend first on top."""
+    def has_problem(self, state: AccountState) -> bool:
+        """Whether it is in `state`, whatever else is wrong with it too."""
+        if state is AccountState.SECRET_UNREADABLE:  # which takes a while to tell
+            return self.is_secret_unreadable
         is_so = {
             AccountState.DISABLED: not self.is_active,
             AccountState.DOUBLED: self.is_doubled,
-            AccountState.SECRET_UNREADABLE: self.is_secret_unreadable,
             AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at is not None,
             AccountState.NOT_ANSWERING: self.failures_in_row >= NOT_ANSWERING_FROM,
             AccountState.PAUSED: self.starts_paused,
         }
-        return [state for state in AccountState if is_so.get(state)]
+        return is_so.get(state, False)
 
     @property
     def state(self) -> AccountState:
         """How it is doing; where several things are wrong, the one to mend first."""
-        return next(iter(self.problems), AccountState.READY)
+        return next(filter(self.has_problem, AccountState), AccountState.READY)
 
     def since(self, state: AccountState) -> datetime | None:
         """Since when it has that problem, as far as that is known."""
@@ -341,9 +341,9 @@ class Account(models.Model):
     @property
     def why_not_followed(self) -> Unfollowed | None:
         """Why nobody looks at what runs here, as far as it lies with the account."""
-        for state in self.problems:
+        for state in AccountState:
             # that starts are paused, or that it is there twice, is no such reason
-            if state.name in NotFollowed.__members__:
+            if state.name in NotFollowed.__members__ and self.has_problem(state):
                 return Unfollowed(NotFollowed[state.name], self.since(state))
         return None
 
@@ -362,12 +362,11 @@ class Account(models.Model):
     @property
     def start_refusal(self) -> tuple[Reason, str] | None:
         """Why nothing can be started here, by kind and in a sentence: the one rule."""
-        problems = set(self.problems)
-        if not self.is_breaker_open:
-            # after a call or two that failed the next one may well succeed
-            problems.discard(AccountState.NOT_ANSWERING)
         for state, sentence in START_REFUSALS.items():
-            if state in problems:
+            # after a call or two that failed the next one may well succeed
+            if state == AccountState.NOT_ANSWERING and not self.is_breaker_open:
+                continue
+            if self.has_problem(state):
                 return Reason(state), sentence
         return None
 
