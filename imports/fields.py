@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -18,10 +19,8 @@ def _current_fernet() -> MultiFernet:
 
 
 class Secret:
-    """A secret that shows itself only when `reveal()` is called.
-
-    It holds the ciphertext, so a lost key is met where the secret is used and
-    not where its row is merely listed.
+    """A secret that shows itself only when `reveal()` is called: a lost key is met
+    there, and not where its row is merely listed.
     """
 
     __slots__ = ("ciphertext",)
@@ -46,17 +45,10 @@ class Secret:
     def key_position(self) -> int | None:
         """Which of MCDASH_FIELD_KEYS opens it, 1 being the newest; None: none does."""
         for position, key in enumerate(settings.MCDASH_FIELD_KEYS, start=1):
-            try:
+            with suppress(InvalidToken):
                 Fernet(key).decrypt(self.ciphertext.encode())
-            except InvalidToken:
-                continue
-            return position
+                return position
         return None
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether a key of this process opens it."""
-        return self.key_position() is not None
 
     def rotated(self) -> Secret:
         """The same secret under the newest key."""
@@ -78,10 +70,7 @@ else:
 
 
 class EncryptedField(_SecretColumn):
-    """A text column that holds a Fernet token (newest key of MCDASH_FIELD_KEYS).
-
-    Assign plain text or a `Secret`; what is read back is always a `Secret`.
-    """
+    """A column of Fernet tokens: takes plain text or a `Secret`, gives a `Secret`."""
 
     def from_db_value(self, value: str | None, *_: Any) -> Secret | None:
         return None if value is None else Secret(value)

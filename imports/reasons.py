@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 class Reason(StrEnum):
     """Why a run did not go well, set where that is known: by the errors of
-    `marketingcloud` and `gateway`, and by the use cases.
-
-    Code decides by it, and pages pick their words by it, in `wording/causes.py`;
-    nothing looks into a sentence. The labels are what commands and exports print.
+    `marketingcloud` and `gateway`, and by the use cases. The labels are what commands
+    and exports print.
     """
 
     label: str
@@ -89,19 +87,13 @@ class Reason(StrEnum):
 
 
 def reasons() -> list[tuple[str, str]]:
-    """The choices of `ImportRun.reason`. A function, so that neither a new reason nor
-    another label needs a migration: the column takes any text.
-    """
+    """The choices of `ImportRun.reason`: a function, so that none needs a migration."""
     return [(reason.value, reason.label) for reason in Reason]
 
 
 class VendorCode(NamedTuple):
-    """What one of Marketing Cloud's error codes means; its reason is None where the
-    code alone proves nothing.
-    """
-
     meaning: str
-    reason: Reason | None
+    reason: Reason | None  # None where the code alone proves nothing
 
 
 R = Reason

@@ -53,9 +53,6 @@ LEARNED = (
 HANGING = ("definitions", "runs", "accesses", "auditentry_set")
 
 
-# Access: who can see and start what, in rows below an account and below a group
-
-
 class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     model = AccountAccess
     extra = 0
@@ -63,12 +60,9 @@ class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccountAccess]:
         return super().get_queryset(request).select_related("account", "group")
 
-    def formfield_for_foreignkey(
-        self, db_field: Any, request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None:
-            field.choices = list(field.choices)  # one query, however many rows
+    def formfield_for_foreignkey(self, *args: Any, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_foreignkey(*args, **kwargs)
+        field.choices = list(field.choices)  # one query, however many rows
         return field
 
 
@@ -81,8 +75,6 @@ class AccessAudited(AuditedAdmin):
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
-        if formset.model is not AccountAccess:
-            return
         changed = [access for access, _fields in formset.changed_objects]
         for action, accesses in (
             (AuditAction.ACCESS_ADDED, formset.new_objects),
@@ -92,9 +84,6 @@ class AccessAudited(AuditedAdmin):
             for access in accesses:
                 details = {"group": access.group.name, "level": access.level}
                 audit(request, action, access, account=access.account, details=details)
-
-
-# Actions: what an administrator does to chosen accounts, with a message about each
 
 
 def sync_now(account: Account) -> str:
@@ -110,11 +99,10 @@ def sync_now(account: Account) -> str:
 
 def adopt_now(account: Account) -> str:
     report = adopt_runs(account=account, holder=new_holder())
-    waiting = f" {report.waiting} wait until a start of ours is settled."
-    return (
-        f"{report.rows} results read, {report.adopted} runs taken into the history."
-        + (waiting if report.waiting else "")
-    )
+    words = f"{report.rows} results read, {report.adopted} runs taken into the history."
+    if report.waiting:
+        words += f" {report.waiting} wait until a start of ours is settled."
+    return words
 
 
 def ask_each(
@@ -125,10 +113,8 @@ def ask_each(
     action: AuditAction | None = None,
 ) -> None:
     """Ask Marketing Cloud about each account, and say what came of it: the sentence
-    that `ask` returns, or that of the error which it raises.
-
-    `action` is for the audit, None where the use case itself leaves an entry there,
-    and disabled accounts are asked as well.
+    that `ask` returns, or that of the error which it raises. `action` is for the audit;
+    without one the use case leaves an entry there, and may ask disabled accounts too.
     """
     accounts = list(rows[: ACCOUNTS_AT_ONCE + 1])
     if len(accounts) > ACCOUNTS_AT_ONCE:
@@ -145,17 +131,17 @@ def ask_each(
                 request, f"{account}: not asked, the others took too long. Try again."
             )
             continue
-        is_ok, level = True, messages.SUCCESS
+        say = messages.success
         try:
             if action and not account.is_active:
                 raise UseCaseError("it is disabled; nothing was asked.")
             message = ask(account)
         except (MarketingCloudError, UseCaseError) as error:
-            is_ok, level, message = False, messages.ERROR, str(error)
+            say, message = messages.error, str(error)
         if action:
-            details = {"is_ok": is_ok, "message": message}
+            details = {"is_ok": say is messages.success, "message": message}
             audit(request, action, account, details=details)
-        messages.add_message(request, level, f"{account}: {message}")
+        say(request, f"{account}: {message}")
 
 
 def set_paused(
@@ -179,24 +165,11 @@ def set_paused(
             messages.success(request, f"{account}: starts are {state} now.")
 
 
-# The form and the pages
-
-
-class SecretInput(forms.CharField):
-    """Takes a secret and never shows one; empty means that nothing was entered."""
-
-    widget = forms.PasswordInput(
-        render_value=False, attrs={"autocomplete": "new-password"}
-    )
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return bool(data)
-
-
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    secret = SecretInput(
+    secret = forms.CharField(
         label="Secret",
         strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="The client secret or the API user's password. It is stored "
         "encrypted and never shown again.",
     )
@@ -211,10 +184,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        secret, is_new = self.fields["secret"], self.instance._state.adding
-        secret.required = is_new
-        if not is_new:
-            secret.help_text += " Leave it empty to keep the stored one."
+        if not self.instance._state.adding:
+            self.fields["secret"].required = False
+            self.fields["secret"].help_text += " Leave it empty to keep the stored one."
+            self.initial["secret"] = ""  # never shown; left empty it is no change
 
     def clean_secret(self) -> Any:
         return self.cleaned_data["secret"] or self.instance.secret
@@ -321,12 +294,9 @@ class AccountAdmin(AccessAudited):
     def resume_starts(self, request: HttpRequest, rows: QuerySet[Account]) -> None:
         set_paused(request, rows, is_paused=False)
 
-    def lookup_allowed(
-        self, lookup: str, value: Any, request: HttpRequest | None = None
-    ) -> bool:
-        if lookup.startswith("secret"):
-            return False
-        return bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        is_secret = lookup.startswith("secret")
+        return not is_secret and super().lookup_allowed(lookup, value, request)
 
     def changeform_view(
         self, request: HttpRequest, *args: Any, **kwargs: Any

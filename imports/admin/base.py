@@ -51,10 +51,9 @@ UNUSABLE = (
 
 
 class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at runtime
-    """Whatever an address asks for is looked up, or the list is shown without it.
-
-    Django takes any look-up of any field from the address, and sees only some of those
-    that cannot be carried out before the database does.
+    """Django takes any look-up of any field from the address, and sees only some of
+    those that cannot be carried out before the database does. Here the list is then
+    shown without it.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -71,11 +70,9 @@ class CarefulAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none
                 raise
             raise IncorrectLookupParameters(error) from error
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().get_object(request, object_id, from_field)
+            return super().get_object(*args, **kwargs)
         except UNUSABLE:
             return None
 
@@ -130,7 +127,6 @@ class AuditedAdmin(CarefulAdmin):
         return {}
 
     def action(self, deed: str) -> AuditAction:
-        """The audit's name for `deed` (added, changed, deleted) on this model."""
         return AuditAction(f"{self.opts.model_name}_{deed}")
 
 
@@ -142,7 +138,6 @@ def audit(
     account: Account | None = None,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Write down what the person behind `request` did to `obj`."""
     if isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
         account = obj
     record_audit(

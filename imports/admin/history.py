@@ -202,9 +202,7 @@ class ImportRunAdmin(base.UncountedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ImportRun], search_term: str
     ) -> tuple[QuerySet[ImportRun], bool]:
-        """Runs by number, task or beginning of the key: each found by its index; with
-        an OR between them a database may read all runs.
-        """
+        """Runs by number, task or beginning of the key."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -217,6 +215,7 @@ class ImportRunAdmin(base.UncountedAdmin):
         ]
         if term.isdecimal():
             ways.append(Q(pk=int(term)))
+        # each found by its index: with an OR between them a database may read all runs
         first, *others = (ImportRun.objects.filter(way).values("pk") for way in ways)
         return queryset.filter(pk__in=first.union(*others, all=True)), False
 

@@ -44,10 +44,10 @@ def attention_counts(user: User) -> Attention:
 
 def attention(user: User, startable: Container[int]) -> Attention:
     """What needs `user`, who can start in the accounts `startable`: the most pressing
-    first, then the newest. Accounts that don't answer come last, since that mostly
-    passes by itself.
+    first, then the newest.
     """
     accounts = list(_accounts(user))
+    # these come last, since that mostly passes by itself
     silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
     pressing = models.Case(
         *(models.When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
@@ -72,25 +72,21 @@ def attention(user: User, startable: Container[int]) -> Attention:
 
 
 def _runs(user: User) -> RunQuerySet:
-    """Runs that are their definition's last and did not end well, of two days; and
-    every run whose outcome is unknown, since it holds its definition up.
-    """
+    """Runs that did not end well and were their definition's last, and unknown ones."""
     since = timezone.now() - SHOWN_FOR
     # an earlier run that failed is settled by whatever its definition ran since
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
     runs = ImportRun.objects.visible_to(user)
     recent = runs.filter(is_last, status__in=BY_SEVERITY, occurred_at__gte=since)
-    # each found by its index; with an OR between them a database may read all runs
+    # these however old they are, since they hold their definition up; each part is
+    # found by its index: with an OR between them a database may read all runs
     unknown = runs.filter(status=RunStatus.UNKNOWN)
     pks = recent.values("pk").union(unknown.values("pk"))
     return ImportRun.objects.filter(pk__in=pks)
 
 
 def _accounts(user: User) -> models.QuerySet[Account]:
-    """The reader's accounts that do not answer, refused their credentials, whose
-    stored secret could not be read, or which are a business unit twice; and those that
-    were disabled while runs are active in them, which nobody follows.
-    """
+    """Accounts in trouble, and disabled ones with active runs, which nobody follows."""
     active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
     unwatched = Q(models.Exists(active_runs), is_active=False)
     accounts = Account.objects.visible_to(user).with_state()
@@ -109,9 +105,8 @@ def _with_last_look(pks: list[int]) -> list[ImportRun]:
 
 
 def _run_item(run: ImportRun, *, can_start: bool) -> dict[str, Any]:
-    candidates = 0  # how many tasks it may be
-    if run.status == RunStatus.UNKNOWN and run.look:  # type: ignore[attr-defined]
-        candidates = len(run.look["candidates"])  # type: ignore[attr-defined]
+    look = run.look if run.status == RunStatus.UNKNOWN else None  # type: ignore[attr-defined]
+    candidates = len(look["candidates"]) if look else 0  # how many tasks it may be
     return {
         "id": f"run-{run.pk}",
         "name": run.shown_name,
@@ -143,7 +138,6 @@ def _action(run: ImportRun, *, can_start: bool, candidates: int) -> dict[str, An
 
 
 def can_start_again(run: ImportRun) -> bool:
-    """Whether another go is possible now."""
     if run.definition is None:
         return False
     run.definition.account = run.account  # at hand already

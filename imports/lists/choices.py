@@ -1,6 +1,4 @@
-"""The filters beside a list: what can be chosen, where each choice leads and how many
-rows it would leave. The whole state of a list is in its address.
-"""
+"""The filters beside a list; the whole state of a list is in its address."""
 
 from __future__ import annotations
 
@@ -36,8 +34,6 @@ class Choice:
 
 
 class Group(NamedTuple):
-    """The choices of one filter under their title."""
-
     title: str
     items: list[Choice]
 
@@ -55,8 +51,7 @@ class ListQuery:
         """The list with these filters changed; one without a value is left out."""
         query = self.given.copy()
         for name, value in changes.items():
-            values = value if isinstance(value, list) else [value]
-            query.setlist(name, [str(each) for each in values])
+            query.setlist(name, value if isinstance(value, list) else [value])
         for name in [name for name in query if not any(query.getlist(name))]:
             del query[name]
         path = path or self.path
@@ -76,18 +71,14 @@ class ListQuery:
         chosen = self.chosen(name) if many else self.chosen(name)[-1:]
         others = [other for other in chosen if other.casefold() != text.casefold()]
         is_current = len(others) < len(chosen) if text else not chosen
-        kept = others if many else []
-        url = self.url(**{name: kept if is_current else [*kept, text]})
+        added = [] if is_current else [text]
+        url = self.url(**{name: [*others, *added] if many else added})
         return Choice(word=word, url=url, is_current=is_current, **shown)
 
     def hidden_fields(self, *without: str) -> list[tuple[str, str]]:
         """What a form beside the filters sends along with its own fields `without`."""
-        return [
-            (name, value)
-            for name in self.given
-            if name not in without
-            for value in self.chosen(name)
-        ]
+        names = [name for name in self.given if name not in without]
+        return [(name, value) for name in names for value in self.chosen(name)]
 
 
 def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]:
@@ -104,18 +95,14 @@ def definition_groups(query: ListQuery, counts: DefinitionCounts) -> list[Group]
     by_status, by_kind = counts.by("status"), counts.by("kind")
     all_listed = count_text(counts.showing(""))
     shows = _offered(query, "show", Show, lambda show: count_text(counts.showing(show)))
+    statuses = _offered(query, "status", RunStatus, lambda s: count_text(by_status[s]))
+    kinds = _offered(query, "kind", Kind, lambda kind: count_text(by_kind[kind]))
     groups = [
         Group("", [query.choice("show", "", "All", count=all_listed), *shows]),
         Group("Account", accounts),
-        Group(
-            "Last status",
-            _offered(query, "status", RunStatus, lambda s: count_text(by_status[s])),
-        ),
+        Group("Last status", statuses),
         Group("Update type", _update_types(query, counts)),
-        Group(
-            "Destination",
-            _offered(query, "kind", Kind, lambda kind: count_text(by_kind[kind])),
-        ),
+        Group("Destination", kinds),
     ]
     return [group for group in groups if group.items]
 
@@ -128,9 +115,7 @@ def _offered(
     *,
     many: bool = False,
 ) -> list[Choice]:
-    """The choices of a filter with the texts of their counts. One that would leave
-    nothing isn't offered unless it is chosen.
-    """
+    """The choices of a filter but those that would leave nothing and aren't chosen."""
     choices = []
     for value, label in values.choices:
         looks = {"count": text_of(value), "status": value if name == "status" else ""}
@@ -139,14 +124,12 @@ def _offered(
 
 
 def _update_types(query: ListQuery, counts: DefinitionCounts) -> list[Choice]:
-    """The same type is one, however its letters are written; the first spelling wins.
-    A type that Marketing Cloud did not tell cannot be asked for.
-    """
+    """A type is one however its letters are written, and shown as they come first."""
     spelling: dict[str, str] = {}
     by_type: Counter[str] = Counter()
+    # the chosen one is offered even where it leaves nothing
     for name, count in (*counts.by("update").items(), (counts.update, 0)):
-        # the chosen one is offered even where it leaves nothing
-        if name:
+        if name:  # one that Marketing Cloud did not tell cannot be asked for
             by_type[spelling.setdefault(name.casefold(), name)] += count
     choices = []
     for name, count in by_type.most_common():
@@ -169,14 +152,15 @@ DAYS_AGO = {"today": 0, "yesterday": 1, "6-days-ago": 6, "30-days-ago": 30}
 def run_groups(
     query: ListQuery, filters: RunFilter, accounts: list[Account], counts: RunCounts
 ) -> list[Group]:
-    """The filters beside the History, of which statuses alone are counted."""
+    """The filters beside the History, of which statuses alone are counted: no index
+    knows how many runs the other values leave.
+    """
     preset = _preset(filters)
     days = []
     for word, first, last in PRESETS:
         url = query.url(**{"from": first, "to": last})
         days.append(Choice(word=word, url=url, is_current=word == preset))
     statuses = _offered(query, "status", RunStatus, counts.text, many=True)
-    # only the statuses are counted: no index knows how many the other values leave
     own = [query.choice("account", one.pk, one.shown_name) for one in accounts]
     origins = [query.choice("origin", value, label) for value, label in Origin.choices]
     groups = [
@@ -221,14 +205,12 @@ LABELS = {"status": dict(RunStatus.choices), "origin": dict(Origin.choices)}
 
 def chips(query: ListQuery, filters: RunFilter) -> list[dict[str, str]]:
     """The filters in force in the History, each with the address without it."""
-    shown = []
-    preset = _preset(filters) if query.chosen("from") else ""
-    if preset:
+    shown, words = [], FILTER_WORDS
+    if query.chosen("from") and (preset := _preset(filters)):
         without_days = query.url(**{"from": "", "to": ""})
-        shown = [{"word": "Days", "value": preset, "clear_url": without_days}]
-    for name, word in FILTER_WORDS.items():
-        if preset and name in {"from", "to"}:
-            continue
+        shown.append({"word": "Days", "value": preset, "clear_url": without_days})
+        words = {name: words[name] for name in words if name not in {"from", "to"}}
+    for name, word in words.items():
         chosen, cleaned = query.chosen(name), filters.cleaned.get(name)
         for value in chosen:
             # in words; as it was given where it means nothing here

@@ -1,9 +1,8 @@
 """How many rows each filter beside a list would leave.
 
 Definitions that agree in all that can be filtered are counted together: some dozens of
-counts for an account of any size. An account's counts stay in this process until its
-revision says that something in it has changed (docs/adr/0011), so a page counts what
-has changed, not everything.
+counts for an account of any size. They stay in this process until the account's
+revision says that something has changed (docs/adr/0011).
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from imports.models import Account, ImportDefinition, RunStatus, User
 from imports.models.definition import DefinitionQuerySet
 from imports.wording.status import FAILING
 
-# By account, last status, update type, kind of destination, and whether it is gone.
+# As `DefinitionCount` has them first.
 FACTS = ("account", "last_run__status", "update_type", "kind", "is_gone")
-Facts = tuple[int, str | None, str, str, bool]
 
 
 class DefinitionCount(NamedTuple):
@@ -50,8 +48,8 @@ class DefinitionCount(NamedTuple):
 
 
 class DefinitionCounts:
-    """All that a search found, counted by all that can be filtered, so that each
-    filter's count is a sum. The filters must be valid.
+    """What a search found, so that each filter's count is a sum of these counts. The
+    filters must be valid.
     """
 
     def __init__(self, filters: DefinitionFilter, user: User) -> None:
@@ -104,20 +102,15 @@ class DefinitionCounts:
         return counts
 
     def showing(self, show: str) -> int:
-        """How many definitions `show` would leave."""
         return sum(count.n for count in self._without("show") if count.is_in(show))
 
 
 def _of_accounts(revisions: dict[int, int]) -> Counter[Any]:
-    """All definitions of these accounts; counted are those that changed since.
-
-    A revision is read before what it is about, so what is kept is never older than it
-    says.
-    """
+    """All definitions of these accounts; counted are those that changed since."""
     keys = {pk: f"definition-counts-{pk}" for pk in revisions}
     kept = cache.get_many(keys.values())
     counts: Counter[Any] = Counter()
-    changed: dict[int, dict[Facts, int]] = {}
+    changed: dict[int, dict[tuple[Any, ...], int]] = {}
     for pk, revision in revisions.items():
         as_of, of_account = kept.get(keys[pk], (None, {}))
         if as_of == revision:
@@ -128,12 +121,12 @@ def _of_accounts(revisions: dict[int, int]) -> Counter[Any]:
         definitions = ImportDefinition.objects.filter(account__in=list(changed))
         for facts, n in _counted(definitions, *FACTS).items():
             changed[facts[0]][facts] = counts[facts] = n
+        # each with a revision that was read before, so never older than that says
         cache.set_many({keys[pk]: (revisions[pk], own) for pk, own in changed.items()})
     return counts
 
 
 def _counted(definitions: DefinitionQuerySet, *names: str) -> Counter[Any]:
-    """How many of them agree in all of `names`."""
     is_gone = models.ExpressionWrapper(
         models.Q(not_seen_since__isnull=False), output_field=models.BooleanField()
     )
@@ -174,14 +167,12 @@ class _LimitedCount(models.Subquery):
 
 
 def count_runs(filters: RunFilter, user: User) -> RunCounts:
-    """What all filters but the status let through; nothing where that is much and no
-    index tells it by status. The filters must be valid.
-    """
+    """What all filters but the status let through. The filters must be valid."""
     runs = filters.without("status").order_by()
     few = list(runs.values_list("status", flat=True)[: COUNTED_TOGETHER + 1])
     if len(few) <= COUNTED_TOGETHER:
         return RunCounts(dict.fromkeys(RunStatus.values, 0) | dict(Counter(few)))
-    if not filters.is_by_index:
+    if not filters.is_by_index:  # then to count so many takes too long
         return RunCounts()
     counts = {
         status: _LimitedCount(runs.filter(status=status).values("pk")[: COUNTED_TO + 1])

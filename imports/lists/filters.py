@@ -83,14 +83,13 @@ KIND = Case(
 )
 
 
-LAST, ROWS = F("last_run__occurred_at"), F("last_run__total_rows")
 # What an order looks at before the names; the usual one at the favourites.
 FIRST_BY: dict[str, tuple[Any, ...]] = {
     DefinitionSort.NAME: (),
-    DefinitionSort.NEWEST: (LAST.desc(nulls_last=True),),
-    DefinitionSort.OLDEST: (LAST.asc(nulls_last=True),),
-    DefinitionSort.MOST_ROWS: (ROWS.desc(nulls_last=True),),
-    DefinitionSort.FEWEST_ROWS: (ROWS.asc(nulls_last=True),),
+    DefinitionSort.NEWEST: (F("last_run__occurred_at").desc(nulls_last=True),),
+    DefinitionSort.OLDEST: (F("last_run__occurred_at").asc(nulls_last=True),),
+    DefinitionSort.MOST_ROWS: (F("last_run__total_rows").desc(nulls_last=True),),
+    DefinitionSort.FEWEST_ROWS: (F("last_run__total_rows").asc(nulls_last=True),),
 }
 SEARCHED = ("name", "customer_key", "file_spec", "description")
 IS_SHOWN = {
@@ -102,9 +101,7 @@ IS_SHOWN = {
 
 
 class DefinitionFilter(filters.FilterSet):
-    """Definitions by words, account, last status, update type, kind and `Show`.
-
-    What is believed to be gone from Marketing Cloud is left out unless it is asked
+    """What is believed to be gone from Marketing Cloud is left out unless it is asked
     for; what only one sync did not list is in. The queryset must carry `is_favourite`
     (see `with_favourites`). Properties need a valid form.
     """
@@ -157,9 +154,7 @@ class DefinitionFilter(filters.FilterSet):
 
     @property
     def are_favourites_apart(self) -> bool:
-        """Whether the page puts the favourites on top: no index knows them, but one
-        knows the order of names, unless words were searched for.
-        """
+        """Whether the page puts the favourites on top: an index knows names only."""
         sort = self.form.cleaned_data["sort"]
         return sort == DefinitionSort.FAVOURITES and not self.has_words
 
@@ -189,10 +184,8 @@ class DayFilter(filters.DateFilter):
 
 
 class RunFilter(filters.FilterSet):
-    """The history by words, status, account, definition, origin, person and days.
-
-    It is in no order: `sort` is only read here, see `order`. Most properties need a
-    valid form.
+    """In no order: `sort` is only read here, see `order`. Most properties need a valid
+    form.
     """
 
     q = filters.CharFilter(method="search", max_length=LONGEST_SEARCH)
@@ -230,12 +223,11 @@ class RunFilter(filters.FilterSet):
         return self.without("")
 
     def since_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
-        """Runs that were active on that day or later, whenever they began; as far
-        back as a run can last, so that the index is used.
-        """
+        """Runs that were active on that day or later, whenever they began."""
         start = midnight(day)
         ended = Q(finished_at__gte=start) | Q(finished_at=None, settled_at__gte=start)
         was_active = Q(occurred_at__gte=start) | Q(status__in=ACTIVE) | ended
+        # as far back as a run can last, so that the index is used
         return runs.filter(was_active, occurred_at__gte=start - LONGEST_RUN)
 
     def until_day(self, runs: RunQuerySet, _name: str, day: dt.date) -> RunQuerySet:
@@ -243,9 +235,7 @@ class RunFilter(filters.FilterSet):
         return runs.filter(occurred_at__lt=midnight(next_day))
 
     def search(self, runs: RunQuerySet, _name: str, words: str) -> RunQuerySet:
-        """Every word must be in the name or key of the definition, or be the task's
-        id. Definitions are searched, since they are few beside the runs.
-        """
+        """Every word must be in the definition's name or key, or be the task's id."""
         for word in words.replace("\x00", "").split():
             named = self._named(word)
             if len(named) > FEW_NAMED:

@@ -1,7 +1,7 @@
 """Keyset paging over runs: a page stays right while new runs arrive, in every order.
 
-A place in the history is the key of the last run that was shown, never a number of rows
-to skip. The keys end in the run's id, so no two runs share one.
+A place in the history is the key of the last run that was shown. The keys end in the
+run's id, so no two runs share one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import F, OuterRef, Q, Value
@@ -32,8 +32,6 @@ LATEST = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
 # What is not known stands below all that is.
 NO_COUNT, NO_DURATION = -1, dt.timedelta(days=-36500)
-# What no index finds is looked for in so many days first, then in all.
-FEW_DAYS = (1, 10, 100)
 DURATION = models.ExpressionWrapper(
     Coalesce("finished_at", "settled_at")
     - Coalesce("started_at", "sent_at", "occurred_at"),
@@ -50,24 +48,20 @@ RANKS: dict[RunSort, Any] = {
         output_field=models.DurationField(),
     ),
 }
-# A run's values of what its order is by: rank (if there is one), moment, id.
-Place = tuple[Any, ...]
+Place = tuple[Any, ...]  # a run's rank, if there is one, moment and id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOrder:
-    """An order of runs, both ways, and a run's place in it. `accounts` are those that
-    the runs may be of, None where no index leads to the runs of an account that fit;
-    `statuses` are those that they were narrowed to, if any; `are_many`: so many runs
-    may fit that a page looks for the nearest alone.
-    """
+    """An order of runs, both ways, and a run's place in it."""
 
     by: RunSort = RunSort.NEWEST
+    # those that the runs may be of; None where no index leads to those that fit
     accounts: models.QuerySet[Account] | None = field(
         default_factory=Account.objects.all
     )
-    statuses: Sequence[str] = ()
-    are_many: bool = True
+    statuses: Sequence[str] = ()  # that the runs were narrowed to
+    are_many: bool = True  # so many may fit that a page looks for the nearest alone
 
     @property
     def keys(self) -> list[str]:
@@ -85,17 +79,16 @@ class RunOrder:
         match = PLACE.fullmatch(text)
         if match is None or (match[1] is not None) != (self.by in RANKS):
             return None
+        rank, moment, pk = match.groups()
         try:
             # a "+" that was not escaped arrives as a space
-            at = dt.datetime.fromisoformat(match[2].replace(" ", "+"))
+            at = dt.datetime.fromisoformat(moment.replace(" ", "+"))
             if not EARLIEST < at < LATEST:
                 return None
         except (ValueError, TypeError):  # no moment, or one without a zone
             return None
-        if match[1] is None:
-            return at, int(match[3])
         unit = MICROSECOND if self.by == RunSort.DURATION else 1
-        return int(match[1]) * unit, at, int(match[3])
+        return (at, int(pk)) if rank is None else (int(rank) * unit, at, int(pk))
 
     def after(
         self, runs: RunQuerySet, place: Place | None, *, backwards: bool = False
@@ -129,8 +122,7 @@ class RunOrder:
         No index holds the runs of several accounts by time, so all would be sorted.
         Yet some account has its `count` nearest runs (of one of the statuses) before a
         moment: beyond it there is nothing to look for, and up to it each account's
-        index tells. Where no index knows which runs fit, the runs of ever more days
-        are looked through. Asks for that moment at once.
+        index tells. Asks for that moment at once.
         """
         following = self.after(runs, place, backwards=backwards)
         if not self.are_many or self.by in RANKS:
@@ -151,8 +143,9 @@ class RunOrder:
             return following.filter(**{until: end}) if end else following
         if rises and not place:  # from the beginning of the history, wherever that is
             return following
+        # no index knows which runs fit: those of ever more days are looked through
         start = place[0] if place else timezone.now()
-        for days in FEW_DAYS:
+        for days in (1, 10, 100):
             end = start + dt.timedelta(days=days if rises else -days)
             near = following.filter(**{until: end})
             if len(near.order_by().values("pk")[:count]) == count:
@@ -160,8 +153,7 @@ class RunOrder:
         return following
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
+class RunPage(NamedTuple):
     """The runs of one page in their order, and where its neighbours begin."""
 
     runs: Sequence[ImportRun] = ()
@@ -191,10 +183,10 @@ def page_of(runs: RunQuerySet, order: RunOrder, *, before: str, after: str) -> R
 
 
 def run_parents() -> tuple[str, Any]:
-    """What a list of runs shows of account and definition, to be prefetched: without
-    facts and strip, which weigh more than everything else together. Both are read
-    once the runs are known, so that none but these is joined.
+    """What a list of runs shows of account and definition, to be prefetched, since a
+    join would be made of all runs before those of the page are known.
     """
+    # without what weighs more than everything else together
     definitions = ImportDefinition.objects.defer("facts", "strip", "description")
     return "account", models.Prefetch("definition", definitions)
 
@@ -202,11 +194,9 @@ def run_parents() -> tuple[str, Any]:
 def batches(
     runs: RunQuerySet, order: RunOrder, fields: Iterable[str], size: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """`fields` of all of `runs` in their order, some at a time, each batch a query
-    of its own: nothing is held open between two, so no writer waits for the reader.
-
-    A batch has at most `size` runs; where they are many, up to some dozens for each
-    account.
+    """`fields` of all of `runs` in their order, at most `size` at a time, or where they
+    are many up to some dozens for each account. Each batch is a query of its own, so no
+    writer waits for the reader.
     """
     names = {*fields, *order.keys}
     place: Place | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import logging
 import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ValidationError
@@ -15,12 +17,12 @@ from django.db import models, transaction
 from imports.fields import EncryptedField, Secret
 from imports.models import endpoints
 from imports.models.database import database_now
-from imports.models.units import note_doubles, tidy_mid, unit_of
 from imports.models.user import User
 from imports.models.worker import NotFollowed, Unfollowed
 from imports.reasons import Reason
 from imports.text import first_with_ink, validate_ink
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
 Reader = User | AnonymousUser
 
@@ -28,25 +30,18 @@ Reader = User | AnonymousUser
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
 # Marketing Cloud's documented clock, and how far an account's may be from it.
 USUAL_CLOCK_MINUTES, DRIFT_SHOWN_FROM_MINUTES = -360, 30
-# More accounts than these are not told one by one in a query.
-MOST_IDS = 500
-# What names a business unit and where it is, and how pasted texts of it are read.
+# So many ObjectIDs tell whether another account lists the same definitions.
+COMPARED_OBJECTS = 50
+# What names a business unit and where it is, and how pasted texts of it are read; it
+# is fixed once definitions are known.
 TIDIED = {
-    "mid": tidy_mid,
+    "mid": endpoints.tidy_mid,
     "subdomain": endpoints.tidy_subdomain,
     "auth_url": endpoints.tidy_auth_url,
     "soap_url": endpoints.tidy_soap_url,
 }
 SIGN_IN_NAMES = {True: "client_id", False: "username"}
 FROZEN_WITH_DEFINITIONS = tuple(TIDIED)
-IS_FIXED = (
-    "Fixed once definitions are known: their history belongs to this business unit. "
-    "Add a new account instead."
-)
-NO_SUBDOMAIN = (
-    "Enter the tenant’s own part of its addresses, the mc… of "
-    "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
-)
 # With these an account may become another business unit, or one twice.
 TELL_UNIT = frozenset(
     {"mid", "learned_unit", "auth_kind", "client_id", "username", "is_active"}
@@ -112,11 +107,10 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.filter(pk__in=seen_by(user))  # type: ignore[misc]  # ids or rows
 
     def still_visible_to(self, user: Reader) -> AccountQuerySet:
-        """As `visible_to`, judged within each query."""
+        """As `visible_to`, judged within each query: for one row, or for long."""
         return self._granted(user, *AccessLevel)
 
     def startable_by(self, user: Reader) -> AccountQuerySet:
-        """Active accounts in which `user` can start definitions."""
         return self._granted(user, AccessLevel.START).filter(is_active=True)
 
     def _granted(self, user: Reader, *levels: AccessLevel) -> AccountQuerySet:
@@ -147,7 +141,6 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return twins.exclude(pk=account.pk)
 
     def reachable(self) -> AccountQuerySet:
-        """Accounts that may be asked: active, credentials not refused."""
         return self.filter(is_active=True, credentials_refused_at=None)
 
 
@@ -158,18 +151,19 @@ class OfAccountQuerySet(models.QuerySet[M]):
         return self.filter(account__in=seen_by(user))
 
     def still_visible_to(self, user: Reader) -> Self:
-        """As `visible_to`, judged within each query: for one row, or for long."""
         return self.filter(account__in=Account.objects.still_visible_to(user))
 
 
+# More accounts than these are not told one by one in a query.
+MOST_IDS = 500
+
+
 def seen_by(user: Reader) -> list[int] | AccountQuerySet:
-    """What is filtered by `user`: the ids of their visible accounts, read once for each
-    `User` object, that is once a request. Queries about plain numbers are planned
-    sooner and better than joins over groups.
-    """
+    """The ids of the accounts that `user` sees, read once for each `User` object."""
     if isinstance(user, AnonymousUser) or not user.is_active:
         return []
     visible = Account.objects.still_visible_to(user)
+    # queries about plain numbers are planned sooner and better than joins over groups
     if user.visible_ids is None:
         ids = visible.order_by().values_list("pk", flat=True)
         user.visible_ids = list(ids[: MOST_IDS + 1])
@@ -197,7 +191,7 @@ class Account(models.Model):
     auth_url = models.CharField("authentication address", max_length=500, blank=True)
     soap_url = models.CharField("SOAP address", max_length=500, blank=True)
     mid = models.CharField("MID", max_length=20, blank=True)
-    # which business unit it is (see units.py), and what answers told about that
+    # which business unit it is, see `unit_of`, and what answers told about that
     unit = models.CharField("business unit", max_length=220, null=True, editable=False)
     learned_unit = models.CharField(max_length=220, null=True, editable=False)
     # another active account is the same unit, as found in an older database or learned
@@ -275,7 +269,7 @@ class Account(models.Model):
                 self.refresh_from_db(fields=TELL_UNIT - fields, from_queryset=rows)
                 also = {"disabled_at"} if "is_active" in fields else set()
                 fields |= {"mid", "unit", *also}
-            self.mid, self.unit = tidy_mid(self.mid), unit_of(self)
+            self.mid, self.unit = endpoints.tidy_mid(self.mid), unit_of(self)
             super().save(update_fields=fields, **options)
             note_doubles()
             self.refresh_from_db(fields=["is_doubled"])
@@ -313,32 +307,26 @@ class Account(models.Model):
         """Whether a process could not read the stored secret, another one or this."""
         # lists do without the secret: not to be read for each of their rows
         secret = self.__dict__.get("secret")
-        is_lost_here = isinstance(secret, Secret) and not secret.is_readable
+        is_lost_here = isinstance(secret, Secret) and secret.key_position() is None
         return is_lost_here or self.secret_unreadable_since is not None
 
     def has_problem(self, state: AccountState) -> bool:
         """Whether it is in `state`, whatever else is wrong with it too."""
-        match state:
-            case AccountState.DISABLED:
-                return not self.is_active
-            case AccountState.DOUBLED:
-                return self.is_doubled
-            case AccountState.SECRET_UNREADABLE:
-                return self.is_secret_unreadable
-            case AccountState.CREDENTIALS_REFUSED:
-                return self.credentials_refused_at is not None
-            case AccountState.NOT_ANSWERING:
-                return self.failures_in_row >= NOT_ANSWERING_FROM
-            case AccountState.PAUSED:
-                return self.starts_paused
-            case AccountState.READY:
-                return False
+        if state is AccountState.SECRET_UNREADABLE:  # which takes a while to tell
+            return self.is_secret_unreadable
+        is_so = {
+            AccountState.DISABLED: not self.is_active,
+            AccountState.DOUBLED: self.is_doubled,
+            AccountState.CREDENTIALS_REFUSED: self.credentials_refused_at is not None,
+            AccountState.NOT_ANSWERING: self.failures_in_row >= NOT_ANSWERING_FROM,
+            AccountState.PAUSED: self.starts_paused,
+        }
+        return is_so.get(state, False)
 
     @property
     def state(self) -> AccountState:
         """How it is doing; where several things are wrong, the one to mend first."""
-        problems = (state for state in AccountState if self.has_problem(state))
-        return next(problems, AccountState.READY)
+        return next(filter(self.has_problem, AccountState), AccountState.READY)
 
     def since(self, state: AccountState) -> datetime | None:
         """Since when it has that problem, as far as that is known."""
@@ -352,10 +340,9 @@ class Account(models.Model):
 
     @property
     def why_not_followed(self) -> Unfollowed | None:
-        """Why nobody looks at what runs here, as far as it lies with the account. That
-        starts are paused, or that it is there twice, keeps nobody from following.
-        """
+        """Why nobody looks at what runs here, as far as it lies with the account."""
         for state in AccountState:
+            # that starts are paused, or that it is there twice, is no such reason
             if state.name in NotFollowed.__members__ and self.has_problem(state):
                 return Unfollowed(NotFollowed[state.name], self.since(state))
         return None
@@ -386,8 +373,8 @@ class Account(models.Model):
     @property
     def why_not_startable(self) -> str:
         """The sentence of `start_refusal`; empty if starts are possible."""
-        refusal = self.start_refusal
-        return refusal[1] if refusal else ""
+        _, sentence = self.start_refusal or (None, "")
+        return sentence
 
     def tidy(self) -> None:
         """Read what was pasted as it can only be meant, before its length is judged."""
@@ -425,10 +412,13 @@ class Account(models.Model):
 
     def _clean_endpoints(self) -> None:
         if self.subdomain and not re.fullmatch(r"[a-z0-9-]{1,63}", self.subdomain):
-            raise ValidationError({"subdomain": NO_SUBDOMAIN})
-        if not self.subdomain and not (
-            self.soap_url and (self.auth_url or not self.is_oauth)
-        ):
+            wanted = (
+                "Enter the tenant’s own part of its addresses, the mc… of "
+                "https://mc….auth.marketingcloudapis.com/, or paste that whole address."
+            )
+            raise ValidationError({"subdomain": wanted})
+        is_enough = self.soap_url and (self.auth_url or not self.is_oauth)
+        if not self.subdomain and not is_enough:
             raise ValidationError(
                 "Give the subdomain, or the SOAP address (and for OAuth the "
                 "authentication address)."
@@ -454,9 +444,13 @@ class Account(models.Model):
             return
         stored = Account.objects.get(pk=self.pk)
         stored.tidy()
-        for field in FROZEN_WITH_DEFINITIONS:
+        is_fixed = (
+            "Fixed once definitions are known: their history belongs to this business "
+            "unit. Add a new account instead."
+        )
+        for field in TIDIED:
             if getattr(stored, field) != getattr(self, field):
-                raise ValidationError({field: IS_FIXED})
+                raise ValidationError({field: is_fixed})
 
     @property
     def known_mid(self) -> str:
@@ -480,7 +474,6 @@ class Account(models.Model):
         return is_same and self.pk != other.pk and self.is_active and other.is_active
 
     def refuses_property(self, object_type: str, name: str) -> bool:
-        """Whether the account did not let us retrieve that property."""
         return f"{object_type}:{name}" in self.refused_properties
 
     def noted_refusals(self, refused: tuple[str, ...]) -> list[Any]:
@@ -491,6 +484,65 @@ class Account(models.Model):
         """Note that a process could not read it; False where that was known."""
         readable = Account.objects.filter(pk=self.pk, secret_unreadable_since=None)
         return bool(readable.update(secret_unreadable_since=database_now()))
+
+
+def unit_of(account: Account) -> str | None:
+    """The business unit, by the MID that names it in all of Marketing Cloud: typed, or
+    told by answers. Until one is known the sign-in stands for it, since an account
+    without a MID is the unit of its package or API user.
+    """
+    if known := endpoints.tidy_mid(account.mid) or account.learned_unit:
+        return known
+    name = endpoints.trimmed(getattr(account, SIGN_IN_NAMES[account.is_oauth]))
+    return f"{account.auth_kind}:{name.casefold()}" if name else None
+
+
+def tidy_object_id(text: str) -> str:
+    """A GUID as it is compared, however it was written; what is none stays as it is."""
+    return str(UUID(text)) if is_guid(text) else text
+
+
+def is_guid(text: str) -> bool:
+    """Whether it is a GUID, and not the one of zeros that means none."""
+    try:
+        return UUID(text).int != 0
+    except ValueError:
+        return False
+
+
+def told_unit(
+    account: Account, clients: Collection[str], object_ids: Collection[str]
+) -> str | None:
+    """The unit of a listing, by the clients that its definitions name if they agree."""
+    if clients:
+        mids = {endpoints.tidy_mid(client) for client in clients}
+        return mids.pop() if len(mids) == 1 else None
+    # another account that lists the same GUID is the same unit
+    objects = sorted(filter(is_guid, object_ids))[:COMPARED_OBJECTS]
+    others = Account.objects.filter(definitions__object_id__in=objects)
+    units = others.exclude(pk=account.pk).exclude(unit=None).order_by("pk")
+    return units.values_list("unit", flat=True).first()
+
+
+def note_doubles() -> None:
+    """Mark the active accounts whose unit another active one has, and no others."""
+    from imports.models.run import bump_revision  # runs know accounts
+
+    twin = Account.objects.filter(unit=models.OuterRef("unit"), is_active=True)
+    has_twin = models.Exists(twin.exclude(pk=models.OuterRef("pk")))
+    is_double = models.Q(has_twin, is_active=True)
+    new = list(Account.objects.filter(is_double, is_doubled=False))
+    over = list(Account.objects.filter(~is_double, is_doubled=True))
+    if new or over:
+        bump_revision(accounts=[*new, *over])
+    Account.objects.filter(pk__in=[one.pk for one in new]).update(is_doubled=True)
+    Account.objects.filter(pk__in=[one.pk for one in over]).update(is_doubled=False)
+    for account in new:
+        log.error(
+            "Account %s: its business unit is entered in another account too; nothing "
+            "is started in either until one is disabled",
+            account.pk,
+        )
 
 
 class AccountAccess(models.Model):

@@ -17,20 +17,14 @@ log = logging.getLogger(__name__)
 
 
 def database_now() -> datetime:
-    """The database's current time, in UTC: what leases and due times are compared with.
-
-    Clocks of several machines may differ by minutes, but they all ask one database.
-    """
-    if connection.vendor == "sqlite":
-        sql = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
-    else:
-        sql = "SELECT clock_timestamp()"
+    """The database's time, in UTC: clocks of several machines may differ by minutes."""
+    is_sqlite = connection.vendor == "sqlite"
+    now = "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')"
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(f"SELECT {now if is_sqlite else 'clock_timestamp()'}")
         (value,) = cursor.fetchone()
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    return value.astimezone(UTC)  # type: ignore[no-any-return]
+    moment: datetime = datetime.fromisoformat(value) if is_sqlite else value
+    return moment.astimezone(UTC)
 
 
 def violated_constraint(error: IntegrityError) -> str | None:
@@ -74,10 +68,9 @@ NORMAL, FULL = 1, 2
 def relax_commits() -> None:
     """From now on commits of this thread's connection need not wait for the disk.
 
-    For work that only asks: what a power cut takes back is asked for again. Nothing
-    in the database breaks, and a later commit that does wait, such as the claim of a
-    start, brings all earlier ones to the disk with it. SQLite only: its writers wait
-    for each other, so each wait for the disk is everybody's.
+    For work that only asks: what a power cut takes back is asked for again. A later
+    commit that does wait, such as the claim of a start, brings all earlier ones to the
+    disk with it. SQLite only: its writers wait for each other.
     """
     if connection.vendor != "sqlite":
         return
@@ -101,8 +94,6 @@ def release_connection() -> None:
 # Telling workers at once that a start was committed: LISTEN and NOTIFY of PostgreSQL.
 # It only saves time. Workers look for queued starts as well: SQLite has nothing like
 # it, and through PgBouncer in transaction mode nothing is ever heard.
-
-
 CHANNEL = "mcdash_starts"
 # How often the listening connection is tried: one may break without a sign.
 TRIED_EVERY_SECONDS = 30
@@ -117,20 +108,14 @@ LIMITS = {
 
 
 def wake_workers() -> None:
-    """Called within the transaction that queues a start, so that PostgreSQL tells the
-    workers when it is committed, and tells nobody if it is rolled back.
-    """
+    """Tell workers of a start, once the transaction that queues it is committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 def listen(wake: Callable[[], object], is_stopping: Callable[[], bool]) -> None:
-    """Call `wake` for each start that is committed, until `is_stopping()`.
-
-    For a thread of its own. A connection that breaks is replaced; the log says so when
-    it breaks and when starts are announced again, not with each try.
-    """
+    """Call `wake` for each start that is committed; for a thread of its own."""
     is_deaf = False
     while not is_stopping():
         try:
@@ -143,20 +128,17 @@ def listen(wake: Callable[[], object], is_stopping: Callable[[], bool]) -> None:
                 if is_stopping():
                     return
         except Error as error:
-            if not is_deaf:
+            if not is_deaf:  # not with each try
                 log.warning("Starts are found by looking alone: %s", error)
             is_deaf = True
             time.sleep(RECONNECT_AFTER_SECONDS)
 
 
 def _heard() -> Iterator[None]:
-    """Yields once it listens, then whenever there may be something new.
-
-    The connection is none of the pool's, which lends each one to many in turn. Nothing
-    is held open on it between statements, so it stands in nobody's way.
-    """
+    """Yields once it listens, then whenever there may be something new."""
     listening = connection.copy()
     options = listening.settings_dict["OPTIONS"]
+    # none of the pool's, which lends each one to many in turn
     listening.settings_dict["OPTIONS"] = LIMITS | options | {"pool": False}
     with closing(listening), listening.cursor() as cursor:
         cursor.execute(f"LISTEN {CHANNEL}")

@@ -10,7 +10,12 @@ from django.apps import apps
 from django.db import models, transaction
 from django.db.models.functions import Left, Lower
 
-from imports.models.account import Account, OfAccountQuerySet
+from imports.models.account import (
+    Account,
+    OfAccountQuerySet,
+    is_guid,
+    tidy_object_id,
+)
 from imports.models.status import COUNTS, ENDED
 from imports.models.user import User
 from imports.text import first_with_ink
@@ -22,8 +27,19 @@ BAR_FIELDS = ("definition", "status", *COUNTS, "occurred_at")
 
 
 def key_digest(customer_key: str) -> str:
-    """A customer key may have 10,000 characters; its SHA-256 can be indexed."""
+    """What of a customer key can be indexed: it may have 10,000 characters."""
     return hashlib.sha256(customer_key.encode()).hexdigest()
+
+
+def guard_of(definition: ImportDefinition) -> str:
+    """What one active run at most may have: the definition, over all accounts."""
+    object_id = definition.object_id or ""
+    if is_guid(object_id):
+        return f"object:{tidy_object_id(object_id)}"
+    # another id, or a key, is unique in its business unit
+    account = definition.account
+    unit = account.unit or f"account:{account.pk}"
+    return f"{unit}:{object_id or definition.key_digest}"
 
 
 # The order of names. An index of PostgreSQL holds no name of any length.
@@ -129,10 +145,9 @@ class ImportDefinition(models.Model):
 
     @property
     def why_not_startable(self) -> str:
-        """Why it cannot be started now, in a sentence; empty if it can. That Marketing
-        Cloud does not list it is no reason: the list may be wrong, and if it is not,
-        Marketing Cloud refuses the start.
-        """
+        """Why it cannot be started now, in a sentence; empty if it can."""
+        # that Marketing Cloud does not list it is no reason: the list may be wrong, and
+        # if it is not, Marketing Cloud refuses the start
         return self.account.why_not_startable
 
     @property
@@ -190,8 +205,6 @@ class DefinitionVersion(models.Model):
 
 
 class Favourite(models.Model):
-    """A definition that a person keeps at hand."""
-
     user = models.ForeignKey(User, models.CASCADE, related_name="favourites")
     definition = models.ForeignKey(
         ImportDefinition, models.PROTECT, related_name="favourites"

@@ -35,6 +35,7 @@ SERVICE_PATH = "/Service.asmx"
 TOKEN_PATH = re.compile(r"(/v2(/token)?)?/*", re.IGNORECASE)
 SERVICE_PATHS = re.compile(r"/*((service\.asmx|etframework\.wsdl)/*)?", re.IGNORECASE)
 WSDL_PATH = re.compile(r"(?<=/)etframework\.wsdl$", re.IGNORECASE)
+LONGEST_MID = 100
 # Blanks, and what cannot be seen, as it comes along when one copies.
 INVISIBLE = r"[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]+"
 BASE_URIS = {
@@ -47,6 +48,13 @@ BASE_URIS = {
 def trimmed(text: str) -> str:
     """Without blanks, or characters that cannot be seen, at either end."""
     return re.sub(rf"\A{INVISIBLE}|{INVISIBLE}\Z", "", text)
+
+
+def tidy_mid(text: str) -> str:
+    """A MID in plain digits, without zeros before it; what is none stays as typed."""
+    typed = trimmed(text)
+    is_number = typed.isdecimal() and len(typed) <= LONGEST_MID
+    return str(int(typed)) if is_number else typed  # also of digits beyond ASCII
 
 
 def tidy_subdomain(text: str) -> str:
@@ -84,9 +92,8 @@ def tidy_soap_url(text: str) -> str:
 
 
 def refuse_misplaced(kind: str, url: str) -> None:
-    """Refuse one of the vendor's addresses that cannot be what is called.
-
-    `kind` is "auth" or "soap". Raises `ValidationError` naming what is expected.
+    """Raise `ValidationError` for an address of the vendor's that is not of `kind`,
+    "auth" or "soap".
     """
     parts = _read(url)
     tenant = VENDOR_HOST.fullmatch(_host(parts)) if parts else None
@@ -133,11 +140,9 @@ def _base(parts: SplitResult) -> str:
 
 
 def validate_endpoint(url: str) -> None:
-    """Refuse an address outside MCDASH_ENDPOINT_HOSTS.
-
-    https only, and a port only where the setting names one; with
-    MCDASH_ALLOW_LOOPBACK also plain http to this machine. Where a name leads is
-    looked at when it is called. Raises `ValidationError` with a sentence.
+    """Raise `ValidationError` for an address outside MCDASH_ENDPOINT_HOSTS: https only,
+    and a port only where the setting names one; with MCDASH_ALLOW_LOOPBACK also plain
+    http to this machine. Where a name leads is looked at when it is called.
     """
     try:
         parts = urlsplit(url)

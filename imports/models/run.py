@@ -12,9 +12,10 @@ from django.db.models import F, Index, Q, UniqueConstraint, Value, lookups
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
+from imports.models import worker
 from imports.models.account import NOT_ANSWERING_FROM, Account, OfAccountQuerySet
 from imports.models.database import database_now
-from imports.models.definition import DefinitionVersion, ImportDefinition
+from imports.models.definition import DefinitionVersion, ImportDefinition, guard_of
 from imports.models.status import (
     ACTIVE,
     COUNTS,
@@ -23,26 +24,23 @@ from imports.models.status import (
     TRANSITIONS,
     WITH_TASK,
     Counts,
-    InvalidTransitionError,
     Origin,
     RunStatus,
-    StaleRunError,
     are_counts_open,
     label_of,
     message_of,
 )
-from imports.models.units import guard_of
 from imports.models.user import User
-from imports.models.worker import (
-    WORKER_SILENT_AFTER,
-    Unfollowed,
-    Worker,
-    WorkerState,
-    overdue_after,
-    start_overdue_after,
-)
 from imports.reasons import reasons
 from imports.text import first_with_ink, has_ink
+
+
+class InvalidTransitionError(Exception):
+    """A run cannot go from its status to the wanted one."""
+
+
+class StaleRunError(Exception):
+    """Somebody else moved the run first; read it again."""
 
 
 class EventKind(models.TextChoices):
@@ -119,16 +117,17 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         return self.filter(status=RunStatus.RUNNING)
 
     def due(self, now: datetime) -> RunQuerySet:
-        """Followed runs that should be looked at now."""
         return self.followed().filter(is_due(now))
 
     def overdue(self) -> RunQuerySet:
         """Active runs that a worker should have seen to long ago, and could have."""
-        late = Now() - overdue_after()
+        late = Now() - worker.overdue_after()
         looked_for = (RunStatus.RUNNING, RunStatus.UNKNOWN)
         looks = Q(status__in=looked_for, next_check_at__lt=late)
         claims = Q(status=RunStatus.STARTING, claim_expires_at__lt=late)
-        starts = Q(status=RunStatus.QUEUED, queued_at__lt=Now() - start_overdue_after())
+        starts = Q(
+            status=RunStatus.QUEUED, queued_at__lt=Now() - worker.start_overdue_after()
+        )
         # who has not responded lately could not be asked until a moment ago
         heard = Q(account__last_contact_at=None) | Q(account__last_contact_at__lt=late)
         return self.filter(looks & heard | claims | starts).filter(
@@ -138,7 +137,6 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         )
 
     def ended_since(self, moment: datetime) -> RunQuerySet:
-        """Runs that ended at `moment` or later, see `ENDED_AT`."""
         recent = self.filter(lookups.GreaterThanOrEqual(ENDED_AT, moment))
         # said so that no index of statuses is taken: most runs have ended
         return recent.exclude(status__in=ACTIVE)
@@ -151,26 +149,21 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         self, counted: Mapping[ImportRun, Mapping[str, int | None]], *, at: datetime
     ) -> int:
         """Write new counts of running runs, which were looked at now; how many of
-        them were still running. One statement for all: a thousand by themselves take
-        longer than asking for them.
+        them were still running.
         """
         changed = (*COUNTS, "last_checked_at", "next_check_at", "looks")
         sets = ", ".join(f"{name} = %s" for name in changed)
         table = self.model._meta.db_table
+        update = f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s"  # noqa: S608
         as_stored = connection.ops.adapt_datetimefield_value
-        rows = [
-            (
-                *(counts[name] for name in COUNTS),
-                *(as_stored(at), as_stored(run.next_look(at)), run.looks + 1),
-                *(run.pk, RunStatus.RUNNING.value),
-            )
-            for run, counts in counted.items()
-        ]
+        rows = []
+        for run, counts in counted.items():
+            look = (as_stored(at), as_stored(run.next_look(at)), run.looks + 1)
+            of_run = (run.pk, RunStatus.RUNNING.value)
+            rows.append((*(counts[name] for name in COUNTS), *look, *of_run))
         with connection.cursor() as cursor:
-            cursor.executemany(
-                f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s",  # noqa: S608
-                rows,
-            )
+            # at once: a thousand statements take longer than asking for the counts
+            cursor.executemany(update, rows)
             return int(cursor.rowcount)
 
     def latest_first(self) -> RunQuerySet:
@@ -180,8 +173,6 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
 class ImportRun(models.Model):
     """One go of a definition. Vendor texts are verbatim; a count that Marketing
     Cloud did not give is null, never 0, and so is a date that cannot be true.
-    `occurred_at` orders the history and is never in the future. `guard` is the
-    definition's name over all accounts, so that two do not run it at once.
     """
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="runs")
@@ -224,6 +215,7 @@ class ImportRun(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     start_text = models.TextField(blank=True)
     end_text = models.TextField(blank=True)
+    # orders the history, and is never in the future
     occurred_at = models.DateTimeField()
     # by our clock, of a run that was not queued here
     first_seen_at = models.DateTimeField(null=True, blank=True)
@@ -243,6 +235,7 @@ class ImportRun(models.Model):
     # how long nobody looked: no part of the age after which a run is lost
     unwatched_seconds = models.PositiveIntegerField(default=0, db_default=0)
     revision = models.BigIntegerField(default=0)
+    # the definition's name over all accounts, so that two do not run it at once
     guard = models.TextField(null=True, editable=False)
 
     objects = RunQuerySet.as_manager()
@@ -357,30 +350,31 @@ class ImportRun(models.Model):
         end = (self.finished_at or self.settled_at) if self.has_ended else None
         return max((end or now) - self.began_at, timedelta(0))
 
-    def why_not_followed(self, workers: WorkerState) -> Unfollowed | None:
+    def why_not_followed(self, workers: worker.WorkerState) -> worker.Unfollowed | None:
         """Why nobody looks at this run; None while somebody does, or it has ended."""
         if not self.is_active:
             return None
         now = timezone.now()
         if self.status == RunStatus.QUEUED:
-            return workers.why_late(self.queued_at, now, after=start_overdue_after())
+            return workers.why_late(
+                self.queued_at, now, after=worker.start_overdue_after()
+            )
         if self.status == RunStatus.STARTING:
             # whoever holds the claim records the answer, whatever becomes of the rest
             is_held = self.claim_expires_at and self.claim_expires_at > now
             return None if is_held else workers.why_late(self.claim_expires_at, now)
         checked = self.last_checked_at
         # with no worker, a command that waits for it may do so
-        is_fresh = checked is not None and checked > now - WORKER_SILENT_AFTER
+        is_fresh = checked is not None and checked > now - worker.WORKER_SILENT_AFTER
         why = self.account.why_not_followed
         if why and (why.why.needs_person or is_fresh or not workers.is_silent):
             return why
         return None if is_fresh else workers.why_late(self.next_check_at, now)
 
     def is_too_old(self, now: datetime) -> bool:
-        """Whether it has been followed in vain for so long that it is lost; one that
-        is checked again counts from then. Time in which nobody looked does not count.
-        """
+        """Whether it has been followed in vain for so long that it is lost."""
         unwatched = timedelta(seconds=self.unwatched_seconds)
+        # one that is checked again counts from then
         return now - (self.settled_at or self.known_since) - unwatched >= LOST_AFTER
 
     def next_look(self, now: datetime) -> datetime:
@@ -390,7 +384,6 @@ class ImportRun(models.Model):
         return now + timedelta(seconds=interval)
 
     def as_bar(self) -> dict[str, Any]:
-        """This run as a bar of its definition's strip."""
         is_open = self.are_counts_open
         return {
             "run": self.pk,
@@ -427,9 +420,8 @@ class ImportRun(models.Model):
         details: dict[str, Any] | None = None,
         **changes: Any,
     ) -> None:
-        """Move the run to `status`, set `changes`, and leave a RunEvent. The row is
-        only moved out of the status that this object knows. The caller opens the
-        transaction.
+        """Move the run to `status`, set `changes`, and leave a RunEvent. The caller
+        opens the transaction.
 
         Raises `InvalidTransitionError` for a way that is not in the table, and
         `StaleRunError` where somebody else moved the run first.
@@ -465,7 +457,6 @@ class ImportRun(models.Model):
         actor_name: str = "",
         details: dict[str, Any] | None = None,
     ) -> RunEvent:
-        """Add to the run's timeline."""
         return RunEvent.objects.create(
             run=self,
             at=database_now(),
@@ -481,17 +472,17 @@ class ImportRun(models.Model):
 ALIVE, STUCK = "alive", "stuck"
 
 
-def workers_now() -> WorkerState:
+def workers_now() -> worker.WorkerState:
     """How the workers do as a whole."""
-    word = Worker.objects.aggregate(word=models.Max(workers_word()))["word"]
+    word = worker.Worker.objects.aggregate(word=models.Max(workers_word()))["word"]
     return workers_of(word)
 
 
 def workers_word() -> models.Case:
     """The same as part of a query: ALIVE, STUCK, or null where none responds."""
-    alive = Worker.objects.alive()
+    alive = worker.Worker.objects.alive()
     # one that has just begun is about to do what is overdue
-    at_work = alive.filter(started_at__lte=Now() - overdue_after())
+    at_work = alive.filter(started_at__lte=Now() - worker.overdue_after())
     is_stuck = models.Exists(at_work) & models.Exists(ImportRun.objects.overdue())
     return models.Case(
         models.When(~models.Exists(alive), then=Value(None)),
@@ -501,12 +492,11 @@ def workers_word() -> models.Case:
     )
 
 
-def workers_of(word: str | None) -> WorkerState:
-    """What `workers_word` found."""
+def workers_of(word: str | None) -> worker.WorkerState:
     if word is None:
-        heard_at = Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
-        return WorkerState(is_silent=True, heard_at=heard_at)
-    return WorkerState(is_stuck=word == STUCK)
+        heard_at = worker.Worker.objects.aggregate(at=models.Max("seen_at"))["at"]
+        return worker.WorkerState(is_silent=True, heard_at=heard_at)
+    return worker.WorkerState(is_stuck=word == STUCK)
 
 
 class RevisionManager(models.Manager["Revision"]):
@@ -519,13 +509,13 @@ class RevisionManager(models.Manager["Revision"]):
 
 
 class Revision(models.Model):
-    """What changed since? One counter row instead of timestamps.
+    """What changed since? Timestamps miss changes when clocks differ or commits
+    overtake each other, so there is one counter row.
 
-    Timestamps miss changes when clocks differ or commits overtake each other. Each
-    transaction that changes runs takes the next number as its last statements and
-    writes it to those runs and their accounts, so the counter's row is locked for
-    a moment only. Such a transaction must not touch an account's row earlier, or
-    two of them could wait for each other.
+    Each transaction that changes runs takes the next number as its last statements and
+    writes it to those runs and their accounts, so the counter's row is locked for a
+    moment only. Such a transaction must not touch an account's row earlier, or two of
+    them could wait for each other.
     """
 
     number = models.BigIntegerField(default=0)

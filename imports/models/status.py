@@ -36,7 +36,6 @@ def are_counts_open(status: str, errors: int | None) -> bool:
 
 
 def label_of(status: str, errors: int | None) -> str:
-    """The word for a run of that status and number of errors."""
     is_open = are_counts_open(status, errors)
     return OPEN_COUNTS if is_open else str(RunStatus(status).label)
 
@@ -77,14 +76,6 @@ TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
 }
 
 
-class InvalidTransitionError(Exception):
-    """A run cannot go from its status to the wanted one."""
-
-
-class StaleRunError(Exception):
-    """Somebody else moved the run first; read it again."""
-
-
 COUNTS = ("total_rows", "successful", "duplicated", "errors")
 
 
@@ -104,15 +95,13 @@ class Counts:
     count that was not reported, or not readably.
 
     The vendor says neither whether TotalRows is the sum of the others nor whether
-    NumberErrors or NumberSuccessful contain the duplicates, and it leaves out a count
-    that it does not have. Here every row is taken to be counted once, as loaded, as a
-    duplicate or as an error.
+    NumberErrors or NumberSuccessful contain the duplicates. Here every row is taken to
+    be counted once, as loaded, as a duplicate or as an error.
 
     - Where duplicates are errors as well, the sum exceeds the total: nothing is open.
     - Where duplicates are loaded rows as well, as many missing rows as there are
       duplicates are not noticed. The other reading would make every import with
       duplicates suspicious.
-    - More rows of one kind than there were rows cannot be: then nothing is reckoned.
     - A row that the update type leaves alone may be counted nowhere: it is then
       unaccounted for, and pages name that reason among those to check.
     """
@@ -124,12 +113,10 @@ class Counts:
 
     @classmethod
     def of(cls, source: object) -> Counts:
-        """Those of a run or of a result, which name them alike."""
         return cls(**{name: getattr(source, name) for name in COUNTS})
 
     @classmethod
     def read(cls, details: Mapping[str, Any]) -> Counts:
-        """Those that an event kept."""
         return cls(**{name: details.get(name) for name in COUNTS})
 
     @property

@@ -26,7 +26,7 @@ from imports.models.worker import Lease
 log = logging.getLogger(__name__)
 
 WATCH_EVERY = timedelta(seconds=10)
-# So long writers wait for each other; a lock that lasts longer is no ordinary write's.
+# So long writers wait for each other.
 LOCK_LASTS = timedelta(seconds=20)
 BRIEF_SECONDS = 2
 # A try that has not ended by now hangs in the system.
@@ -112,8 +112,6 @@ def brief_transaction() -> Iterator[None]:
 
 
 class Storage:
-    """What this process knows of whether the database can be written."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._refusal: Refusal | None = None
@@ -125,15 +123,14 @@ class Storage:
 
     @property
     def unwritable_since(self) -> datetime | None:
-        """Since when nothing can be saved; None while all is well. A lock counts once
-        it has lasted longer than any write of ours waits for another.
-        """
+        """Since when nothing can be saved; None while all is well."""
         began = self._trying_since
         if began and timezone.now() - began > HANGS_AFTER:
             return self._first_at or began
         return self._first_at if self._counts() else None
 
     def _counts(self) -> bool:
+        # a lock once it has lasted longer than any write of ours waits for another
         if self._first_at is None or self._last_at is None:
             return False
         is_old = self._last_at - self._first_at >= LOCK_LASTS
@@ -146,8 +143,8 @@ class Storage:
         return last is not None and timezone.now() - last < WATCH_EVERY
 
     def note_refusal(self, error: BaseException, *, has_waited: bool = False) -> bool:
-        """Whether `error` is a refusal of the database; if so it is remembered, and the
-        log says so once, when it begins. `has_waited`: a lock was waited for in full.
+        """Whether `error` is a refusal of the database, which is then remembered.
+        `has_waited`: a lock was waited for in full.
         """
         refusal = refusal_of(error)
         if refusal is None:
@@ -174,10 +171,8 @@ class Storage:
         return True
 
     def note_success(self) -> None:
-        """Something was saved. On a full disk what is small may still find room where
-        the rest does not: then it is no news yet.
-        """
         with self._lock:
+            # on a full disk what is small may still find room where the rest does not
             if self._refusal is not Refusal.LOCKED and self.was_refused_just_now:
                 return
             if self._is_told:
@@ -186,7 +181,7 @@ class Storage:
             self._is_told = False
 
     def ask(self) -> None:
-        """Write a row, always the same, and commit: a full disk refuses no sooner."""
+        """Write a row and commit it: a full disk refuses no sooner."""
         self._trying_since = timezone.now()
         try:
             with brief_transaction():

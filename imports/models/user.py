@@ -26,8 +26,6 @@ class Theme(models.TextChoices):
 
 
 class User(AbstractUser):
-    """A person, with how they like to read: zone, theme, single-key shortcuts."""
-
     time_zone = models.CharField(
         max_length=64, default="UTC", validators=[validate_time_zone]
     )
@@ -35,8 +33,8 @@ class User(AbstractUser):
     shortcuts_on = models.BooleanField(
         default=True, help_text="Single keys such as / and j work (WCAG 2.1.4)."
     )
-    # Part of what a session must match. A database default, for processes of the
-    # release before, which do not know the column.
+    # Part of what a session must match, changed to end all of them. A database default,
+    # for processes of the release before, which do not know the column.
     session_salt = models.CharField(
         max_length=32, default="", db_default="", blank=True, editable=False
     )
@@ -59,7 +57,6 @@ class User(AbstractUser):
         validate_ink(**{name: getattr(self, name) for name in typed})
 
     def get_session_auth_hash(self) -> str:
-        """What a session must hold; changes with the password and `end_sessions`."""
         return f"{super().get_session_auth_hash()}{self.session_salt}"
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
@@ -67,7 +64,6 @@ class User(AbstractUser):
             yield f"{former}{self.session_salt}"
 
     def end_sessions(self) -> None:
-        """Sign this person out wherever they are signed in."""
         self.session_salt = secrets.token_hex(16)
         self.save(update_fields=["session_salt"])
 

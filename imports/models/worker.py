@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import ClassVar, NamedTuple
 
 from django.conf import settings
@@ -21,7 +21,7 @@ from imports.models.database import database_now
 
 class LeaseManager(models.Manager["Lease"]):
     def acquire(self, name: str, *, holder: str, seconds: float) -> bool:
-        """Take or prolong the lease `name`; False while somebody else holds it."""
+        """Take the lease, or prolong it; False while somebody else holds it."""
         mine_or_over = models.Q(holder=holder) | models.Q(expires_at__lte=Now())
         lasts = timedelta(seconds=seconds)
         free = self.filter(mine_or_over, name=name)
@@ -39,7 +39,6 @@ class LeaseManager(models.Manager["Lease"]):
         return True
 
     def release(self, name: str, *, holder: str) -> None:
-        """Give the lease back, if it is still ours."""
         self.filter(name=name, holder=holder).update(expires_at=Now())
 
     def held(self, names: Iterable[str]) -> set[str]:
@@ -72,9 +71,8 @@ class Lease(models.Model):
 def held(*names: str, holder: str, seconds: float) -> Iterator[str | None]:
     """Hold the first of the leases `names` that is free, and give it back afterwards.
 
-    Gives its name, None where somebody else has each of them: the block then decides
-    whether to wait, to raise or to walk away. A process that dies in it keeps the lease
-    until `seconds` are over.
+    Gives its name, None where somebody else has each of them. A process that dies in
+    the block keeps the lease until `seconds` are over.
     """
     acquire = partial(Lease.objects.acquire, holder=holder, seconds=seconds)
     lease = next(filter(acquire, names), None)
@@ -92,7 +90,6 @@ def lease_seconds() -> float:
 
 class WorkerManager(models.Manager["Worker"]):
     def heartbeat(self, holder: str, *, host: str, version: str) -> None:
-        """Say that the worker `holder` is alive."""
         values = {"host": host, "version": version, "seen_at": Now()}
         # one statement: it comes once a second from every worker
         if not self.filter(holder=holder).update(**values):
@@ -113,13 +110,10 @@ class WorkerManager(models.Manager["Worker"]):
         return list(silent.values_list("holder", flat=True))
 
     def alive(self) -> models.QuerySet[Worker]:
-        """Workers that have responded lately, see `WORKER_SILENT_AFTER`."""
         return self.filter(seen_at__gte=Now() - WORKER_SILENT_AFTER)
 
 
 class Worker(models.Model):
-    """A worker process and when it last responded."""
-
     holder = models.CharField(max_length=100, unique=True)
     host = models.CharField(max_length=255)
     version = models.CharField(max_length=50)
@@ -136,14 +130,14 @@ class Worker(models.Model):
         return self.holder
 
 
-@lru_cache(maxsize=2)
-def _process_name(pid: int) -> str:
-    return f"{socket.gethostname()[:40]}:{pid}:{secrets.token_hex(4)}"
-
-
+@cache
 def process_name() -> str:
     """This process's name, unlike that of any other process now or later."""
-    return _process_name(os.getpid())  # by its id: a fork must not keep its parent's
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+# A fork must not keep its parent's.
+os.register_at_fork(after_in_child=process_name.cache_clear)
 
 
 def new_holder() -> str:
@@ -168,8 +162,7 @@ class NotFollowed(models.TextChoices):
     @property
     def needs_person(self) -> bool:
         """Whether it lasts until somebody does something about the account."""
-        of_account = (self.DISABLED, self.SECRET_UNREADABLE, self.CREDENTIALS_REFUSED)
-        return self in of_account
+        return self in (self.DISABLED, self.SECRET_UNREADABLE, self.CREDENTIALS_REFUSED)
 
     @property
     def lies_with_workers(self) -> bool:
@@ -186,16 +179,13 @@ class Unfollowed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerState:
-    """What is known of the workers as a whole.
+    """What is known of the workers as a whole."""
 
-    `is_silent`: none has responded for a minute; the last one at `heard_at`. A
-    heartbeat proves that a worker's loop turns, not that it gets anything done:
-    `is_stuck` says that one lives, and yet something has been due for longer than any
-    call may take.
-    """
-
+    # none has responded for a minute; the last one at `heard_at`
     is_silent: bool = False
     heard_at: datetime | None = None
+    # one responds, and yet something has been due for longer than any call may take: a
+    # heartbeat proves that a worker's loop turns, not that it gets anything done
     is_stuck: bool = False
 
     def why_late(

@@ -11,8 +11,7 @@ from django.db import IntegrityError, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.models import Account, AuthKind, violated_constraint
-from imports.models.units import guard_of, tidy_mid
+from imports.models import Account, AuthKind, guard_of, tidy_mid, violated_constraint
 from imports.usecases.accounts import save_account
 from imports.usecases.errors import UnitTakenError
 from tests.factories import AccountFactory, ImportDefinitionFactory, double
