@@ -180,11 +180,13 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
+    if tasks:
+        return  # a person chooses
     unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
-    if tasks or now - since < grace or run.looks < LEAST_LOOKS:
-        return  # a person chooses, or it may still appear
+    if now - since < grace or run.looks < LEAST_LOOKS:
+        return  # it may still appear
     # An answer that lacks a task of this key which Marketing Cloud showed within a day
     # proves nothing about another.
     shown = ImportRun.objects.filter(

@@ -93,19 +93,9 @@ def send_start(
         except models.StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
         except errors.MarketingCloudError as error:
-            # What it proves decides the status: once, by where the run is now, however
-            # often the writing has to be tried.
-            fields, status = fields_of_error(error), RunStatus.NOT_STARTED
-            if isinstance(error, errors.OutcomeUnknownError):
-                if run.status == RunStatus.STARTING:
-                    status = RunStatus.UNKNOWN
-                else:  # before the claim: nothing was sent
-                    fields["reason"] = Reason.UNREACHABLE
-            elif not isinstance(
-                error, errors.AuthenticationError | errors.RequestRefusedError
-            ):
-                fields["sent_at"] = None  # only an answer proves that it was sent
-            _persist(run, lambda: _end(run, status=status, **fields))
+            # what came of Perform is recorded already
+            if run.status == RunStatus.QUEUED:
+                _record_failure(run, error)
     metrics.count_start(run.status)
     return run
 
@@ -139,8 +129,13 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         if is_stopping():
             _end(run, Reason.STOPPED, sent_at=None)
             return
-        send_before = claimed + SEND_WITHIN_SECONDS
-        started = _perform(run, client, names, send_before)
+        try:
+            started = _perform(run, client, names, claimed + SEND_WITHIN_SECONDS)
+        except errors.MarketingCloudError as error:
+            # here, since a database that refuses to note the account's health or to
+            # free its slot would put its own error in place of the answer
+            _record_failure(run, error)
+            raise
         _persist(run, lambda: record_start(run=run, started=started))
 
 
@@ -236,6 +231,21 @@ def _perform(
             "Something unforeseen happened while the start was sent. The import may "
             "be running."
         ) from error
+
+
+def _record_failure(run: ImportRun, error: errors.MarketingCloudError) -> None:
+    """What the error proves decides the status: once, by where the run is now, however
+    often the writing has to be tried.
+    """
+    fields, status = fields_of_error(error), RunStatus.NOT_STARTED
+    if isinstance(error, errors.OutcomeUnknownError):
+        if run.status == RunStatus.STARTING:
+            status = RunStatus.UNKNOWN
+        else:  # before the claim: nothing was sent
+            fields["reason"] = Reason.UNREACHABLE
+    elif not isinstance(error, errors.AuthenticationError | errors.RequestRefusedError):
+        fields["sent_at"] = None  # only an answer proves that it was sent
+    _persist(run, lambda: _end(run, status=status, **fields))
 
 
 def _end(
