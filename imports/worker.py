@@ -93,7 +93,6 @@ class ThreadPool:
 
     @property
     def busy(self) -> int:
-        """How many threads are at work."""
         return len(self._threads)
 
     def has_room(self, key: Key) -> bool:
@@ -103,22 +102,17 @@ class ThreadPool:
                 return False
             if time.monotonic() < self._rests.get(key, (0, 0.0))[1]:
                 return False
-            if self.per_account is None:
-                return True
-            same_account = sum(other[1] == key[1] for other in self._threads)
-            return same_account < self.per_account
+            most = self.per_account
+            return not most or sum(k[1] == key[1] for k in self._threads) < most
 
     def submit(self, key: Key, work: Callable[[], object]) -> bool:
         """Do `work` in a thread; False where there is no room for it."""
         with self._lock:
             if not self.has_room(key):
                 return False
-            thread = threading.Thread(
-                target=self._run,
-                args=(key, work),
-                name=lease_name(key),
-                daemon=True,  # what only reads may be cut off when the worker ends
-            )
+            # a daemon: what only reads may be cut off when the worker ends
+            run = partial(self._run, key, work)
+            thread = threading.Thread(target=run, name=lease_name(key), daemon=True)
             # first: where the system has no thread left the key must stay free
             thread.start()
             self._threads[key] = thread
@@ -181,12 +175,10 @@ class ThreadPool:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work: what of it is due, and how a piece of it is done.
-
-    `due` asks the database for the ids of each piece that waits, given the time by its
-    own clock. `do` is called with them in a thread of `pool`, one of `thread_pools`. It
-    takes the piece's lease, named after kind and ids (`refresh:7`), or claims rows by
-    an UPDATE: another worker may be about to do the same.
+    """One kind of work. `due` asks for the ids of each piece that waits, given the
+    database's time; `do` is called with them in a thread of `pool`. It takes the
+    piece's lease, named after kind and ids (`refresh:7`), or claims rows by an UPDATE:
+    another worker may be about to do the same.
     """
 
     name: str
@@ -197,7 +189,7 @@ class Work:
 
 
 def thread_pools() -> dict[str, ThreadPool]:
-    """A worker's threads. Nothing but starts can take those for starts."""
+    """A worker's threads: those for starts are taken by nothing else."""
     return {
         # what fails there is tried again a second later, however often it failed
         "starts": ThreadPool(at_once=256, per_account=SENDERS, longest_rest_seconds=1),
@@ -230,7 +222,7 @@ class Loop:
             self._version = "source"
 
     def stop(self) -> None:
-        """From any thread, or from the handler of a signal."""
+        """May be called from any thread, or from the handler of a signal."""
         STOPPING.set()
         self.wake()
 
@@ -241,12 +233,8 @@ class Loop:
     def run(self) -> None:
         log.info("Worker %s has started", process_name())
         if connection.vendor == "postgresql":
-            threading.Thread(
-                target=listen,
-                args=(self.wake, STOPPING.is_set),
-                name="listener",
-                daemon=True,
-            ).start()
+            heed = partial(listen, self.wake, STOPPING.is_set)
+            threading.Thread(target=heed, name="listener", daemon=True).start()
         while not STOPPING.is_set():
             self.wait(self.turn())
         self.drain()
@@ -337,7 +325,6 @@ class Loop:
 
 
 def silent_workers(_now: datetime) -> Iterable[Ids]:
-    """Those that hold leases which somebody else may need."""
     silent = models.Worker.objects.silent_with_leases(
         after_seconds=SILENT_AFTER_SECONDS, within_seconds=FORGOTTEN_AFTER_SECONDS
     )
@@ -350,26 +337,25 @@ def starts_to_send(now: datetime) -> Iterable[Ids]:
     A start that nobody has taken for a while brings all senders: the one that should
     have taken it may be dead or hang.
     """
-    if not ImportRun.objects.filter(status=RunStatus.QUEUED).exists():
-        return []  # by far the most frequent answer, and the cheapest question
     is_queued = Q(status=RunStatus.QUEUED)
+    if not ImportRun.objects.filter(is_queued).exists():
+        return []  # by far the most frequent answer, and the cheapest question
     is_late = is_queued & Q(queued_at__lt=now - OVERLOOKED_AFTER)
+    runs = ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
     counts = (
-        ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
-        .values("account")
+        runs.order_by("account")
+        .values_list("account")
         .annotate(
+            Count("pk"),
             queued=Count("pk", filter=is_queued),
             late=Count("pk", filter=is_late),
-            open=Count("pk"),
         )
-        .filter(queued__gt=0)
-        .order_by("account")
     )
     return [
-        (count["account"], number)
-        for count in counts
+        (account, number)
+        for account, starts, _, late in counts.filter(queued__gt=0)
         for number in range(1, SENDERS + 1)
-        if number <= count["open"] or count["late"]
+        if number <= starts or late
     ]
 
 
@@ -410,20 +396,17 @@ def accounts_to_sync(now: datetime) -> Iterable[Ids]:
 
 
 def accounts_to_adopt(now: datetime) -> Iterable[Ids]:
-    """Those not looked at for a while; an account that is due for a sync comes after
-    it, so that its tasks find the definitions they belong to.
-    """
     is_old = _is_over("last_adopted_at", now, ADOPT_EVERY)
     accounts = set(_answering().filter(is_old).values_list("pk"))
+    # after a sync that is due too, so that the tasks find their definitions
     return accounts.difference(accounts_to_sync(now)) if accounts else []
 
 
 def _is_over(field: str, now: datetime, every: timedelta) -> Q:
     """Also where a clock that was wrong noted a last time which has not come yet."""
     is_old = Q(**{f"{field}__lte": now - every})
-    return (
-        Q(**{field: None}) | is_old | Q(**{f"{field}__gt": now + models.TOO_FAR_AHEAD})
-    )
+    is_ahead = Q(**{f"{field}__gt": now + models.TOO_FAR_AHEAD})
+    return Q(**{field: None}) | is_old | is_ahead
 
 
 def _for_account(
@@ -439,8 +422,8 @@ def _for_account(
 
 
 def send(account_id: int, number: int) -> object:
-    options = {"is_stopping": STOPPING.is_set, "senders": [number]}
-    return _for_account(send_queued, **options)(account_id)
+    do = _for_account(send_queued, is_stopping=STOPPING.is_set, senders=[number])
+    return do(account_id)
 
 
 def probe(account_id: int) -> object:
