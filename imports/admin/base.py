@@ -143,8 +143,6 @@ def audit(
     details: dict[str, Any] | None = None,
 ) -> None:
     """Write down what the person behind `request` did to `obj`."""
-    if isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
-        account = obj
     record_audit(
         actor=person_behind(request),
         action=action,

@@ -26,7 +26,7 @@ from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import DefinitionRecord, ImportResults
 from imports.models import Account, ImportRun, Lease, User, bump_revision, database_now
 from imports.models.account import TELL_UNIT
-from imports.usecases.audit import AuditAction, record_account_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,12 @@ NO_CLIENT = ("", "0")
 @contextmanager
 def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
     """Do `work` for `account`. Raises `AccountBusyError` where another process does."""
-    name, busy = f"{work}:{account.pk}", "Another process is already doing this for"
+    name = f"{work}:{account.pk}"
     with models.held(name, holder=holder, seconds=models.lease_seconds()) as lease:
         if lease is None:
-            raise AccountBusyError(f"{busy} “{account}”.")
+            raise AccountBusyError(
+                f"Another process is already doing this for “{account}”."
+            )
         yield
 
 
@@ -174,9 +176,8 @@ def check_account(
         end = step
     finally:
         details = {"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"}
-        record_account_deed(
-            account, AuditAction.CONNECTION_TESTED, by=by, ip=ip, details=details
-        )
+        action = AuditAction.CONNECTION_TESTED
+        record_audit(actor=by, action=action, obj=account, ip=ip, details=details)
 
 
 def _steps(account: Account) -> Iterator[CheckStep]:
@@ -274,13 +275,15 @@ def save_account(
                     saved.add("secret_unreadable_since")
                 account.save(update_fields=sorted(saved))
             if action:
-                record_account_deed(account, action, by=by, ip=ip)
+                record_audit(actor=by, action=action, obj=account, ip=ip)
     except IntegrityError as error:
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
-            raise NameTakenError(account.name) from error
+            raise NameTakenError(
+                f"An account named “{account.name}” already exists. Nothing was saved."
+            ) from error
         twin = Account.objects.twins_of(account).first()
         if twin and models.violated_constraint(error) == "account_unit_once":
-            raise UnitTakenError(twin) from error
+            raise UnitTakenError(f"{twin.taken_words} Nothing was saved.") from error
         raise
 
 

@@ -17,7 +17,7 @@ from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import ImportResult
 from imports.models import COUNTS, Counts, EventKind, ImportRun, RunStatus, database_now
 from imports.usecases import accounts
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import UseCaseError
 from imports.usecases.settle import move_run
 
@@ -270,7 +270,7 @@ def check_again(
                 settled_at=now,  # from which its age counts now
                 unwatched_seconds=0,
             )
-            record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
+            record_audit(actor=by, action=AuditAction.RUN_CHECKED_AGAIN, obj=run, ip=ip)
     except (models.InvalidTransitionError, models.StaleRunError) as error:
         raise UseCaseError(
             f"Run {run.pk} was just found. Reload the page to see it."

@@ -21,7 +21,7 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult, ImportResults
 from imports.models import EventKind, ImportRun, RunStatus, StaleRunError, database_now
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import record_result, refresh_runs
 from imports.usecases.settle import move_run, settle_overdue
@@ -266,9 +266,8 @@ def choose_task(
     details: dict[str, Any] = {"task_id": task_id} if task_id else {"none_of": offered}
     try:
         with transaction.atomic():
-            record_run_deed(
-                run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
-            )
+            action = AuditAction.TASK_CHOSEN
+            record_audit(actor=by, action=action, obj=run, ip=ip, details=details)
             if task_id is None:
                 _none_of_these(run, offered, by)
             else:
@@ -331,7 +330,7 @@ def declare_not_started(
             run = ImportRun.objects.select_for_update().get(pk=run.pk)
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
-            record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
+            record_audit(actor=by, action=AuditAction.RUN_DECLARED, obj=run, ip=ip)
             move_run(run, RunStatus.NOT_STARTED, reason=models.Reason.DECLARED, by=by)
     except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error

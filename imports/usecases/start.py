@@ -19,7 +19,7 @@ from imports import models
 from imports.models import ImportDefinition, ImportRun, RunStatus, User, wake_workers
 from imports.models.run import LOST_AFTER
 from imports.usecases import errors
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.settle import move_run
 
 
@@ -106,11 +106,10 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             actor_name=run.started_by_name,
             details={"origin": run.origin},
         )
-        record_run_deed(
-            run=run,
+        record_audit(
+            actor=run.started_by or run.started_by_name,
             action=AuditAction.RUN_STARTED,
-            by=run.started_by,
-            by_name=run.started_by_name,
+            obj=run,
             ip=ip,
             details={name: value for name, value in known.items() if value},
         )
@@ -228,9 +227,13 @@ def cancel_run(
     try:
         with transaction.atomic():
             move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
-            cancelled = AuditAction.RUN_CANCELLED
-            record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
+            action = AuditAction.RUN_CANCELLED
+            record_audit(actor=by or by_name, action=action, obj=run, ip=ip)
     except (models.InvalidTransitionError, models.StaleRunError) as error:
         run.refresh_from_db()
-        raise errors.NotCancellableError(run) from error
+        raise errors.NotCancellableError(
+            f"Run {run.pk} can't be cancelled: it is "
+            f"{run.get_status_display().lower()}, and an import that was sent can't be "
+            "stopped from here."
+        ) from error
     return run

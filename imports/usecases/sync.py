@@ -21,7 +21,7 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import Account, User, bump_revision, key_digest, tidy_object_id
 from imports.usecases.accounts import ask_account, exclusively, learn_unit
-from imports.usecases.audit import AuditAction, record_account_deed
+from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
 
@@ -370,6 +370,7 @@ def want_sync(
             long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
             rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
             if rows.update(sync_wanted_at=now):
-                record_account_deed(account, AuditAction.SYNC_WANTED, by=by, ip=ip)
+                action = AuditAction.SYNC_WANTED
+                record_audit(actor=by, action=action, obj=account, ip=ip)
                 requested.append(account)
     return requested
