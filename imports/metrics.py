@@ -28,12 +28,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q
-from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client import CollectorRegistry, Metric, core, generate_latest
 from prometheus_client.registry import Collector
 
 from imports import models
@@ -275,9 +270,13 @@ class CountsCollector(Collector):
             "Whether the process that answers can write down what it counts.",
             COUNTS.are_written(),
         )
-        families: dict[str, CounterMetricFamily | HistogramMetricFamily] = {}
+        families: dict[str, core.CounterMetricFamily | core.HistogramMetricFamily] = {}
         for metric in COUNTED.values():
-            kind = HistogramMetricFamily if metric.buckets else CounterMetricFamily
+            kind = (
+                core.HistogramMetricFamily
+                if metric.buckets
+                else core.CounterMetricFamily
+            )
             families[metric.name] = kind(
                 metric.name, metric.documentation, labels=metric.labels
             )
@@ -286,7 +285,7 @@ class CountsCollector(Collector):
             family = families.get(name)
             if family is None or len(labels) != len(COUNTED[name].labels):
                 continue  # counted by another version of mcdash
-            if isinstance(family, CounterMetricFamily):
+            if isinstance(family, core.CounterMetricFamily):
                 family.add_metric(labels, sum(times for *_, times, _ in rows))
                 continue
             # also right for rows from before a bound was added or removed
@@ -324,13 +323,13 @@ class StateCollector(Collector):
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, documentation, value=float(value))
+    return core.GaugeMetricFamily(name, documentation, value=float(value))
 
 
 def _gauges(
     name: str, documentation: str, label: str, values: Mapping[str, float]
 ) -> Metric:
-    family = GaugeMetricFamily(name, documentation, labels=[label])
+    family = core.GaugeMetricFamily(name, documentation, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family

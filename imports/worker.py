@@ -227,7 +227,7 @@ class Loop:
         self.wake()
 
     def wake(self) -> None:
-        """Look for queued starts at once."""
+        """Have queued starts looked for at once."""
         self._wakes.put(None)
 
     def run(self) -> None:
@@ -262,7 +262,7 @@ class Loop:
         return True
 
     def heartbeat(self) -> bool:
-        """Say that this worker lives; False where the database does not take it."""
+        """Say that this worker lives; False where that could not be saved."""
         try:
             relax_commits()  # nobody misses a heartbeat that a power cut takes back
             models.Worker.objects.heartbeat(
@@ -382,10 +382,8 @@ def accounts_to_reconcile(now: datetime) -> Iterable[Ids]:
 
 
 def _accounts_of(runs: models.RunQuerySet) -> Iterable[Ids]:
-    accounts = set(runs.order_by().values_list("account", flat=True).distinct())
-    if not accounts:
-        return []
-    return _answering().filter(pk__in=accounts).values_list("pk")
+    pks = set(runs.order_by().values_list("account", flat=True).distinct())
+    return _answering().filter(pk__in=pks).values_list("pk") if pks else []
 
 
 def accounts_to_sync(now: datetime) -> Iterable[Ids]:
@@ -409,46 +407,34 @@ def _is_over(field: str, now: datetime, every: timedelta) -> Q:
     return Q(**{field: None}) | is_old | is_ahead
 
 
-def _for_account(
-    use_case: Callable[..., object], **options: object
-) -> Callable[..., object]:
+def _do(use_case: Callable[..., object], account_id: int, **options: object) -> None:
     """Do `use_case` for one account, as a new holder of its lease."""
-
-    def do(account_id: int) -> object:
-        account = Account.objects.get(pk=account_id)
-        return use_case(account=account, holder=models.new_holder(), **options)
-
-    return do
+    account = Account.objects.get(pk=account_id)
+    use_case(account=account, holder=models.new_holder(), **options)
 
 
-def send(account_id: int, number: int) -> object:
-    do = _for_account(send_queued, is_stopping=STOPPING.is_set, senders=[number])
-    return do(account_id)
+def send(account_id: int, number: int) -> None:
+    _do(send_queued, account_id, is_stopping=STOPPING.is_set, senders=[number])
 
 
-def probe(account_id: int) -> object:
-    return probe_account(account=Account.objects.get(pk=account_id))
+def probe(account_id: int) -> None:
+    probe_account(account=Account.objects.get(pk=account_id))
 
 
+free_leases = models.Lease.objects.release_all_of
 STARTS_EVERY_SECONDS = LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor]
 # Everything that a worker does. A further kind of work is one more entry.
 WORK = (
     Work("send", starts_to_send, send, "starts", STARTS_EVERY_SECONDS),
-    Work(
-        "free_leases",
-        silent_workers,
-        models.Lease.objects.release_all_of,
-        "upkeep",
-        RARELY_SECONDS,
-    ),
+    Work("free_leases", silent_workers, free_leases, "upkeep", RARELY_SECONDS),
     Work("settle", runs_out_of_time, settle_overdue, "upkeep", RARELY_SECONDS),
     Work("probe", accounts_to_probe, probe, every_seconds=RARELY_SECONDS),
-    Work("refresh", accounts_to_refresh, _for_account(refresh_runs, only_due=True)),
+    Work("refresh", accounts_to_refresh, partial(_do, refresh_runs, only_due=True)),
     Work(
-        "reconcile", accounts_to_reconcile, _for_account(reconcile_runs, only_due=True)
+        "reconcile", accounts_to_reconcile, partial(_do, reconcile_runs, only_due=True)
     ),
-    Work("sync", accounts_to_sync, _for_account(sync_definitions)),
-    Work("adopt", accounts_to_adopt, _for_account(adopt_runs), "reads", RARELY_SECONDS),
+    Work("sync", accounts_to_sync, partial(_do, sync_definitions)),
+    Work("adopt", accounts_to_adopt, partial(_do, adopt_runs), "reads", RARELY_SECONDS),
     # it is done once an hour: its lease lasts as long
     Work("clean_up", lambda _now: [()], clean_up, "upkeep", every_seconds=60),
 )

@@ -99,7 +99,7 @@ def ask_account(
 
 
 def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
-    """Pages say so from now on; the log says it once, not with every try."""
+    """Note it for the pages; the log says it once, not with every try."""
     if not Account.objects.filter(pk=account.pk, secret_unreadable_since=None).exists():
         return
     with transaction.atomic():
@@ -133,9 +133,8 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
 
 
 def probe_account(*, account: Account) -> bool:
-    """Ask an account that stopped answering for its system status, once a minute at
-    most over all processes; False where this minute's question was already asked. An
-    answer closes the breaker; otherwise the `MarketingCloudError` goes on.
+    """Ask an account that stopped answering for its system status; False where that was
+    done within a minute. An answer closes the breaker. Raises `MarketingCloudError`.
     """
     if not may_ask_status(account):
         return False
@@ -146,15 +145,13 @@ def probe_account(*, account: Account) -> bool:
 
 def may_ask_status(account: Account) -> bool:
     """Whether the account's system status may be asked for now; then it must be."""
-    # nobody's: it is never given back, not even when the process dies that took it
+    # nobody's: it is never given back
     name, nobody = f"probe:{account.pk}", secrets.token_hex(8)
     return Lease.objects.acquire(name, holder=nobody, seconds=STATUS_ONCE_IN_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckStep:
-    """One step of the check, in a sentence."""
-
     name: str
     is_ok: bool = True
     message: str
@@ -165,9 +162,9 @@ def check_account(
 ) -> Iterator[CheckStep]:
     """Yield one step after the other; stops at the first that fails.
 
-    Only reads are sent. That the credentials work clears "credentials refused", and
-    properties that were refused once are asked for again. How it ended, also by an
-    interruption, is kept as a deed of `by`.
+    That the credentials work clears "credentials refused", and properties that were
+    refused once are asked for again. The audit keeps how it ended, also where the
+    caller breaks off.
     """
     end = CheckStep(name="Interrupted", is_ok=False, message="the test didn't finish.")
     try:
@@ -247,10 +244,9 @@ def save_account(
 ) -> None:
     """Save a new account, or only `fields` of a known one, and tell the pages.
 
-    No other field is written, because workers note the account's health all the
-    time. A changed sign-in drops the stored token and "credentials refused". With
-    `action` the audit keeps it as the deed of `by`; admin writes its own entry.
-    Raises `NameTakenError` and, for a business unit that another has, `UnitTakenError`.
+    No other field is written, because workers note the account's health all the time.
+    A changed sign-in drops the stored token and "credentials refused". Without `action`
+    the caller writes the audit. Raises `NameTakenError` and `UnitTakenError`.
     """
     saved = set(fields)
     try:
@@ -261,9 +257,8 @@ def save_account(
             elif saved:
                 if "is_active" in saved and account.is_active:
                     # what was due while nobody looked is due now, not overdue
-                    account.runs.active().filter(next_check_at__lt=Now()).update(
-                        next_check_at=Now()
-                    )
+                    due = account.runs.active().filter(next_check_at__lt=Now())
+                    due.update(next_check_at=Now())
                 # first the counter, then the row: as `bump_revision` asks for
                 bump_revision(accounts=[account])
                 if saved & SIGN_IN:

@@ -93,7 +93,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
     """Write down what became of each run by its row, if it has one yet; gives those of
     which a person would see a difference.
     """
-    now, counted = database_now(), dict[ImportRun, dict[str, int | None]]()
+    now = database_now()
+    counted: dict[ImportRun, dict[str, int | None]] = {}
     with transaction.atomic():
         for run, row in rows.items():
             # Time in which nobody looked (a disabled account, no worker) proves
@@ -128,9 +129,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
 
 
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
-    """Write down what `row` says of the run, or that the run is lost by now; whether
-    that changed anything. Needs no savepoint: its first write fails where somebody else
-    moved the run first.
+    """Write down what `row` says of the run, or that it is lost by now; whether that
+    changed anything. Needs no savepoint: its first write fails where the run was moved.
     """
     try:
         with logs.about(run=run.pk, task=run.task_id):
@@ -214,7 +214,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
     """Write the row into `run`; True where a person would see a difference.
 
     A run that has no task yet takes the row's. The caller opens the transaction, and
-    bumps the revision. Raises `StaleRunError` where somebody else moved the run first.
+    bumps the revision. Raises `StaleRunError`.
     """
     changed = _changes_by(run, result, at)
     status = status_of(result)
@@ -250,8 +250,8 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
 def check_again(
     *, run: ImportRun, by: models.User | None, ip: str | None = None
 ) -> ImportRun:
-    """Put a lost run back among those that the worker looks at; only reads follow.
-    Raises `UseCaseError` where it is not lost, or its definition was started again.
+    """Put a lost run back among those that the worker looks at. Raises `UseCaseError`
+    where it is not lost, or its definition was started again.
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(

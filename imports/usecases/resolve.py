@@ -50,9 +50,9 @@ def reconcile_runs(
 ) -> ReconcileReport:
     """Look once for the runs of `account` whose outcome is unknown.
 
-    One candidate → the run takes it; several → a person chooses; none, after the
-    grace period and three looks that succeeded → `not_started`. Only reads are
-    sent. Raises `AccountBusyError` and `MarketingCloudError`.
+    One candidate → the run takes it; several → a person chooses; none, after the grace
+    period and three looks that succeeded → `not_started`. Raises `AccountBusyError` and
+    `MarketingCloudError`.
     """
     with exclusively(account, "reconcile", holder):
         runs = list(unsettled(account, only_due=only_due))
@@ -87,8 +87,7 @@ def reconcile_runs(
 
 def look_at_run(*, run: ImportRun, holder: str) -> None:
     """Look once at `run`, as the worker would: for its result or, while its outcome is
-    unknown, for its task, and then no more often than the worker. Raises
-    `AccountBusyError` and `MarketingCloudError`.
+    unknown, for its task. Raises `AccountBusyError` and `MarketingCloudError`.
     """
     # first: a run whose sender vanished is looked for, not asked about
     settle_overdue()
@@ -207,9 +206,8 @@ def look_interval_seconds() -> float:
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
     """What the last look that succeeded found, for a person to choose from."""
     looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
-    look = looks.last()
-    tasks: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
-    return tasks
+    found = looks.values_list("details__candidates", flat=True).last()
+    return list(found or [])
 
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
@@ -234,8 +232,8 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
 
 
 def rank(run: ImportRun, row: ImportResult) -> timedelta:
-    """How far the task's start lies from the run's send, to sort by. One that cannot be
-    read, or cannot be true, comes last, but is no reason against the task.
+    """How far the task's start lies from the run's send. One that cannot be read, or
+    cannot be true, comes last, but is no reason against the task.
     """
     offset = run.account.clock_offset_minutes
     started_at = read_time(row.start_text, offset_minutes=offset)
@@ -338,18 +336,13 @@ def declare_not_started(
 
 
 def why_not_declarable(run: ImportRun, now: datetime) -> str:
-    """Why nobody can say yet that `run` did not start, in a sentence; empty if one
-    can: its outcome is unknown, its worker's lease and the grace period are over,
-    and the last look that succeeded found no task that it may be.
-    """
+    """Why nobody can say yet that `run` did not start; empty where somebody can."""
     several = f"Runs in Marketing Cloud could be run {run.pk}."
     return why_wait(run, now) or (several if candidates_of(run) else "")
 
 
 def why_wait(run: ImportRun, now: datetime) -> str:
-    """Why it is too early, or too late, to say that `run` did not start, by its own row
-    alone and whatever was found; empty if neither.
-    """
+    """The same by the run's own row alone, whatever was found."""
     if run.status != RunStatus.UNKNOWN:
         return f"Run {run.pk} is settled: {run.get_status_display().lower()}."
     if run.claim_expires_at is not None and run.claim_expires_at > now:

@@ -37,12 +37,9 @@ def start_import(
 ) -> ImportRun:
     """A queued run of `definition`, committed; the worker sends it.
 
-    For the audit: the request's address `ip`, or the system's `login` of a command.
-
-    A repeated `request_token` gives the first one's run. Raises
-    `AlreadyRunningError` while an own run of the definition is active,
-    `RunningElsewhereError` while it is in another account of the business unit, and
-    `NotStartableError` where it cannot be started now, or not by that person.
+    A repeated `request_token` gives the first one's run. The audit keeps the request's
+    `ip`, or the system's `login` of a command. Raises `AlreadyRunningError`,
+    `RunningElsewhereError` and `NotStartableError`.
     """
     if again := _first_with(request_token, definition):
         return again
@@ -77,23 +74,17 @@ def start_import(
 
 
 def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
-    known = {
-        "origin": run.origin,
-        "batch": str(run.batch or ""),
-        "again_of": run.again_of_id,
-        "login": login,
-    }
+    batch, again_of = str(run.batch or ""), run.again_of_id
+    known = {"origin": run.origin, "batch": batch, "again_of": again_of, "login": login}
     with transaction.atomic():
         # A disabled account's run, which nobody follows there any more, does not hold
         # the definition for ever: its task may be known here to have ended, adopted
         # as one from outside; else it is as lost as one that is followed in vain.
-        ended = ImportRun.objects.filter(
-            account=run.account, task_id=OuterRef("task_id"), status__in=models.FINISHED
-        )
-        is_lost = Q(
-            account__is_active=False, sent_at__lt=models.database_now() - LOST_AFTER
-        )
-        released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
+        same_task = run.account.runs.filter(task_id=OuterRef("task_id"))
+        has_ended = Exists(same_task.filter(status__in=models.FINISHED))
+        long_ago = models.database_now() - LOST_AFTER
+        is_lost = Q(account__is_active=False, sent_at__lt=long_ago)
+        released = _held_elsewhere(run).filter(has_ended | is_lost)
         keys = list(released.values_list("pk", flat=True))
         ImportRun.objects.filter(pk__in=keys).update(guard=None)
         run.queued_at = run.occurred_at = models.database_now()

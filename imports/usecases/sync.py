@@ -95,10 +95,7 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
 
 
 def note_pages(account: Account, pages: int) -> None:
-    """Note how many pages of the list were read, for the pages of those who wait for
-    it. A database that is away for a moment must not end the reading, nor pass for a
-    Marketing Cloud that does not answer.
-    """
+    """Note how many pages of the list were read, for those who wait for it."""
     account.sync_pages = pages
     if not account.is_sync_awaited:
         return
@@ -106,6 +103,7 @@ def note_pages(account: Account, pages: int) -> None:
         with transaction.atomic():
             bump_revision(accounts=[account])
             Account.objects.filter(pk=account.pk).update(sync_pages_read=pages)
+    # it must not end the reading, nor pass for a Marketing Cloud that doesn't answer
     except DatabaseError:
         log.exception("Account %s: progress was not kept", account.pk)
 
@@ -329,9 +327,8 @@ class Listing:
 
 
 def digest_of(record: DefinitionRecord) -> str:
-    """SHA-256 over all that was retrieved, independent of its order.
-
-    That is the facts, and the destination, which also depends on its type.
+    """SHA-256 over the facts, in any order, and the destination, which also depends on
+    its type.
     """
     names = sorted(record.facts)
     values = map(record.facts.__getitem__, names)
@@ -358,8 +355,6 @@ def want_sync(
 ) -> list[Account]:
     """Note that `by` asked for `accounts` to be synced; returns those that will be:
     nobody asked for them within the last minute, and they can be contacted.
-
-    Nothing is sent: the worker looks every second.
     """
     requested = []
     with transaction.atomic():
