@@ -1,12 +1,8 @@
 """The metrics that /metrics shows: what happened so far, and the state of things now.
 
-What happened (requests to Marketing Cloud, starts, a worker's work, page requests) is
-counted where it happens, in one small SQLite file of the data folder that all processes
-of a machine share. So every web process can tell the sum, and counts outlive the
-process that made them. Why not the library's own files: docs/adr/0009.
-
-The state of things is asked of the database for each scrape, so that it is right
-whichever process answers.
+What happened is counted where it happens, in one small SQLite file of the data folder
+that all processes of a machine share (docs/adr/0009). The state of things is asked of
+the database for each scrape.
 
 No label names an account, a person or anything else that there may be many of.
 """
@@ -108,15 +104,12 @@ READ = "SELECT metric, labels, bucket, times, total FROM counts ORDER BY 1, 2, 3
 
 
 def counts_file() -> Path:
-    """The SQLite file in which all processes of this data folder count."""
     return Path(settings.DATA_DIR) / "metrics" / "counts.sqlite3"
 
 
 class Counts:
-    """What this process counts, added to the shared file as it happens.
-
-    What cannot be written, because the disk is full or another process holds the file
-    for long, stays in memory and is written together with a later count.
+    """What this process counts, added to the shared file as it happens. What cannot be
+    written now stays in memory and is written together with a later count.
     """
 
     def __init__(self) -> None:
@@ -125,10 +118,8 @@ class Counts:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """For a process that was just forked: what its parent counted is not its own.
-
-        The parent's connection is kept, since SQLite forbids a child even to close it.
-        """
+        """In a process that was just forked: its parent's counts are not its own."""
+        # kept, since SQLite forbids a child even to close its parent's connection
         self._inherited.append(self._connection)
         self._connection = None
         self._lock = threading.Lock()

@@ -1,9 +1,8 @@
 """The worker: a loop that asks the database what is due and hands it to threads.
 
-What there is to do stands in the database alone, so a worker that dies loses nothing:
-another one, or the next, finds it there. Any number of workers share it: a start is
-claimed by an UPDATE, everything else by a lease. The loop itself only reads, and says
-once a second that it lives; all that may take long happens in the threads.
+What there is to do stands in the database alone, so a worker that dies loses nothing.
+Any number of workers share it: a start is claimed by an UPDATE, everything else by a
+lease. The loop itself only reads, and says once a second that it lives.
 """
 
 from __future__ import annotations
@@ -68,10 +67,9 @@ class ThreadPool:
     """Threads for work that may hang: at most `at_once`, one for each key.
 
     With `per_account` the second part of a key is an account's id, and an account has
-    at most so many of the threads, so that some that hang leave room for the others. A
-    key whose work failed rests for a while, longer each time up to
-    `longest_rest_seconds`, with jitter so that many accounts do not come back at once.
-    `prepare` is called in each thread before its work.
+    at most so many of the threads. A key whose work failed rests for a while, longer
+    each time up to `longest_rest_seconds`, with jitter so that many accounts do not
+    come back at once. `prepare` is called in each thread before its work.
     """
 
     def __init__(
@@ -277,9 +275,7 @@ class Loop:
         return True
 
     def look_for(self, work: Work) -> None:
-        """Hand what is due to threads, unless another worker is at it. A failure does
-        not keep the other kinds of work from being looked for.
-        """
+        """Hand what is due to threads, unless another worker is at it."""
         pool = self.pools[work.pool]
         try:
             self._now = self._now or models.database_now()  # asked once for all kinds
@@ -304,10 +300,7 @@ class Loop:
                 self._wakes.get_nowait()
 
     def drain(self) -> None:
-        """Take no further start; let those being sent finish and be recorded.
-
-        Then another worker may take over at once: what this one still reads is cut.
-        """
+        """Let the starts being sent finish and be recorded; what is read is cut."""
         STOPPING.set()
         starts = self.pools["starts"]
         log.info("Stopping; %s senders of starts are still busy", starts.busy)

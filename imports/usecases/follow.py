@@ -103,9 +103,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
             seen_at = max((at for at in known if at), default=run.occurred_at)
             if now - seen_at > ABSENT_AFTER:
                 run.unwatched_seconds += int((now - seen_at).total_seconds())
-                ImportRun.objects.followed().filter(pk=run.pk).update(
-                    unwatched_seconds=run.unwatched_seconds
-                )
+                still = ImportRun.objects.followed().filter(pk=run.pk)
+                still.update(unwatched_seconds=run.unwatched_seconds)
             # runs of which only the counts have changed are written all at once
             new = _changes_by(run, row, now).keys() if row else set()
             has_got_on = row and new and new <= set(COUNTS) and not run.is_too_old(now)
@@ -114,9 +113,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
         changed = list(counted)
         if counted and ImportRun.objects.note_counts(counted, at=now) < len(counted):
             # fewer rows than runs: somebody else has moved some of them meanwhile
-            still = ImportRun.objects.followed().filter(pk__in=[r.pk for r in counted])
-            pks = set(still.values_list("pk", flat=True))
-            changed = [run for run in counted if run.pk in pks]
+            followed = ImportRun.objects.followed()
+            changed = list(followed.filter(pk__in=[run.pk for run in counted]))
         others = rows.keys() - set(changed)
         for run, row in rows.items():
             if run in others and _look_at(run, row, now):
@@ -198,8 +196,8 @@ def fields_of(
     started_at, finished_at = possible(result.start_text), possible(result.end_text)
     if started_at and finished_at and finished_at < started_at:
         finished_at = None
-    texts_and_counts = {n: getattr(result, n) for n in (*COUNTS, *RESULT_TEXTS)}
-    return texts_and_counts | {"started_at": started_at, "finished_at": finished_at}
+    fields = {name: getattr(result, name) for name in (*COUNTS, *RESULT_TEXTS)}
+    return fields | {"started_at": started_at, "finished_at": finished_at}
 
 
 def _changes_by(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ choose or say that one did not start.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,14 +116,14 @@ def unsettled(
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
 
-def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
+def settle_with(runs: list[ImportRun], answer: ImportResults) -> None:
     """Settle what the answer settles, each run in a transaction of its own.
 
     `runs` were read before the answer was asked for. A run waits while another own
     one of its key is being sent or was cut off since: the rows may be that one's.
     All wait where the answer is not whole: the row of one may be what is missing.
     """
-    runs, rows = list(runs), list(answer.results)
+    rows = answer.results
     if not answer.is_whole:
         _postpone(runs)
         return
@@ -153,8 +153,8 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
         except IntegrityError as error:
             # it was started again, or its task entered the history, meanwhile: the
             # next look sees what is left
-            violated = models.violated_constraint(error)
-            if violated != "run_task_once" and violated not in models.ONE_ACTIVE:
+            expected = {"run_task_once", *models.ONE_ACTIVE}
+            if models.violated_constraint(error) not in expected:
                 raise
             run.refresh_from_db()
 
@@ -164,7 +164,7 @@ def folded(row: ImportRun | ImportResult) -> str:
     return row.customer_key.casefold()
 
 
-def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
+def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> None:
     tasks = find_candidates(run, rows)
     if len(tasks) == 1:
         record_result(run, tasks[0], at=now)
@@ -252,9 +252,9 @@ def choose_task(
     looking for the run. Raises `UseCaseError` where the choice is no longer open.
     """
     if run.status != RunStatus.UNKNOWN:
+        status = run.get_status_display().lower()
         raise UseCaseError(
-            f"Run {run.pk} is already settled: "
-            f"{run.get_status_display().lower()}. Nothing was changed."
+            f"Run {run.pk} is already settled: {status}. Nothing was changed."
         )
     offered = sorted({row["task_id"] for row in candidates_of(run)})
     if task_id is not None and task_id not in offered:

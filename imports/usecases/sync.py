@@ -179,13 +179,16 @@ class Listing:
         self.created: dict[tuple[str | None, str], DefinitionRecord] = {}
         self.changed: dict[int, DefinitionRecord] = {}
         self.seen: set[int] = set()
-        rows = account.definitions
-        gone = rows.exclude(not_seen_since=None).values_list("pk", flat=True)
-        self.gone, self.pks = set(gone), set[int]()
-        names = ("object_id", "key_digest", "pk", "digest")
-        for object_id, key, pk, digest in rows.values_list(*names):
+        self.pks: set[int] = set()
+        self.gone: set[int] = set()
+        names = ("object_id", "key_digest", "pk", "digest", "not_seen_since")
+        for object_id, key, pk, digest, since in account.definitions.values_list(
+            *names
+        ):
             stored = Stored(pk, digest, object_id)
             self.pks.add(pk)
+            if since:
+                self.gone.add(pk)
             if object_id is None:
                 self.by_key[key] = stored
                 continue
