@@ -283,8 +283,8 @@ class CountsCollector(Collector):
             buckets = []
             for bound in (*COUNTED[name].buckets, math.inf):
                 label = "+Inf" if bound == math.inf else str(bound)
-                times = sum(times for *_, upper, times, _ in rows if upper <= bound)
-                buckets.append((label, times))
+                within = sum(times for *_, upper, times, _ in rows if upper <= bound)
+                buckets.append((label, within))
             family.add_metric(labels, buckets, sum_value=sum(row[-1] for row in rows))
         yield from families.values()
 

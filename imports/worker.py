@@ -100,8 +100,10 @@ class ThreadPool:
                 return False
             if time.monotonic() < self._rests.get(key, (0, 0.0))[1]:
                 return False
-            most = self.per_account
-            return not most or sum(k[1] == key[1] for k in self._threads) < most
+            if self.per_account is None:
+                return True
+            same_account = sum(other[1] == key[1] for other in self._threads)
+            return same_account < self.per_account
 
     def submit(self, key: Key, work: Callable[[], object]) -> bool:
         """Do `work` in a thread; False where there is no room for it."""

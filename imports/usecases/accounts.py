@@ -38,13 +38,10 @@ NO_SUCH_TASK = "0"
 SIGN_IN = frozenset(
     {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
 )
-STEP_MINUTES = 15
 # No zone is further from UTC: a larger difference is not one of clocks.
 FURTHEST = timedelta(hours=15)
 # How many of the latest runs are compared; with so many a larger offset is believed.
 LATEST, ENOUGH = 5, 3
-CLIENT = "Client.ClientID1"
-NO_CLIENT = ("", "0")
 
 
 @contextmanager
@@ -316,8 +313,8 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
             offsets.append(as_utc - sent_at)
     if not offsets:
         return
-    step = timedelta(minutes=STEP_MINUTES)
-    offset = STEP_MINUTES * round(min(offsets) / step)
+    # zones differ by quarters of an hour
+    offset = 15 * round(min(offsets) / timedelta(minutes=15))
     known = account.clock_offset_minutes
     if offset == known or (offset > known and len(offsets) < ENOUGH):
         return
@@ -336,9 +333,9 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
         learned = None
         if not account.mid:
             facts = (definition.facts for definition in definitions)
-            clients = {known.get(CLIENT, "").strip() for known in facts}
+            clients = {known.get("Client.ClientID1", "").strip() for known in facts}
             objects = [definition.object_id or "" for definition in definitions]
-            learned = models.told_unit(account, clients.difference(NO_CLIENT), objects)
+            learned = models.told_unit(account, clients - {"", "0"}, objects)
         account.learned_unit = learned or account.learned_unit
         unit = models.unit_of(account)
         if unit != account.unit:

@@ -351,11 +351,7 @@ def _take_task(run: ImportRun, started: StartedImport) -> None:
 def _accept(
     run: ImportRun, started: StartedImport, *, adopted: ImportRun | None = None
 ) -> None:
-    """Write the answer into `run`, and fold `adopted` into it, events and all.
-
-    Of two constraints that are violated at once, engines name one or the other: where
-    it is that of the task, that of the active run may come with the folding in.
-    """
+    """Write the answer into `run`, and fold `adopted` into it, events and all."""
     known: dict[str, Any] = {}
     now = models.database_now()
     try:
@@ -394,6 +390,8 @@ def _accept(
                         definition.refresh_recent_runs()
             bump_revision(runs=[run])
     except db.IntegrityError as error:
+        # Of two constraints that are violated at once, engines name one or the other:
+        # where it is that of the task, that of the active run may come with the merge.
         run.refresh_from_db()
         if models.violated_constraint(error) not in models.ONE_ACTIVE:
             raise

@@ -45,9 +45,9 @@ def start_import(
         return again
     if reason := definition.why_not_startable:
         raise errors.NotStartableError(definition, reason)
-    account = models.Account.objects.filter(pk=definition.account_id)
+    accounts = models.Account.objects.filter(pk=definition.account_id)
     # whoever starts by command, as nobody here, may start everything
-    if started_by and not account.startable_by(started_by).exists():
+    if started_by and not accounts.startable_by(started_by).exists():
         raise errors.NotStartableError(
             definition,
             f"{started_by.shown_name} can’t start imports in “{definition.account}”. "

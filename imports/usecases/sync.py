@@ -122,11 +122,10 @@ def store_listing(
     with transaction.atomic():
         if listing.created or listing.changed:
             listing.write(now)
-        marked = listing.mark(missed, now, believed_from=now - apart)
-        newly, gone, _ = marked
+        newly, gone, back = listing.mark(missed, now, believed_from=now - apart)
         unlisted = len(listing.missing) - gone
         is_doubted = unlisted > 0 and (is_large or missed != listing.missing)
-        is_news = listing.created or listing.changed or any(marked)
+        is_news = listing.created or listing.changed or newly or gone or back
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
             bump_revision(accounts=[account])
@@ -134,10 +133,8 @@ def store_listing(
         account.last_synced_at, account.unlisted_count = now, unlisted
         account.refused_properties = account.noted_refusals(answer.refused_properties)
         # look again soon after the first miss, then at the usual hour
-        missed_once = account.definitions.filter(
-            not_seen_since=None, not_listed_since__isnull=False
-        )
-        first = missed_once.aggregate(first=Min("not_listed_since"))["first"]
+        not_gone = account.definitions.filter(not_seen_since=None)
+        first = not_gone.aggregate(first=Min("not_listed_since"))["first"]
         doubted_since = (account.listing_doubted_since or now) if is_doubted else None
         open_since = min(filter(None, (first, doubted_since)), default=None)
         again_at = open_since + MISSES_APART if open_since else None
@@ -312,7 +309,7 @@ class Listing:
         and take the marks from what came back; gives how many were each of these.
         """
         rows = self.account.definitions
-        unlisted = rows.filter(not_listed_since__isnull=False)
+        unlisted = rows.exclude(not_listed_since=None)
         since: dict[int, Any] = dict(unlisted.values_list("pk", "not_listed_since"))
         before = self.gone | since.keys()
         newly, back = missed - before, self.seen & before

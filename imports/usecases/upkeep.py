@@ -31,8 +31,6 @@ BATCH = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WrongStrip:
-    """A definition whose `last_run` or `strip` was not what the history says."""
-
     definition: int
     name: str
     what: str
@@ -61,8 +59,9 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
             if definition.recent_runs() == (definition.last_run_id, definition.strip):
                 continue
             with transaction.atomic():
-                row = ImportDefinition.objects.select_for_update()
-                held = row.get(pk=definition.pk)
+                held = ImportDefinition.objects.select_for_update().get(
+                    pk=definition.pk
+                )
                 run, strip = held.recent_runs()
                 what = []
                 if held.last_run_id != run:
@@ -87,11 +86,9 @@ NEWEST = 1
 
 @dataclass(kw_only=True, slots=True)
 class KeyUse:
-    """Which key opens how many stored secrets (1 is the newest), and what holds
-    those that none opens. `rotated` is how many were put under the newest key.
-    """
-
+    # how many stored secrets each key opens; 1 is the newest
     positions: Counter[int] = field(default_factory=Counter)
+    # what holds a secret that none opens
     unreadable: list[str] = field(default_factory=list)
     rotated: int = 0
 
