@@ -20,14 +20,9 @@ from django.db.models.functions import Now
 
 from imports import metrics, models
 from imports.fields import LostKeyError, Secret
-from imports.marketingcloud import errors
+from imports.marketingcloud import errors, records
 from imports.marketingcloud.client import MarketingCloudClient
-from imports.marketingcloud.records import (
-    Limits,
-    OAuthCredentials,
-    Token,
-    UsernameCredentials,
-)
+from imports.marketingcloud.records import Token
 from imports.marketingcloud.sockets import check_peer
 from imports.models import Account, AccountToken, Lease, Reason, release_connection
 
@@ -56,9 +51,8 @@ def connect(account: Account) -> MarketingCloudClient:
     """A client for `account`, to be used by one thread.
 
     Names are checked here, each time, and where they led by the client, before it
-    sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks
-    them up. Raises `UnavailableError` where the account's addresses are not allowed or
-    its secret cannot be read: nothing is sent then.
+    sends anything. With MCDASH_PROXY_URL only names are checked: the proxy looks them
+    up. Raises `UnavailableError` where addresses or the secret are unusable.
     """
     try:
         for url in account.endpoints().values():
@@ -74,7 +68,7 @@ def connect(account: Account) -> MarketingCloudClient:
         soap_url=account.service_address,
         credentials=credentials,
         tokens=DatabaseTokenStore(account),
-        limits=Limits(
+        limits=records.Limits(
             connect_timeout_seconds=settings.MCDASH_CONNECT_TIMEOUT_SECONDS,
             read_timeout_seconds=settings.MCDASH_READ_TIMEOUT_SECONDS,
             call_deadline_seconds=settings.MCDASH_CALL_DEADLINE_SECONDS,
@@ -89,11 +83,14 @@ def connect(account: Account) -> MarketingCloudClient:
     )
 
 
-def _credentials(account: Account) -> OAuthCredentials | UsernameCredentials:
+def _credentials(
+    account: Account,
+) -> records.OAuthCredentials | records.UsernameCredentials:
     secret, mid = account.secret.reveal(), account.mid or None
     if not account.is_oauth:
-        return UsernameCredentials(username=account.username, password=secret, mid=mid)
-    return OAuthCredentials(
+        user = account.username
+        return records.UsernameCredentials(username=user, password=secret, mid=mid)
+    return records.OAuthCredentials(
         auth_url=account.token_address,
         client_id=account.client_id,
         client_secret=secret,
@@ -161,10 +158,8 @@ class DatabaseTokenStore:
         """The stored token, unless it is about to expire."""
         tokens = AccountToken.objects.annotate(now=Now())
         row = tokens.filter(account=self.account).first()
-        if row is None:
-            return None
-        left = row.expires_at - row.now
-        if left <= TOKEN_MARGIN:
+        left = row.expires_at - row.now if row else TOKEN_MARGIN
+        if row is None or left <= TOKEN_MARGIN:
             return None
         try:
             value = row.token.reveal()

@@ -1,12 +1,8 @@
 """The metrics that /metrics shows: what happened so far, and the state of things now.
 
-What happened (requests to Marketing Cloud, starts, a worker's work, page requests) is
-counted where it happens, in one small SQLite file of the data folder that all processes
-of a machine share. So every web process can tell the sum, and counts outlive the
-process that made them. Why not the library's own files: docs/adr/0009.
-
-The state of things is asked of the database for each scrape, so that it is right
-whichever process answers.
+What happened is counted where it happens, in one small SQLite file of the data folder
+that all processes of a machine share (docs/adr/0009). The state of things is asked of
+the database for each scrape.
 
 No label names an account, a person or anything else that there may be many of.
 """
@@ -28,12 +24,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q
-from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client import CollectorRegistry, Metric, core, generate_latest
 from prometheus_client.registry import Collector
 
 from imports import models
@@ -57,11 +48,10 @@ def exposition() -> bytes:
 
 
 class CountedMetric(NamedTuple):
-    """A counter or, with `buckets` (upper bounds in seconds), a histogram."""
-
     name: str
     documentation: str
     labels: tuple[str, ...] = ()
+    # upper bounds in seconds, of a histogram; a counter has none
     buckets: tuple[float, ...] = ()
 
 
@@ -98,7 +88,6 @@ TOKENS = CountedMetric(
     "mcdash_tokens_fetched", "Answers of the token address with HTTP 200."
 )
 COUNTED = {metric.name: metric for metric in (CALLS, STARTS, WORK, REQUESTS, TOKENS)}
-METHODS = frozenset({"GET", "HEAD", "POST"})
 
 # One row for each bucket of each set of labels; `total` is the sum of the seconds.
 CREATE_TABLE = """
@@ -112,19 +101,15 @@ ADD = """
     SET times = times + excluded.times, total = total + excluded.total
 """
 READ = "SELECT metric, labels, bucket, times, total FROM counts ORDER BY 1, 2, 3"
-Row = tuple[str, str, float, int, float]
 
 
 def counts_file() -> Path:
-    """The SQLite file in which all processes of this data folder count."""
     return Path(settings.DATA_DIR) / "metrics" / "counts.sqlite3"
 
 
 class Counts:
-    """What this process counts, added to the shared file as it happens.
-
-    What cannot be written, because the disk is full or another process holds the file
-    for long, stays in memory and is written together with a later count.
+    """What this process counts, added to the shared file as it happens. What cannot be
+    written now stays in memory and is written together with a later count.
     """
 
     def __init__(self) -> None:
@@ -133,10 +118,8 @@ class Counts:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """For a process that was just forked: what its parent counted is not its own.
-
-        The parent's connection is kept, since SQLite forbids a child even to close it.
-        """
+        """In a process that was just forked: its parent's counts are not its own."""
+        # kept, since SQLite forbids a child even to close its parent's connection
         self._inherited.append(self._connection)
         self._connection = None
         self._lock = threading.Lock()
@@ -158,7 +141,7 @@ class Counts:
             self._write()
             return not (self._unwritten or self._is_failing)
 
-    def read(self) -> list[Row]:
+    def read(self) -> list[tuple[str, str, float, int, float]]:
         """What all processes have written; nothing where the file cannot be read."""
         with self._lock:
             try:
@@ -168,7 +151,7 @@ class Counts:
                 return []
 
     def close(self) -> None:
-        """Close the file; the next count opens it again."""
+        """The next count opens the file again."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -216,12 +199,9 @@ class Counts:
 
 def open_counts(file: Path) -> sqlite3.Connection:
     """A connection to a file that was found whole; raises `sqlite3.DatabaseError`."""
+    # nobody waits long for a lock: what is counted matters more than the count
     connection = sqlite3.connect(
-        file,
-        # nobody waits long for a lock: what is counted matters more than the count
-        timeout=0.1,
-        isolation_level="IMMEDIATE",
-        check_same_thread=False,
+        file, timeout=0.1, isolation_level="IMMEDIATE", check_same_thread=False
     )
     try:
         # Nothing is mapped into memory: where the disk has no room for a mapped page,
@@ -253,26 +233,22 @@ def _count(metric: CountedMetric, *labels: str, value: float = 0.0) -> None:
 
 
 def count_call(*, operation: str, outcome: str, seconds: float) -> None:
-    """One HTTP request to Marketing Cloud ended."""
     _count(CALLS, operation, outcome, value=seconds)
     if (operation, outcome) == ("token", "answered"):
         _count(TOKENS)
 
 
 def count_start(status: str) -> None:
-    """A start was taken up and its run has `status` now."""
     _count(STARTS, str(status))
 
 
 def count_work(*, kind: str, outcome: str, seconds: float) -> None:
-    """A worker's thread ended what it did for an account."""
     _count(WORK, kind, outcome, value=seconds)
 
 
 def count_request(*, route: str, method: str, status: int, seconds: float) -> None:
-    """A request to the web side was answered."""
     # anybody can make up methods, and each would be a label for ever
-    known_method = method if method in METHODS else "other"
+    known_method = method if method in ("GET", "HEAD", "POST") else "other"
     _count(REQUESTS, route, known_method, str(status), value=seconds)
 
 
@@ -285,9 +261,13 @@ class CountsCollector(Collector):
             "Whether the process that answers can write down what it counts.",
             COUNTS.are_written(),
         )
-        families: dict[str, CounterMetricFamily | HistogramMetricFamily] = {}
+        families: dict[str, core.CounterMetricFamily | core.HistogramMetricFamily] = {}
         for metric in COUNTED.values():
-            kind = HistogramMetricFamily if metric.buckets else CounterMetricFamily
+            kind = (
+                core.HistogramMetricFamily
+                if metric.buckets
+                else core.CounterMetricFamily
+            )
             families[metric.name] = kind(
                 metric.name, metric.documentation, labels=metric.labels
             )
@@ -296,19 +276,16 @@ class CountsCollector(Collector):
             family = families.get(name)
             if family is None or len(labels) != len(COUNTED[name].labels):
                 continue  # counted by another version of mcdash
-            if isinstance(family, CounterMetricFamily):
+            if isinstance(family, core.CounterMetricFamily):
                 family.add_metric(labels, sum(times for *_, times, _ in rows))
                 continue
             # also right for rows from before a bound was added or removed
-            buckets = [
-                (
-                    "+Inf" if bound == math.inf else str(bound),
-                    sum(times for *_, bucket, times, _ in rows if bucket <= bound),
-                )
-                for bound in (*COUNTED[name].buckets, math.inf)
-            ]
-            total = sum(total for *_, total in rows)
-            family.add_metric(labels, buckets, sum_value=total)
+            buckets = []
+            for bound in (*COUNTED[name].buckets, math.inf):
+                label = "+Inf" if bound == math.inf else str(bound)
+                within = sum(times for *_, upper, times, _ in rows if upper <= bound)
+                buckets.append((label, within))
+            family.add_metric(labels, buckets, sum_value=sum(row[-1] for row in rows))
         yield from families.values()
 
 
@@ -316,8 +293,6 @@ class CountsCollector(Collector):
 
 
 class StateCollector(Collector):
-    """What the database says now: a few queries over active runs and accounts."""
-
     def collect(self) -> Iterator[Metric]:
         try:
             state = [active_runs(), unfollowed_runs(), *waits(), *account_states()]
@@ -339,35 +314,31 @@ class StateCollector(Collector):
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, documentation, value=float(value))
+    return core.GaugeMetricFamily(name, documentation, value=float(value))
 
 
 def _gauges(
     name: str, documentation: str, label: str, values: Mapping[str, float]
 ) -> Metric:
-    """One gauge for each value of `label`."""
-    family = GaugeMetricFamily(name, documentation, labels=[label])
+    family = core.GaugeMetricFamily(name, documentation, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
 
 
 def active_runs() -> Metric:
-    """Those that have not ended, also where there are none of a status."""
     runs = ImportRun.objects.active().order_by()
     counts = dict(runs.values_list("status").annotate(Count("pk")))
+    # 0 is said too, where there are none of a status
     by_status = {str(status): counts.get(status, 0) for status in sorted(ACTIVE)}
     words = "Runs that have not ended, by status."
     return _gauges("mcdash_active_runs", words, "status", by_status)
 
 
 def unfollowed_runs() -> Metric:
-    """By the reasons that lie with an account or with a worker that is late. Whether
-    there is a worker at all is in `mcdash_workers`.
-    """
-    followed = ImportRun.objects.filter(
-        status__in=(RunStatus.RUNNING, RunStatus.UNKNOWN)
-    )
+    """By reason, but for a missing worker: `mcdash_workers` tells that."""
+    looked_for = (RunStatus.RUNNING, RunStatus.UNKNOWN)
+    followed = ImportRun.objects.filter(status__in=looked_for)
     runs_in = dict(followed.order_by().values_list("account").annotate(Count("pk")))
     counts = {why.value: 0 for why in NotFollowed if why != NotFollowed.NO_WORKER}
     counts[NotFollowed.OVERDUE] = ImportRun.objects.overdue().count()
@@ -380,11 +351,8 @@ def unfollowed_runs() -> Metric:
 
 
 def waits() -> Iterator[Metric]:
-    """How late the worker is with following runs, and with starting them."""
-    now, queued = (
-        models.database_now(),
-        ImportRun.objects.filter(status=RunStatus.QUEUED),
-    )
+    now = models.database_now()
+    queued = ImportRun.objects.filter(status=RunStatus.QUEUED)
     due = ImportRun.objects.followed().aggregate(at=Min("next_check_at"))["at"] or now
     first = queued.aggregate(at=Min("queued_at"))["at"] or now
     yield _gauge(
@@ -400,20 +368,18 @@ def waits() -> Iterator[Metric]:
 
 
 def account_states() -> Iterator[Metric]:
-    """How many accounts are in each state, each account in one."""
     is_open = Q(
         is_active=True,
         secret_unreadable_since=None,
         credentials_refused_at=None,
         failures_in_row__gte=BREAKER_OPENS_AT,
     )
-    counts = Account.objects.with_state().aggregate(
-        breakers_open=Count("pk", filter=is_open),
-        **{
-            state: Count("pk", filter=Q(stored_state=state))
-            for state in models.AccountState
-        },
-    )
+    states = {
+        state: Count("pk", filter=Q(stored_state=state))
+        for state in models.AccountState
+    }
+    breakers = Count("pk", filter=is_open)
+    counts = Account.objects.with_state().aggregate(breakers_open=breakers, **states)
     breakers_open = counts.pop("breakers_open")
     yield _gauges("mcdash_accounts", "Accounts, by state.", "state", counts)
     yield _gauge(

@@ -1,9 +1,8 @@
 """The worker: a loop that asks the database what is due and hands it to threads.
 
-What there is to do stands in the database alone, so a worker that dies loses nothing:
-another one, or the next, finds it there. Any number of workers share it: a start is
-claimed by an UPDATE, everything else by a lease. The loop itself only reads, and says
-once a second that it lives; all that may take long happens in the threads.
+What there is to do stands in the database alone, so a worker that dies loses nothing.
+Any number of workers share it: a start is claimed by an UPDATE, everything else by a
+lease. The loop itself only reads, and says once a second that it lives.
 """
 
 from __future__ import annotations
@@ -68,10 +67,9 @@ class ThreadPool:
     """Threads for work that may hang: at most `at_once`, one for each key.
 
     With `per_account` the second part of a key is an account's id, and an account has
-    at most so many of the threads, so that some that hang leave room for the others. A
-    key whose work failed rests for a while, longer each time up to
-    `longest_rest_seconds`, with jitter so that many accounts do not come back at once.
-    `prepare` is called in each thread before its work.
+    at most so many of the threads. A key whose work failed rests for a while, longer
+    each time up to `longest_rest_seconds`, with jitter so that many accounts do not
+    come back at once. `prepare` is called in each thread before its work.
     """
 
     def __init__(
@@ -93,7 +91,6 @@ class ThreadPool:
 
     @property
     def busy(self) -> int:
-        """How many threads are at work."""
         return len(self._threads)
 
     def has_room(self, key: Key) -> bool:
@@ -113,12 +110,9 @@ class ThreadPool:
         with self._lock:
             if not self.has_room(key):
                 return False
-            thread = threading.Thread(
-                target=self._run,
-                args=(key, work),
-                name=lease_name(key),
-                daemon=True,  # what only reads may be cut off when the worker ends
-            )
+            # a daemon: what only reads may be cut off when the worker ends
+            run = partial(self._run, key, work)
+            thread = threading.Thread(target=run, name=lease_name(key), daemon=True)
             # first: where the system has no thread left the key must stay free
             thread.start()
             self._threads[key] = thread
@@ -181,12 +175,10 @@ class ThreadPool:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work: what of it is due, and how a piece of it is done.
-
-    `due` asks the database for the ids of each piece that waits, given the time by its
-    own clock. `do` is called with them in a thread of `pool`, one of `thread_pools`. It
-    takes the piece's lease, named after kind and ids (`refresh:7`), or claims rows by
-    an UPDATE: another worker may be about to do the same.
+    """One kind of work. `due` asks for the ids of each piece that waits, given the
+    database's time; `do` is called with them in a thread of `pool`. It takes the
+    piece's lease, named after kind and ids (`refresh:7`), or claims rows by an UPDATE:
+    another worker may be about to do the same.
     """
 
     name: str
@@ -197,7 +189,7 @@ class Work:
 
 
 def thread_pools() -> dict[str, ThreadPool]:
-    """A worker's threads. Nothing but starts can take those for starts."""
+    """A worker's threads: those for starts are taken by nothing else."""
     return {
         # what fails there is tried again a second later, however often it failed
         "starts": ThreadPool(at_once=256, per_account=SENDERS, longest_rest_seconds=1),
@@ -230,23 +222,19 @@ class Loop:
             self._version = "source"
 
     def stop(self) -> None:
-        """From any thread, or from the handler of a signal."""
+        """May be called from any thread, or from the handler of a signal."""
         STOPPING.set()
         self.wake()
 
     def wake(self) -> None:
-        """Look for queued starts at once."""
+        """Have queued starts looked for at once."""
         self._wakes.put(None)
 
     def run(self) -> None:
         log.info("Worker %s has started", process_name())
         if connection.vendor == "postgresql":
-            threading.Thread(
-                target=listen,
-                args=(self.wake, STOPPING.is_set),
-                name="listener",
-                daemon=True,
-            ).start()
+            heed = partial(listen, self.wake, STOPPING.is_set)
+            threading.Thread(target=heed, name="listener", daemon=True).start()
         while not STOPPING.is_set():
             self.wait(self.turn())
         self.drain()
@@ -274,7 +262,7 @@ class Loop:
         return True
 
     def heartbeat(self) -> bool:
-        """Say that this worker lives; False where the database does not take it."""
+        """Say that this worker lives; False where that could not be saved."""
         try:
             relax_commits()  # nobody misses a heartbeat that a power cut takes back
             models.Worker.objects.heartbeat(
@@ -289,9 +277,7 @@ class Loop:
         return True
 
     def look_for(self, work: Work) -> None:
-        """Hand what is due to threads, unless another worker is at it. A failure does
-        not keep the other kinds of work from being looked for.
-        """
+        """Hand what is due to threads, unless another worker is at it."""
         pool = self.pools[work.pool]
         try:
             self._now = self._now or models.database_now()  # asked once for all kinds
@@ -316,10 +302,7 @@ class Loop:
                 self._wakes.get_nowait()
 
     def drain(self) -> None:
-        """Take no further start; let those being sent finish and be recorded.
-
-        Then another worker may take over at once: what this one still reads is cut.
-        """
+        """Let the starts being sent finish and be recorded; what is read is cut."""
         STOPPING.set()
         starts = self.pools["starts"]
         log.info("Stopping; %s senders of starts are still busy", starts.busy)
@@ -337,7 +320,6 @@ class Loop:
 
 
 def silent_workers(_now: datetime) -> Iterable[Ids]:
-    """Those that hold leases which somebody else may need."""
     silent = models.Worker.objects.silent_with_leases(
         after_seconds=SILENT_AFTER_SECONDS, within_seconds=FORGOTTEN_AFTER_SECONDS
     )
@@ -350,26 +332,25 @@ def starts_to_send(now: datetime) -> Iterable[Ids]:
     A start that nobody has taken for a while brings all senders: the one that should
     have taken it may be dead or hang.
     """
-    if not ImportRun.objects.filter(status=RunStatus.QUEUED).exists():
-        return []  # by far the most frequent answer, and the cheapest question
     is_queued = Q(status=RunStatus.QUEUED)
+    if not ImportRun.objects.filter(is_queued).exists():
+        return []  # by far the most frequent answer, and the cheapest question
     is_late = is_queued & Q(queued_at__lt=now - OVERLOOKED_AFTER)
+    runs = ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
     counts = (
-        ImportRun.objects.filter(status__in=(RunStatus.QUEUED, RunStatus.STARTING))
-        .values("account")
+        runs.order_by("account")
+        .values_list("account")
         .annotate(
+            Count("pk"),
             queued=Count("pk", filter=is_queued),
             late=Count("pk", filter=is_late),
-            open=Count("pk"),
         )
-        .filter(queued__gt=0)
-        .order_by("account")
     )
     return [
-        (count["account"], number)
-        for count in counts
+        (account, number)
+        for account, starts, _, late in counts.filter(queued__gt=0)
         for number in range(1, SENDERS + 1)
-        if number <= count["open"] or count["late"]
+        if number <= starts or late
     ]
 
 
@@ -396,10 +377,8 @@ def accounts_to_reconcile(now: datetime) -> Iterable[Ids]:
 
 
 def _accounts_of(runs: models.RunQuerySet) -> Iterable[Ids]:
-    accounts = set(runs.order_by().values_list("account", flat=True).distinct())
-    if not accounts:
-        return []
-    return _answering().filter(pk__in=accounts).values_list("pk")
+    pks = set(runs.order_by().values_list("account", flat=True).distinct())
+    return _answering().filter(pk__in=pks).values_list("pk") if pks else []
 
 
 def accounts_to_sync(now: datetime) -> Iterable[Ids]:
@@ -410,62 +389,47 @@ def accounts_to_sync(now: datetime) -> Iterable[Ids]:
 
 
 def accounts_to_adopt(now: datetime) -> Iterable[Ids]:
-    """Those not looked at for a while; an account that is due for a sync comes after
-    it, so that its tasks find the definitions they belong to.
-    """
     is_old = _is_over("last_adopted_at", now, ADOPT_EVERY)
     accounts = set(_answering().filter(is_old).values_list("pk"))
+    # after a sync that is due too, so that the tasks find their definitions
     return accounts.difference(accounts_to_sync(now)) if accounts else []
 
 
 def _is_over(field: str, now: datetime, every: timedelta) -> Q:
     """Also where a clock that was wrong noted a last time which has not come yet."""
     is_old = Q(**{f"{field}__lte": now - every})
-    return (
-        Q(**{field: None}) | is_old | Q(**{f"{field}__gt": now + models.TOO_FAR_AHEAD})
-    )
+    is_ahead = Q(**{f"{field}__gt": now + models.TOO_FAR_AHEAD})
+    return Q(**{field: None}) | is_old | is_ahead
 
 
-def _for_account(
-    use_case: Callable[..., object], **options: object
-) -> Callable[..., object]:
+def _do(use_case: Callable[..., object], account_id: int, **options: object) -> None:
     """Do `use_case` for one account, as a new holder of its lease."""
-
-    def do(account_id: int) -> object:
-        account = Account.objects.get(pk=account_id)
-        return use_case(account=account, holder=models.new_holder(), **options)
-
-    return do
+    account = Account.objects.get(pk=account_id)
+    use_case(account=account, holder=models.new_holder(), **options)
 
 
-def send(account_id: int, number: int) -> object:
-    options = {"is_stopping": STOPPING.is_set, "senders": [number]}
-    return _for_account(send_queued, **options)(account_id)
+def send(account_id: int, number: int) -> None:
+    _do(send_queued, account_id, is_stopping=STOPPING.is_set, senders=[number])
 
 
-def probe(account_id: int) -> object:
-    return probe_account(account=Account.objects.get(pk=account_id))
+def probe(account_id: int) -> None:
+    probe_account(account=Account.objects.get(pk=account_id))
 
 
+free_leases = models.Lease.objects.release_all_of
 STARTS_EVERY_SECONDS = LOOK_FOR_STARTS_EVERY_SECONDS[connection.vendor]
 # Everything that a worker does. A further kind of work is one more entry.
 WORK = (
     Work("send", starts_to_send, send, "starts", STARTS_EVERY_SECONDS),
-    Work(
-        "free_leases",
-        silent_workers,
-        models.Lease.objects.release_all_of,
-        "upkeep",
-        RARELY_SECONDS,
-    ),
+    Work("free_leases", silent_workers, free_leases, "upkeep", RARELY_SECONDS),
     Work("settle", runs_out_of_time, settle_overdue, "upkeep", RARELY_SECONDS),
     Work("probe", accounts_to_probe, probe, every_seconds=RARELY_SECONDS),
-    Work("refresh", accounts_to_refresh, _for_account(refresh_runs, only_due=True)),
+    Work("refresh", accounts_to_refresh, partial(_do, refresh_runs, only_due=True)),
     Work(
-        "reconcile", accounts_to_reconcile, _for_account(reconcile_runs, only_due=True)
+        "reconcile", accounts_to_reconcile, partial(_do, reconcile_runs, only_due=True)
     ),
-    Work("sync", accounts_to_sync, _for_account(sync_definitions)),
-    Work("adopt", accounts_to_adopt, _for_account(adopt_runs), "reads", RARELY_SECONDS),
+    Work("sync", accounts_to_sync, partial(_do, sync_definitions)),
+    Work("adopt", accounts_to_adopt, partial(_do, adopt_runs), "reads", RARELY_SECONDS),
     # it is done once an hour: its lease lasts as long
     Work("clean_up", lambda _now: [()], clean_up, "upkeep", every_seconds=60),
 )

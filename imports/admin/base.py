@@ -138,8 +138,6 @@ def audit(
     account: Account | None = None,
     details: dict[str, Any] | None = None,
 ) -> None:
-    if isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
-        account = obj
     record_audit(
         actor=person_behind(request),
         action=action,

@@ -26,7 +26,7 @@ from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import DefinitionRecord, ImportResults
 from imports.models import Account, ImportRun, Lease, User, bump_revision, database_now
 from imports.models.account import TELL_UNIT
-from imports.usecases.audit import AuditAction, record_account_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import AccountBusyError, NameTakenError, UnitTakenError
 
 log = logging.getLogger(__name__)
@@ -38,22 +38,21 @@ NO_SUCH_TASK = "0"
 SIGN_IN = frozenset(
     {"auth_kind", "client_id", "username", "secret", "subdomain", "auth_url", "mid"}
 )
-STEP_MINUTES = 15
 # No zone is further from UTC: a larger difference is not one of clocks.
 FURTHEST = timedelta(hours=15)
 # How many of the latest runs are compared; with so many a larger offset is believed.
 LATEST, ENOUGH = 5, 3
-CLIENT = "Client.ClientID1"
-NO_CLIENT = ("", "0")
 
 
 @contextmanager
 def exclusively(account: Account, work: str, holder: str) -> Iterator[None]:
     """Do `work` for `account`. Raises `AccountBusyError` where another process does."""
-    name, busy = f"{work}:{account.pk}", "Another process is already doing this for"
+    name = f"{work}:{account.pk}"
     with models.held(name, holder=holder, seconds=models.lease_seconds()) as lease:
         if lease is None:
-            raise AccountBusyError(f"{busy} “{account}”.")
+            raise AccountBusyError(
+                f"Another process is already doing this for “{account}”."
+            )
         yield
 
 
@@ -97,7 +96,7 @@ def ask_account(
 
 
 def note_unreadable(account: Account, error: gateway.LostSecretError) -> None:
-    """Pages say so from now on; the log says it once, not with every try."""
+    """Note it for the pages; the log says it once, not with every try."""
     if not Account.objects.filter(pk=account.pk, secret_unreadable_since=None).exists():
         return
     with transaction.atomic():
@@ -131,9 +130,8 @@ def _note_contact(account: Account, *, clears_refusal: bool) -> None:
 
 
 def probe_account(*, account: Account) -> bool:
-    """Ask an account that stopped answering for its system status, once a minute at
-    most over all processes; False where this minute's question was already asked. An
-    answer closes the breaker; otherwise the `MarketingCloudError` goes on.
+    """Ask an account that stopped answering for its system status; False where that was
+    done within a minute. An answer closes the breaker. Raises `MarketingCloudError`.
     """
     if not may_ask_status(account):
         return False
@@ -144,15 +142,13 @@ def probe_account(*, account: Account) -> bool:
 
 def may_ask_status(account: Account) -> bool:
     """Whether the account's system status may be asked for now; then it must be."""
-    # nobody's: it is never given back, not even when the process dies that took it
+    # nobody's: it is never given back
     name, nobody = f"probe:{account.pk}", secrets.token_hex(8)
     return Lease.objects.acquire(name, holder=nobody, seconds=STATUS_ONCE_IN_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckStep:
-    """One step of the check, in a sentence."""
-
     name: str
     is_ok: bool = True
     message: str
@@ -163,9 +159,9 @@ def check_account(
 ) -> Iterator[CheckStep]:
     """Yield one step after the other; stops at the first that fails.
 
-    Only reads are sent. That the credentials work clears "credentials refused", and
-    properties that were refused once are asked for again. How it ended, also by an
-    interruption, is kept as a deed of `by`.
+    That the credentials work clears "credentials refused", and properties that were
+    refused once are asked for again. The audit keeps how it ended, also where the
+    caller breaks off.
     """
     end = CheckStep(name="Interrupted", is_ok=False, message="the test didn't finish.")
     try:
@@ -174,9 +170,8 @@ def check_account(
         end = step
     finally:
         details = {"is_ok": end.is_ok, "message": f"{end.name}: {end.message}"}
-        record_account_deed(
-            account, AuditAction.CONNECTION_TESTED, by=by, ip=ip, details=details
-        )
+        action = AuditAction.CONNECTION_TESTED
+        record_audit(actor=by, action=action, obj=account, ip=ip, details=details)
 
 
 def _steps(account: Account) -> Iterator[CheckStep]:
@@ -246,10 +241,9 @@ def save_account(
 ) -> None:
     """Save a new account, or only `fields` of a known one, and tell the pages.
 
-    No other field is written, because workers note the account's health all the
-    time. A changed sign-in drops the stored token and "credentials refused". With
-    `action` the audit keeps it as the deed of `by`; admin writes its own entry.
-    Raises `NameTakenError` and, for a business unit that another has, `UnitTakenError`.
+    No other field is written, because workers note the account's health all the time.
+    A changed sign-in drops the stored token and "credentials refused". Without `action`
+    the caller writes the audit. Raises `NameTakenError` and `UnitTakenError`.
     """
     saved = set(fields)
     try:
@@ -260,9 +254,8 @@ def save_account(
             elif saved:
                 if "is_active" in saved and account.is_active:
                     # what was due while nobody looked is due now, not overdue
-                    account.runs.active().filter(next_check_at__lt=Now()).update(
-                        next_check_at=Now()
-                    )
+                    due = account.runs.active().filter(next_check_at__lt=Now())
+                    due.update(next_check_at=Now())
                 # first the counter, then the row: as `bump_revision` asks for
                 bump_revision(accounts=[account])
                 if saved & SIGN_IN:
@@ -274,13 +267,15 @@ def save_account(
                     saved.add("secret_unreadable_since")
                 account.save(update_fields=sorted(saved))
             if action:
-                record_account_deed(account, action, by=by, ip=ip)
+                record_audit(actor=by, action=action, obj=account, ip=ip)
     except IntegrityError as error:
         if Account.objects.filter(name=account.name).exclude(pk=account.pk).exists():
-            raise NameTakenError(account.name) from error
+            raise NameTakenError(
+                f"An account named “{account.name}” already exists. Nothing was saved."
+            ) from error
         twin = Account.objects.twins_of(account).first()
         if twin and models.violated_constraint(error) == "account_unit_once":
-            raise UnitTakenError(twin) from error
+            raise UnitTakenError(f"{twin.taken_words} Nothing was saved.") from error
         raise
 
 
@@ -318,8 +313,8 @@ def learn_clock(account: Account, runs: Mapping[ImportRun, str]) -> None:
             offsets.append(as_utc - sent_at)
     if not offsets:
         return
-    step = timedelta(minutes=STEP_MINUTES)
-    offset = STEP_MINUTES * round(min(offsets) / step)
+    # zones differ by quarters of an hour
+    offset = 15 * round(min(offsets) / timedelta(minutes=15))
     known = account.clock_offset_minutes
     if offset == known or (offset > known and len(offsets) < ENOUGH):
         return
@@ -338,9 +333,9 @@ def learn_unit(account: Account, definitions: Sequence[DefinitionRecord]) -> Non
         learned = None
         if not account.mid:
             facts = (definition.facts for definition in definitions)
-            clients = {known.get(CLIENT, "").strip() for known in facts}
+            clients = {known.get("Client.ClientID1", "").strip() for known in facts}
             objects = [definition.object_id or "" for definition in definitions]
-            learned = models.told_unit(account, clients.difference(NO_CLIENT), objects)
+            learned = models.told_unit(account, clients - {"", "0"}, objects)
         account.learned_unit = learned or account.learned_unit
         unit = models.unit_of(account)
         if unit != account.unit:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -79,8 +80,8 @@ def adopt_runs(*, account: Account, holder: str) -> AdoptReport:
 
 
 def adopt_first(*, run: ImportRun, holder: str) -> None:
-    """Before `run`, its account's first start: know the tasks, so that an unknown start
-    is not mistaken for an older one. Where another process is at it, wait for that.
+    """Before its account's first start: know the tasks, so that an unknown start is not
+    mistaken for an older one. Where another process is at it, wait for that.
     """
     give_up = time.monotonic() + settings.MCDASH_CALL_DEADLINE_SECONDS
     while run.account.last_adopted_at is None and time.monotonic() < give_up:
@@ -125,22 +126,20 @@ def enter_tasks(
         ]
         if adopted:
             ImportRun.objects.bulk_create(adopted, batch_size=BATCH)
-            models.RunEvent.objects.bulk_create(
-                [
-                    models.RunEvent(
-                        run=run,
-                        at=run.last_checked_at or run.occurred_at,
-                        kind=models.EventKind.ADOPTED,
-                        to_status=run.status,
-                        details={"phase": run.phase},
-                    )
-                    for run in adopted
-                ],
-                batch_size=BATCH,
-            )
+            events = [
+                models.RunEvent(
+                    run=run,
+                    at=now,
+                    kind=models.EventKind.ADOPTED,
+                    to_status=run.status,
+                    details={"phase": run.phase},
+                )
+                for run in adopted
+            ]
+            models.RunEvent.objects.bulk_create(events, batch_size=BATCH)
             # in the order of refreshing, so that the two never wait for each other
             changed = {run.definition for run in adopted if run.definition}
-            for definition in sorted(changed, key=lambda definition: definition.pk):
+            for definition in sorted(changed, key=attrgetter("pk")):
                 definition.refresh_recent_runs()
             models.bump_revision(runs=adopted)
         account.last_adopted_at = now
@@ -156,11 +155,9 @@ def _outside_run(
     row: ImportResult,
     now: datetime,
 ) -> ImportRun:
-    """The row as a run, of the definition with its very key; else of the only one whose
-    key differs in upper and lower case alone.
-    """
     definition = definitions.get(row.customer_key)
     if row.customer_key not in definitions:
+        # the only one whose key differs in upper and lower case alone
         alike = [d for key, d in definitions.items() if key.casefold() == folded(row)]
         definition = alike[0] if len(alike) == 1 else None
     fields = fields_of(row, offset_minutes=account.clock_offset_minutes, seen_at=now)

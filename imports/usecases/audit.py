@@ -58,56 +58,26 @@ def record_audit(
 ) -> AuditEntry:
     """Write down one deed of `actor`, a person or the name of a system's login.
 
-    `obj` is what it was done to, under its own name or `label`; `account` the
-    business unit it concerns (the account can then no longer be deleted), `ip` the
-    request's address, None for commands. `details` must be fit for JSON and never
-    hold a secret. Call it in the transaction of the deed.
+    `obj` is what it was done to. `account` is the business unit it concerns, by default
+    that of `obj`; it can then no longer be deleted. `ip` is the request's address, None
+    for commands. `details` must be fit for JSON and never hold a secret. Call it in the
+    transaction of the deed.
     """
-    # the name is stored too: it must still be readable when the person is gone
+    # the names are stored too: they must still be readable when the row is gone
     name = actor.shown_name if isinstance(actor, User) else actor or ""
+    label = label or (str(obj) if obj else "")
+    if isinstance(obj, ImportRun):
+        account, label = obj.account, f"{obj}: {obj.shown_name}"
+    elif isinstance(obj, Account) and action != AuditAction.ACCOUNT_DELETED:
+        account = obj
     return AuditEntry.objects.create(
         actor=actor if isinstance(actor, User) else None,
         actor_name=visible(name),
         action=action,
         object_type=obj._meta.model_name or "" if obj else "",
         object_id=str(obj.pk) if obj else "",
-        object_label=visible(label or (str(obj) if obj else ""))[:LONGEST_LABEL],
+        object_label=visible(label)[:LONGEST_LABEL],
         account=account,
         ip=ip,
         details=details or {},
-    )
-
-
-def record_account_deed(
-    account: Account,
-    action: AuditAction,
-    *,
-    by: User | str | None,
-    ip: str | None,
-    details: dict[str, Any] | None = None,
-) -> AuditEntry:
-    """Write down what a person, or a command of the login `by`, did to `account`."""
-    return record_audit(
-        actor=by, action=action, obj=account, account=account, ip=ip, details=details
-    )
-
-
-def record_run_deed(
-    *,
-    run: ImportRun,
-    action: AuditAction,
-    by: User | None,
-    by_name: str = "",
-    ip: str | None = None,
-    details: dict[str, Any] | None = None,
-) -> AuditEntry:
-    """Write down what a person, or a command of the login `by_name`, did to `run`."""
-    return record_audit(
-        actor=by or by_name,
-        action=action,
-        obj=run,
-        account=run.account,
-        label=f"{run}: {run.shown_name}",
-        ip=ip,
-        details=details,
     )

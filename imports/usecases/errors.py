@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Faces may not import the wall; they meet its error here, with the others.
 from imports.marketingcloud.errors import MarketingCloudError as MarketingCloudError
-from imports.models import Account, ImportDefinition, ImportRun
+from imports.models import ImportDefinition, ImportRun
 from imports.text import has_ink
 
 
@@ -54,28 +54,13 @@ class RunningElsewhereError(UseCaseError):
 class NotCancellableError(UseCaseError):
     """The run is no longer queued."""
 
-    def __init__(self, run: ImportRun) -> None:
-        super().__init__(
-            f"Run {run.pk} can't be cancelled: it is "
-            f"{run.get_status_display().lower()}, and an import that was sent can't be "
-            "stopped from here."
-        )
-
 
 class NameTakenError(UseCaseError):
     """Another account has the name; nothing was saved."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"An account named “{name}” already exists. Nothing was saved."
-        )
-
 
 class UnitTakenError(UseCaseError):
     """Another active account is the same business unit; nothing was saved."""
-
-    def __init__(self, twin: Account) -> None:
-        super().__init__(f"{twin.taken_words} Nothing was saved.")
 
 
 class AccountBusyError(UseCaseError):

@@ -17,7 +17,7 @@ from imports.marketingcloud.dates import read_time
 from imports.marketingcloud.records import ImportResult
 from imports.models import COUNTS, Counts, EventKind, ImportRun, RunStatus, database_now
 from imports.usecases import accounts
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import UseCaseError
 from imports.usecases.settle import move_run
 
@@ -93,7 +93,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
     """Write down what became of each run by its row, if it has one yet; gives those of
     which a person would see a difference.
     """
-    now, counted = database_now(), dict[ImportRun, dict[str, int | None]]()
+    now = database_now()
+    counted: dict[ImportRun, dict[str, int | None]] = {}
     with transaction.atomic():
         for run, row in rows.items():
             # Time in which nobody looked (a disabled account, no worker) proves
@@ -102,9 +103,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
             seen_at = max((at for at in known if at), default=run.occurred_at)
             if now - seen_at > ABSENT_AFTER:
                 run.unwatched_seconds += int((now - seen_at).total_seconds())
-                ImportRun.objects.followed().filter(pk=run.pk).update(
-                    unwatched_seconds=run.unwatched_seconds
-                )
+                still = ImportRun.objects.followed().filter(pk=run.pk)
+                still.update(unwatched_seconds=run.unwatched_seconds)
             # runs of which only the counts have changed are written all at once
             new = _changes_by(run, row, now).keys() if row else set()
             has_got_on = row and new and new <= set(COUNTS) and not run.is_too_old(now)
@@ -113,9 +113,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
         changed = list(counted)
         if counted and ImportRun.objects.note_counts(counted, at=now) < len(counted):
             # fewer rows than runs: somebody else has moved some of them meanwhile
-            still = ImportRun.objects.followed().filter(pk__in=[r.pk for r in counted])
-            pks = set(still.values_list("pk", flat=True))
-            changed = [run for run in counted if run.pk in pks]
+            followed = ImportRun.objects.followed()
+            changed = list(followed.filter(pk__in=[run.pk for run in counted]))
         others = rows.keys() - set(changed)
         for run, row in rows.items():
             if run in others and _look_at(run, row, now):
@@ -128,9 +127,8 @@ def _record(rows: Mapping[ImportRun, ImportResult | None]) -> list[ImportRun]:
 
 
 def _look_at(run: ImportRun, row: ImportResult | None, now: datetime) -> bool:
-    """Write down what `row` says of the run, or that the run is lost by now; whether
-    that changed anything. Needs no savepoint: its first write fails where somebody else
-    moved the run first.
+    """Write down what `row` says of the run, or that it is lost by now; whether that
+    changed anything. Needs no savepoint: its first write fails where the run was moved.
     """
     try:
         with logs.about(run=run.pk, task=run.task_id):
@@ -198,8 +196,8 @@ def fields_of(
     started_at, finished_at = possible(result.start_text), possible(result.end_text)
     if started_at and finished_at and finished_at < started_at:
         finished_at = None
-    texts_and_counts = {n: getattr(result, n) for n in (*COUNTS, *RESULT_TEXTS)}
-    return texts_and_counts | {"started_at": started_at, "finished_at": finished_at}
+    fields = {name: getattr(result, name) for name in (*COUNTS, *RESULT_TEXTS)}
+    return fields | {"started_at": started_at, "finished_at": finished_at}
 
 
 def _changes_by(run: ImportRun, result: ImportResult, at: datetime) -> dict[str, Any]:
@@ -214,7 +212,7 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
     """Write the row into `run`; True where a person would see a difference.
 
     A run that has no task yet takes the row's. The caller opens the transaction, and
-    bumps the revision. Raises `StaleRunError` where somebody else moved the run first.
+    bumps the revision. Raises `StaleRunError`.
     """
     changed = _changes_by(run, result, at)
     status = status_of(result)
@@ -250,8 +248,8 @@ def record_result(run: ImportRun, result: ImportResult, *, at: datetime) -> bool
 def check_again(
     *, run: ImportRun, by: models.User | None, ip: str | None = None
 ) -> ImportRun:
-    """Put a lost run back among those that the worker looks at; only reads follow.
-    Raises `UseCaseError` where it is not lost, or its definition was started again.
+    """Put a lost run back among those that the worker looks at. Raises `UseCaseError`
+    where it is not lost, or its definition was started again.
     """
     if run.status != RunStatus.LOST:
         raise UseCaseError(
@@ -270,7 +268,7 @@ def check_again(
                 settled_at=now,  # from which its age counts now
                 unwatched_seconds=0,
             )
-            record_run_deed(run=run, action=AuditAction.RUN_CHECKED_AGAIN, by=by, ip=ip)
+            record_audit(actor=by, action=AuditAction.RUN_CHECKED_AGAIN, obj=run, ip=ip)
     except (models.InvalidTransitionError, models.StaleRunError) as error:
         raise UseCaseError(
             f"Run {run.pk} was just found. Reload the page to see it."

@@ -5,7 +5,7 @@ choose or say that one did not start.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import ImportResult, ImportResults
 from imports.models import EventKind, ImportRun, RunStatus, StaleRunError, database_now
 from imports.usecases.accounts import ask_account, exclusively, learn_answers
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.errors import UseCaseError
 from imports.usecases.follow import record_result, refresh_runs
 from imports.usecases.settle import move_run, settle_overdue
@@ -50,9 +50,9 @@ def reconcile_runs(
 ) -> ReconcileReport:
     """Look once for the runs of `account` whose outcome is unknown.
 
-    One candidate → the run takes it; several → a person chooses; none, after the
-    grace period and three looks that succeeded → `not_started`. Only reads are
-    sent. Raises `AccountBusyError` and `MarketingCloudError`.
+    One candidate → the run takes it; several → a person chooses; none, after the grace
+    period and three looks that succeeded → `not_started`. Raises `AccountBusyError` and
+    `MarketingCloudError`.
     """
     with exclusively(account, "reconcile", holder):
         runs = list(unsettled(account, only_due=only_due))
@@ -87,8 +87,7 @@ def reconcile_runs(
 
 def look_at_run(*, run: ImportRun, holder: str) -> None:
     """Look once at `run`, as the worker would: for its result or, while its outcome is
-    unknown, for its task, and then no more often than the worker. Raises
-    `AccountBusyError` and `MarketingCloudError`.
+    unknown, for its task. Raises `AccountBusyError` and `MarketingCloudError`.
     """
     # first: a run whose sender vanished is looked for, not asked about
     settle_overdue()
@@ -117,14 +116,14 @@ def unsettled(
     return runs.select_related("account", "definition").order_by("sent_at", "pk")
 
 
-def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
+def settle_with(runs: list[ImportRun], answer: ImportResults) -> None:
     """Settle what the answer settles, each run in a transaction of its own.
 
     `runs` were read before the answer was asked for. A run waits while another own
     one of its key is being sent or was cut off since: the rows may be that one's.
     All wait where the answer is not whole: the row of one may be what is missing.
     """
-    runs, rows = list(runs), list(answer.results)
+    rows = answer.results
     if not answer.is_whole:
         _postpone(runs)
         return
@@ -154,8 +153,8 @@ def settle_with(runs: Iterable[ImportRun], answer: ImportResults) -> None:
         except IntegrityError as error:
             # it was started again, or its task entered the history, meanwhile: the
             # next look sees what is left
-            violated = models.violated_constraint(error)
-            if violated != "run_task_once" and violated not in models.ONE_ACTIVE:
+            expected = {"run_task_once", *models.ONE_ACTIVE}
+            if models.violated_constraint(error) not in expected:
                 raise
             run.refresh_from_db()
 
@@ -165,7 +164,7 @@ def folded(row: ImportRun | ImportResult) -> str:
     return row.customer_key.casefold()
 
 
-def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None:
+def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> None:
     tasks = find_candidates(run, rows)
     if len(tasks) == 1:
         record_result(run, tasks[0], at=now)
@@ -180,11 +179,13 @@ def _settle_one(run: ImportRun, rows: list[ImportResult], now: datetime) -> None
         last_checked_at=now,
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
+    if tasks:
+        return  # a person chooses
     unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
-    if tasks or now - since < grace or run.looks < LEAST_LOOKS:
-        return  # a person chooses, or it may still appear
+    if now - since < grace or run.looks < LEAST_LOOKS:
+        return  # it may still appear
     # An answer that lacks a task of this key which Marketing Cloud showed within a day
     # proves nothing about another.
     shown = ImportRun.objects.filter(
@@ -205,9 +206,8 @@ def look_interval_seconds() -> float:
 def candidates_of(run: ImportRun) -> list[dict[str, Any]]:
     """What the last look that succeeded found, for a person to choose from."""
     looks = run.events.filter(kind=EventKind.LOOKED, details__has_key="candidates")
-    look = looks.last()
-    tasks: list[dict[str, Any]] = look.details.get("candidates", []) if look else []
-    return tasks
+    found = looks.values_list("details__candidates", flat=True).last()
+    return list(found or [])
 
 
 def _postpone(runs: Iterable[ImportRun]) -> None:
@@ -232,8 +232,8 @@ def find_candidates(run: ImportRun, rows: Iterable[ImportResult]) -> list[Import
 
 
 def rank(run: ImportRun, row: ImportResult) -> timedelta:
-    """How far the task's start lies from the run's send, to sort by. One that cannot be
-    read, or cannot be true, comes last, but is no reason against the task.
+    """How far the task's start lies from the run's send. One that cannot be read, or
+    cannot be true, comes last, but is no reason against the task.
     """
     offset = run.account.clock_offset_minutes
     started_at = read_time(row.start_text, offset_minutes=offset)
@@ -252,9 +252,9 @@ def choose_task(
     looking for the run. Raises `UseCaseError` where the choice is no longer open.
     """
     if run.status != RunStatus.UNKNOWN:
+        status = run.get_status_display().lower()
         raise UseCaseError(
-            f"Run {run.pk} is already settled: "
-            f"{run.get_status_display().lower()}. Nothing was changed."
+            f"Run {run.pk} is already settled: {status}. Nothing was changed."
         )
     offered = sorted({row["task_id"] for row in candidates_of(run)})
     if task_id is not None and task_id not in offered:
@@ -264,9 +264,8 @@ def choose_task(
     details: dict[str, Any] = {"task_id": task_id} if task_id else {"none_of": offered}
     try:
         with transaction.atomic():
-            record_run_deed(
-                run=run, action=AuditAction.TASK_CHOSEN, by=by, ip=ip, details=details
-            )
+            action = AuditAction.TASK_CHOSEN
+            record_audit(actor=by, action=action, obj=run, ip=ip, details=details)
             if task_id is None:
                 _none_of_these(run, offered, by)
             else:
@@ -329,7 +328,7 @@ def declare_not_started(
             run = ImportRun.objects.select_for_update().get(pk=run.pk)
             if reason := why_not_declarable(run, database_now()):
                 raise UseCaseError(f"{reason} Nothing was changed.")
-            record_run_deed(run=run, action=AuditAction.RUN_DECLARED, by=by, ip=ip)
+            record_audit(actor=by, action=AuditAction.RUN_DECLARED, obj=run, ip=ip)
             move_run(run, RunStatus.NOT_STARTED, reason=models.Reason.DECLARED, by=by)
     except (StaleRunError, models.InvalidTransitionError) as error:
         raise UseCaseError(f"Run {run.pk} was settled just now.") from error
@@ -337,18 +336,13 @@ def declare_not_started(
 
 
 def why_not_declarable(run: ImportRun, now: datetime) -> str:
-    """Why nobody can say yet that `run` did not start, in a sentence; empty if one
-    can: its outcome is unknown, its worker's lease and the grace period are over,
-    and the last look that succeeded found no task that it may be.
-    """
+    """Why nobody can say yet that `run` did not start; empty where somebody can."""
     several = f"Runs in Marketing Cloud could be run {run.pk}."
     return why_wait(run, now) or (several if candidates_of(run) else "")
 
 
 def why_wait(run: ImportRun, now: datetime) -> str:
-    """Why it is too early, or too late, to say that `run` did not start, by its own row
-    alone and whatever was found; empty if neither.
-    """
+    """The same by the run's own row alone, whatever was found."""
     if run.status != RunStatus.UNKNOWN:
         return f"Run {run.pk} is settled: {run.get_status_display().lower()}."
     if run.claim_expires_at is not None and run.claim_expires_at > now:

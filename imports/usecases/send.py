@@ -14,14 +14,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from django import db
 from django.conf import settings
-from django.db import (
-    DatabaseError,
-    IntegrityError,
-    OperationalError,
-    close_old_connections,
-    transaction,
-)
+from django.db import transaction
 
 from imports import gateway, logs, metrics, models
 from imports.marketingcloud import errors
@@ -49,12 +44,11 @@ def send_queued(
     is_stopping: Callable[[], bool] = lambda: False,
     senders: Iterable[int] = range(1, SENDERS + 1),
 ) -> list[ImportRun]:
-    """Send the queued starts of `account`, oldest first; returns those sent.
+    """Send the queued starts of `account`, oldest first, until `is_stopping()`; returns
+    those sent.
 
-    Once `is_stopping()` no further one is taken: they stay queued for another worker.
-    At most two senders work for an account, over all processes; a third one leaves its
-    starts to them, so that one slow account cannot occupy a worker. `senders` are the
-    numbers of those that this call can act as.
+    At most two senders work for an account, over all processes, so that one slow
+    account cannot occupy a worker. `senders` are the numbers this call can act as.
     """
     names = [f"send:{account.pk}:{number}" for number in senders]
     seconds = settings.MCDASH_START_LEASE_SECONDS
@@ -80,10 +74,9 @@ def send_start(
 ) -> ImportRun:
     """Claim `run` and perform it; returns it in the state that the answer proves.
 
-    A run that is no longer queued is left alone. While the worker is being stopped
-    a queued one stays queued, and a claimed one is not sent. One stays queued as well
-    where the database just refused a write: what Marketing Cloud answers could not be
-    recorded.
+    A run that is no longer queued is left alone. One stays queued while the worker is
+    being stopped, or where the database just refused a write: what Marketing Cloud
+    answers could not be recorded.
     """
     if run.status != RunStatus.QUEUED:
         return run
@@ -93,19 +86,9 @@ def send_start(
         except models.StaleRunError as error:
             log.info("Run %s: %s", run.pk, error)
         except errors.MarketingCloudError as error:
-            # What it proves decides the status: once, by where the run is now, however
-            # often the writing has to be tried.
-            fields, status = fields_of_error(error), RunStatus.NOT_STARTED
-            if isinstance(error, errors.OutcomeUnknownError):
-                if run.status == RunStatus.STARTING:
-                    status = RunStatus.UNKNOWN
-                else:  # before the claim: nothing was sent
-                    fields["reason"] = Reason.UNREACHABLE
-            elif not isinstance(
-                error, errors.AuthenticationError | errors.RequestRefusedError
-            ):
-                fields["sent_at"] = None  # only an answer proves that it was sent
-            _persist(run, lambda: _end(run, status=status, **fields))
+            # what came of Perform is recorded already
+            if run.status == RunStatus.QUEUED:
+                _record_failure(run, error)
     metrics.count_start(run.status)
     return run
 
@@ -130,7 +113,7 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         names = _names_of(run)
         try:
             claimed = claim(run, holder)
-        except IntegrityError as error:
+        except db.IntegrityError as error:
             if models.violated_constraint(error) not in models.ONE_ACTIVE:
                 raise
             _end(run, Reason.RUNNING_ELSEWHERE)
@@ -139,8 +122,13 @@ def _send(run: ImportRun, holder: str, is_stopping: Callable[[], bool]) -> None:
         if is_stopping():
             _end(run, Reason.STOPPED, sent_at=None)
             return
-        send_before = claimed + SEND_WITHIN_SECONDS
-        started = _perform(run, client, names, send_before)
+        try:
+            started = _perform(run, client, names, claimed + SEND_WITHIN_SECONDS)
+        except errors.MarketingCloudError as error:
+            # here, since a database that refuses to note the account's health or to
+            # free its slot would put its own error in place of the answer
+            _record_failure(run, error)
+            raise
         _persist(run, lambda: record_start(run=run, started=started))
 
 
@@ -155,8 +143,7 @@ def _why_not(run: ImportRun) -> Reason | None:
 
 
 def _names_of(run: ImportRun) -> dict[str, Any]:
-    """What Perform calls the definition: `customer_key` and `object_id`, or only the
-    latter.
+    """What Perform calls the definition, as options of `start_definition`.
 
     By key, as all of the vendor's samples do, unless that may be another's: where
     definitions share it, or Marketing Cloud no longer lists this one, which may have
@@ -181,10 +168,8 @@ def _names_of(run: ImportRun) -> dict[str, Any]:
 
 
 def claim(run: ImportRun, holder: str) -> float:
-    """Commit that this worker, and no other, sends the run's Perform.
-
-    `sent_at` is set here: from this commit on it may have been sent. Gives the
-    moment by `time.monotonic()`, taken with the database's, once that is ours.
+    """Commit that this worker, and no other, sends the run's Perform: from here on it
+    may have been sent. Gives the moment of `sent_at` by `time.monotonic()`.
     """
     lease = timedelta(seconds=settings.MCDASH_START_LEASE_SECONDS)
     known_now: dict[str, Any] = {}
@@ -238,6 +223,21 @@ def _perform(
         ) from error
 
 
+def _record_failure(run: ImportRun, error: errors.MarketingCloudError) -> None:
+    """What the error proves decides the status: once, by where the run is now, however
+    often the writing has to be tried.
+    """
+    fields, status = fields_of_error(error), RunStatus.NOT_STARTED
+    if isinstance(error, errors.OutcomeUnknownError):
+        if run.status == RunStatus.STARTING:
+            status = RunStatus.UNKNOWN
+        else:  # before the claim: nothing was sent
+            fields["reason"] = Reason.UNREACHABLE
+    elif not isinstance(error, errors.AuthenticationError | errors.RequestRefusedError):
+        fields["sent_at"] = None  # only an answer proves that it was sent
+    _persist(run, lambda: _end(run, status=status, **fields))
+
+
 def _end(
     run: ImportRun,
     reason: Reason,
@@ -281,9 +281,9 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
                 log.warning("An answer came too late: %s", error)
                 return
             log.info("Run %s was moved while its answer was awaited", run.pk)
-        except DatabaseError as error:
+        except db.DatabaseError as error:
             is_refused = models.STORAGE.note_refusal(error, has_waited=True)
-            is_hopeless = not (is_refused or isinstance(error, OperationalError))
+            is_hopeless = not (is_refused or isinstance(error, db.OperationalError))
             if is_hopeless or time.monotonic() > give_up:
                 raise
             if not has_warned:
@@ -295,16 +295,14 @@ def _persist(run: ImportRun, write: Callable[[], object]) -> None:
             has_warned = True
             time.sleep(1)
             # the connection itself may be what broke
-            close_old_connections()
+            db.close_old_connections()
 
 
 def record_start(*, run: ImportRun, started: StartedImport) -> None:
     """Move `run` to running with the task id of `started`.
 
-    A task that was adopted in the meantime is merged into `run`: a task is one
-    run for ever. An answer that comes after the lease still counts, even where no
-    trace was found meanwhile. Raises `StaleRunError` where the run was settled
-    otherwise.
+    An answer that comes after the lease still counts, even where no trace was found
+    meanwhile. Raises `StaleRunError` where the run was settled otherwise.
     """
     try:
         _take_task(run, started)
@@ -323,11 +321,13 @@ def record_start(*, run: ImportRun, started: StartedImport) -> None:
 
 
 def _take_task(run: ImportRun, started: StartedImport) -> None:
-    """Give the run its task, whoever has that in the history already."""
+    """Give the run its task. One that was adopted meanwhile is merged into the run: a
+    task is one run for ever.
+    """
     try:
         _accept(run, started)
         return
-    except IntegrityError as error:
+    except db.IntegrityError as error:
         if models.violated_constraint(error) != "run_task_once":
             raise
     # the task is in the history already: an adopted one is ours, in truth
@@ -351,11 +351,7 @@ def _take_task(run: ImportRun, started: StartedImport) -> None:
 def _accept(
     run: ImportRun, started: StartedImport, *, adopted: ImportRun | None = None
 ) -> None:
-    """Write the answer into `run`, and fold `adopted` into it, events and all.
-
-    Of two constraints that are violated at once, engines name one or the other: where
-    it is that of the task, that of the active run may come with the folding in.
-    """
+    """Write the answer into `run`, and fold `adopted` into it, events and all."""
     known: dict[str, Any] = {}
     now = models.database_now()
     try:
@@ -393,7 +389,9 @@ def _accept(
                     if definition:
                         definition.refresh_recent_runs()
             bump_revision(runs=[run])
-    except IntegrityError as error:
+    except db.IntegrityError as error:
+        # Of two constraints that are violated at once, engines name one or the other:
+        # where it is that of the task, that of the active run may come with the merge.
         run.refresh_from_db()
         if models.violated_constraint(error) not in models.ONE_ACTIVE:
             raise

@@ -87,9 +87,8 @@ def fields_of_error(error: MarketingCloudError) -> dict[str, Any]:
 def settle_overdue() -> list[ImportRun]:
     """Settle every overdue run; returns those that were settled.
 
-    A claim older than its lease becomes `unknown`, never `queued`: its Perform
-    may have been sent. A run queued longer than MCDASH_START_EXPIRES_SECONDS
-    becomes `not_started`.
+    A claim older than its lease becomes `unknown`, never `queued`: its Perform may
+    have been sent. One that was never claimed becomes `not_started`.
     """
     settled = []
     for run in out_of_time(models.database_now()).select_related("definition"):

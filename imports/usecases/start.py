@@ -19,7 +19,7 @@ from imports import models
 from imports.models import ImportDefinition, ImportRun, RunStatus, User, wake_workers
 from imports.models.run import LOST_AFTER
 from imports.usecases import errors
-from imports.usecases.audit import AuditAction, record_run_deed
+from imports.usecases.audit import AuditAction, record_audit
 from imports.usecases.settle import move_run
 
 
@@ -37,20 +37,17 @@ def start_import(
 ) -> ImportRun:
     """A queued run of `definition`, committed; the worker sends it.
 
-    For the audit: the request's address `ip`, or the system's `login` of a command.
-
-    A repeated `request_token` gives the first one's run. Raises
-    `AlreadyRunningError` while an own run of the definition is active,
-    `RunningElsewhereError` while it is in another account of the business unit, and
-    `NotStartableError` where it cannot be started now, or not by that person.
+    A repeated `request_token` gives the first one's run. The audit keeps the request's
+    `ip`, or the system's `login` of a command. Raises `AlreadyRunningError`,
+    `RunningElsewhereError` and `NotStartableError`.
     """
     if again := _first_with(request_token, definition):
         return again
     if reason := definition.why_not_startable:
         raise errors.NotStartableError(definition, reason)
-    account = models.Account.objects.filter(pk=definition.account_id)
+    accounts = models.Account.objects.filter(pk=definition.account_id)
     # whoever starts by command, as nobody here, may start everything
-    if started_by and not account.startable_by(started_by).exists():
+    if started_by and not accounts.startable_by(started_by).exists():
         raise errors.NotStartableError(
             definition,
             f"{started_by.shown_name} can’t start imports in “{definition.account}”. "
@@ -77,23 +74,17 @@ def start_import(
 
 
 def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
-    known = {
-        "origin": run.origin,
-        "batch": str(run.batch or ""),
-        "again_of": run.again_of_id,
-        "login": login,
-    }
+    batch, again_of = str(run.batch or ""), run.again_of_id
+    known = {"origin": run.origin, "batch": batch, "again_of": again_of, "login": login}
     with transaction.atomic():
         # A disabled account's run, which nobody follows there any more, does not hold
         # the definition for ever: its task may be known here to have ended, adopted
         # as one from outside; else it is as lost as one that is followed in vain.
-        ended = ImportRun.objects.filter(
-            account=run.account, task_id=OuterRef("task_id"), status__in=models.FINISHED
-        )
-        is_lost = Q(
-            account__is_active=False, sent_at__lt=models.database_now() - LOST_AFTER
-        )
-        released = _held_elsewhere(run).filter(Exists(ended) | is_lost)
+        same_task = run.account.runs.filter(task_id=OuterRef("task_id"))
+        has_ended = Exists(same_task.filter(status__in=models.FINISHED))
+        long_ago = models.database_now() - LOST_AFTER
+        is_lost = Q(account__is_active=False, sent_at__lt=long_ago)
+        released = _held_elsewhere(run).filter(has_ended | is_lost)
         keys = list(released.values_list("pk", flat=True))
         ImportRun.objects.filter(pk__in=keys).update(guard=None)
         run.queued_at = run.occurred_at = models.database_now()
@@ -106,11 +97,10 @@ def _queue(run: ImportRun, ip: str | None, login: str) -> ImportRun:
             actor_name=run.started_by_name,
             details={"origin": run.origin},
         )
-        record_run_deed(
-            run=run,
+        record_audit(
+            actor=run.started_by or run.started_by_name,
             action=AuditAction.RUN_STARTED,
-            by=run.started_by,
-            by_name=run.started_by_name,
+            obj=run,
             ip=ip,
             details={name: value for name, value in known.items() if value},
         )
@@ -228,9 +218,13 @@ def cancel_run(
     try:
         with transaction.atomic():
             move_run(run, RunStatus.CANCELLED, by=by, by_name=by_name)
-            cancelled = AuditAction.RUN_CANCELLED
-            record_run_deed(run=run, action=cancelled, by=by, by_name=by_name, ip=ip)
+            action = AuditAction.RUN_CANCELLED
+            record_audit(actor=by or by_name, action=action, obj=run, ip=ip)
     except (models.InvalidTransitionError, models.StaleRunError) as error:
         run.refresh_from_db()
-        raise errors.NotCancellableError(run) from error
+        raise errors.NotCancellableError(
+            f"Run {run.pk} can't be cancelled: it is "
+            f"{run.get_status_display().lower()}, and an import that was sent can't be "
+            "stopped from here."
+        ) from error
     return run

@@ -21,7 +21,7 @@ from imports.marketingcloud.errors import MarketingCloudError
 from imports.marketingcloud.records import DefinitionList, DefinitionRecord
 from imports.models import Account, User, bump_revision, key_digest, tidy_object_id
 from imports.usecases.accounts import ask_account, exclusively, learn_unit
-from imports.usecases.audit import AuditAction, record_account_deed
+from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +95,7 @@ def sync_definitions(*, account: Account, holder: str) -> SyncReport:
 
 
 def note_pages(account: Account, pages: int) -> None:
-    """Note how many pages of the list were read, for the pages of those who wait for
-    it. A database that is away for a moment must not end the reading, nor pass for a
-    Marketing Cloud that does not answer.
-    """
+    """Note how many pages of the list were read, for those who wait for it."""
     account.sync_pages = pages
     if not account.is_sync_awaited:
         return
@@ -106,6 +103,7 @@ def note_pages(account: Account, pages: int) -> None:
         with transaction.atomic():
             bump_revision(accounts=[account])
             Account.objects.filter(pk=account.pk).update(sync_pages_read=pages)
+    # it must not end the reading, nor pass for a Marketing Cloud that doesn't answer
     except DatabaseError:
         log.exception("Account %s: progress was not kept", account.pk)
 
@@ -124,11 +122,10 @@ def store_listing(
     with transaction.atomic():
         if listing.created or listing.changed:
             listing.write(now)
-        marked = listing.mark(missed, now, believed_from=now - apart)
-        newly, gone, _ = marked
+        newly, gone, back = listing.mark(missed, now, believed_from=now - apart)
         unlisted = len(listing.missing) - gone
         is_doubted = unlisted > 0 and (is_large or missed != listing.missing)
-        is_news = listing.created or listing.changed or any(marked)
+        is_news = listing.created or listing.changed or newly or gone or back
         is_other_doubt = is_doubted != (account.listing_doubted_since is not None)
         if is_news or is_other_doubt or account.is_sync_awaited:
             bump_revision(accounts=[account])
@@ -136,10 +133,8 @@ def store_listing(
         account.last_synced_at, account.unlisted_count = now, unlisted
         account.refused_properties = account.noted_refusals(answer.refused_properties)
         # look again soon after the first miss, then at the usual hour
-        missed_once = account.definitions.filter(
-            not_seen_since=None, not_listed_since__isnull=False
-        )
-        first = missed_once.aggregate(first=Min("not_listed_since"))["first"]
+        not_gone = account.definitions.filter(not_seen_since=None)
+        first = not_gone.aggregate(first=Min("not_listed_since"))["first"]
         doubted_since = (account.listing_doubted_since or now) if is_doubted else None
         open_since = min(filter(None, (first, doubted_since)), default=None)
         again_at = open_since + MISSES_APART if open_since else None
@@ -181,13 +176,16 @@ class Listing:
         self.created: dict[tuple[str | None, str], DefinitionRecord] = {}
         self.changed: dict[int, DefinitionRecord] = {}
         self.seen: set[int] = set()
-        rows = account.definitions
-        gone = rows.exclude(not_seen_since=None).values_list("pk", flat=True)
-        self.gone, self.pks = set(gone), set[int]()
-        names = ("object_id", "key_digest", "pk", "digest")
-        for object_id, key, pk, digest in rows.values_list(*names):
+        self.pks: set[int] = set()
+        self.gone: set[int] = set()
+        names = ("object_id", "key_digest", "pk", "digest", "not_seen_since")
+        for object_id, key, pk, digest, since in account.definitions.values_list(
+            *names
+        ):
             stored = Stored(pk, digest, object_id)
             self.pks.add(pk)
+            if since:
+                self.gone.add(pk)
             if object_id is None:
                 self.by_key[key] = stored
                 continue
@@ -311,7 +309,7 @@ class Listing:
         and take the marks from what came back; gives how many were each of these.
         """
         rows = self.account.definitions
-        unlisted = rows.filter(not_listed_since__isnull=False)
+        unlisted = rows.exclude(not_listed_since=None)
         since: dict[int, Any] = dict(unlisted.values_list("pk", "not_listed_since"))
         before = self.gone | since.keys()
         newly, back = missed - before, self.seen & before
@@ -329,9 +327,8 @@ class Listing:
 
 
 def digest_of(record: DefinitionRecord) -> str:
-    """SHA-256 over all that was retrieved, independent of its order.
-
-    That is the facts, and the destination, which also depends on its type.
+    """SHA-256 over the facts, in any order, and the destination, which also depends on
+    its type.
     """
     names = sorted(record.facts)
     values = map(record.facts.__getitem__, names)
@@ -358,8 +355,6 @@ def want_sync(
 ) -> list[Account]:
     """Note that `by` asked for `accounts` to be synced; returns those that will be:
     nobody asked for them within the last minute, and they can be contacted.
-
-    Nothing is sent: the worker looks every second.
     """
     requested = []
     with transaction.atomic():
@@ -370,6 +365,7 @@ def want_sync(
             long_ago = Q(sync_wanted_at=None) | Q(sync_wanted_at__lte=now - SELDOM)
             rows = Account.objects.reachable().filter(long_ago, pk=account.pk)
             if rows.update(sync_wanted_at=now):
-                record_account_deed(account, AuditAction.SYNC_WANTED, by=by, ip=ip)
+                action = AuditAction.SYNC_WANTED
+                record_audit(actor=by, action=action, obj=account, ip=ip)
                 requested.append(account)
     return requested

@@ -23,7 +23,7 @@ from imports.usecases.audit import AuditAction, record_audit
 
 log = logging.getLogger(__name__)
 
-# Each batch is a query of its own: no cursor stays open beside the writing.
+# A batch is a query of its own: no cursor stays open beside the writing.
 BATCH = 100
 
 # Strips: what each definition keeps of its last runs
@@ -31,8 +31,6 @@ BATCH = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WrongStrip:
-    """A definition whose `last_run` or `strip` was not what the history says."""
-
     definition: int
     name: str
     what: str
@@ -40,8 +38,6 @@ class WrongStrip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StripReport:
-    """How many definitions were looked at, and which of them were wrong."""
-
     checked: int
     wrong: tuple[WrongStrip, ...]
 
@@ -54,9 +50,8 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
     while it is held, and only that one.
     """
     checked, wrong, last = 0, [], 0
-    rows = account.definitions.order_by("pk").only(
-        "object_id", "customer_key", "name", "last_run_id", "strip"
-    )
+    columns = ("object_id", "customer_key", "name", "last_run_id", "strip")
+    rows = account.definitions.order_by("pk").only(*columns)
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):
         last = batch[-1].pk
         checked += len(batch)
@@ -64,8 +59,9 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
             if definition.recent_runs() == (definition.last_run_id, definition.strip):
                 continue
             with transaction.atomic():
-                row = ImportDefinition.objects.select_for_update()
-                held = row.get(pk=definition.pk)
+                held = ImportDefinition.objects.select_for_update().get(
+                    pk=definition.pk
+                )
                 run, strip = held.recent_runs()
                 what = []
                 if held.last_run_id != run:
@@ -78,8 +74,8 @@ def rebuild_strips(*, account: Account, check: bool = False) -> StripReport:
                     held.refresh_recent_runs()
                     models.bump_revision(accounts=[account])
             if what:
-                pk, name, text = held.pk, definition.shown_name, "; ".join(what)
-                wrong.append(WrongStrip(definition=pk, name=name, what=text))
+                name, text = definition.shown_name, "; ".join(what)
+                wrong.append(WrongStrip(definition=held.pk, name=name, what=text))
     return StripReport(checked=checked, wrong=tuple(wrong))
 
 
@@ -90,11 +86,9 @@ NEWEST = 1
 
 @dataclass(kw_only=True, slots=True)
 class KeyUse:
-    """Which key opens how many stored secrets (1 is the newest), and what holds
-    those that none opens. `rotated` is how many were put under the newest key.
-    """
-
+    # how many stored secrets each key opens; 1 is the newest
     positions: Counter[int] = field(default_factory=Counter)
+    # what holds a secret that none opens
     unreadable: list[str] = field(default_factory=list)
     rotated: int = 0
 
@@ -106,9 +100,8 @@ class KeyUse:
 def rotate_field_keys(*, by: str) -> KeyUse:
     """Encrypt anew, under the newest key, whatever an older one opens.
 
-    Safe while pages and worker run: a secret that was replaced meanwhile is left as
-    it is. What the returned `KeyUse` says of keys was read afterwards, so that it
-    also counts what others stored while this went on.
+    Safe while pages and worker run: a secret that was replaced meanwhile is left as it
+    is, and which keys are in use is read afterwards.
     """
     rotated = 0
     try:
@@ -119,19 +112,15 @@ def rotate_field_keys(*, by: str) -> KeyUse:
                 for pk, secret in secrets.items()
                 if (secret.key_position() or NEWEST) > NEWEST
             }
-            if not new:
-                continue
-            rows = model._base_manager
             with transaction.atomic():
-                replaced = sum(
-                    rows.filter(pk=pk, **{name: secrets[pk]}).update(**{name: secret})
-                    for pk, secret in new.items()
-                )
+                replaced = 0
+                for pk, secret in new.items():
+                    row = model._base_manager.filter(pk=pk, **{name: secrets[pk]})
+                    replaced += row.update(**{name: secret})
             rotated += replaced
     finally:
-        record_audit(
-            actor=by, action=AuditAction.KEYS_ROTATED, details={"rotated": rotated}
-        )
+        details = {"rotated": rotated}
+        record_audit(actor=by, action=AuditAction.KEYS_ROTATED, details=details)
     use = field_key_use()
     use.rotated = rotated
     return use
@@ -151,9 +140,7 @@ def field_key_use() -> KeyUse:
 
 
 def encrypted_fields() -> list[tuple[type[Model], str]]:
-    """Every encrypted column of every app, found by its kind so that a new one is
-    not forgotten.
-    """
+    """Every encrypted column, found by its kind so that a new one is not forgotten."""
     return [
         (model, column.attname)
         for model in apps.get_models()
@@ -174,7 +161,7 @@ def _stored_secrets() -> Iterator[tuple[type[Model], str, dict[int, Secret]]]:
 
 # Rows that nobody needs any more
 
-ONCE_IN_SECONDS = 3600
+HOUR_SECONDS = 3600
 GONE_AFTER = timedelta(days=7)
 # Others can write between two batches, however many sessions have expired.
 CLEAN_UP_BATCH = 1000
@@ -185,9 +172,8 @@ def clean_up() -> int:
     all processes; returns how many rows.
     """
     # never given back: whoever comes within the hour finds it taken
-    if not Lease.objects.acquire(
-        "clean_up", holder=token_hex(8), seconds=ONCE_IN_SECONDS
-    ):
+    nobody = token_hex(8)
+    if not Lease.objects.acquire("clean_up", holder=nobody, seconds=HOUR_SECONDS):
         return 0
     now, sessions = models.database_now(), 0
     expired = Session.objects.filter(expire_date__lt=now)

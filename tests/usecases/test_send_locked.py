@@ -11,6 +11,7 @@ from django.db import InternalError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 
 from imports.marketingcloud.errors import (
+    AuthenticationError,
     MarketingCloudError,
     OutcomeUnknownError,
     RequestRefusedError,
@@ -26,6 +27,7 @@ from imports.models import (
 from imports.models.storage import Storage
 from imports.usecases import send as module
 from imports.usecases import settle as settling
+from imports.usecases.adopt import adopt_runs
 from imports.usecases.send import send_start
 from imports.usecases.settle import settle_overdue
 from imports.usecases.start import start_import
@@ -152,6 +154,33 @@ def test_a_failure_is_written_down_once_the_database_is_free_again(
     assert (run.status, waits.waited) == (status, 2)
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RequestRefusedError("No."), RunStatus.NOT_STARTED),
+        (AuthenticationError("No."), RunStatus.NOT_STARTED),
+        (OutcomeUnknownError("Cut off."), RunStatus.UNKNOWN),
+    ],
+)
+def test_a_failure_is_kept_where_the_accounts_health_cannot_be_noted(
+    run: ImportRun,
+    cloud: FakeMarketingCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    error: MarketingCloudError,
+    status: RunStatus,
+) -> None:
+    """What Perform proved outlives a database that is locked a moment later."""
+    cloud.fail("start_definition", error)
+    # the account's tasks are known already, so that only the start contacts it
+    adopt_runs(account=run.account, holder="worker")
+    for name in ("_note", "_note_contact"):
+        monkeypatch.setattr(f"imports.usecases.accounts.{name}", raise_locked)
+    with pytest.raises(OperationalError):
+        send_start(run=run, holder="worker")
+    run = ImportRun.objects.get(pk=run.pk)
+    assert (run.status, run.message) == (status, error.message)
+
+
 def test_a_database_that_stays_locked_leaves_the_claim_to_its_lease(
     run: ImportRun,
     cloud: FakeMarketingCloud,
@@ -175,5 +204,5 @@ def let_the_lease_end(run: ImportRun) -> None:
     settle_overdue()
 
 
-def raise_locked(**_: Any) -> None:
+def raise_locked(*_args: Any, **_options: Any) -> None:
     raise OperationalError("database is locked")
