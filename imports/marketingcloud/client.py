@@ -83,7 +83,10 @@ class MarketingCloudClient:
             gate=gate,
         )
         self._retriever = Retriever(
-            self._soap.retrieve, refused=refused_properties, takes_in=takes_in
+            self._soap.retrieve,
+            refused=refused_properties,
+            takes_in=takes_in,
+            clean=self._printable,
         )
 
     def close(self) -> None:
@@ -91,10 +94,9 @@ class MarketingCloudClient:
         self._http.close()
 
     def authenticate(self) -> None:
-        """Makes sure that a usable token is at hand.
+        """Makes sure that a usable token is at hand; a user name is not tried.
 
-        Does nothing for a user name, which is only tried with a request. Raises
-        AuthenticationError or UnavailableError.
+        Raises AuthenticationError or UnavailableError.
         """
         with self._translated_errors():
             self._signer.header()
@@ -186,8 +188,7 @@ class MarketingCloudClient:
         imports without a customer key, which no other question finds.
         """
         with self._translated_errors():
-            answer = self._retriever.rows(RESULTS)
-        return self._import_results(answer, takes_in=None)
+            return self._import_results(self._retriever.rows(RESULTS))
 
     def _results(self, name: str, values: Sequence[str]) -> records.ImportResults:
         with self._translated_errors():
@@ -198,17 +199,15 @@ class MarketingCloudClient:
         rows = [row for row in answer.rows if getattr(row, field).casefold() in asked]
         if left_out := len(answer.rows) - len(rows):
             logger.warning("Left out %d rows not asked for", left_out)
-        return self._import_results(
-            replace(answer, rows=rows), takes_in=self._retriever.learned_in
-        )
+        return self._import_results(replace(answer, rows=rows))
 
     def _import_results(
-        self, answer: Rows[records.ImportResult], takes_in: bool | None
+        self, answer: Rows[records.ImportResult]
     ) -> records.ImportResults:
         return records.ImportResults(
             # without doubles: a row that moves while we turn pages comes twice
             results=tuple(dict.fromkeys(answer.rows)),
-            takes_in=takes_in,
+            takes_in=answer.takes_in,
             refused_properties=self._retriever.refused,
             is_whole=answer.is_whole,
         )
@@ -240,7 +239,7 @@ class MarketingCloudClient:
         except errors.MarketingCloudError as error:
             error.message = self._printable(error.message)
             error.args = (error.message,)
-            error.vendor_message = self._printable(error.vendor_message)
+            error.words = error.vendor_message = self._printable(error.vendor_message)
             error.code = error.code and self._printable(error.code)[:_MOST_CODE]
             error.request_id = error.request_id and self._printable(error.request_id)
             raise

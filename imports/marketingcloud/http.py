@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -68,7 +68,8 @@ class Answer:
     status: int
     content_type: str = ""
     retry_after: str = ""
-    body: bytes = b""
+    # not in a representation, which is logged: it may echo a request and its secrets
+    body: bytes = field(default=b"", repr=False)
     broken: errors.OutcomeUnknownError | None = None
 
     @property

@@ -139,28 +139,26 @@ def _not_started(
     if not results:
         overall = text(element, "OverallStatus")
         said = f"{overall} {text(element, 'OverallStatusMessage')}"
-        return errors.permission_error(
-            said, request_id
-        ) or errors.OutcomeUnknownError.quoting(
+        return errors.permission_error(said, request_id) or errors.OutcomeUnknownError(
             "Marketing Cloud's answer does not say whether the import was started",
-            said,
+            quoted=said,
             request_id=request_id,
         )
     # one that proves nothing outweighs those that prove a refusal
     result = next((one for one in results if not one.is_refusal), results[0])
     words = result.status_message or result.status_code
     if result.is_refusal:
-        return errors.RequestRefusedError.quoting(
+        return errors.RequestRefusedError(
             "Marketing Cloud refused to start the import",
-            words,
+            quoted=words,
             reason=refusal_reason(result.error_code, words),
             code=result.error_code,
             request_id=request_id,
         )
-    return errors.OutcomeUnknownError.quoting(
+    return errors.OutcomeUnknownError(
         "Marketing Cloud answered without a task id, so nobody can tell whether the"
         " import was started",
-        words,
+        quoted=words,
         code=result.error_code,
         request_id=request_id,
     )
