@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from lxml import etree
 
@@ -25,7 +24,7 @@ _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 class _Result:
     """One Result of a PerformResponseMsg, in texts; `tasks` are the ids it names."""
 
-    tasks: tuple[str, ...]
+    tasks: list[str]
     status_code: str
     status_message: str
     error_code: str
@@ -33,9 +32,7 @@ class _Result:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it proves that nothing was started: an Error, and not just the one
-        that says that something broke.
-        """
+        """Whether it proves that nothing was started."""
         return (
             self.status_code.casefold() == "error"
             and not errors.is_general_exception(self.error_code, self.status_message)
@@ -65,10 +62,8 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
 
 def _result(node: etree._Element) -> _Result:
     words = text(node, "StatusMessage")
-    numbers = [number for task in children(node, "Task") for number in _ids(task)]
-    tasks = filter(_is_task_id, [*numbers, *_ASYNC_ID.findall(words)])
     return _Result(
-        tasks=tuple(dict.fromkeys(tasks)),
+        tasks=_task_ids(children(node, "Task"), [words]),
         status_code=text(node, "StatusCode")[:_MOST_CODE],
         status_message=words,
         error_code=text(node, "ErrorCode")[:_MOST_CODE],
@@ -81,13 +76,15 @@ def _everywhere(element: etree._Element, name: str) -> Iterator[etree._Element]:
     return element.getroottree().getroot().iter(f"{{*}}{name}")
 
 
-def _ids(task: etree._Element) -> Iterator[str]:
-    return ((number.text or "").strip() for number in children(task, "ID"))
-
-
-def _is_task_id(number: str) -> bool:
+def _task_ids(tasks: Iterable[etree._Element], words: Iterable[str]) -> list[str]:
+    """The ids that elements and words name, each once."""
+    numbers = [
+        *((node.text or "").strip() for task in tasks for node in children(task, "ID")),
+        *(number for text in words for number in _ASYNC_ID.findall(text)),
+    ]
     # an ID of 0 is how the vendor's samples say that there is none
-    return bool(_TASK_ID.fullmatch(number) and number.strip("0"))
+    real = [n for n in numbers if _TASK_ID.fullmatch(n) and n.strip("0")]
+    return list(dict.fromkeys(real))
 
 
 def _contradiction(
@@ -117,11 +114,9 @@ def _not_started(
 ) -> errors.MarketingCloudError:
     """The error that an answer without a result that names a task proves."""
     element, fault = message.element, message.fault
-    in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
     texts = (node.text or "" for node in _everywhere(element, "*"))
-    in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
     # an id of a task anywhere at all: something may have been started
-    if fault or any(map(_is_task_id, chain(in_tasks, in_words))):
+    if fault or _task_ids(_everywhere(element, "Task"), texts):
         return errors.OutcomeUnknownError(
             "Marketing Cloud's answer contradicts itself, so nobody can tell whether"
             f" the import was started. {fault or ''}".rstrip(),

@@ -32,7 +32,7 @@ _current: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class Exchange:
-    """One request and its answer: what was sent, and how long it may take.
+    """One request and its answer: whether it was sent, and how long it may take.
 
     `seconds` is the total time from entering to leaving. `send_before` is a
     `time.monotonic()` value after which nothing is sent any more.
@@ -133,7 +133,7 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    """As above, with TLS."""
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -142,6 +142,9 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 
 
 class ReportingAdapter(HTTPAdapter):
@@ -163,7 +166,6 @@ class ReportingAdapter(HTTPAdapter):
         return manager
 
 
-_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 # what `is_global` lets pass, in some Python versions at least
