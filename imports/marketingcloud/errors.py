@@ -1,5 +1,5 @@
-"""Errors named by what the caller may do next, each with its reason, and what a fault,
-an HTTP status or a status text of Marketing Cloud proves.
+"""Errors named by what the caller may do next, each with its reason, and what a fault
+or an HTTP status of Marketing Cloud proves.
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ class OutcomeUnknownError(MarketingCloudError):
 
 _ABOUT_US = {"client", "sender", "security"}  # Sender is SOAP 1.2's word for Client
 _NOT_DONE = _ABOUT_US | {"mustunderstand", "versionmismatch"}
-_REFUSED = "Marketing Cloud refused the request"
 _GENERAL_EXCEPTION = "2"
 _IN_MAINTENANCE = "9"
 
@@ -123,7 +122,8 @@ def fault_error(
         sentence = "Marketing Cloud did not carry out the request"
         return RequestRefusedError(sentence, quoted=full, reason=reason, code=code)
     if kind in _NOT_DONE and not is_general_exception(detail_code, said):
-        return QuestionRefusedError(_REFUSED, quoted=full, reason=reason, code=code)
+        sentence = "Marketing Cloud refused the request"
+        return QuestionRefusedError(sentence, quoted=full, reason=reason, code=code)
     sentence = "Marketing Cloud reported an error of its own"
     return OutcomeUnknownError(sentence, quoted=full, reason=Reason.OUTAGE, code=code)
 
@@ -141,22 +141,6 @@ def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudErr
     return RequestRefusedError(
         f"Marketing Cloud refused the request with HTTP {status}.",
         reason=Reason.THROTTLED if status == 429 else None,
-    )
-
-
-def overall_error(status: str, message: str, request_id: str) -> MarketingCloudError:
-    """The error behind an OverallStatus which is neither OK nor MoreDataAvailable."""
-    known = status.casefold()
-    words = message if message and known in ("error", "has errors") else status
-    # a status that nobody documented proves nothing
-    if not known.startswith(("error", "has errors", "api permission failed")):
-        sentence = "Marketing Cloud's answer has an unknown status"
-        return OutcomeUnknownError(sentence, quoted=status, request_id=request_id)
-    return permission_error(words, request_id) or QuestionRefusedError(
-        _REFUSED,
-        quoted=words,
-        reason=refusal_reason("", words),
-        request_id=request_id,
     )
 
 

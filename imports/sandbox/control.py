@@ -77,17 +77,14 @@ ORDERS = {
 
 
 class RuleError(Exception):
-    """A rule, or a request to the control route, that makes no sense; the text says
-    why.
-    """
+    """A rule or an order that makes no sense; the text says why."""
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request to the token endpoint or the service; None is not known (yet).
+    """One request, whose `operation` is `token` or the SOAP action; None is not known.
 
-    `operation` is `token` or the SOAP action. `answer` says what was answered in a
-    word or two, or what was done to the connection.
+    `answer` says in a word or two what was answered or done to the connection.
     """
 
     operation: str
@@ -230,10 +227,10 @@ class Switches:
         """Set latency and system's status where they are among the orders."""
         if "latency_ms" in orders:
             latency = orders["latency_ms"]
-            is_number = isinstance(latency, int | float)
-            if not is_number or isinstance(latency, bool) or latency < 0:
-                text = f"latency_ms: {latency!r} is not a number of milliseconds."
-                raise RuleError(text)
+            if type(latency) not in (int, float) or latency < 0:
+                raise RuleError(
+                    f"latency_ms: {latency!r} is not a number of milliseconds."
+                )
             self.latency_seconds = latency / 1000
         status = orders.get("system_status", self.system_status)
         if status not in SYSTEM_STATUSES:
@@ -293,4 +290,6 @@ def read_orders(body: bytes) -> dict[str, Any]:
     rules = [*rules, *([orders["rule"]] if "rule" in orders else [])]
     if not all(isinstance(rule, dict) for rule in rules):
         raise RuleError("A rule is a JSON object.")
+    if not isinstance(orders.get("start_outside", {}), dict):
+        raise RuleError("start_outside needs an account and a customer_key.")
     return {**orders, "rules": rules}

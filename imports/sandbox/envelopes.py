@@ -47,7 +47,7 @@ class Contract:
     """The WSDL as bytes and its types as a schema; safe for many threads."""
 
     def __init__(self, path: Path) -> None:
-        """Read the WSDL; raise WsdlError with a sentence where it is no good."""
+        """Read the WSDL; raises WsdlError."""
         self._lock = Lock()
         try:
             self.text = path.read_bytes()
@@ -69,8 +69,7 @@ class Contract:
             with self._lock:  # a schema keeps its last errors
                 self._schema.assertValid(element)
         except etree.DocumentInvalid as exc:
-            text = f"Invalid request: {exc}"
-            raise named_fault("client", text) from exc
+            raise named_fault("client", f"Invalid request: {exc}") from exc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,9 +127,9 @@ def read_envelope(body: bytes, soap_action: str) -> Envelope:
 
 @dataclass
 class Authenticator:
-    """Issues OAuth tokens and tells by a SOAP header which MIDs a caller reaches.
+    """Issues OAuth tokens, and tells by a SOAP header which MIDs a caller reaches.
 
-    A token carries its own signature, so nothing is stored and a restart forgets none.
+    A token carries its own signature, so that a restart forgets none.
     """
 
     catalogue: Catalogue

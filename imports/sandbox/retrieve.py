@@ -92,9 +92,8 @@ def row_content(
 ) -> dict[str, object]:
     """One Results element with what was asked for, in the schema's order.
 
-    ObjectID and PartnerKey are nil where they were not asked for or are unknown;
-    anything else unknown is left out. `IsPlatformObject` is in no WSDL, and real
-    answers of other types have it all the same.
+    ObjectID and PartnerKey are nil where they were not asked for; anything else
+    unknown is left out. Real answers have `IsPlatformObject`, though no WSDL has.
     """
     row: dict[str, object] = {"@type": object_type}
     groups = groupby(PROPERTIES[object_type], lambda name: name.partition(".")[0])

@@ -31,9 +31,9 @@ VENDOR_ZONE = timezone(timedelta(hours=-6))
 class Task:
     """One execution of a definition, and how it will end.
 
-    `row_delay_seconds` is how long after the start its summary row appears; None means
-    never. The counts are None where Marketing Cloud will never give them. `uncounted`
-    rows are in the total and in no other count.
+    `row_delay_seconds` is how long after the start its row appears; None means never.
+    Counts are None where Marketing Cloud will never give them. `uncounted` rows are in
+    the total and in no other count.
     """
 
     task_id: int
@@ -76,9 +76,7 @@ class Task:
 
 
 def summary_at(task: Task, now: datetime) -> Facts | None:
-    """What ImportResultsSummary says of the task at that time; None while it has no
-    row. Counts and dates that it has not are None.
-    """
+    """What ImportResultsSummary says of the task then; None while it has no row."""
     elapsed = (now - task.started_at).total_seconds()
     if task.row_delay_seconds is None or elapsed < task.row_delay_seconds:
         return None
