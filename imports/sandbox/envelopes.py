@@ -17,21 +17,11 @@ from uuid import uuid4
 
 from lxml import etree
 
+from imports.sandbox import responses
 from imports.sandbox.catalogue import Catalogue
-from imports.sandbox.responses import (
-    API,
-    NIL,
-    SOAP,
-    TOKEN_SECONDS,
-    TYPE,
-    WSA,
-    WSSE,
-    XSD,
-    named_fault,
-    tag,
-)
+from imports.sandbox.responses import SOAP, named_fault, tag
 
-WSDL = "http://schemas.xmlsoap.org/wsdl/"
+WSDL_TYPES = "{http://schemas.xmlsoap.org/wsdl/}types"
 _SIGNING_KEY = b"a sandbox's tokens outlive its restarts"
 
 
@@ -52,12 +42,12 @@ class Contract:
         try:
             self.text = path.read_bytes()
             root = etree.fromstring(self.text, etree.XMLParser(no_network=True))
-            schema = root.find(f"{{{WSDL}}}types/{{{XSD}}}schema")
+            schema = root.find(f"{WSDL_TYPES}/{{{responses.XSD}}}schema")
             if schema is None:
                 raise etree.LxmlError("it has no schema among its types")
             # The vendor's only import names the types of a fault, to which nothing in
             # the schema refers: leaving it out equals an empty schema of its namespace.
-            for outside in schema.findall(f"{{{XSD}}}import"):
+            for outside in schema.findall(f"{{{responses.XSD}}}import"):
                 schema.remove(outside)
             self._schema = etree.XMLSchema(etree.fromstring(etree.tostring(schema)))
         except (OSError, etree.LxmlError) as exc:
@@ -116,7 +106,7 @@ def read_envelope(body: bytes, soap_action: str) -> Envelope:
     content = root.find(f"{{{SOAP}}}Body")
     if content is None or len(content) != 1:
         raise named_fault("client", "The Body must hold one message.")
-    addressing = f"{{{SOAP}}}Header/{{{WSA}}}"
+    addressing = f"{{{SOAP}}}Header/{{{responses.WSA}}}"
     return Envelope(
         header=root.find(f"{{{SOAP}}}Header"),
         message=content[0],
@@ -159,12 +149,12 @@ class Authenticator:
             mid, seconds, fraction, _ = text.split(".")
             issued = float(f"{seconds}.{fraction}")
             age = self.clock().timestamp() - issued
-            if age >= TOKEN_SECONDS or issued <= self.void_until:
+            if age >= responses.TOKEN_SECONDS or issued <= self.void_until:
                 raise named_fault("token_expired")
             return (int(mid),)
-        login = f".//{{{WSSE}}}UsernameToken/{{{WSSE}}}"
-        username = header.findtext(f"{login}Username")
-        password = header.findtext(f"{login}Password")
+        wsse = f"{{{responses.WSSE}}}"
+        username = header.findtext(f".//{wsse}UsernameToken/{wsse}Username")
+        password = header.findtext(f".//{wsse}UsernameToken/{wsse}Password")
         for user in self.catalogue.users:
             if (user.username, user.password) == (username, password):
                 return user.mids
@@ -182,13 +172,13 @@ def texts_of(parent: etree._Element, name: str) -> list[str]:
 def text_of(parent: etree._Element, name: str) -> str | None:
     """The child's text; None where it is absent, empty or nil."""
     child = parent.find(tag(name))
-    if child is None or child.get(NIL) in ("true", "1"):
+    if child is None or child.get(responses.NIL) in ("true", "1"):
         return None
     return (child.text or "").strip() or None
 
 
 def type_of(element: etree._Element) -> str:
     """The local name of its xsi:type, whatever its prefix."""
-    prefix, colon, name = (element.get(TYPE) or "").rpartition(":")
+    prefix, colon, name = (element.get(responses.TYPE) or "").rpartition(":")
     namespace = element.nsmap.get(prefix if colon else None)
-    return name if namespace == API else f"{prefix}{colon}{name}"
+    return name if namespace == responses.API else f"{prefix}{colon}{name}"

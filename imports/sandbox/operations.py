@@ -10,19 +10,10 @@ from uuid import uuid4
 
 from lxml import etree
 
-from imports.sandbox import responses, retrieve
+from imports.sandbox import envelopes, responses, retrieve
 from imports.sandbox.catalogue import Account, Behaviour, Facts
 from imports.sandbox.control import Call, Rule, Switches
-from imports.sandbox.envelopes import (
-    Authenticator,
-    Contract,
-    Envelope,
-    NotXmlError,
-    read_envelope,
-    text_of,
-    texts_of,
-    type_of,
-)
+from imports.sandbox.envelopes import Envelope, text_of, texts_of, type_of
 from imports.sandbox.responses import Answer, Fault, message, named_fault, tag
 from imports.sandbox.retrieve import RetrieveError
 from imports.sandbox.tasks import summary_at
@@ -57,9 +48,9 @@ class Service:
     """The token endpoint and the SOAP service, without HTTP."""
 
     world: World
-    contract: Contract
+    contract: envelopes.Contract
     switches: Switches
-    authenticator: Authenticator
+    authenticator: envelopes.Authenticator
     page_size: int = PAGE_SIZE
 
     def __post_init__(self) -> None:
@@ -109,7 +100,7 @@ class Service:
     def note_soap(self, soap_action: str, call: Call, body: bytes) -> None:
         """Enter the call's operation, account and object as far as they are known."""
         try:
-            envelope = read_envelope(body, soap_action)
+            envelope = envelopes.read_envelope(body, soap_action)
             call.operation = envelope.action or call.operation
             kinds = [type_of(definition) for definition in envelope.definitions]
             kind = text_of(envelope.request, "ObjectType")
@@ -122,7 +113,7 @@ class Service:
                     keys += texts_of(part, "Value")
             call.customer_keys = [key for key in keys if key]
             mids, _ = self._scope(envelope)
-        except (NotXmlError, Fault):
+        except (envelopes.NotXmlError, Fault):
             return  # carrying it out will say what is wrong
         if account := self.world.catalogue.account_named(mids[0]):
             call.account, call.mid = account.name, account.mid
@@ -133,10 +124,10 @@ class Service:
         """Answer POST /Service.asmx; with `refusal` nothing is carried out."""
         relates_to = ""
         try:
-            envelope = read_envelope(body, soap_action)
+            envelope = envelopes.read_envelope(body, soap_action)
             relates_to = envelope.message_id
             content = self._carry_out(call, envelope, refusal)
-        except NotXmlError:
+        except envelopes.NotXmlError:
             # What IIS says to XML that cannot be parsed.
             plain = "text/plain; charset=utf-8"
             return Answer(400, b"Bad Request", plain, summary="bad request")
