@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from lxml import etree
 
@@ -20,15 +19,15 @@ _TASK_ID = re.compile(r"\d{1,19}", re.ASCII)
 _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Result:
     """One Result of a PerformResponseMsg, in texts; `tasks` are the ids it names."""
 
-    tasks: list[str]
-    status_code: str
-    status_message: str
-    error_code: str
-    customer_key: str
+    def __init__(self, node: etree._Element) -> None:
+        self.status_code = text(node, "StatusCode")[:_MOST_CODE]
+        self.status_message = text(node, "StatusMessage")
+        self.error_code = text(node, "ErrorCode")[:_MOST_CODE]
+        self.customer_key = text(child(node, "Object"), "CustomerKey")
+        self.tasks = _task_ids(children(node, "Task"), [self.status_message])
 
     @property
     def is_refusal(self) -> bool:
@@ -46,7 +45,7 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     RequestRefusedError for a refusal in words, OutcomeUnknownError otherwise.
     """
     element = message.element
-    results = [_result(node) for node in _everywhere(element, "Result")]
+    results = [_Result(node) for node in _everywhere(element, "Result")]
     started = next((result for result in results if result.tasks), None)
     if started is None:
         raise _not_started(message, results)
@@ -57,17 +56,6 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
         status_message=started.status_message,
         error_code=started.error_code or None,
         contradiction=_contradiction(message, started, len(results), customer_key),
-    )
-
-
-def _result(node: etree._Element) -> _Result:
-    words = text(node, "StatusMessage")
-    return _Result(
-        tasks=_task_ids(children(node, "Task"), [words]),
-        status_code=text(node, "StatusCode")[:_MOST_CODE],
-        status_message=words,
-        error_code=text(node, "ErrorCode")[:_MOST_CODE],
-        customer_key=text(child(node, "Object"), "CustomerKey"),
     )
 
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
+# properties by the names under which Retrieve gives them; None is unknown
 Facts = Mapping[str, str | int | bool | None]
-"""Properties by the names under which Retrieve gives them; None is unknown."""
 NOTIFY = "Notification.ResponseAddress"
 
 

@@ -38,8 +38,7 @@ from imports.sandbox.responses import FAULTS
 
 CALLS_REMEMBERED = 5000
 WHENS = ("before", "instead", "after")
-WITHIN = "within"
-"""`when` of rules that change how a request is carried out."""
+WITHIN = "within"  # `when` of rules that change how a request is carried out
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "reset": {},  # TCP reset

@@ -62,12 +62,33 @@ class Contract:
             raise named_fault("client", f"Invalid request: {exc}") from exc
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
-    header: etree._Element | None
-    message: etree._Element
-    action: str
-    message_id: str
+    """A request's envelope: its Header, and the one message in its Body."""
+
+    def __init__(self, body: bytes, soap_action: str) -> None:
+        """Parse; raises NotXmlError, or a Fault where it is no SOAP 1.1 envelope."""
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        try:
+            root = etree.fromstring(body, parser)
+        except etree.XMLSyntaxError as exc:
+            raise NotXmlError(str(exc)) from exc
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise NotXmlError("a DTD is not allowed")
+        if root.tag != f"{{{SOAP}}}Envelope":
+            raise named_fault("version_mismatch")
+        content = root.find(f"{{{SOAP}}}Body")
+        if content is None or len(content) != 1:
+            raise named_fault("client", "The Body must hold one message.")
+        addressing = f"{{{SOAP}}}Header/{{{responses.WSA}}}"
+        self.header = root.find(f"{{{SOAP}}}Header")
+        self.message = content[0]
+        self.action = soap_action or root.findtext(f"{addressing}Action", "").strip()
+        self.message_id = root.findtext(f"{addressing}MessageID", "").strip()
 
     @property
     def request(self) -> etree._Element:
@@ -88,31 +109,6 @@ class Envelope:
         ]
         texts = [text_of(c, "ID") or text_of(c, "ClientID") for c in clients]
         return [int(text) for text in texts if text and text.isdecimal()]
-
-
-def read_envelope(body: bytes, soap_action: str) -> Envelope:
-    """Parse; raises NotXmlError, or a Fault where it is no SOAP 1.1 envelope."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as exc:
-        raise NotXmlError(str(exc)) from exc
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise NotXmlError("a DTD is not allowed")
-    if root.tag != f"{{{SOAP}}}Envelope":
-        raise named_fault("version_mismatch")
-    content = root.find(f"{{{SOAP}}}Body")
-    if content is None or len(content) != 1:
-        raise named_fault("client", "The Body must hold one message.")
-    addressing = f"{{{SOAP}}}Header/{{{responses.WSA}}}"
-    return Envelope(
-        header=root.find(f"{{{SOAP}}}Header"),
-        message=content[0],
-        action=soap_action or root.findtext(f"{addressing}Action", "").strip(),
-        message_id=root.findtext(f"{addressing}MessageID", "").strip(),
-    )
 
 
 @dataclass

@@ -31,8 +31,7 @@ NO_KEY, NOT_FOUND, NOT_VALID = 43000, 43010, 43060
 KEY_FILTERS = ("CustomerKey", "ImportDefinitionCustomerKey")
 
 Mids = tuple[int, ...]
-Rest = tuple[str, list[str], list[Facts]]
-"""Object type, properties, rows."""
+Rest = tuple[str, list[str], list[Facts]]  # object type, properties, rows
 
 
 class RefusedError(Exception):
@@ -100,7 +99,7 @@ class Service:
     def note_soap(self, soap_action: str, call: Call, body: bytes) -> None:
         """Enter the call's operation, account and object as far as they are known."""
         try:
-            envelope = envelopes.read_envelope(body, soap_action)
+            envelope = Envelope(body, soap_action)
             call.operation = envelope.action or call.operation
             kinds = [type_of(definition) for definition in envelope.definitions]
             kind = text_of(envelope.request, "ObjectType")
@@ -124,7 +123,7 @@ class Service:
         """Answer POST /Service.asmx; with `refusal` nothing is carried out."""
         relates_to = ""
         try:
-            envelope = envelopes.read_envelope(body, soap_action)
+            envelope = Envelope(body, soap_action)
             relates_to = envelope.message_id
             content = self._carry_out(call, envelope, refusal)
         except envelopes.NotXmlError:

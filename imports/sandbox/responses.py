@@ -27,8 +27,8 @@ XML_DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>'
 XML = "text/xml; charset=utf-8"
 TOKEN_SECONDS = 1079
 Content = Mapping[str, object]
+# what real answers have as nil elements where it is unknown or not asked for
 NIL_KEYS = ("PartnerKey", "ObjectID")
-"""What real answers have as nil elements where it is unknown or not asked for."""
 ENVELOPE = f"""\
 <soap:Envelope xmlns:soap="{SOAP}" xmlns:xsi="{XSI}" xmlns:xsd="{XSD}" \
 xmlns:wsa="{WSA}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"><soap:Header>\

@@ -10,6 +10,7 @@ from lxml import etree
 from imports.sandbox.catalogue import Facts
 from imports.sandbox.envelopes import text_of, texts_of, type_of
 
+# What each type gives, in the schema's order.
 # fmt: off
 DEFINITION_PROPERTIES = (
     "Client.ID", "Client.ClientID1", "PartnerKey", "ObjectID", "CustomerKey", "Name",
@@ -21,14 +22,11 @@ DEFINITION_PROPERTIES = (
     "EndOfLineRepresentation", "NullRepresentation", "StandardQuotedStrings",
     "DateFormattingLocale.LocaleCode",
 )
-"""What ImportDefinition gives, in the schema's order."""
-
 SUMMARY_PROPERTIES = (
     "Client.ID", "PartnerKey", "ID", "ObjectID", "ImportDefinitionCustomerKey",
     "StartDate", "EndDate", "DestinationID", "NumberSuccessful", "NumberDuplicated",
     "NumberErrors", "TotalRows", "ImportType", "ImportStatus", "TaskResultID",
 )
-"""What ImportResultsSummary gives, in the schema's order."""
 # fmt: on
 
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
@@ -39,8 +37,8 @@ FILTERS = {
     "ImportDefinition": ("CustomerKey", "ObjectID", "Name"),
     "ImportResultsSummary": ("TaskResultID", "ImportDefinitionCustomerKey"),
 }
+# what comes from the schema's base type APIObject; IsPlatformObject follows
 BASE = ("Client", "PartnerKey", "ID", "ObjectID", "CustomerKey")
-"""What comes from the schema's base type APIObject; IsPlatformObject follows."""
 
 
 class RetrieveError(Exception):

@@ -93,6 +93,15 @@ class SandboxServer:
         """The full address of the service: what `--soap-url` takes."""
         return f"{self.url}/Service.asmx"
 
+    def stop(self) -> None:
+        """End everything, hanging connections included, and wait for it."""
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self.release.set()
+        self._http.cut_connections()
+        self._http.server_close()
+
     def misbehave(self, what: str, **given: Any) -> Rule:
         """Put a rule of control.py in force; raises control.RuleError."""
         return self.switches.add(what=what, **given)
@@ -132,12 +141,7 @@ class SandboxServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End everything, hanging connections included, and wait for it."""
-        self._http.shutdown()
-        self._thread.join()
-        self.release.set()
-        self._http.cut_connections()
-        self._http.server_close()
+        self.stop()
 
 
 class _Http(ThreadingHTTPServer):

@@ -15,16 +15,14 @@ from hashlib import sha256
 
 from imports.sandbox.catalogue import Behaviour, Definition, Facts, made_id
 
-NEW_UNTIL = 0.15
-"""Share of the length after which a task leaves New."""
-WORK_FROM = 0.6
-"""Share of the length after which a task is in IOWork."""
+# shares of a task's length: New until the first, IOWork from the second on
+NEW_UNTIL, WORK_FROM = 0.15, 0.6
 ID_BASE = 1_000_000_000
 ID_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 INCIDENT_FAILS = 0.012
 INCIDENT_ERRORS = 0.05
+# the system's clock: Central Standard Time without daylight saving
 VENDOR_ZONE = timezone(timedelta(hours=-6))
-"""The system's clock: Central Standard Time without daylight saving."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

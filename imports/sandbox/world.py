@@ -17,8 +17,7 @@ from imports.sandbox.tasks import Task, first_task_id, scheduled_tasks
 
 Clock = Callable[[], datetime]
 SLOW_FACTOR = 10
-USUAL_ROW_DELAY_SHARE = 0.06
-"""Of the pace: 0.7 s at the usual 12 s; the row is then seen as New."""
+USUAL_ROW_DELAY_SHARE = 0.06  # of the pace; the row is then seen as New
 LINE_START = b'{"task_id"'
 
 
@@ -133,8 +132,14 @@ class World:
         is_slow = definition.behaviour is Behaviour.SLOW
         with self._lock:
             now = self.clock()
+            # above all others, and none that a schedule will use
+            days = (now.date(), (now + timedelta(days=1)).date())
+            scheduled = {task.task_id for day in days for task in self._of_day(day)}
+            task_id = max(self._last_task_id + 1, first_task_id(now))
+            while task_id in scheduled:
+                task_id += 1
             line = {
-                "task_id": self._next_task_id(now),
+                "task_id": task_id,
                 "origin": origin,
                 "account": account.name if account else None,
                 "mid": definition.mid,
@@ -147,7 +152,7 @@ class World:
             self.journal.append({**line, **details})
             task = _task_of(line, definition)
             self._tasks.append(task)
-            self._last_task_id = task.task_id
+            self._last_task_id = task_id
             return task
 
     def start_outside(self, account: str | int, customer_key: str) -> Task:
@@ -178,15 +183,6 @@ class World:
         """The journal's lines of that origin; None means all."""
         lines = list(self.journal.entries)
         return [line for line in lines if origin in (None, line["origin"])]
-
-    def _next_task_id(self, now: datetime) -> int:
-        """Above all others, and none that a schedule will use."""
-        days = (now.date(), (now + timedelta(days=1)).date())
-        scheduled = {task.task_id for day in days for task in self._of_day(day)}
-        task_id = max(self._last_task_id + 1, first_task_id(now))
-        while task_id in scheduled:
-            task_id += 1
-        return task_id
 
 
 def _task_of(line: dict[str, Any], definition: Definition) -> Task:
