@@ -162,9 +162,11 @@ class Service:
             content = {"Results": {"Result": result}, **_overall("OK", "", request_id)}
             return message("SystemStatusResponseMsg", content)
         if envelope.action == "Perform":
-            refused = refusal and RefusedError(options["code"], options["text"])
+            refused: RefusedError | None = None
             if foreign:
                 refused = RefusedError(NO_ACCESS, f"No access to account {mids[0]}.")
+            elif refusal:
+                refused = RefusedError(options["code"], options["text"])
             return self._perform(call, envelope, mids[0], refused)
         try:
             if refusal:
