@@ -77,8 +77,6 @@ class OutcomeUnknownError(MarketingCloudError):
     A read may be repeated. A Perform may have started an import: never again.
     """
 
-    reason = Reason.NO_ANSWER
-
 
 _ABOUT_US = {"client", "sender", "security"}  # Sender is SOAP 1.2's word for Client
 _NOT_DONE = _ABOUT_US | {"mustunderstand", "versionmismatch"}

@@ -69,10 +69,7 @@ WITHIN_KINDS = ("no_task_id", "rows_late", "rows_never", *LASTING_KINDS)
 SPOILING_KINDS = tuple(set(DEFAULTS) - {"delay", *WITHIN_KINDS})
 MATCHES = ("operation", "account", "object_type", "customer_key")
 SYSTEM_STATUSES = ("OK", "InMaintenance", "UnplannedOutage")
-ORDERS = {
-    *("rule", "rules", "latency_ms"),
-    *("system_status", "expire_tokens", "start_outside"),
-}
+OTHER_ORDERS = ("latency_ms", "system_status", "expire_tokens", "start_outside")
 
 
 class RuleError(Exception):
@@ -226,10 +223,9 @@ class Switches:
         """Set latency and system's status where they are among the orders."""
         if "latency_ms" in orders:
             latency = orders["latency_ms"]
-            if type(latency) not in (int, float) or latency < 0:
-                raise RuleError(
-                    f"latency_ms: {latency!r} is not a number of milliseconds."
-                )
+            if type(latency) not in (int, float) or latency < 0:  # True is an int too
+                text = f"latency_ms: {latency!r} is not a number of milliseconds."
+                raise RuleError(text)
             self.latency_seconds = latency / 1000
         status = orders.get("system_status", self.system_status)
         if status not in SYSTEM_STATUSES:
@@ -281,7 +277,7 @@ def read_orders(body: bytes) -> dict[str, Any]:
         raise RuleError(f"This is not JSON: {exc}.") from exc
     if not isinstance(orders, dict) or not orders:
         raise RuleError("One JSON object is needed.")
-    if unknown := set(orders) - ORDERS:
+    if unknown := set(orders) - {"rule", "rules", *OTHER_ORDERS}:
         raise RuleError(f"Unknown: {', '.join(sorted(unknown))}.")
     rules = orders.get("rules", [])
     if not isinstance(rules, list):

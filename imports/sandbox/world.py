@@ -117,7 +117,8 @@ class World:
         if customer_key:
             matching = (d for d in of_account if d.customer_key == customer_key)
         else:
-            matching = (d for d in of_account if d.object_id == str(object_id).lower())
+            object_id = (object_id or "").lower()
+            matching = (d for d in of_account if d.object_id == object_id)
         return next(matching, None)
 
     def start(
