@@ -25,10 +25,10 @@ _PASSWORD_TEXT = f"{_WSS}username-token-profile-1.0#PasswordText"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", re.ASCII)
 _LONGEST_LIFE_SECONDS = 24 * 60 * 60
-_CREDENTIAL_ERRORS = {
+_CREDENTIAL_ERRORS = (
     *("access_denied", "invalid_client", "invalid_grant"),
     *("invalid_request", "invalid_scope", "unauthorized_client"),
-}
+)
 
 
 class TokenStore(Protocol):
@@ -48,9 +48,8 @@ class TokenStore(Protocol):
 class OAuthSigner:
     """Signs with an access token, fetched when the store has none that is good.
 
-    A signer gives the SOAP header that proves who we are (a renewed one for one more
-    try after "Token Expired"), what must never appear in a message, and the SOAP
-    address that the last token answer named, only to be compared.
+    A signer gives the SOAP header that proves who we are, what must never appear in a
+    message, and the SOAP address that the last token answer named.
     """
 
     def __init__(
@@ -109,15 +108,13 @@ class OAuthSigner:
 class UsernameSigner:
     """Signs with user name and password in every request."""
 
-    instance_url = None  # no answer names one
+    instance_url = None
 
     def __init__(self, credentials: UsernameCredentials) -> None:
         self._credentials = credentials
 
     def header(self, *, renewed: bool = False) -> etree._Element:
-        """The wsse:Security header; there is no token to renew, which raises
-        AuthenticationError.
-        """
+        """The wsse:Security header; raises AuthenticationError if `renewed`."""
         if renewed:
             raise errors.AuthenticationError(
                 "Marketing Cloud says that the token has expired, but this account"

@@ -9,16 +9,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
-from imports.marketingcloud import errors, records
+from imports.marketingcloud import errors, parse, records
 from imports.marketingcloud.auth import OAuthSigner, Signer, TokenStore, UsernameSigner
 from imports.marketingcloud.http import HttpSession, RequestHook
-from imports.marketingcloud.parse import (
-    DEFINITIONS,
-    RESULTS,
-    child,
-    overall_status,
-    text,
-)
 from imports.marketingcloud.perform import read_started
 from imports.marketingcloud.redact import redacted
 from imports.marketingcloud.retrieve import Retriever, Rows, joined
@@ -83,7 +76,10 @@ class MarketingCloudClient:
             gate=gate,
         )
         self._retriever = Retriever(
-            self._soap.retrieve, refused=refused_properties, takes_in=takes_in
+            self._soap.retrieve,
+            refused=refused_properties,
+            takes_in=takes_in,
+            clean=self._printable,
         )
 
     def close(self) -> None:
@@ -91,10 +87,9 @@ class MarketingCloudClient:
         self._http.close()
 
     def authenticate(self) -> None:
-        """Makes sure that a usable token is at hand.
+        """Makes sure that a usable token is at hand; a user name is not tried.
 
-        Does nothing for a user name, which is only tried with a request. Raises
-        AuthenticationError or UnavailableError.
+        Raises AuthenticationError or UnavailableError.
         """
         with self._translated_errors():
             self._signer.header()
@@ -109,7 +104,7 @@ class MarketingCloudClient:
         OutcomeUnknownError; asking again is harmless.
         """
         with self._translated_errors():
-            found = self._retriever.rows(DEFINITIONS, on_page=on_page)
+            found = self._retriever.rows(parse.DEFINITIONS, on_page=on_page)
         return self._definition_list(found)
 
     def find_definitions(
@@ -125,14 +120,14 @@ class MarketingCloudClient:
         ids = [object_id for object_id, _key in wanted if object_id]
         with self._translated_errors():
             try:
-                by_id = self._retriever.rows_by(DEFINITIONS, "ObjectID", ids)
+                by_id = self._retriever.rows_by(parse.DEFINITIONS, "ObjectID", ids)
             except errors.QuestionRefusedError:
                 if not all(key for _id, key in wanted):
                     raise
                 by_id = joined([])
             known = {row.object_id for row in by_id.rows if row.object_id}
             keys = [key for object_id, key in wanted if object_id not in known]
-            by_key = self._retriever.rows_by(DEFINITIONS, "CustomerKey", keys)
+            by_key = self._retriever.rows_by(parse.DEFINITIONS, "CustomerKey", keys)
         return self._definition_list(joined([by_id, by_key]))
 
     def _definition_list(
@@ -186,29 +181,26 @@ class MarketingCloudClient:
         imports without a customer key, which no other question finds.
         """
         with self._translated_errors():
-            answer = self._retriever.rows(RESULTS)
-        return self._import_results(answer, takes_in=None)
+            return self._import_results(self._retriever.rows(parse.RESULTS))
 
     def _results(self, name: str, values: Sequence[str]) -> records.ImportResults:
         with self._translated_errors():
-            answer = self._retriever.rows_by(RESULTS, name, values)
+            answer = self._retriever.rows_by(parse.RESULTS, name, values)
         asked = {value.casefold() for value in values}
         field = "task_id" if name == "TaskResultID" else "customer_key"
         # another import's row must never settle a run, whatever the filter let through
         rows = [row for row in answer.rows if getattr(row, field).casefold() in asked]
         if left_out := len(answer.rows) - len(rows):
             logger.warning("Left out %d rows not asked for", left_out)
-        return self._import_results(
-            replace(answer, rows=rows), takes_in=self._retriever.learned_in
-        )
+        return self._import_results(replace(answer, rows=rows))
 
     def _import_results(
-        self, answer: Rows[records.ImportResult], takes_in: bool | None
+        self, answer: Rows[records.ImportResult]
     ) -> records.ImportResults:
         return records.ImportResults(
             # without doubles: a row that moves while we turn pages comes twice
             results=tuple(dict.fromkeys(answer.rows)),
-            takes_in=takes_in,
+            takes_in=answer.takes_in,
             refused_properties=self._retriever.refused,
             is_whole=answer.is_whole,
         )
@@ -217,16 +209,17 @@ class MarketingCloudClient:
         """Asks GetSystemStatus, which proves address and credentials."""
         with self._translated_errors():
             message = self._soap.system_status()
-            overall_status(message)
-            result = child(child(message.element, "Results"), "Result")
-            system_status = text(result, "SystemStatus")
+            parse.overall_status(message)
+            results = parse.child(message.element, "Results")
+            result = parse.child(results, "Result")
+            system_status = parse.text(result, "SystemStatus")
             if not system_status:
                 raise errors.OutcomeUnknownError(
                     "Marketing Cloud's answer names no system status."
                 )
             return records.ConnectionReport(
                 system_status=system_status,
-                system_message=self._redacted(text(result, "StatusMessage")),
+                system_message=self._redacted(parse.text(result, "StatusMessage")),
                 soap_instance_url=self._signer.instance_url,
             )
 
@@ -240,7 +233,7 @@ class MarketingCloudClient:
         except errors.MarketingCloudError as error:
             error.message = self._printable(error.message)
             error.args = (error.message,)
-            error.vendor_message = self._printable(error.vendor_message)
+            error.words = error.vendor_message = self._printable(error.vendor_message)
             error.code = error.code and self._printable(error.code)[:_MOST_CODE]
             error.request_id = error.request_id and self._printable(error.request_id)
             raise

@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _LONGEST = 64
 _YEARS = range(2000, 2101)
+_CLOCK = (
+    r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?(?:\.(?P<fraction>\d+))?"
+)
 _ISO = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
-    r"(?:[Tt ]+(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
-    r"(?:\.(?P<fraction>\d+))?)?"
+    rf"(?P<year>\d{{4}})-(?P<month>\d\d?)-(?P<day>\d\d?)(?:[Tt ]+{_CLOCK})?"
     r"\s*(?P<zone>[Zz]|(?P<sign>[+-])(?P<zone_hour>\d\d):?(?P<zone_minute>\d\d))?",
     re.ASCII,
 )
 _US = re.compile(
-    r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4})"
-    r"(?:\s+(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
-    r"(?:\.(?P<fraction>\d+))?\s*(?P<half>[AaPp][Mm])?)?",
+    rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}})"
+    rf"(?:\s+{_CLOCK}\s*(?P<half>[AaPp][Mm])?)?",
     re.ASCII,
 )
 

@@ -1,11 +1,10 @@
-"""Errors named by what the caller may do next, each with its reason, and what a fault,
-an HTTP status or a status text of Marketing Cloud proves.
+"""Errors named by what the caller may do next, each with its reason, and what a fault
+or an HTTP status of Marketing Cloud proves.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Self
 
 from imports.reasons import Reason, refusal_reason
 
@@ -17,10 +16,10 @@ class MarketingCloudError(Exception):
     """Marketing Cloud did not do, or did not say that it did, what we asked.
 
     `reason` is for the program, `message` for a person: it never contains a credential
-    or a token, and nobody looks into it. `vendor_message` is what Marketing Cloud said
-    itself, on one line, at most 500 characters, `words` the same in full. `code` is the
-    vendor's ErrorCode or fault code, `request_id` the vendor's RequestID; both are None
-    where the answer had none.
+    or a token, and nobody looks into it. It ends with the vendor's words where they are
+    `quoted`. `words` is what Marketing Cloud said itself, `vendor_message` the same on
+    one line of at most 500 characters. `code` is the vendor's ErrorCode or fault code,
+    `request_id` the vendor's RequestID; both are None where the answer had none.
     """
 
     reason: Reason = Reason.NO_ANSWER
@@ -29,40 +28,21 @@ class MarketingCloudError(Exception):
         self,
         message: str,
         *,
+        quoted: str | None = None,
         reason: Reason | None = None,
         vendor_message: str = "",
-        words: str = "",
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
+        if quoted is not None:
+            message = f"{message}: {quote(quoted)}."
         super().__init__(message)
         self.message = message
         self.reason = reason or self.reason
-        self.vendor_message = one_line(vendor_message or words)
-        self.words = words or vendor_message
+        self.words = quoted or vendor_message
+        self.vendor_message = one_line(self.words)
         self.code = code or None
         self.request_id = request_id[:_MOST_ID] if request_id else None
-
-    @classmethod
-    def quoting(
-        cls,
-        sentence: str,
-        vendor_message: str,
-        *,
-        reason: Reason | None = None,
-        words: str = "",
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> Self:
-        """One that quotes the vendor's words at the end of the sentence."""
-        return cls(
-            f"{sentence}: {quote(vendor_message)}.",
-            reason=reason,
-            vendor_message=vendor_message,
-            words=words,
-            code=code,
-            request_id=request_id,
-        )
 
 
 class AuthenticationError(MarketingCloudError):
@@ -82,9 +62,7 @@ class RequestRefusedError(MarketingCloudError):
 
 
 class QuestionRefusedError(RequestRefusedError):
-    """The question itself was refused: asked otherwise, it may be answered. What it
-    objects to is in `words`.
-    """
+    """The question itself was refused: asked otherwise, it may be answered."""
 
 
 class UnavailableError(MarketingCloudError):
@@ -99,15 +77,9 @@ class OutcomeUnknownError(MarketingCloudError):
     A read may be repeated. A Perform may have started an import: never again.
     """
 
-    reason = Reason.NO_ANSWER
 
-
-_NOT_DONE = frozenset(
-    # Sender is SOAP 1.2's word for Client.
-    {"client", "sender", "security", "mustunderstand", "versionmismatch"}
-)
-_ABOUT_US = frozenset({"client", "sender", "security"})
-_REFUSED = "Marketing Cloud refused the request"
+_ABOUT_US = {"client", "sender", "security"}  # Sender is SOAP 1.2's word for Client
+_NOT_DONE = _ABOUT_US | {"mustunderstand", "versionmismatch"}
 _GENERAL_EXCEPTION = "2"
 _IN_MAINTENANCE = "9"
 
@@ -139,20 +111,19 @@ def fault_error(
     # only in a fault about us: a server that broke may say the same of its own token
     if kind in _ABOUT_US and "token expired" in said:
         sentence = "Marketing Cloud did not accept the token"
-        return TokenExpiredError.quoting(sentence, full, code=code)
+        return TokenExpiredError(sentence, quoted=full, code=code)
     if kind in _ABOUT_US and "login failed" in said:
         sentence = "Marketing Cloud refused the credentials"
-        return AuthenticationError.quoting(sentence, full, code=code)
+        return AuthenticationError(sentence, quoted=full, code=code)
     # the vendor documents these as not carried out, whichever side the fault blames
     if detail_code == _IN_MAINTENANCE or "not processed" in said:
         sentence = "Marketing Cloud did not carry out the request"
-        return RequestRefusedError.quoting(sentence, full, reason=reason, code=code)
+        return RequestRefusedError(sentence, quoted=full, reason=reason, code=code)
     if kind in _NOT_DONE and not is_general_exception(detail_code, said):
-        return QuestionRefusedError.quoting(
-            _REFUSED, full, words=words, reason=reason, code=code
-        )
+        sentence = "Marketing Cloud refused the request"
+        return QuestionRefusedError(sentence, quoted=full, reason=reason, code=code)
     sentence = "Marketing Cloud reported an error of its own"
-    return OutcomeUnknownError.quoting(sentence, full, reason=Reason.OUTAGE, code=code)
+    return OutcomeUnknownError(sentence, quoted=full, reason=Reason.OUTAGE, code=code)
 
 
 def is_general_exception(code: str, words: str) -> bool:
@@ -171,29 +142,13 @@ def status_error(status: int, unknown: OutcomeUnknownError) -> MarketingCloudErr
     )
 
 
-def overall_error(status: str, message: str, request_id: str) -> MarketingCloudError:
-    """The error behind an OverallStatus which is neither OK nor MoreDataAvailable."""
-    known = status.casefold()
-    words = message if message and known in ("error", "has errors") else status
-    # a status that nobody documented proves nothing
-    if not known.startswith(("error", "has errors", "api permission failed")):
-        sentence = "Marketing Cloud's answer has an unknown status"
-        return OutcomeUnknownError.quoting(sentence, status, request_id=request_id)
-    return permission_error(words, request_id) or QuestionRefusedError.quoting(
-        _REFUSED,
-        words,
-        reason=refusal_reason("", words),
-        request_id=request_id,
-    )
-
-
 def permission_error(words: str, request_id: str | None) -> RequestRefusedError | None:
     """The error where the vendor says that a scope or permission is missing."""
     if "api permission failed" not in words.casefold():
         return None
-    return RequestRefusedError.quoting(
+    return RequestRefusedError(
         "Marketing Cloud says that the account's package or user lacks a permission",
-        words,
+        quoted=words,
         reason=Reason.PERMISSION_MISSING,
         request_id=request_id,
     )
@@ -203,8 +158,7 @@ def named_properties(words: str, asked: tuple[str, ...]) -> tuple[str, ...]:
     """Which of the properties `asked` for a refusal names, in that order.
 
     The texts are "Error: The Request Property(s) A, B do not match …" and "Error:
-    Invalid column name 'A'"; a column may be the last part of a
-    dotted name.
+    Invalid column name 'A'"; a column may be the last part of a dotted name.
     """
     listed = words.partition("Property(s)")[2]
     quoted = " ".join(re.findall(r"['\"‘“]([\w.]+)['\"’”]", words))

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -68,7 +68,8 @@ class Answer:
     status: int
     content_type: str = ""
     retry_after: str = ""
-    body: bytes = b""
+    # not in a representation, which is logged: it may echo a request and its secrets
+    body: bytes = field(default=b"", repr=False)
     broken: errors.OutcomeUnknownError | None = None
 
     @property
@@ -86,11 +87,8 @@ class Answer:
 
 
 class HttpSession:
-    """A session of its own; used by one thread at a time.
-
-    `proxy` is the address of an HTTP proxy. `check_peer` is called with the IP
-    address that a connection reached, before anything is sent, and may raise a
-    `MarketingCloudError` to stop there. `on_request` is told of each request.
+    """Sends requests, and knows whether the last one was `sent`; used by one thread at
+    a time. The arguments are as `MarketingCloudClient` has them.
     """
 
     def __init__(
@@ -120,9 +118,8 @@ class HttpSession:
     ) -> Answer:
         """Sends `body` once and gives the answer, whatever its status but 3xx.
 
-        `fresh` forbids a kept connection; `operation` is its name for the hook.
-        Raises UnavailableError when nothing was sent, RequestRefusedError for a
-        redirect, OutcomeUnknownError when no answer came.
+        `fresh` forbids a kept connection. Raises UnavailableError when nothing was
+        sent, RequestRefusedError for a redirect, OutcomeUnknownError for no answer.
         """
         if fresh:
             # the other side may have closed what was kept, which shows only after
@@ -155,9 +152,7 @@ class HttpSession:
         self, exchange: Exchange, url: str, body: bytes, headers: Mapping[str, str]
     ) -> Answer:
         limits = self._limits
-        connect_seconds = min(
-            limits.connect_timeout_seconds, limits.call_deadline_seconds
-        )
+        connect_seconds = min(limits.connect_timeout_seconds, exchange.seconds)
         with exchange:
             try:
                 with self._session.post(
@@ -214,10 +209,10 @@ class HttpSession:
                     raise too_large
                 body.write(piece)
         except _FORESEEN as exc:
-            if exchange.expired or _comes_from(exc, _SLOW):
+            if exchange.expired or _comes_from(exc, *_SLOW):
                 raise _too_slow(exchange) from exc
             what = "broke off in the middle"
-            if _comes_from(exc, _DECODING):
+            if _comes_from(exc, *_DECODING):
                 what = "could not be unpacked: its compression is broken"
             raise errors.OutcomeUnknownError(
                 f"Marketing Cloud's answer {what}."
@@ -240,7 +235,7 @@ class HttpSession:
                 f" {next(whys, 'the connection could not be set up')}."
                 " Nothing was sent."
             )
-        if exchange.expired or _comes_from(exc, _SLOW):
+        if exchange.expired or _comes_from(exc, *_SLOW):
             return _too_slow(exchange)
         if _comes_from(exc, HTTPException) and not _comes_from(exc, ConnectionError):
             return errors.OutcomeUnknownError(
@@ -283,10 +278,7 @@ def _too_slow(exchange: Exchange) -> errors.OutcomeUnknownError:
     )
 
 
-def _comes_from(
-    exc: BaseException | None,
-    kinds: type[BaseException] | tuple[type[BaseException], ...],
-) -> bool:
+def _comes_from(exc: BaseException | None, *kinds: type[BaseException]) -> bool:
     # requests and urllib3 wrap what happened several times: only the innermost says
     # whether a name was not found, or a connection not made
     while exc is not None and not isinstance(exc, kinds):
@@ -304,10 +296,9 @@ def retry_read(read: Callable[[], Answer], limits: Limits) -> Answer:
     """Calls `read` up to `limits.read_tries` times, waiting longer each time.
 
     Never to be used for a Perform, which may have started an import all the same.
-
-    Repeated are connections that failed or broke, timeouts, and HTTP 429, 502,
-    503 and 504 (whose Retry-After is honoured, RFC 9110 section 10.2.3), while the
-    call's deadline has not passed. The last answer or error stands.
+    Repeated are failed and broken connections, timeouts and the statuses of `PASSING`
+    (whose Retry-After is honoured, RFC 9110 section 10.2.3), while the call's deadline
+    has not passed. The last answer or error stands.
     """
     give_up = time.monotonic() + limits.call_deadline_seconds
     tried = 0

@@ -18,7 +18,7 @@ from lxml import etree
 from imports.marketingcloud import errors
 from imports.marketingcloud.http import Answer
 from imports.marketingcloud.records import DefinitionRecord, ImportResult
-from imports.reasons import Reason
+from imports.reasons import Reason, refusal_reason
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ def child(parent: Elements | None, name: str) -> etree._Element | None:
 def overall_status(message: Message, *others: str) -> str:
     """The message's OverallStatus in lower case, which is "ok" or one of `others`.
 
-    Raises OutcomeUnknownError where a fault stands beside the message, and what
-    `overall_error` says for any other status.
+    Raises OutcomeUnknownError where a fault stands beside the message or nobody
+    documented the status, RequestRefusedError for any other.
     """
     if message.fault:
         raise errors.OutcomeUnknownError(
@@ -96,10 +96,25 @@ def overall_status(message: Message, *others: str) -> str:
             vendor_message=message.fault.vendor_message,
         )
     status = text(message.element, "OverallStatus")
-    if status.casefold() not in ("ok", *others):
-        words = text(message.element, "OverallStatusMessage")
-        raise errors.overall_error(status, words, text(message.element, "RequestID"))
-    return status.casefold()
+    request_id = text(message.element, "RequestID")
+    known = status.casefold()
+    if known in ("ok", *others):
+        return known
+    if not known.startswith(("error", "has errors", "api permission failed")):
+        raise errors.OutcomeUnknownError(
+            "Marketing Cloud's answer has an unknown status",
+            quoted=status,
+            request_id=request_id,
+        )
+    words = status
+    if known in ("error", "has errors"):
+        words = text(message.element, "OverallStatusMessage") or status
+    raise errors.permission_error(words, request_id) or errors.QuestionRefusedError(
+        "Marketing Cloud refused the request",
+        quoted=words,
+        reason=refusal_reason("", words),
+        request_id=request_id,
+    )
 
 
 def is_nil(element: etree._Element) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
@@ -21,21 +19,19 @@ _TASK_ID = re.compile(r"\d{1,19}", re.ASCII)
 _ASYNC_ID = re.compile(r"\bAsyncID:\s*(\d{1,19})\b", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _Result:
     """One Result of a PerformResponseMsg, in texts; `tasks` are the ids it names."""
 
-    tasks: tuple[str, ...]
-    status_code: str
-    status_message: str
-    error_code: str
-    customer_key: str
+    def __init__(self, node: etree._Element) -> None:
+        self.status_code = text(node, "StatusCode")[:_MOST_CODE]
+        self.status_message = text(node, "StatusMessage")
+        self.error_code = text(node, "ErrorCode")[:_MOST_CODE]
+        self.customer_key = text(child(node, "Object"), "CustomerKey")
+        self.tasks = _task_ids(children(node, "Task"), [self.status_message])
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it proves that nothing was started: an Error, and not just the one
-        that says that something broke.
-        """
+        """Whether it proves that nothing was started."""
         return (
             self.status_code.casefold() == "error"
             and not errors.is_general_exception(self.error_code, self.status_message)
@@ -49,7 +45,7 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     RequestRefusedError for a refusal in words, OutcomeUnknownError otherwise.
     """
     element = message.element
-    results = [_result(node) for node in _everywhere(element, "Result")]
+    results = [_Result(node) for node in _everywhere(element, "Result")]
     started = next((result for result in results if result.tasks), None)
     if started is None:
         raise _not_started(message, results)
@@ -63,31 +59,20 @@ def read_started(message: Message, *, customer_key: str) -> StartedImport:
     )
 
 
-def _result(node: etree._Element) -> _Result:
-    words = text(node, "StatusMessage")
-    numbers = [number for task in children(node, "Task") for number in _ids(task)]
-    tasks = filter(_is_task_id, [*numbers, *_ASYNC_ID.findall(words)])
-    return _Result(
-        tasks=tuple(dict.fromkeys(tasks)),
-        status_code=text(node, "StatusCode")[:_MOST_CODE],
-        status_message=words,
-        error_code=text(node, "ErrorCode")[:_MOST_CODE],
-        customer_key=text(child(node, "Object"), "CustomerKey"),
-    )
-
-
 def _everywhere(element: etree._Element, name: str) -> Iterator[etree._Element]:
     """In the whole answer: a task id is not overlooked for standing in an odd place."""
     return element.getroottree().getroot().iter(f"{{*}}{name}")
 
 
-def _ids(task: etree._Element) -> Iterator[str]:
-    return ((number.text or "").strip() for number in children(task, "ID"))
-
-
-def _is_task_id(number: str) -> bool:
+def _task_ids(tasks: Iterable[etree._Element], words: Iterable[str]) -> list[str]:
+    """The ids that elements and words name, each once."""
+    numbers = [
+        *((node.text or "").strip() for task in tasks for node in children(task, "ID")),
+        *(number for text in words for number in _ASYNC_ID.findall(text)),
+    ]
     # an ID of 0 is how the vendor's samples say that there is none
-    return bool(_TASK_ID.fullmatch(number) and number.strip("0"))
+    real = [n for n in numbers if _TASK_ID.fullmatch(n) and n.strip("0")]
+    return list(dict.fromkeys(real))
 
 
 def _contradiction(
@@ -117,11 +102,9 @@ def _not_started(
 ) -> errors.MarketingCloudError:
     """The error that an answer without a result that names a task proves."""
     element, fault = message.element, message.fault
-    in_tasks = (n for task in _everywhere(element, "Task") for n in _ids(task))
     texts = (node.text or "" for node in _everywhere(element, "*"))
-    in_words = (n for words in texts for n in _ASYNC_ID.findall(words))
     # an id of a task anywhere at all: something may have been started
-    if fault or any(map(_is_task_id, chain(in_tasks, in_words))):
+    if fault or _task_ids(_everywhere(element, "Task"), texts):
         return errors.OutcomeUnknownError(
             "Marketing Cloud's answer contradicts itself, so nobody can tell whether"
             f" the import was started. {fault or ''}".rstrip(),
@@ -139,28 +122,26 @@ def _not_started(
     if not results:
         overall = text(element, "OverallStatus")
         said = f"{overall} {text(element, 'OverallStatusMessage')}"
-        return errors.permission_error(
-            said, request_id
-        ) or errors.OutcomeUnknownError.quoting(
+        return errors.permission_error(said, request_id) or errors.OutcomeUnknownError(
             "Marketing Cloud's answer does not say whether the import was started",
-            said,
+            quoted=said,
             request_id=request_id,
         )
     # one that proves nothing outweighs those that prove a refusal
     result = next((one for one in results if not one.is_refusal), results[0])
     words = result.status_message or result.status_code
     if result.is_refusal:
-        return errors.RequestRefusedError.quoting(
+        return errors.RequestRefusedError(
             "Marketing Cloud refused to start the import",
-            words,
+            quoted=words,
             reason=refusal_reason(result.error_code, words),
             code=result.error_code,
             request_id=request_id,
         )
-    return errors.OutcomeUnknownError.quoting(
+    return errors.OutcomeUnknownError(
         "Marketing Cloud answered without a task id, so nobody can tell whether the"
         " import was started",
-        words,
+        quoted=words,
         code=result.error_code,
         request_id=request_id,
     )

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuthCredentials:
-    """OAuth 2 client credentials of an installed package.
-
-    `auth_url` is the base to which `/v2/token` is added; `mid` is asked for as
-    `account_id`.
+    """OAuth 2 client credentials of an installed package; `auth_url` is the base to
+    which `/v2/token` is added.
     """
 
     auth_url: str
@@ -23,11 +21,7 @@ class OAuthCredentials:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsernameCredentials:
-    """WS-Security UsernameToken credentials of an API user.
-
-    `mid` is sent as `ClientIDs/ID` with Retrieve and `Options/Client/ID` with
-    Perform.
-    """
+    """WS-Security UsernameToken credentials of an API user."""
 
     username: str
     password: str = field(repr=False)
@@ -49,10 +43,8 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """An OAuth access token as the token endpoint gave it.
-
-    `expires_in_seconds` counts from the moment of the answer;
-    `soap_instance_url` is what the answer named, only to be compared.
+    """An OAuth access token as the token endpoint gave it; its life counts from then.
+    The address that the answer named is only to be compared.
     """
 
     value: str = field(repr=False)
@@ -79,9 +71,8 @@ class DefinitionRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinitionList:
-    """Definitions of an account; `refused_properties` are those that the account
-    would not let us retrieve, in the order in which it refused them. Where the list
-    is not `is_whole`, a definition may be missing in it that is there.
+    """Definitions of an account, and the properties that it would not let us retrieve.
+    Where the list is not `is_whole`, a definition may be missing that is there.
     """
 
     definitions: tuple[DefinitionRecord, ...]
@@ -127,9 +118,8 @@ class ImportResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResults:
-    """Rows of one question. `takes_in` tells whether the account accepted the IN
-    operator: None where it was not tried. Where they are not `is_whole`, a row may be
-    missing that is there.
+    """Rows of one question. `takes_in` tells whether the account accepted IN, None
+    where it was not tried. Where they are not `is_whole`, a row may be missing.
     """
 
     results: tuple[ImportResult, ...]
@@ -140,9 +130,8 @@ class ImportResults:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnectionReport:
-    """What a connection check found. `system_status` is the vendor's word
-    (OK, InMaintenance, UnplannedOutage); `soap_instance_url` what the token
-    answer named (None for UsernameToken).
+    """What a connection check found; `system_status` is the vendor's word (OK,
+    InMaintenance, UnplannedOutage).
     """
 
     system_status: str

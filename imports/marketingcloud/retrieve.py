@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from imports.marketingcloud import errors
@@ -30,10 +30,12 @@ class Where:
 class Rows(Generic[T]):
     """The rows of all pages. They are not `is_whole` where the pages do not fit
     together, so that a row which is not among them may be there all the same.
+    `takes_in` tells whether IN was accepted, None where it was not tried.
     """
 
     rows: list[T]
     is_whole: bool
+    takes_in: bool | None = None
 
 
 Ask = Callable[[str, Sequence[str], Where | None, str | None], Message]
@@ -44,22 +46,23 @@ page before, if there was one."""
 class Retriever:
     """Retrieves rows, remembering what the account refuses.
 
-    `refused` are properties named "ObjectType:Property"; `takes_in` is what is
-    known about the account and the IN operator.
+    `refused` are properties named "ObjectType:Property", in the order in which they
+    were; `takes_in` is what is known about the account and the IN operator. `clean`
+    takes secrets out of what is logged.
     """
 
     def __init__(
-        self, ask: Ask, *, refused: Iterable[str], takes_in: bool | None
+        self,
+        ask: Ask,
+        *,
+        refused: Iterable[str],
+        takes_in: bool | None,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._ask = ask
-        self._refused = list(dict.fromkeys(refused))
+        self.refused = tuple(dict.fromkeys(refused))
         self._takes_in = takes_in
-        self.learned_in: bool | None = None
-
-    @property
-    def refused(self) -> tuple[str, ...]:
-        """All properties known to be refused, in the order in which they were."""
-        return tuple(self._refused)
+        self._clean = clean
 
     def rows(
         self,
@@ -79,7 +82,7 @@ class Retriever:
                 name
                 for name in kind.properties
                 if name in kind.essential
-                or f"{kind.object_type}:{name}" not in self._refused
+                or f"{kind.object_type}:{name}" not in self.refused
             )
             try:
                 return self._pages(kind, properties, where, on_page)
@@ -89,15 +92,13 @@ class Retriever:
                     raise
                 names = ", ".join(named)
                 logger.info("%s cannot be retrieved: %s", kind.object_type, names)
-                self._refused.extend(f"{kind.object_type}:{name}" for name in named)
+                self.refused += tuple(f"{kind.object_type}:{name}" for name in named)
 
     def rows_by(self, kind: Kind[T], name: str, values: Iterable[str]) -> Rows[T]:
-        """All rows whose property `name` has one of `values`.
-
-        IN where the account takes it, one question a value where it does not;
-        `learned_in` tells afterwards, None where IN was not tried.
+        """All rows whose property `name` has one of `values`: by IN where the account
+        takes it, by one question a value where it does not.
         """
-        self.learned_in = None
+        learned: bool | None = None
         unique = list(dict.fromkeys(value for value in values if value))
         answers: list[Rows[T]] = []
         for start in range(0, len(unique), _MOST_VALUES):
@@ -110,11 +111,12 @@ class Retriever:
             except errors.QuestionRefusedError as refusal:
                 # Only where each value alone is answered was it the operator's fault.
                 answers.append(self._one_by_one(kind, name, some))
-                logger.info("This account does not take the operator IN: %s", refusal)
-                self._takes_in = self.learned_in = False
+                words = self._clean(str(refusal))
+                logger.info("This account does not take the operator IN: %s", words)
+                self._takes_in = learned = False
             else:
-                self._takes_in = self.learned_in = True
-        return joined(answers)
+                self._takes_in = learned = True
+        return replace(joined(answers), takes_in=learned)
 
     def _one_by_one(self, kind: Kind[T], name: str, values: Sequence[str]) -> Rows[T]:
         return joined(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,6 @@ _SETTINGS = zeep.Settings(forbid_dtd=True)
 
 # At DEBUG zeep's transport would print whole envelopes, secrets included.
 logging.getLogger("zeep.transports").setLevel(logging.INFO)
-
 
 Gate = Callable[[], AbstractContextManager[None]]
 
@@ -181,11 +180,8 @@ class SoapService:
             answer = post() if is_start else retry_read(read, self.limits)
             return read_message(answer, answers_with)
 
-        header = self.signer.header()
-        try:
-            return send_and_read(header)
-        except errors.TokenExpiredError:
-            # The one answer after which a Perform is sent again: it proves that
-            # nothing was performed. A second one is an AuthenticationError.
-            header = self.signer.header(renewed=True)
-        return send_and_read(header)
+        # "Token Expired" is the one answer after which a Perform is sent again: it
+        # proves that nothing was performed. A second one is an AuthenticationError.
+        with suppress(errors.TokenExpiredError):
+            return send_and_read(self.signer.header())
+        return send_and_read(self.signer.header(renewed=True))

@@ -9,19 +9,13 @@ other side does in the meantime.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-)
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -33,12 +27,12 @@ from imports.reasons import Reason
 
 PeerCheck = Callable[[str], None]
 
-# Connections outlive exchanges, and each must find the one of its thread.
+# Connections outlive exchanges, and each must find the one of the thread that uses it.
 _current: ContextVar[Exchange] = ContextVar("exchange")
 
 
 class Exchange:
-    """One request and its answer: what was sent, and how long it may take.
+    """One request and its answer: whether it was sent, and how long it may take.
 
     `seconds` is the total time from entering to leaving. `send_before` is a
     `time.monotonic()` value after which nothing is sent any more.
@@ -139,7 +133,7 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    """As above, with TLS."""
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -148,6 +142,9 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 
 
 class ReportingAdapter(HTTPAdapter):
@@ -169,17 +166,13 @@ class ReportingAdapter(HTTPAdapter):
         return manager
 
 
-_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
-_NAT64 = IPv6Network("64:ff9b::/96")
-_GLOBAL_UNICAST = IPv6Network("2000::/3")
-_NOT_FOR_US_4 = (
-    IPv4Network("100.64.0.0/10"),  # shared by the customers of one carrier
-    IPv4Network("192.88.99.0/24"),  # relays of 6to4, given up
-    IPv4Network("224.0.0.0/3"),  # multicast and reserved
-)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# what `is_global` lets pass, in some Python versions at least
+_NOT_FOR_US_4 = ipaddress.IPv4Network("192.88.99.0/24")  # relays of 6to4, given up
 _NOT_FOR_US_6 = (
-    IPv6Network("2001::/23"),  # Teredo, benchmarks and other protocols' own
-    IPv6Network("3fff::/20"),  # documentation
+    ipaddress.IPv6Network("2001::/23"),  # Teredo, benchmarks, other protocols' own
+    ipaddress.IPv6Network("3fff::/20"),  # documentation
 )
 
 
@@ -187,11 +180,10 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
     """Passes where `address`, a peer's IP address, is a public one, or this machine's
     while `allow_loopback`; an IPv4 address within an IPv6 one counts as itself.
 
-    Raises UnavailableError: it is asked before anything is sent. Behind a proxy
-    nothing is asked here, the proxy looks names up.
+    Raises UnavailableError: it is asked before anything is sent.
     """
-    peer = ip_address(address)
-    mapped = peer.ipv4_mapped if isinstance(peer, IPv6Address) else None
+    peer = ipaddress.ip_address(address)
+    mapped = peer.ipv4_mapped if peer.version == 6 else None
     if allow_loopback and (mapped or peer).is_loopback:
         return
     # Without this check an account's address could make mcdash speak to services of
@@ -205,12 +197,12 @@ def check_peer(address: str, *, allow_loopback: bool) -> None:
         )
 
 
-def _is_public(peer: IPv4Address | IPv6Address) -> bool:
-    if isinstance(peer, IPv4Address):
-        return peer.is_global and not any(peer in network for network in _NOT_FOR_US_4)
+def _is_public(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(peer, ipaddress.IPv4Address):
+        return peer.is_global and not peer.is_multicast and peer not in _NOT_FOR_US_4
     inner = peer.ipv4_mapped or peer.sixtofour
     if peer in _NAT64:
-        inner = IPv4Address(int(peer) & 0xFFFF_FFFF)
+        inner = ipaddress.IPv4Address(int(peer) & 0xFFFF_FFFF)
     if inner is not None:
         return _is_public(inner)
     return (

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
 EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
+# properties by the names under which Retrieve gives them; None is unknown
 Facts = Mapping[str, str | int | bool | None]
-"""Properties by the names under which Retrieve gives them; None is unknown."""
 NOTIFY = "Notification.ResponseAddress"
 
 
@@ -59,12 +59,9 @@ class Schedule:
 
     def starts_on(self, day: date) -> list[datetime]:
         """The scheduled minutes of that UTC day, in order."""
-        if day.weekday() not in self.weekdays:
-            return []
-        return [
-            datetime(day.year, day.month, day.day, hour, self.minute, tzinfo=UTC)
-            for hour in self.hours
-        ]
+        hours = self.hours if day.weekday() in self.weekdays else ()
+        minutes = (time(hour, self.minute, tzinfo=UTC) for hour in hours)
+        return [datetime.combine(day, minute) for minute in minutes]
 
 
 NEVER = Schedule()
@@ -72,8 +69,7 @@ NEVER = Schedule()
 Row = tuple[str | None, str, str, str | int | None, int, Schedule, Facts]
 """key, file pattern, update type, target, rows, schedule, what else is unusual.
 
-The target is a data extension's key, a list's number, or None for an SMS import. Where
-the rest has no Name, it is made from the key.
+The target is a data extension's key, a list's number, or None for an SMS import.
 """
 
 
@@ -81,11 +77,10 @@ the rest has no Name, it is made from the key.
 class Definition:
     """One ImportDefinition, and how its imports usually go.
 
-    `facts` are its properties by the names under which Retrieve gives them, and
-    `DestinationObject` is its destination's type. `destination_id` is what
-    ImportResultsSummary names: a list's number, a data extension's key. `number` (0 to
-    59 for those with a schedule) is the second of the minute in which its scheduled
-    tasks start, which keeps their task ids apart. `rows` is its usual number of rows.
+    Among its `facts`, `DestinationObject` is its destination's type. `destination_id`
+    is what ImportResultsSummary names: a list's number, a data extension's key.
+    `number` (0 to 59 for those with a schedule) is the second of the minute in which
+    its scheduled tasks start, which keeps their task ids apart.
     """
 
     mid: int
@@ -109,6 +104,7 @@ class Catalogue:
     definitions: tuple[Definition, ...]
 
     def account_named(self, text: str | int) -> Account | None:
+        """By name or MID."""
         matching = (a for a in self.accounts if str(text) in (a.name, str(a.mid)))
         return next(matching, None)
 

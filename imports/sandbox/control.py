@@ -38,8 +38,7 @@ from imports.sandbox.responses import FAULTS
 
 CALLS_REMEMBERED = 5000
 WHENS = ("before", "instead", "after")
-WITHIN = "within"
-"""`when` of rules that change how a request is carried out."""
+WITHIN = "within"  # `when` of rules that change how a request is carried out
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "reset": {},  # TCP reset
@@ -70,24 +69,18 @@ WITHIN_KINDS = ("no_task_id", "rows_late", "rows_never", *LASTING_KINDS)
 SPOILING_KINDS = tuple(set(DEFAULTS) - {"delay", *WITHIN_KINDS})
 MATCHES = ("operation", "account", "object_type", "customer_key")
 SYSTEM_STATUSES = ("OK", "InMaintenance", "UnplannedOutage")
-ORDERS = {
-    *("rule", "rules", "latency_ms"),
-    *("system_status", "expire_tokens", "start_outside"),
-}
+OTHER_ORDERS = ("latency_ms", "system_status", "expire_tokens", "start_outside")
 
 
 class RuleError(Exception):
-    """A rule, or a request to the control route, that makes no sense; the text says
-    why.
-    """
+    """A rule or an order that makes no sense; the text says why."""
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request to the token endpoint or the service; None is not known (yet).
+    """One request, whose `operation` is `token` or the SOAP action; None is not known.
 
-    `operation` is `token` or the SOAP action. `answer` says what was answered in a
-    word or two, or what was done to the connection.
+    `answer` says in a word or two what was answered or done to the connection.
     """
 
     operation: str
@@ -230,8 +223,7 @@ class Switches:
         """Set latency and system's status where they are among the orders."""
         if "latency_ms" in orders:
             latency = orders["latency_ms"]
-            is_number = isinstance(latency, int | float)
-            if not is_number or isinstance(latency, bool) or latency < 0:
+            if type(latency) not in (int, float) or latency < 0:  # True is an int too
                 text = f"latency_ms: {latency!r} is not a number of milliseconds."
                 raise RuleError(text)
             self.latency_seconds = latency / 1000
@@ -285,7 +277,7 @@ def read_orders(body: bytes) -> dict[str, Any]:
         raise RuleError(f"This is not JSON: {exc}.") from exc
     if not isinstance(orders, dict) or not orders:
         raise RuleError("One JSON object is needed.")
-    if unknown := set(orders) - ORDERS:
+    if unknown := set(orders) - {"rule", "rules", *OTHER_ORDERS}:
         raise RuleError(f"Unknown: {', '.join(sorted(unknown))}.")
     rules = orders.get("rules", [])
     if not isinstance(rules, list):
@@ -293,4 +285,6 @@ def read_orders(body: bytes) -> dict[str, Any]:
     rules = [*rules, *([orders["rule"]] if "rule" in orders else [])]
     if not all(isinstance(rule, dict) for rule in rules):
         raise RuleError("A rule is a JSON object.")
+    if not isinstance(orders.get("start_outside", {}), dict):
+        raise RuleError("start_outside needs an account and a customer_key.")
     return {**orders, "rules": rules}

@@ -17,21 +17,11 @@ from uuid import uuid4
 
 from lxml import etree
 
+from imports.sandbox import responses
 from imports.sandbox.catalogue import Catalogue
-from imports.sandbox.responses import (
-    API,
-    NIL,
-    SOAP,
-    TOKEN_SECONDS,
-    TYPE,
-    WSA,
-    WSSE,
-    XSD,
-    named_fault,
-    tag,
-)
+from imports.sandbox.responses import SOAP, named_fault, tag
 
-WSDL = "http://schemas.xmlsoap.org/wsdl/"
+WSDL_TYPES = "{http://schemas.xmlsoap.org/wsdl/}types"
 _SIGNING_KEY = b"a sandbox's tokens outlive its restarts"
 
 
@@ -47,17 +37,17 @@ class Contract:
     """The WSDL as bytes and its types as a schema; safe for many threads."""
 
     def __init__(self, path: Path) -> None:
-        """Read the WSDL; raise WsdlError with a sentence where it is no good."""
+        """Read the WSDL; raises WsdlError."""
         self._lock = Lock()
         try:
             self.text = path.read_bytes()
             root = etree.fromstring(self.text, etree.XMLParser(no_network=True))
-            schema = root.find(f"{{{WSDL}}}types/{{{XSD}}}schema")
+            schema = root.find(f"{WSDL_TYPES}/{{{responses.XSD}}}schema")
             if schema is None:
                 raise etree.LxmlError("it has no schema among its types")
             # The vendor's only import names the types of a fault, to which nothing in
             # the schema refers: leaving it out equals an empty schema of its namespace.
-            for outside in schema.findall(f"{{{XSD}}}import"):
+            for outside in schema.findall(f"{{{responses.XSD}}}import"):
                 schema.remove(outside)
             self._schema = etree.XMLSchema(etree.fromstring(etree.tostring(schema)))
         except (OSError, etree.LxmlError) as exc:
@@ -69,16 +59,36 @@ class Contract:
             with self._lock:  # a schema keeps its last errors
                 self._schema.assertValid(element)
         except etree.DocumentInvalid as exc:
-            text = f"Invalid request: {exc}"
-            raise named_fault("client", text) from exc
+            raise named_fault("client", f"Invalid request: {exc}") from exc
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
-    header: etree._Element | None
-    message: etree._Element
-    action: str
-    message_id: str
+    """A request's envelope: its Header, and the one message in its Body."""
+
+    def __init__(self, body: bytes, soap_action: str) -> None:
+        """Parse; raises NotXmlError, or a Fault where it is no SOAP 1.1 envelope."""
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        try:
+            root = etree.fromstring(body, parser)
+        except etree.XMLSyntaxError as exc:
+            raise NotXmlError(str(exc)) from exc
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise NotXmlError("a DTD is not allowed")
+        if root.tag != f"{{{SOAP}}}Envelope":
+            raise named_fault("version_mismatch")
+        content = root.find(f"{{{SOAP}}}Body")
+        if content is None or len(content) != 1:
+            raise named_fault("client", "The Body must hold one message.")
+        addressing = f"{{{SOAP}}}Header/{{{responses.WSA}}}"
+        self.header = root.find(f"{{{SOAP}}}Header")
+        self.message = content[0]
+        self.action = soap_action or root.findtext(f"{addressing}Action", "").strip()
+        self.message_id = root.findtext(f"{addressing}MessageID", "").strip()
 
     @property
     def request(self) -> etree._Element:
@@ -101,36 +111,11 @@ class Envelope:
         return [int(text) for text in texts if text and text.isdecimal()]
 
 
-def read_envelope(body: bytes, soap_action: str) -> Envelope:
-    """Parse; raises NotXmlError, or a Fault where it is no SOAP 1.1 envelope."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as exc:
-        raise NotXmlError(str(exc)) from exc
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise NotXmlError("a DTD is not allowed")
-    if root.tag != f"{{{SOAP}}}Envelope":
-        raise named_fault("version_mismatch")
-    content = root.find(f"{{{SOAP}}}Body")
-    if content is None or len(content) != 1:
-        raise named_fault("client", "The Body must hold one message.")
-    addressing = f"{{{SOAP}}}Header/{{{WSA}}}"
-    return Envelope(
-        header=root.find(f"{{{SOAP}}}Header"),
-        message=content[0],
-        action=soap_action or root.findtext(f"{addressing}Action", "").strip(),
-        message_id=root.findtext(f"{addressing}MessageID", "").strip(),
-    )
-
-
 @dataclass
 class Authenticator:
-    """Issues OAuth tokens and tells by a SOAP header which MIDs a caller reaches.
+    """Issues OAuth tokens, and tells by a SOAP header which MIDs a caller reaches.
 
-    A token carries its own signature, so nothing is stored and a restart forgets none.
+    A token carries its own signature, so that a restart forgets none.
     """
 
     catalogue: Catalogue
@@ -160,12 +145,12 @@ class Authenticator:
             mid, seconds, fraction, _ = text.split(".")
             issued = float(f"{seconds}.{fraction}")
             age = self.clock().timestamp() - issued
-            if age >= TOKEN_SECONDS or issued <= self.void_until:
+            if age >= responses.TOKEN_SECONDS or issued <= self.void_until:
                 raise named_fault("token_expired")
             return (int(mid),)
-        login = f".//{{{WSSE}}}UsernameToken/{{{WSSE}}}"
-        username = header.findtext(f"{login}Username")
-        password = header.findtext(f"{login}Password")
+        wsse = f"{{{responses.WSSE}}}"
+        username = header.findtext(f".//{wsse}UsernameToken/{wsse}Username")
+        password = header.findtext(f".//{wsse}UsernameToken/{wsse}Password")
         for user in self.catalogue.users:
             if (user.username, user.password) == (username, password):
                 return user.mids
@@ -183,13 +168,13 @@ def texts_of(parent: etree._Element, name: str) -> list[str]:
 def text_of(parent: etree._Element, name: str) -> str | None:
     """The child's text; None where it is absent, empty or nil."""
     child = parent.find(tag(name))
-    if child is None or child.get(NIL) in ("true", "1"):
+    if child is None or child.get(responses.NIL) in ("true", "1"):
         return None
     return (child.text or "").strip() or None
 
 
 def type_of(element: etree._Element) -> str:
     """The local name of its xsi:type, whatever its prefix."""
-    prefix, colon, name = (element.get(TYPE) or "").rpartition(":")
+    prefix, colon, name = (element.get(responses.TYPE) or "").rpartition(":")
     namespace = element.nsmap.get(prefix if colon else None)
-    return name if namespace == API else f"{prefix}{colon}{name}"
+    return name if namespace == responses.API else f"{prefix}{colon}{name}"

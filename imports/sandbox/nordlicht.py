@@ -56,6 +56,7 @@ LONG_NAME = (
     "and enriched with household data"
 ).ljust(200, ".")
 
+# by customer key; all others complete
 BEHAVIOURS = {
     "customer-consents-daily": Behaviour.ENDS_WITH_ERRORS,
     "newsletter-preferences-daily": Behaviour.ENDS_WITH_ERRORS,
@@ -65,7 +66,6 @@ BEHAVIOURS = {
     "birthday-club-weekly": Behaviour.LOADS_NOTHING,
     "store-events-weekly": Behaviour.LEAVES_ROWS_OPEN,
 }
-"""By customer key; all others complete."""
 
 
 def daily(hour: int, minute: int) -> Schedule:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,22 +10,13 @@ from uuid import uuid4
 
 from lxml import etree
 
-from imports.sandbox import responses, retrieve
+from imports.sandbox import envelopes, responses, retrieve
 from imports.sandbox.catalogue import Account, Behaviour, Facts
 from imports.sandbox.control import Call, Rule, Switches
-from imports.sandbox.envelopes import (
-    Authenticator,
-    Contract,
-    Envelope,
-    NotXmlError,
-    read_envelope,
-    text_of,
-    texts_of,
-    type_of,
-)
-from imports.sandbox.responses import Answer, Fault, message, tag
+from imports.sandbox.envelopes import Envelope, text_of, texts_of, type_of
+from imports.sandbox.responses import Answer, Fault, message, named_fault, tag
 from imports.sandbox.retrieve import RetrieveError
-from imports.sandbox.tasks import Task, summary_at
+from imports.sandbox.tasks import summary_at
 from imports.sandbox.world import World
 
 MESSAGES: Mapping[str, str] = {
@@ -41,8 +31,7 @@ NO_KEY, NOT_FOUND, NOT_VALID = 43000, 43010, 43060
 KEY_FILTERS = ("CustomerKey", "ImportDefinitionCustomerKey")
 
 Mids = tuple[int, ...]
-Rest = tuple[str, list[str], list[Facts]]
-"""Object type, properties, rows."""
+Rest = tuple[str, list[str], list[Facts]]  # object type, properties, rows
 
 
 class RefusedError(Exception):
@@ -58,33 +47,29 @@ class Service:
     """The token endpoint and the SOAP service, without HTTP."""
 
     world: World
-    contract: Contract
+    contract: envelopes.Contract
     switches: Switches
-    authenticator: Authenticator
+    authenticator: envelopes.Authenticator
     page_size: int = PAGE_SIZE
 
     def __post_init__(self) -> None:
         # By RequestID, what ContinueRequest with it still fetches.
-        self._rests: OrderedDict[str, Rest] = OrderedDict()
+        self._rests: dict[str, Rest] = {}
 
     def token(
         self, base_url: str, _call: Call, body: bytes, refusal: Rule | None = None
     ) -> Answer:
         """Answer POST /v2/token; with `refusal` as if the client were unknown."""
-        request = _json_object(body)
+        request, error = _json_object(body), responses.token_error
         if not refusal and request is None:
-            return responses.token_error(
-                "invalid_request", "The body is not a JSON object."
-            )
+            return error("invalid_request", "The body is not a JSON object.")
         request = request or {}
         account = self._account_of_client(request)
         if not refusal and request.get("grant_type") != "client_credentials":
-            return responses.token_error(
-                "unsupported_grant_type", "Use client_credentials."
-            )
+            return error("unsupported_grant_type", "Use client_credentials.")
         secret = request.get("client_secret")
         if refusal or not account or account.client_secret != secret:
-            return responses.token_error(
+            return error(
                 "invalid_client",
                 "Client authentication failed. Make sure that the client ID and client "
                 "secret are valid and that the package is installed and enabled.",
@@ -114,7 +99,7 @@ class Service:
     def note_soap(self, soap_action: str, call: Call, body: bytes) -> None:
         """Enter the call's operation, account and object as far as they are known."""
         try:
-            envelope = read_envelope(body, soap_action)
+            envelope = Envelope(body, soap_action)
             call.operation = envelope.action or call.operation
             kinds = [type_of(definition) for definition in envelope.definitions]
             kind = text_of(envelope.request, "ObjectType")
@@ -127,7 +112,7 @@ class Service:
                     keys += texts_of(part, "Value")
             call.customer_keys = [key for key in keys if key]
             mids, _ = self._scope(envelope)
-        except (NotXmlError, Fault):
+        except (envelopes.NotXmlError, Fault):
             return  # carrying it out will say what is wrong
         if account := self.world.catalogue.account_named(mids[0]):
             call.account, call.mid = account.name, account.mid
@@ -138,10 +123,10 @@ class Service:
         """Answer POST /Service.asmx; with `refusal` nothing is carried out."""
         relates_to = ""
         try:
-            envelope = read_envelope(body, soap_action)
+            envelope = Envelope(body, soap_action)
             relates_to = envelope.message_id
             content = self._carry_out(call, envelope, refusal)
-        except NotXmlError:
+        except envelopes.NotXmlError:
             # What IIS says to XML that cannot be parsed.
             plain = "text/plain; charset=utf-8"
             return Answer(400, b"Bad Request", plain, summary="bad request")
@@ -161,9 +146,9 @@ class Service:
         expected = MESSAGES.get(envelope.action)
         if expected is None:
             text = "Server did not recognize the value of HTTP Header SOAPAction: "
-            raise responses.named_fault("client", f"{text}{envelope.action}.")
+            raise named_fault("client", f"{text}{envelope.action}.")
         if envelope.message.tag != tag(expected):
-            raise responses.named_fault("client", f"{expected} was expected.")
+            raise named_fault("client", f"{expected} was expected.")
         self.contract.check(envelope.message)
         mids, foreign = self._scope(envelope)
         call.request_id = request_id = str(uuid4())
@@ -177,12 +162,11 @@ class Service:
             content = {"Results": {"Result": result}, **_overall("OK", "", request_id)}
             return message("SystemStatusResponseMsg", content)
         if envelope.action == "Perform":
-            refused = (
-                RefusedError(options["code"], options["text"]) if refusal else None
-            )
+            refused: RefusedError | None = None
             if foreign:
-                text = f"No access to account {mids[0]}."
-                refused = RefusedError(NO_ACCESS, text)
+                refused = RefusedError(NO_ACCESS, f"No access to account {mids[0]}.")
+            elif refusal:
+                refused = RefusedError(options["code"], options["text"])
             return self._perform(call, envelope, mids[0], refused)
         try:
             if refusal:
@@ -227,7 +211,7 @@ class Service:
         if has_more:
             self._rests[str(call.request_id)] = object_type, properties, rows[size:]
             if len(self._rests) > RESTS_REMEMBERED:
-                self._rests.popitem(last=False)
+                del self._rests[next(iter(self._rests))]  # the oldest
         content = {
             "OverallStatus": "MoreDataAvailable" if has_more else "OK",
             "RequestID": call.request_id,
@@ -256,7 +240,7 @@ class Service:
                     yield facts
             return
         now = self.world.clock()
-        for task in self._tasks(part, mids):
+        for task in self.world.tasks(mids):
             key = task.definition.customer_key
             if wanted:
                 value = str(task.task_id) if wanted[0] == "TaskResultID" else key
@@ -268,11 +252,6 @@ class Service:
                 for options in self.switches.options_of("rows_say", about):
                     row = {**row, **options["properties"]}
                 yield row
-
-    def _tasks(self, part: etree._Element | None, mids: Mids) -> list[Task]:
-        """The tasks among which those of the filter are."""
-        del part
-        return self.world.tasks(mids)
 
     def _perform(
         self, call: Call, envelope: Envelope, mid: int, refused: RefusedError | None
@@ -360,14 +339,12 @@ class Service:
         """An OK with nothing in it, to be spoilt when nothing was done."""
         if operation == "token":
             return responses.token_answer("nothing", "http://127.0.0.1", 0)
-        texts = {
-            "OverallStatus": "OK",
-            "RequestID": uuid4(),
-            "OverallStatusMessage": "",
-        }
-        content = message(f"{operation}ResponseMsg", texts)
-        now = self.world.clock()
-        return responses.soap_answer(content, action=f"{operation}Response", now=now)
+        content = _overall("OK", "", str(uuid4()))
+        return responses.soap_answer(
+            message(f"{operation}ResponseMsg", content),
+            action=f"{operation}Response",
+            now=self.world.clock(),
+        )
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
@@ -380,5 +357,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 def _overall(status: str, words: str, request_id: str | None) -> dict[str, object]:
     """The end of every response but Retrieve's; the words are there even if empty."""
-    texts = {"OverallStatus": status, "OverallStatusMessage": words}
-    return {**texts, "RequestID": request_id}
+    return {
+        "OverallStatus": status,
+        "OverallStatusMessage": words,
+        "RequestID": request_id,
+    }

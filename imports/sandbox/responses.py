@@ -27,8 +27,8 @@ XML_DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>'
 XML = "text/xml; charset=utf-8"
 TOKEN_SECONDS = 1079
 Content = Mapping[str, object]
+# what real answers have as nil elements where it is unknown or not asked for
 NIL_KEYS = ("PartnerKey", "ObjectID")
-"""What real answers have as nil elements where it is unknown or not asked for."""
 ENVELOPE = f"""\
 <soap:Envelope xmlns:soap="{SOAP}" xmlns:xsi="{XSI}" xmlns:xsd="{XSD}" \
 xmlns:wsa="{WSA}" xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}"><soap:Header>\
@@ -52,9 +52,7 @@ class Answer:
 
 @dataclass(eq=False)
 class Fault(Exception):  # noqa: N818 - the word of SOAP
-    """A SOAP fault, in which a request may end; `api_code` fills the vendor's apifault
-    detail.
-    """
+    """A SOAP fault; `api_code` fills the vendor's apifault detail."""
 
     code: str
     text: str
@@ -96,8 +94,7 @@ def message(name: str, content: Content) -> etree._Element:
 def _fill(parent: etree._Element, content: Content) -> etree._Element:
     """Append an element for each name, with its text or content; a list is several.
 
-    `@type` is the parent's xsi:type. What is None is left out, but for the keys that
-    real answers have as nil elements.
+    `@type` is the parent's xsi:type. What is None is left out, but for NIL_KEYS.
     """
     for name, value in content.items():
         if name == "@type" and value is not None:
@@ -122,8 +119,8 @@ def soap_answer(
     status: int = 200,
     summary: str = "",
 ) -> Answer:
-    """The message in an envelope with addressing and a timestamp in its header, as
-    recorded. The summary is its OverallStatus, unless one is given.
+    """The message in an envelope whose header is like recorded ones. The summary is its
+    OverallStatus, unless one is given.
     """
     envelope = etree.fromstring(
         ENVELOPE.format(

@@ -10,6 +10,7 @@ from lxml import etree
 from imports.sandbox.catalogue import Facts
 from imports.sandbox.envelopes import text_of, texts_of, type_of
 
+# What each type gives, in the schema's order.
 # fmt: off
 DEFINITION_PROPERTIES = (
     "Client.ID", "Client.ClientID1", "PartnerKey", "ObjectID", "CustomerKey", "Name",
@@ -21,14 +22,11 @@ DEFINITION_PROPERTIES = (
     "EndOfLineRepresentation", "NullRepresentation", "StandardQuotedStrings",
     "DateFormattingLocale.LocaleCode",
 )
-"""What ImportDefinition gives, in the schema's order."""
-
 SUMMARY_PROPERTIES = (
     "Client.ID", "PartnerKey", "ID", "ObjectID", "ImportDefinitionCustomerKey",
     "StartDate", "EndDate", "DestinationID", "NumberSuccessful", "NumberDuplicated",
     "NumberErrors", "TotalRows", "ImportType", "ImportStatus", "TaskResultID",
 )
-"""What ImportResultsSummary gives, in the schema's order."""
 # fmt: on
 
 PROPERTIES: Mapping[str, tuple[str, ...]] = {
@@ -39,8 +37,8 @@ FILTERS = {
     "ImportDefinition": ("CustomerKey", "ObjectID", "Name"),
     "ImportResultsSummary": ("TaskResultID", "ImportDefinitionCustomerKey"),
 }
+# what comes from the schema's base type APIObject; IsPlatformObject follows
 BASE = ("Client", "PartnerKey", "ID", "ObjectID", "CustomerKey")
-"""What comes from the schema's base type APIObject; IsPlatformObject follows."""
 
 
 class RetrieveError(Exception):
@@ -92,9 +90,8 @@ def row_content(
 ) -> dict[str, object]:
     """One Results element with what was asked for, in the schema's order.
 
-    ObjectID and PartnerKey are nil where they were not asked for or are unknown;
-    anything else unknown is left out. `IsPlatformObject` is in no WSDL, and real
-    answers of other types have it all the same.
+    ObjectID and PartnerKey are nil where they were not asked for; anything else
+    unknown is left out. Real answers have `IsPlatformObject`, though no WSDL has.
     """
     row: dict[str, object] = {"@type": object_type}
     groups = groupby(PROPERTIES[object_type], lambda name: name.partition(".")[0])

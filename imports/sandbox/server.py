@@ -37,7 +37,7 @@ logger = logging.getLogger("imports.sandbox")
 
 Note = Callable[[Call, bytes], None]
 CarryOut = Callable[..., Answer]
-"""Carries out a Call's body; with a rule it refuses, and nothing is done."""
+"""Carries out a Call's body; given a rule as well, it refuses."""
 
 
 class TooLongError(Exception):
@@ -49,11 +49,10 @@ class PortTakenError(Exception):
 
 
 class SandboxServer:
-    """A small Marketing Cloud on loopback.
+    """A small Marketing Cloud, which serves while its context is open.
 
-    A context manager, which serves in a thread of its own. `wsdl` is the contract by
-    which requests are judged; `port` 0 takes a free one. Raises WsdlError and
-    PortTakenError.
+    `wsdl` is the contract by which requests are judged; `port` 0 takes a free one.
+    Raises WsdlError and PortTakenError.
     """
 
     def __init__(
@@ -131,9 +130,6 @@ class SandboxServer:
             done = self.switches.state()
             if "start_outside" in orders:
                 start = orders["start_outside"]
-                if not isinstance(start, dict):
-                    text = "start_outside needs an account and a customer_key."
-                    raise control.RuleError(text)
                 account, key = str(start.get("account")), str(start.get("customer_key"))
                 done["task_id"] = self.world.start_outside(account, key).task_id
         except (control.RuleError, UnknownDefinitionError) as exc:
@@ -342,11 +338,10 @@ class _Handler(BaseHTTPRequestHandler):
                         break
             case "truncated":
                 self.call.status = answer.status
-                part = replace(
-                    answer, body=answer.body[: int(length * float(options["share"]))]
-                )
+                part = answer.body[: int(length * float(options["share"]))]
                 is_open = options["framing"] == "close"
-                self._send(part, content_length=None if is_open else length)
+                promised = None if is_open else length
+                self._send(replace(answer, body=part), content_length=promised)
             case _:
                 if rule.what != "refused":
                     answer = _wrong_answer(rule, self.sandbox.world)
@@ -363,16 +358,12 @@ def _wrong_answer(rule: Rule, world: World) -> Answer:
             fault = responses.named_fault(options["kind"], options["text"])
             return responses.fault_answer(fault, now=world.clock())
         case "html":
-            return responses.html_answer(
-                int(options["status"]), f"Error {options['status']}"
-            )
+            status = int(options["status"])
+            return responses.html_answer(status, f"Error {status}")
         case "throttled":
-            return Answer(
-                status=429,
-                body=b'{"message":"Rate limit exceeded","errorcode":50100}',
-                content_type="application/json; charset=utf-8",
-                headers={"Retry-After": str(options["retry_after"])},
-            )
+            content = {"message": "Rate limit exceeded", "errorcode": 50100}
+            headers = {"Retry-After": str(options["retry_after"])}
+            return replace(responses.json_answer(content, 429), headers=headers)
         case "redirect":
             headers = {"Location": str(options["location"])}
             return Answer(status=int(options["status"]), headers=headers)

@@ -15,25 +15,23 @@ from hashlib import sha256
 
 from imports.sandbox.catalogue import Behaviour, Definition, Facts, made_id
 
-NEW_UNTIL = 0.15
-"""Share of the length after which a task leaves New."""
-WORK_FROM = 0.6
-"""Share of the length after which a task is in IOWork."""
+# shares of a task's length: New until the first, IOWork from the second on
+NEW_UNTIL, WORK_FROM = 0.15, 0.6
 ID_BASE = 1_000_000_000
 ID_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 INCIDENT_FAILS = 0.012
 INCIDENT_ERRORS = 0.05
+# the system's clock: Central Standard Time without daylight saving
 VENDOR_ZONE = timezone(timedelta(hours=-6))
-"""The system's clock: Central Standard Time without daylight saving."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One execution of a definition, and how it will end.
 
-    `row_delay_seconds` is how long after the start its summary row appears; None means
-    never. The counts are None where Marketing Cloud will never give them. `uncounted`
-    rows are in the total and in no other count.
+    `row_delay_seconds` is how long after the start its row appears; None means never.
+    Counts are None where Marketing Cloud will never give them. `uncounted` rows are in
+    the total and in no other count.
     """
 
     task_id: int
@@ -76,9 +74,7 @@ class Task:
 
 
 def summary_at(task: Task, now: datetime) -> Facts | None:
-    """What ImportResultsSummary says of the task at that time; None while it has no
-    row. Counts and dates that it has not are None.
-    """
+    """What ImportResultsSummary says of the task then; None while it has no row."""
     elapsed = (now - task.started_at).total_seconds()
     if task.row_delay_seconds is None or elapsed < task.row_delay_seconds:
         return None

@@ -17,8 +17,7 @@ from imports.sandbox.tasks import Task, first_task_id, scheduled_tasks
 
 Clock = Callable[[], datetime]
 SLOW_FACTOR = 10
-USUAL_ROW_DELAY_SHARE = 0.06
-"""Of the pace: 0.7 s at the usual 12 s; the row is then seen as New."""
+USUAL_ROW_DELAY_SHARE = 0.06  # of the pace; the row is then seen as New
 LINE_START = b'{"task_id"'
 
 
@@ -37,9 +36,8 @@ class JournalError(Exception):
 class Journal:
     """One JSON line for each task started while the sandbox was running.
 
-    Lines are kept in memory and, given a path, in a file. They are written before the
-    answer leaves and read again at the next start, so that a restarted sandbox still
-    knows its tasks and a test can ask what was performed.
+    Lines are kept in memory and, given a path, in a file: written before the answer
+    leaves, and read again at the next start.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -115,15 +113,13 @@ class World:
         self, mid: int, *, customer_key: str | None, object_id: str | None = None
     ) -> Definition | None:
         """The account's definition by key, else by ObjectID; None if unknown."""
-        for definition in self.catalogue.definitions:
-            is_named = (
-                definition.customer_key == customer_key
-                if customer_key
-                else definition.object_id == (object_id or "").lower()
-            )
-            if definition.mid == mid and is_named:
-                return definition
-        return None
+        of_account = (d for d in self.catalogue.definitions if d.mid == mid)
+        if customer_key:
+            matching = (d for d in of_account if d.customer_key == customer_key)
+        else:
+            object_id = (object_id or "").lower()
+            matching = (d for d in of_account if d.object_id == object_id)
+        return next(matching, None)
 
     def start(
         self,
@@ -132,17 +128,19 @@ class World:
         row_delay_seconds: float | None,
         **details: Any,
     ) -> Task:
-        """Start the definition and write it into the journal.
-
-        `details` go into the journal's line: how a Perform identified it, by which
-        connection and request.
-        """
+        """Start the definition and write it, with the details, into the journal."""
         account = self.catalogue.account_named(definition.mid)
         is_slow = definition.behaviour is Behaviour.SLOW
         with self._lock:
             now = self.clock()
+            # above all others, and none that a schedule will use
+            days = (now.date(), (now + timedelta(days=1)).date())
+            scheduled = {task.task_id for day in days for task in self._of_day(day)}
+            task_id = max(self._last_task_id + 1, first_task_id(now))
+            while task_id in scheduled:
+                task_id += 1
             line = {
-                "task_id": self._next_task_id(now),
+                "task_id": task_id,
                 "origin": origin,
                 "account": account.name if account else None,
                 "mid": definition.mid,
@@ -155,14 +153,11 @@ class World:
             self.journal.append({**line, **details})
             task = _task_of(line, definition)
             self._tasks.append(task)
-            self._last_task_id = task.task_id
+            self._last_task_id = task_id
             return task
 
     def start_outside(self, account: str | int, customer_key: str) -> Task:
-        """Start a definition as if Automation Studio did it.
-
-        Raises UnknownDefinitionError.
-        """
+        """Start it as if Automation Studio did; raises UnknownDefinitionError."""
         owner = self.catalogue.account_named(account)
         definition = owner and self.find(owner.mid, customer_key=customer_key)
         if not definition:
@@ -176,7 +171,7 @@ class World:
         within, now = set(mids), self.clock()
         oldest = now - timedelta(days=self.history_days)
         tasks = list(self._tasks)
-        for days_ago in range(self.history_days + 1) if self.history_days else ():
+        for days_ago in range(self.history_days + 1):
             for task in self._of_day(now.date() - timedelta(days=days_ago)):
                 has_ended = task.ends_at <= self.began_at
                 is_past = task.started_at <= now if self.alive else has_ended
@@ -189,15 +184,6 @@ class World:
         """The journal's lines of that origin; None means all."""
         lines = list(self.journal.entries)
         return [line for line in lines if origin in (None, line["origin"])]
-
-    def _next_task_id(self, now: datetime) -> int:
-        """Above all others, and none that a schedule will use."""
-        days = (now.date(), (now + timedelta(days=1)).date())
-        scheduled = {task.task_id for day in days for task in self._of_day(day)}
-        task_id = max(self._last_task_id + 1, first_task_id(now))
-        while task_id in scheduled:
-            task_id += 1
-        return task_id
 
 
 def _task_of(line: dict[str, Any], definition: Definition) -> Task:

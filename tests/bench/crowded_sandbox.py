@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -18,14 +19,14 @@ from typing import Any
 from lxml import etree
 
 from imports.management.commands.run_sandbox import WSDL
-from imports.sandbox.catalogue import Account, Catalogue
+from imports.sandbox.catalogue import Account, Catalogue, Facts
 from imports.sandbox.control import Call, Rule
 from imports.sandbox.envelopes import text_of, texts_of
 from imports.sandbox.nordlicht import DE
 from imports.sandbox.operations import Service
-from imports.sandbox.responses import Answer
+from imports.sandbox.responses import Answer, tag
 from imports.sandbox.server import SandboxServer
-from imports.sandbox.tasks import Task
+from imports.sandbox.tasks import Task, summary_at
 from imports.sandbox.world import Journal, World, utc_now
 from tests.sandbox.crowd import crowd
 
@@ -50,14 +51,21 @@ class RememberingService(Service):
         self._answers: dict[bytes, Answer] = {}
         self._by_id: dict[str, Task] = {}
 
-    def _tasks(self, part: etree._Element | None, mids: tuple[int, ...]) -> list[Task]:
+    def _rows(
+        self, call: Call, request: etree._Element, mids: tuple[int, ...]
+    ) -> Iterator[Facts]:
+        part = request.find(tag("Filter"))
         if part is None or text_of(part, "Property") != "TaskResultID":
-            return super()._tasks(part, mids)
-        tasks = self.world._tasks
+            yield from super()._rows(call, request, mids)
+            return
+        tasks, now = self.world._tasks, self.world.clock()
         if len(tasks) != len(self._by_id):
             self._by_id = {str(task.task_id): task for task in tasks}
-        found = (self._by_id.get(value) for value in texts_of(part, "Value"))
-        return [task for task in found if task and task.definition.mid in mids]
+        for value in texts_of(part, "Value"):
+            task = self._by_id.get(value)
+            row = summary_at(task, now) if task else None
+            if task and row and task.definition.mid in mids:
+                yield row
 
     def soap(
         self, soap_action: str, call: Call, body: bytes, refusal: Rule | None = None

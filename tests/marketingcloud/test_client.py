@@ -185,6 +185,29 @@ def test_secrets_that_the_vendor_echoes_are_never_repeated(
     client.close()
 
 
+def test_secrets_that_the_vendor_echoes_are_never_logged(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = MarketingCloudClient(
+        soap_url=stage.url,
+        credentials=UsernameCredentials(username="u", password=PASSWORD),
+        tokens=MemoryTokens(None),
+    )
+    stage.plays(
+        answer(f"<html>{PASSWORD}</html>", status=503, Retry_After="0"),
+        soap_fault(fault("soap:Client", f"No such operator: {PASSWORD}")),
+        answer(retrieved()),
+        answer(retrieved()),
+    )
+    with caplog.at_level("INFO", "imports"):
+        assert client.results_of_tasks(["1", "2"]).takes_in is False
+    client.close()
+    assert "A read failed" in caplog.text
+    assert "No such operator: •••" in caplog.text
+    assert "S3cr3t" not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
 def test_records_do_not_show_their_secrets() -> None:
     shown = [
         repr(OAuthCredentials(auth_url="u", client_id="i", client_secret=SECRET)),

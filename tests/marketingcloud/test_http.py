@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -77,6 +78,22 @@ def test_a_perform_whose_answer_drips_is_unknown_after_the_deadline(
         _start(oauth_client(stage, tokens, limits=FOR_DRIPPING))
     assert 0.4 < time.monotonic() - before < 8  # it drips for ten seconds
     assert len(stage.received) == 1
+
+
+def test_a_kept_connection_serves_the_request_of_whichever_thread_uses_it(
+    stage: Stage, tokens: MemoryTokens
+) -> None:
+    client = oauth_client(stage, tokens, limits=FOR_DRIPPING)
+    stage.plays(answer(retrieved()), drip(ENDLESS), answer(retrieved()))
+    client.all_results()
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(client.all_results)
+        with pytest.raises(OutcomeUnknownError, match=r"within 0\.5 seconds"):
+            late.result()
+    # what was cut off is not used again
+    assert client.all_results().results == ()
+    client.close()
+    assert len(stage.received) == 3
 
 
 def test_a_redirects_body_is_not_waited_for(

@@ -124,7 +124,7 @@ def test_what_else_an_answer_proves_has_a_reason(
 
 
 def test_a_refused_question_keeps_the_words_in_full_and_a_line_of_them() -> None:
-    error = QuestionRefusedError("It was refused.", words="no\n" * 1000)
+    error = QuestionRefusedError("It was refused.", quoted="no\n" * 1000)
     assert len(error.words) == 3000
     assert error.vendor_message.startswith("no no no")
     assert len(error.vendor_message) == 500
