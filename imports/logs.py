@@ -56,9 +56,8 @@ _about: ContextVar[Mapping[str, object]] = ContextVar(
 
 @contextmanager
 def about(**ids: object) -> Iterator[None]:
-    """Log lines within, of this thread, carry `ids`: run, account, task, request, job.
-
-    An id that is empty is left out. A new thread starts with none.
+    """Log lines within, of this thread, carry `ids` that aren't empty: run, account,
+    task, request, job. A new thread starts with none.
     """
     given = {name: value for name, value in ids.items() if value not in (None, "")}
     before = _about.set({**_about.get(), **given})
@@ -123,12 +122,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line for programs, with the fields that are named here alone:
-    Django hangs whole requests on its records.
-    """
+    """A JSON object a line, for programs."""
 
     def format(self, record: logging.LogRecord) -> str:
         texts = _texts_of(record)
+        # no other fields: Django hangs whole requests on its records
         fields = {
             "time": _time_of(record),
             "level": record.levelname,
@@ -145,10 +143,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _texts_of(record: logging.LogRecord) -> dict[str, str]:
-    """The message, the traceback of an exception, and that of where the record was made
-    if that was asked for; without what follows the name of a secret, the last of
-    several nets.
-    """
+    """The message and tracebacks, without secrets: the last of several nets."""
     texts = {"message": record.getMessage()}
     if record.exc_info:
         trace = traceback.format_exception(*record.exc_info)
@@ -159,7 +154,6 @@ def _texts_of(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _ids_of(record: logging.LogRecord) -> dict[str, object]:
-    """What AboutFilter found for the record."""
     ids: dict[str, object] = getattr(record, "about", {})
     return ids
 
@@ -170,12 +164,11 @@ def _time_of(record: logging.LogRecord) -> str:
 
 
 FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
+FILTERS = {"about": AboutFilter, "repetition": RepetitionFilter}
 
 
 def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
-    """The LOGGING setting, of a form in FORMATTERS and a level in LEVELS; `access` adds
-    gunicorn's line for each request.
-    """
+    """The LOGGING setting; `access` adds gunicorn's line for each request."""
 
     def at_least(lowest: str) -> str:
         return LEVELS[max(LEVELS.index(lowest), LEVELS.index(level))]
@@ -195,10 +188,7 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {
-            "about": {"()": AboutFilter},
-            "repetition": {"()": RepetitionFilter},
-        },
+        "filters": {n: {"()": each} for n, each in FILTERS.items()},
         "formatters": {"record": {"()": FORMATTERS[form]}},
         "handlers": {
             "stderr": handler | {"filters": ["about"]},
