@@ -21,13 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def require_preparation(*, of_pages: bool) -> None:
-    """Refuse to start on tables or static files of another version, which would be an
-    error on every page and a traceback a second in the worker; and on settings that
-    are dangerous together, which gunicorn, unlike `manage.py`, has not been told of.
+    """Refuse to start on tables or static files of another version, and on dangerous
+    settings: gunicorn runs no checks. Raises `ImproperlyConfigured`.
 
-    No check of Django's registry, since `migrate` itself would fail on it. A database
-    that does not answer now is no reason to stop: it may answer later. Raises
-    `ImproperlyConfigured`.
+    Tables are no check of Django's registry, since `migrate` itself would fail on it. A
+    database that does not answer now is no reason to stop: it may answer later.
     """
     for found in check_settings():
         if found.is_serious() and not found.is_silenced():

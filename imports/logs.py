@@ -2,8 +2,7 @@
 
 One record is one line, whatever the message holds: characters that could end a line,
 move a terminal's cursor or turn the reading direction are escaped. A traceback follows
-its line, each of its own lines marked by a bar that no record begins with; in JSON it
-is a field. What looks like a secret is left out.
+its line, each of its own lines marked by a bar that no record begins with.
 """
 
 from __future__ import annotations
@@ -112,7 +111,8 @@ class TextFormatter(logging.Formatter):
     """A line for people: time, level, logger, ids, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in _ids_of(record).items())
+        about: dict[str, object] = getattr(record, "about", {})
+        ids = " ".join(f"{name}={value}" for name, value in about.items())
         start = f"{_time_of(record)} {record.levelname} {record.name}"
         message, *tracebacks = _texts_of(record).values()
         lines = [f"{start} [{ids}]: {message}" if ids else f"{start}: {message}"]
@@ -132,7 +132,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": texts.pop("message"),
-            **_ids_of(record),
+            **getattr(record, "about", {}),
             "process": record.process,
             "thread": record.threadName,
             **texts,
@@ -151,11 +151,6 @@ def _texts_of(record: logging.LogRecord) -> dict[str, str]:
     if record.stack_info:
         texts["stack_info"] = record.stack_info.rstrip("\n")
     return {n: _SECRET.sub(rf"\g<kept>{HIDDEN}", text) for n, text in texts.items()}
-
-
-def _ids_of(record: logging.LogRecord) -> dict[str, object]:
-    ids: dict[str, object] = getattr(record, "about", {})
-    return ids
 
 
 def _time_of(record: logging.LogRecord) -> str:

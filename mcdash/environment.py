@@ -137,7 +137,7 @@ def _cited(value: str) -> str:
 
 
 def address(name: str, url: str, *, schemes: Collection[str], hint: str) -> SplitResult:
-    """Of a service. An @ in a password is understood: the last one ends it."""
+    """An address of a service. The last @ ends a password, which may have others."""
     if not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         raise ImproperlyConfigured(f"{name} must start with {hint}.")
     if wrong := _NOT_IN_ADDRESSES.search(url):
@@ -231,7 +231,7 @@ def sqlite_file(name: str, url: str, *, folder: Path) -> str:
 
 
 def proxy_url(name: str) -> str | None:
-    """`http://host:port`, where `host:port` says enough."""
+    """`http://host:port`, or `host:port`."""
     value = value_of(name)
     if not value:
         return None

@@ -250,8 +250,8 @@ def _sync(account: Account) -> str:
 
 
 def _why_nobody_looks(run: ImportRun) -> models.Unfollowed | None:
-    """What keeps this command too from looking until a person mends it; an account
-    that does not answer is asked on, without a worker as well.
+    """What keeps this command, which needs no worker, from looking until a person
+    mends it; an account that does not answer is asked again.
     """
     run.account.refresh_from_db()
     unfollowed = run.why_not_followed(models.WorkerState())
