@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import timezone as offset_zone
 from functools import partial
-from operator import attrgetter
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -295,32 +294,36 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         is_over = run.status in FINISHED
         return int(run.elapsed(now).total_seconds()) if is_over else None
 
-    def row(
-        label: str,
-        figure: Callable[[ImportRun], Any],
-        text: Callable[[Any], str] = count_text,
-        change_text: Callable[[Any], str] = count_text,
-        worse: int = 0,  # 1: more is worse, -1: less is
-    ) -> Row:
-        this, that = figure(run), figure(previous)
-        if this is None or that is None:
-            return Row(label, text(this), text(that), formats.UNKNOWN, False)
-        change = round(this - that, 1)
-        sign = "+" if change > 0 else "−" if change < 0 else ""
-        changed = f"{sign}{change_text(abs(change))}"
-        return Row(label, text(this), text(that), changed, change * worse > 0)
-
-    errors = row("Errors", attrgetter("errors"), worse=1)
+    errors = _row("Errors", run.errors, previous.errors, worse=1)
     # fewer rows may only be a shorter file
     worse = -1 if errors.is_worse else 0
     rows = [
-        row("Rows", attrgetter("total_rows")),
-        row("Loaded", attrgetter("successful"), worse=worse),
-        row("Duplicates", attrgetter("duplicated")),
+        _row("Rows", run.total_rows, previous.total_rows),
+        _row("Loaded", run.successful, previous.successful, worse=worse),
+        _row("Duplicates", run.duplicated, previous.duplicated),
         errors,
     ]
-    if run.unaccounted_rows or previous.unaccounted_rows:
-        rows.append(row("Unaccounted for", attrgetter("unaccounted_rows"), worse=1))
+    unaccounted = (run.unaccounted_rows, previous.unaccounted_rows)
+    if any(unaccounted):
+        rows.append(_row("Unaccounted for", *unaccounted, worse=1))
     percent, points = partial(formats.share_text, whole=100), "{:.1f} pts".format
-    rows.append(row("Error share", share, percent, points, worse=1))
-    return [*rows, row("Took", took, formats.duration_text, formats.duration_text)]
+    shares = (share(run), share(previous))
+    rows.append(_row("Error share", *shares, percent, points, worse=1))
+    duration = formats.duration_text
+    return [*rows, _row("Took", took(run), took(previous), duration, duration)]
+
+
+def _row(
+    label: str,
+    this: float | None,
+    that: float | None,
+    text: Callable[[Any], str] = count_text,
+    change_text: Callable[[Any], str] = count_text,
+    worse: int = 0,  # 1: more is worse, -1: less is
+) -> Row:
+    if this is None or that is None:
+        return Row(label, text(this), text(that), formats.UNKNOWN, is_worse=False)
+    change = round(this - that, 1)
+    sign = "+" if change > 0 else "−" if change < 0 else ""
+    changed = f"{sign}{change_text(abs(change))}"
+    return Row(label, text(this), text(that), changed, is_worse=change * worse > 0)
