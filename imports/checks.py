@@ -1,7 +1,5 @@
 """System checks: settings that are each right but dangerous together; what must have
 been done before a process can serve; what is wrong in the database.
-
-A setting that is wrong by itself stops the start, in `mcdash/settings.py`.
 """
 
 from __future__ import annotations
@@ -23,13 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def require_preparation(*, of_pages: bool) -> None:
-    """Refuse to start on tables or static files of another version, which would be an
-    error on every page and a traceback a second in the worker; and on settings that
-    are dangerous together, which gunicorn, unlike `manage.py`, has not been told of.
+    """Refuse to start on tables or static files of another version, and on dangerous
+    settings: gunicorn runs no checks. Raises `ImproperlyConfigured`.
 
-    No check of Django's registry, since `migrate` itself would fail on it. A database
-    that does not answer now is no reason to stop: it may answer later. Raises
-    `ImproperlyConfigured`.
+    Tables are no check of Django's registry, since `migrate` itself would fail on it. A
+    database that does not answer now is no reason to stop: it may answer later.
     """
     for found in check_settings():
         if found.is_serious() and not found.is_silenced():
@@ -76,14 +72,8 @@ def check_units(
 
     if "default" not in (databases or ()):
         return []  # not asked for
-    with connection.cursor() as cursor:
-        table, introspection = Account._meta.db_table, connection.introspection
-        columns = set()
-        if table in introspection.table_names(cursor):
-            description = introspection.get_table_description(cursor, table)
-            columns = {column.name for column in description}
-    if not {"unit", "is_active"} <= columns:
-        return []  # before the migration that brings them
+    if Account._meta.db_table not in connection.introspection.table_names():
+        return []  # before the first migration
     taken: dict[str, list[str]] = {}
     active = Account.objects.filter(is_active=True).exclude(unit=None)
     for unit, name in active.order_by("name").values_list("unit", "name"):
@@ -109,14 +99,12 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
         return [Caution(text, hint=hint, id="mcdash.W101")]
     if settings.MCDASH_TRUSTED_PROXIES:
         return []
-    return [
-        Caution(
-            "MCDASH_TRUSTED_PROXIES is empty: behind a proxy everybody has the proxy's "
-            "address, and one who guesses passwords locks all out.",
-            hint="Name the proxy. Without one, gunicorn must speak https itself.",
-            id="mcdash.W102",
-        )
-    ]
+    text = (
+        "MCDASH_TRUSTED_PROXIES is empty: behind a proxy everybody has the proxy's "
+        "address, and one who guesses passwords locks all out."
+    )
+    hint = "Name the proxy. Without one, gunicorn must speak https itself."
+    return [Caution(text, hint=hint, id="mcdash.W102")]
 
 
 @register(Tags.security)

@@ -41,14 +41,13 @@ def is_address(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OriginalRequest:
-    """A request as it met the outermost trusted proxy; None, or empty, where no header
-    says so. `unknown_scheme` is one that is neither http nor https by any name.
-    """
+    """A request as it met the outermost trusted proxy, as far as a header says so."""
 
     client: str
     scheme: str | None
     host: str
     port: str
+    # one that is neither http nor https by any name
     unknown_scheme: str = ""
 
 
@@ -109,9 +108,7 @@ def _list(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def _parameters(text: str) -> dict[str, list[str]]:
-    """The values of each parameter of a `Forwarded` header, from the left; nothing
-    where it is malformed.
-    """
+    """The values of each parameter of a `Forwarded` header, from the left."""
     found: dict[str, list[str]] = {}
     at = 0
     while at < len(text):

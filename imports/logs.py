@@ -2,8 +2,7 @@
 
 One record is one line, whatever the message holds: characters that could end a line,
 move a terminal's cursor or turn the reading direction are escaped. A traceback follows
-its line, each of its own lines marked by a bar that no record begins with; in JSON it
-is a field. What looks like a secret is left out.
+its line, each of its own lines marked by a bar that no record begins with.
 """
 
 from __future__ import annotations
@@ -56,9 +55,8 @@ _about: ContextVar[Mapping[str, object]] = ContextVar(
 
 @contextmanager
 def about(**ids: object) -> Iterator[None]:
-    """Log lines within, of this thread, carry `ids`: run, account, task, request, job.
-
-    An id that is empty is left out. A new thread starts with none.
+    """Log lines within, of this thread, carry `ids` that aren't empty: run, account,
+    task, request, job. A new thread starts with none.
     """
     given = {name: value for name, value in ids.items() if value not in (None, "")}
     before = _about.set({**_about.get(), **given})
@@ -113,7 +111,8 @@ class TextFormatter(logging.Formatter):
     """A line for people: time, level, logger, ids, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in _ids_of(record).items())
+        about: dict[str, object] = getattr(record, "about", {})
+        ids = " ".join(f"{name}={value}" for name, value in about.items())
         start = f"{_time_of(record)} {record.levelname} {record.name}"
         message, *tracebacks = _texts_of(record).values()
         lines = [f"{start} [{ids}]: {message}" if ids else f"{start}: {message}"]
@@ -123,18 +122,17 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line for programs, with the fields that are named here alone:
-    Django hangs whole requests on its records.
-    """
+    """A JSON object a line, for programs."""
 
     def format(self, record: logging.LogRecord) -> str:
         texts = _texts_of(record)
+        # no other fields: Django hangs whole requests on its records
         fields = {
             "time": _time_of(record),
             "level": record.levelname,
             "logger": record.name,
             "message": texts.pop("message"),
-            **_ids_of(record),
+            **getattr(record, "about", {}),
             "process": record.process,
             "thread": record.threadName,
             **texts,
@@ -145,10 +143,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _texts_of(record: logging.LogRecord) -> dict[str, str]:
-    """The message, the traceback of an exception, and that of where the record was made
-    if that was asked for; without what follows the name of a secret, the last of
-    several nets.
-    """
+    """The message and tracebacks, without secrets: the last of several nets."""
     texts = {"message": record.getMessage()}
     if record.exc_info:
         trace = traceback.format_exception(*record.exc_info)
@@ -158,24 +153,17 @@ def _texts_of(record: logging.LogRecord) -> dict[str, str]:
     return {n: _SECRET.sub(rf"\g<kept>{HIDDEN}", text) for n, text in texts.items()}
 
 
-def _ids_of(record: logging.LogRecord) -> dict[str, object]:
-    """What AboutFilter found for the record."""
-    ids: dict[str, object] = getattr(record, "about", {})
-    return ids
-
-
 def _time_of(record: logging.LogRecord) -> str:
     at = datetime.fromtimestamp(record.created, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
+FILTERS = {"about": AboutFilter, "repetition": RepetitionFilter}
 
 
 def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
-    """The LOGGING setting, of a form in FORMATTERS and a level in LEVELS; `access` adds
-    gunicorn's line for each request.
-    """
+    """The LOGGING setting; `access` adds gunicorn's line for each request."""
 
     def at_least(lowest: str) -> str:
         return LEVELS[max(LEVELS.index(lowest), LEVELS.index(level))]
@@ -195,10 +183,7 @@ def configuration(*, form: str, level: str, access: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {
-            "about": {"()": AboutFilter},
-            "repetition": {"()": RepetitionFilter},
-        },
+        "filters": {n: {"()": each} for n, each in FILTERS.items()},
         "formatters": {"record": {"()": FORMATTERS[form]}},
         "handlers": {
             "stderr": handler | {"filters": ["about"]},

@@ -39,9 +39,7 @@ def visible(text: str, *, kept: str = "", is_log: bool = False) -> str:
 
 
 def has_ink(text: str) -> bool:
-    """Whether anything of `text` can be seen: more than spaces of any width, marks
-    without a letter, and characters that only command.
-    """
+    """Whether anything of `text` can be seen, not only spaces and lonely marks."""
     return any(
         # what is unassigned may be newer than this Python, and drawn by a browser
         (category(char)[0] in "LNPS" or category(char) in ("Cn", "Co"))
@@ -57,9 +55,7 @@ def first_with_ink(*names: str | None, otherwise: str) -> str:
 
 
 def validate_ink(**texts: str) -> None:
-    """Refuse, by field, what somebody typed and nobody will see; empty is left to the
-    field.
-    """
+    """Refuse, by field, what somebody typed and nobody will see."""
     blank = [field for field, text in texts.items() if text and not has_ink(text)]
     if blank:
         raise ValidationError(dict.fromkeys(blank, "This has no visible characters."))

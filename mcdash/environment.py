@@ -29,8 +29,6 @@ HOUR, DAY = 3600, 24 * 3600
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 DEFAULT_PORTS = {"https": 443, "http": 80}
 LAST_PORT = 65535
-LONGEST_NAME = 253
-MOST_DIGITS = 15
 FLAGS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -60,9 +58,8 @@ def read_file(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"{path} cannot be read ({error.strerror})."
-        ) from error
+        text = f"{path} cannot be read ({error.strerror})."
+        raise ImproperlyConfigured(text) from error
     except UnicodeError:
         raise ImproperlyConfigured(f"{path} is not UTF-8; save it as such.") from None
     for number_of_line, line in enumerate(map(str.strip, lines), start=1):
@@ -80,7 +77,7 @@ def value_of(name: str, default: str = "") -> str:
     value = os.environ.get(name)
     if value is None:
         return default
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if re.search("[\ud800-\udfff]", value):  # how Python keeps what it can't decode
         raise ImproperlyConfigured(f"{name} is not UTF-8.")
     return _without_quotes(_AROUND.sub("", value))
 
@@ -103,7 +100,7 @@ def required(name: str, hint: str) -> str:
 
 def number(name: str, default: int, *, most: int, least: int = 1) -> int:
     value = value_of(name, str(default))
-    is_number = value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS
+    is_number = value.isascii() and value.isdecimal() and len(value) <= 15
     if not is_number or not least <= int(value) <= most:
         raise ImproperlyConfigured(
             f"{name} must be a whole number from {least} to {most}, "
@@ -140,7 +137,7 @@ def _cited(value: str) -> str:
 
 
 def address(name: str, url: str, *, schemes: Collection[str], hint: str) -> SplitResult:
-    """Of a service. An @ in a password is understood: the last one ends it."""
+    """An address of a service. The last @ ends a password, which may have others."""
     if not url.lower().startswith(tuple(f"{scheme}://" for scheme in schemes)):
         raise ImproperlyConfigured(f"{name} must start with {hint}.")
     if wrong := _NOT_IN_ADDRESSES.search(url):
@@ -161,7 +158,7 @@ def address(name: str, url: str, *, schemes: Collection[str], hint: str) -> Spli
 
 
 def folder(name: str, default: str, *, base: Path) -> Path:
-    """A folder, made where it is not there yet; relative to `base`."""
+    """A folder, made where it is not there yet."""
     text = value_of(name, default)
     if not text or not text.isprintable() or "$" in text:
         raise ImproperlyConfigured(
@@ -184,7 +181,6 @@ def folder(name: str, default: str, *, base: Path) -> Path:
 
 
 def fernet_keys(name: str) -> list[str]:
-    """The keys that encrypt stored secrets, newest first."""
     hint = (
         "It holds the Fernet keys that encrypt stored secrets, newest first; "
         "`make setup` makes one."
@@ -235,7 +231,7 @@ def sqlite_file(name: str, url: str, *, folder: Path) -> str:
 
 
 def proxy_url(name: str) -> str | None:
-    """`http://host:port`, where `host:port` says enough."""
+    """`http://host:port`, or `host:port`."""
     value = value_of(name)
     if not value:
         return None
@@ -276,9 +272,8 @@ class Site(NamedTuple):
 def hosts(name: str, *, needs_scheme: bool = False) -> list[Site]:
     """Names under which the dashboard is reached."""
     if "@" in value_of(name):  # not repeated: it may be a password
-        raise ImproperlyConfigured(
-            f"{name}: a name of a host has no sign-in (@) in it."
-        )
+        text = f"{name}: a name of a host has no sign-in (@) in it."
+        raise ImproperlyConfigured(text)
 
     def site(text: str) -> Site:
         scheme, is_told, rest = text.lower().rpartition("://")
@@ -334,12 +329,12 @@ def _host_and_port(text: str, *, is_pattern: bool) -> tuple[str, int | None]:
     is_name = (_PATTERN if is_pattern else _NAME).fullmatch(host)
     is_numeric = host.rpartition(".")[2].isdecimal()
     is_wrong_number = is_numeric and (is_pattern or not is_address(host))
-    if not is_name or len(host) > LONGEST_NAME or is_wrong_number:
-        patterns = "*.marketingcloudapis.com, soap.example.org:8443"
-        examples = patterns if is_pattern else "dash.example.com, *.example.org"
-        raise ValueError(
-            f"is no name of a host. Several are separated by commas: {examples}."
-        )
+    if not is_name or len(host) > 253 or is_wrong_number:
+        examples = "dash.example.com, *.example.org"
+        if is_pattern:
+            examples = "*.marketingcloudapis.com, soap.example.org:8443"
+        text = f"is no name of a host. Several are separated by commas: {examples}."
+        raise ValueError(text)
     return host, number
 
 
@@ -383,16 +378,13 @@ def endpoint_hosts(name: str, default: str) -> list[str]:
 
     patterns = _parts(name, pattern, default)
     if default and not patterns:
-        raise ImproperlyConfigured(
-            f"{name} has no host in it, so nothing could be called."
-        )
+        text = f"{name} has no host in it, so nothing could be called."
+        raise ImproperlyConfigured(text)
     return patterns
 
 
 def url_path(name: str) -> str:
-    """The path under which the dashboard lies, as in `/tools/mcdash`; empty at the
-    root of its host.
-    """
+    """The path under which the dashboard lies; empty at the root of its host."""
     text = value_of(name)
     path = f"/{text.strip('/')}" if text.strip("/") else ""
     if _PATH.fullmatch(path) is None:

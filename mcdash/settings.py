@@ -1,8 +1,7 @@
 """Settings, all read from the environment; `.env.example` explains each.
 
-A value in the environment wins over `.env`, which wins over `keys.env` in the
-data directory (made by `make setup`). A wrong value stops the start with a
-sentence.
+A value there wins over `.env`, which wins over `keys.env` in the data directory (made
+by `make setup`). A wrong value stops the start with a sentence.
 """
 
 from __future__ import annotations
@@ -92,7 +91,6 @@ SQLITE_OPTIONS: dict[str, Any] = {
         "PRAGMA mmap_size=1073741824;"
     ),
 }
-
 
 DATA_DIR = env.folder("MCDASH_DATA_DIR", "var", base=BASE_DIR)
 env.read_file(DATA_DIR / "keys.env")
@@ -202,7 +200,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "mcdash.urls"
 WSGI_APPLICATION = "mcdash.wsgi.application"
-ASGI_APPLICATION = "mcdash.asgi.application"
 
 TEMPLATES = [
     {

@@ -33,9 +33,8 @@ class NoFreePortError(CommandError):
 
 
 def free_port(first: int, *, promised: Collection[int] = ()) -> int:
-    """The first free loopback port from `first` on; raises `NoFreePortError`.
-
-    Ports `promised` to a process that has not opened its own yet are skipped.
+    """The first free loopback port from `first` on, but for those `promised` to a
+    process that has not opened its own yet. Raises `NoFreePortError`.
     """
     for port in range(first, first + PORTS_TRIED):
         if port in promised:
@@ -52,10 +51,7 @@ def free_port(first: int, *, promised: Collection[int] = ()) -> int:
 
 @contextmanager
 def asked_to_end() -> Iterator[Event]:
-    """An event that Ctrl-C, TERM or a closed terminal sets instead of killing us.
-
-    With `nohup` a closed terminal means nothing.
-    """
+    """An event that Ctrl-C, TERM or a closed terminal sets instead of killing us."""
     asked = Event()
     ours = (signal.SIGINT, signal.SIGTERM)
     numbers = ours if _is_nohup() else (*ours, signal.SIGHUP)
@@ -68,6 +64,7 @@ def asked_to_end() -> Iterator[Event]:
 
 
 def _is_nohup() -> bool:
+    """Whether a closed terminal means nothing to us."""
     return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 

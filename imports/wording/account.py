@@ -12,9 +12,7 @@ from imports.wording.formats import clock_text
 
 @dataclass(frozen=True, slots=True)
 class AccountWords:
-    """What is wrong, as a phrase that begins small; what it means, in sentences; and
-    how it looks. Of an account that is well there is nothing to say.
-    """
+    """What is wrong, as a phrase that begins small, and what it means, in sentences."""
 
     icon: str
     hue: str
@@ -62,9 +60,7 @@ def account_words(
     clock: Callable[[datetime], str] = clock_text,
     twins: Iterable[Account] = (),
 ) -> AccountWords:
-    """How `account` fares. `twins` are the accounts of the same business unit that the
-    reader can see.
-    """
+    """How `account` fares; `twins` are those of its unit that the reader can see."""
     words, since = _WORDS[account.state], account.since(account.state)
     names = " and ".join(f"“{twin.shown_name}”" for twin in twins)
     fact = words.fact.format(

@@ -1,39 +1,35 @@
 """The one table of causes: what pages say about a run, by its status and its reason.
 
-A row says when it applies, what is known then, and what a person should check, the
-likeliest first. The two are never mixed. The first row that fits is taken, and its
-sentences are filled in for the run (`run.py`); one with a {name} whose value is not
-known is left out.
+What is known and what a person should check are never mixed. The first row that fits
+is taken, and its sentences are filled in for the run (`run.py`); one with a {name}
+whose value is not known is left out.
 
 The API gives no reason for a single row, no file name and no user, so what to check
-says where else to look. A new cause is a `Reason` (`imports/reasons.py`), set where
-it is known, and a row.
+says where else to look.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from imports.models import Reason, RunStatus
+
+Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A row of the table. It applies where status, reason and all traits fit.
-
-    `traits` are what the counts, the definition and the last look tell. `says_words`:
-    the one line of the dashboard ends with Marketing Cloud's own words, where there are
-    any.
+    """A row of the table. It applies where status, reason and all traits fit, which are
+    what the counts, the definition and the last look tell.
     """
 
     name: str
     status: RunStatus
     reason: Reason | None
-    traits: tuple[str, ...]
+    traits: Texts
     headline: str
-    known: tuple[str, ...]
-    check: tuple[str, ...]
-    says_words: bool = False
+    known: Texts
+    check: Texts  # the likeliest first
 
 
 NOTHING_RAN = "Nothing ran in Marketing Cloud: no row was loaded or replaced."
@@ -79,7 +75,10 @@ LEFT_ALONE = (
 )
 LOOK_INSIDE = "Compare the rows in the file with those in its destination."
 CORRECT_AND_AGAIN = "Correct what was wrong and start it again.{repeat}"
-AT_RISK = "{goal_at_risk}"
+AT_RISK = (
+    "Check the destination before you use it: this import replaces every row, and may "
+    "have left fewer, or none.{replaces}"
+)
 CHECK_AGAIN = "Press “Check again” above: mcdash then asks for it once more."
 S, R = RunStatus, Reason
 
@@ -92,7 +91,7 @@ MENDED_FIRST = {
 
 # Starts that Marketing Cloud answered with a refusal: the headline, and what to check
 # before another start.
-REFUSED: dict[Reason, tuple[str, ...]] = {
+REFUSED: dict[Reason, Texts] = {
     R.NOT_FOUND: (
         "Marketing Cloud does not know the definition.",
         "Open the definition in Marketing Cloud: was it deleted, or moved to another "
@@ -151,7 +150,7 @@ REFUSED: dict[Reason, tuple[str, ...]] = {
 }
 # Starts that were given up before anything was sent: the headline, and what to check
 # before another start.
-UNSENT: dict[Reason, tuple[str, ...]] = {
+UNSENT: dict[Reason, Texts] = {
     R.SECRET_UNREADABLE: (
         "The account’s stored secret cannot be read.",
         "Ask your system administrator to put the missing key back into "
@@ -207,7 +206,7 @@ UNSENT: dict[Reason, tuple[str, ...]] = {
 }
 # Starts that were sent and got no readable answer: the headline, and what to check
 # beside what goes for all of them.
-UNANSWERED: dict[Reason, tuple[str, ...]] = {
+UNANSWERED: dict[Reason, Texts] = {
     R.WORKER_VANISHED: (
         "The worker vanished while it sent the start. It may be running.",
     ),
@@ -222,7 +221,6 @@ UNANSWERED: dict[Reason, tuple[str, ...]] = {
 }
 # Runs that Marketing Cloud ended, by status, name and traits: why is told by nothing
 # but its counts. The headline, what is known, and what to check.
-Texts = tuple[str, ...]
 ENDED: dict[Texts, tuple[str, Texts, Texts]] = {
     (S.FAILED, "failed_empty", "zero_rows"): (
         "Marketing Cloud reported an error and 0 rows.",
@@ -273,7 +271,7 @@ ENDED: dict[Texts, tuple[str, Texts, Texts]] = {
         "{problem}.",
         ("{counted}", OPEN, WHICH_ROWS),
         (
-            *(MAIL, f"{LEFT_ALONE}{{leaves_rows}}", ERROR_FILE, LOOK_INSIDE, AT_RISK),
+            *(MAIL, LEFT_ALONE + "{leaves_rows}", ERROR_FILE, LOOK_INSIDE, AT_RISK),
             CORRECT_AND_AGAIN,
         ),
     ),
@@ -341,15 +339,9 @@ TABLE: tuple[Cause, ...] = (
         AGAIN,
     ),
     *(
-        replace(
-            not_started(why, headline, ("{message}", NOTHING_RAN), *check, AGAIN),
-            says_words=True,
-        )
-        for why, (headline, *check) in REFUSED.items()
-    ),
-    *(
-        not_started(why, headline, ("{message}", NOTHING_SENT), *check, AGAIN)
-        for why, (headline, *check) in UNSENT.items()
+        not_started(why, headline, ("{message}", nothing), *check, AGAIN)
+        for causes, nothing in ((REFUSED, NOTHING_RAN), (UNSENT, NOTHING_SENT))
+        for why, (headline, *check) in causes.items()
     ),
     not_started(
         R.EXPIRED,

@@ -1,12 +1,9 @@
-"""A definition in plain words: its facts, what changed between two versions, and what
-a start of it would do.
-"""
+"""A definition in plain words: its facts, what changed, what a start of it would do."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.text import capfirst
 
@@ -63,8 +60,6 @@ NAMES = {
     "StandardQuotedStrings": "Double quotes qualify texts",
     "DateFormattingLocale.LocaleCode": "Date format",
 }
-# They head every page about a definition.
-HEADING = ("Name", "Description")
 YES_NO = {"true": "yes", "false": "no"}
 VALUES = {
     "AllowErrors": {"true": "left out, the rest is loaded", "false": "stop the import"},
@@ -75,8 +70,6 @@ VALUES = {
     },
     "UpdateType": {name: word for name, (word, _, _) in UPDATE_TYPES.items()},
 }
-NOT_READABLE = "not readable"
-PATTERN_LENGTH = 34
 KINDS = {"data extensions": "data extension", "subscriber list": "list"}
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -85,10 +78,11 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def facts_of(definition: ImportDefinition) -> list[tuple[str, str]]:
-    """Every fact under a readable name, in the order of NAMES, without its heading."""
-    facts, order = definition.facts, list(NAMES)
-    names = [name for name in order if name in facts]
-    names += sorted(set(facts) - {*order, *HEADING})
+    """Every fact under a readable name, in the order of NAMES."""
+    facts = definition.facts
+    names = [name for name in NAMES if name in facts]
+    # but for those that head every page about a definition
+    names += sorted(set(facts) - {*NAMES, "Name", "Description"})
     return [(NAMES.get(name, name), _fact_text(name, facts[name])) for name in names]
 
 
@@ -100,13 +94,12 @@ def _fact_text(name: str, value: Any) -> str:
 def changes(
     old: dict[str, Any], new: dict[str, Any], account: Account
 ) -> list[tuple[str, Any, Any]]:
-    """What differs between two versions: name, before, after. What a version lacks
-    because `account` did not let us read it is not said to be empty.
-    """
+    """What differs between two versions: name, before, after."""
 
     def text(name: str, facts: dict[str, Any]) -> str:
+        # what the account did not let us read is not said to be empty
         if name not in facts and account.refuses_property("ImportDefinition", name):
-            return NOT_READABLE
+            return "not readable"
         return _fact_text(name, facts.get(name))
 
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -132,13 +125,10 @@ def update_type_word(update_type: str) -> str:
 # From where, and into what
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Destination:
-    """What a definition loads into: "data extension", "list" or another kind, and
-    its name; empty as far as Marketing Cloud didn't say.
-    """
+class Destination(NamedTuple):
+    """What a definition loads into; empty as far as Marketing Cloud didn't say."""
 
-    kind: str
+    kind: str  # "data extension", "list" or another
     name: str
 
     def __str__(self) -> str:
@@ -168,7 +158,7 @@ def destination_of(definition: ImportDefinition) -> Destination:
     names = (definition.result_destination, by_definition)  # type: ignore[attr-defined]
     # a GUID tells a reader nothing
     known = [name for name in names if name and not GUID.fullmatch(name)]
-    return Destination(kind=kind, name=known[0] if known else "")
+    return Destination(kind, known[0] if known else "")
 
 
 def source_of(definition: ImportDefinition) -> str:
@@ -178,18 +168,16 @@ def source_of(definition: ImportDefinition) -> str:
 
 
 def _location(definition: ImportDefinition) -> str:
-    facts, location = definition.facts, "RetrieveFileTransferLocation"
-    return str(
-        facts.get(f"{location}.CustomerKey") or facts.get(f"{location}.ObjectID") or ""
-    )
+    names = ("CustomerKey", "ObjectID")
+    values = [definition.facts.get(f"RetrieveFileTransferLocation.{n}") for n in names]
+    return str(next(filter(None, values), ""))
 
 
 # What a start would do
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Effect:
-    """The dialog's sentence, how much it replaces, and whether to take care."""
+class Effect(NamedTuple):
+    """What the dialog says that a start does, and whether to take care."""
 
     sentence: str
     detail: str
@@ -197,9 +185,7 @@ class Effect:
 
 
 def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
-    """What starting `definition` does to its destination; `last` is its last
-    successful run.
-    """
+    """What starting `definition` does; `last` is its last successful run."""
     goal = destination_of(definition).in_words or "its destination"
     kind = definition.update_type
     # an update type that we don't know can do anything to its rows
@@ -211,11 +197,8 @@ def effect(definition: ImportDefinition, last: ImportRun | None) -> Effect:
         detail = f"Last successful run: {last.total_rows:,} rows, {when}."
     elif definition.replaces_rows:
         detail = "Row count unknown: there’s no successful run on record."
-    return Effect(
-        sentence=f"{word}: {does.format(goal=goal)}.",
-        detail=detail,
-        is_careful=definition.replaces_rows,
-    )
+    sentence = f"{word}: {does.format(goal=goal)}."
+    return Effect(sentence, detail, is_careful=definition.replaces_rows)
 
 
 def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:
@@ -225,7 +208,7 @@ def facts_in_short(definition: ImportDefinition) -> list[tuple[str, str]]:
         location = f"File location {location[:8]}…"
     on_errors = {True: "Tolerated", False: "Stop the import", None: ""}
     return [
-        ("Loads", middle_html(definition.file_spec, PATTERN_LENGTH)),
+        ("Loads", middle_html(definition.file_spec, 34)),
         ("From", location),
         ("Into", str(destination_of(definition))),
         ("How", update_type_word(definition.update_type)),

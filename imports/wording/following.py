@@ -12,8 +12,7 @@ from imports.models import NotFollowed as Why
 from imports.wording.formats import clock_text
 from imports.wording.status import status_look
 
-# What goes on after "because", with {since} where that is known, and else; and what
-# helps.
+# Why, with {since} where that is known, and else; and what helps.
 _WORDS: dict[Why, tuple[str, str, str]] = {
     Why.DISABLED: (
         "the account has been disabled since {since}",
@@ -74,22 +73,20 @@ def fact(
 def nobody_looks(
     run: ImportRun, unfollowed: Unfollowed | None, user: User
 ) -> dict[str, str] | None:
-    """What the page of `run` says to `user` while it is `unfollowed`: the fact, its
-    meaning for the run, what helps, and for administrators a link there.
-    """
+    """What the page of `run` says to `user` while it is `unfollowed`."""
     if unfollowed is None:
         return None
     why = unfollowed.why
     if why.lies_with_workers and STORAGE.unwritable_since:
         return None  # no worker can do anything then, and the banner says so
-    can_change = user.is_staff and user.has_perm("imports.change_account")
-    link = ""
-    if why.needs_person and can_change:
-        link = reverse("admin:imports_account_change", args=[run.account_id])
-    return {
+    notice = {
         "fact": fact(run, unfollowed),
         "meaning": status_look(run.status).unfollowed,
         "advice": _WORDS[why][2],
-        "link": link,
-        "link_text": f"{'Enable' if why == Why.DISABLED else 'Open'} the account",
     }
+    can_change = user.is_staff and user.has_perm("imports.change_account")
+    if why.needs_person and can_change:
+        page = reverse("admin:imports_account_change", args=[run.account_id])
+        word = "Enable" if why == Why.DISABLED else "Open"
+        notice |= {"link": page, "link_text": f"{word} the account"}
+    return notice

@@ -1,8 +1,7 @@
 """How single values read: names, numbers, times, and what a run's counts say.
 
-Whatever isn't known reads as a dash, never as 0. Times are relative in the text, with
-the exact time one key or pointer away; static/js/times.js keeps them ticking in the
-same words, and a browser test holds the two together.
+Whatever isn't known reads as a dash, never as 0. static/js/times.js keeps times ticking
+in the same words, and a browser test holds the two together.
 """
 
 from __future__ import annotations
@@ -36,9 +35,8 @@ DEFAULT_CLOCK_MINUTES = -360
 def middle_html(text: str, limit: int, query: str = "") -> SafeString:
     """`text` on one line that gives way in its middle, the words of `query` marked.
 
-    A text longer than `limit` is split so that its last 14 characters always stay. The
-    stylesheet hides only what doesn't fit; screen readers and the clipboard get the
-    whole of it, up to 300 characters, and the title has the rest.
+    The stylesheet hides only what doesn't fit, never the last 14 characters; screen
+    readers and the clipboard get all of it, up to 300, and the title has the rest.
     """
     if len(text) <= limit:
         return found_html(text, query)
@@ -56,15 +54,13 @@ def middle_html(text: str, limit: int, query: str = "") -> SafeString:
 def found_html(
     text: str, query: str, *, start: int = 0, end: int | None = None
 ) -> SafeString:
-    """`text` from start to end, with every place marked where one of the words of
-    `query` stands. Matches are looked for in the whole, since one may reach across a
-    cut: then both halves show their share of it.
-    """
+    """`text` from start to end, the words of `query` marked."""
     end = len(text) if end is None else end
     # the longest first: an alternation takes the first that fits
     words = sorted(query.split(), key=len, reverse=True)
     pattern = "|".join(map(re.escape, words)) or "(?!)"  # which matches nothing
     edges = [start]
+    # in all of it: of one that reaches across a cut both halves show their share
     for match in re.finditer(pattern, text, re.IGNORECASE):
         edges += (min(max(edge, start), end) for edge in match.span())
     parts: list[str] = [escape(text[a:b]) for a, b in pairwise([*edges, end])]
@@ -73,9 +69,7 @@ def found_html(
 
 
 def spoken(name: str) -> str:
-    """A name for a title, a toast or an announcement, which are plain text: cut, and
-    with nothing in it that could turn the words around it.
-    """
+    """A name for a title or an announcement: cut, and turning no words around it."""
     ink = next((at for at, char in enumerate(name) if has_ink(char)), 0)
     # what can't be seen before it would use up the room where the name is cut
     return visible(name[ink if ink > LONGEST_SPOKEN // 2 else 0 :][:LONGEST_SPOKEN])
@@ -161,13 +155,11 @@ def exact_text(moment: datetime, clock_minutes: int = DEFAULT_CLOCK_MINUTES) -> 
 
 
 def relative_text(moment: datetime, now: datetime) -> str:
-    """How long ago, in the reader's words: "6 min ago", "yesterday", "3 Jan". What
-    lies ahead is "in 6 min"; a few seconds ahead are two clocks that differ.
-    """
+    """How long ago, or ahead: "6 min ago", "yesterday", "3 Jan", "in 6 min"."""
     seconds = int((now - moment).total_seconds())
     local, today = timezone.localtime(moment), timezone.localtime(now)
     days = (today.date() - local.date()).days
-    if -60 < seconds < 2:
+    if -60 < seconds < 2:  # a few seconds ahead: two clocks that differ
         return "just now"
     if seconds <= -86_400:
         return dateformat.format(local, "j M Y")
@@ -216,9 +208,7 @@ def clock_html(
     focusable: bool = False,
     ticks: bool = False,
 ) -> str:
-    """A <time> that stands still and says when rather than, if it `ticks`, how long
-    ago.
-    """
+    """A <time> that says when and stands still, or ticks and says how long ago."""
     if moment is None:
         return UNKNOWN
     return format_html(
@@ -257,9 +247,7 @@ def counted(run: ImportRun, errors: str) -> list[str]:
 
 
 def errors_text(counts: Counts) -> str:
-    """The errors as far as Marketing Cloud reported them; empty where there were
-    none.
-    """
+    """Empty where there were none."""
     n = counts.errors
     if n is None:
         return "errors not reported"

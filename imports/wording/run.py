@@ -1,6 +1,4 @@
-"""A run in words: why it stands as it does and what to check, Marketing Cloud's details
-of it, and how it compares with the run before.
-"""
+"""A run in words: its cause and what to check, its details, and the run before."""
 
 from __future__ import annotations
 
@@ -9,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import timezone as offset_zone
 from functools import partial
-from operator import attrgetter
 from string import Formatter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 from django.utils.text import capfirst
@@ -20,12 +17,11 @@ from imports.models import FINISHED, GIVEN_UP, ImportRun, RunStatus
 from imports.reasons import VENDOR_CODES
 from imports.usecases.resolve import grace_ends_at
 from imports.wording import formats
-from imports.wording.causes import MENDED_FIRST, TABLE, Cause
+from imports.wording.causes import MENDED_FIRST, REFUSED, TABLE, Cause
 from imports.wording.definition import fact, source_of, tolerates_errors
 from imports.wording.formats import clock_name, clock_text, count_text, rows_text
 
 LONGEST_WORDS = 240
-ALIKE_WITHIN = 0.05
 TOLERANCE = {
     True: "The definition tolerates row errors: Marketing Cloud leaves out what it "
     "cannot accept and loads the rest.",
@@ -37,23 +33,12 @@ REPEAT = {
     "addanddonotupdate": " Rows that are loaded already are left alone.",
 }
 LEAVES_ROWS = ("addanddonotupdate", "updatebutdonotadd")
-AT_RISK = (
-    "Check the destination before you use it: this import replaces every row, and may "
-    "have left fewer, or none."
-)
-FORMAT = "%Y-%m-%d %H:%M:%S"
-# What their support asks for first: said even where it is not known.
-IDS = ("Request", "TaskResultID", "Customer key")
-NOT_KNOWN = "not known"
 # Every {name} of the table of causes; None where it is not known.
 Facts = dict[str, str | None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Advice:
-    """What is known about a run, Marketing Cloud's words verbatim, and what to check,
-    the likeliest first.
-    """
+class Advice(NamedTuple):
+    """What a run's page says about it; `words` are Marketing Cloud's, verbatim."""
 
     cause: str
     title: str
@@ -64,13 +49,12 @@ class Advice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What is known beside the run itself: how many tasks the last look found that it
-    may be, the run before it, whether somebody looks at the run at all, whether the
-    reader can say that it did not start, and who said so.
-    """
+    """What is known beside the run itself."""
 
+    # tasks that the last look found and that it may be
     candidates: int = 0
     previous: ImportRun | None = None
+    # whether the reader can say that it did not start, and who said so
     can_declare: bool = False
     declared_by: str = ""
     is_followed: bool = True
@@ -105,7 +89,7 @@ def cause(run: ImportRun, *, candidates: int = 0) -> str:
     if row is None:
         return ""
     title, words = _fill(row.headline, _facts(run, around)), run.vendor_message
-    if not row.says_words or not words:
+    if row.reason not in REFUSED or not words:
         return title
     cut = words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]}…"
     return f"{title.removesuffix('.')}: “{cut}”"
@@ -162,7 +146,7 @@ def _facts(run: ImportRun, around: Surroundings) -> Facts:
         "age": age if age.isdecimal() and int(age) else None,
         "repeat": REPEAT.get(kind, ""),
         "leaves_rows": "" if kind in LEAVES_ROWS else None,
-        "goal_at_risk": AT_RISK if kind == "overwrite" else None,
+        "replaces": "" if kind == "overwrite" else None,
         "looks": str(run.looks),
         # with Marketing Cloud's words, which are shown, ours would say them twice
         "message": message if message and not run.vendor_message else None,
@@ -223,7 +207,7 @@ def _previous_facts(run: ImportRun, previous: ImportRun | None) -> Facts:
     if previous is not None:
         this, that = run.total_rows, previous.total_rows
         # only where they are so alike that it tells something
-        if this and that and abs(this - that) <= ALIKE_WITHIN * that:
+        if this and that and abs(this - that) <= 0.05 * that:
             alike = f"about as long as the previous one ({this - that:+,} rows)"
             length = "exactly as long as the previous one" if this == that else alike
         versions = {run.definition_version_id, previous.definition_version_id}
@@ -235,9 +219,7 @@ def _previous_facts(run: ImportRun, previous: ImportRun | None) -> Facts:
 
 
 def details_of(run: ImportRun) -> list[tuple[str, str]]:
-    """What Marketing Cloud said, verbatim, by its own names; what it did not say is
-    left out.
-    """
+    """What Marketing Cloud said, verbatim, by its own names."""
     clock = clock_name(run.account.clock_offset_minutes)
 
     def dated(text: str, moment: datetime | None) -> str:
@@ -262,6 +244,7 @@ def details_of(run: ImportRun) -> list[tuple[str, str]]:
 
 def support_text(run: ImportRun) -> str:
     """All that Marketing Cloud's support asks for, times on both clocks."""
+    form, not_known = "%Y-%m-%d %H:%M:%S", "not known"
     offset = run.account.clock_offset_minutes
     # their support reads their own clock, our logs are in UTC
     theirs = offset_zone(timedelta(minutes=offset))
@@ -273,13 +256,14 @@ def support_text(run: ImportRun) -> str:
         "Ended": run.finished_at,
     }
     facts = {
-        "Business unit (MID)": run.account.known_mid or NOT_KNOWN,
+        "Business unit (MID)": run.account.known_mid or not_known,
         "Run in mcdash": f"{run.pk}, {run.get_status_display().lower()}",
-        **dict.fromkeys(IDS, NOT_KNOWN),
+        # asked for first, so said even where it is not known
+        **dict.fromkeys(("Request", "TaskResultID", "Customer key"), not_known),
         **dict(details_of(run)),
         **{
-            name: f"{at.astimezone(UTC):{FORMAT}} UTC "
-            f"({at.astimezone(theirs):{FORMAT}} {clock_name(offset)})"
+            name: f"{at.astimezone(UTC):{form}} UTC "
+            f"({at.astimezone(theirs):{form}} {clock_name(offset)})"
             for name, at in moments.items()
             if at
         },
@@ -287,8 +271,7 @@ def support_text(run: ImportRun) -> str:
     return "\n".join(f"{name}: {value}" for name, value in facts.items())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One figure of both runs, and what changed between them."""
 
     label: str
@@ -299,11 +282,7 @@ class Row:
 
 
 def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
-    """A run beside the previous one of its definition, number by number.
-
-    What is not known of either run is a dash, and so is its change. More errors are
-    worse; fewer rows loaded are, where errors took them.
-    """
+    """A run beside the previous one; what either doesn't know has no change."""
     now = timezone.now()
 
     def share(run: ImportRun) -> float | None:
@@ -315,45 +294,36 @@ def compare(run: ImportRun, previous: ImportRun) -> list[Row]:
         is_over = run.status in FINISHED
         return int(run.elapsed(now).total_seconds()) if is_over else None
 
-    def percent(share: float | None) -> str:
-        return formats.share_text(share, 100)
-
-    def row(
-        label: str,
-        figure: Callable[[ImportRun], Any],
-        text: Callable[[Any], str] = count_text,
-        change_text: Callable[[Any], str] = count_text,
-        worse: int = 0,  # 1: more is worse, -1: less is
-    ) -> Row:
-        this, that = figure(run), figure(previous)
-        change = None if this is None or that is None else round(this - that, 1)
-        return Row(
-            label=label,
-            this=text(this),
-            previous=text(that),
-            change=formats.UNKNOWN if change is None else signed(change, change_text),
-            is_worse=(change or 0) * worse > 0,
-        )
-
-    errors = row("Errors", attrgetter("errors"), worse=1)
+    errors = _row("Errors", run.errors, previous.errors, worse=1)
     # fewer rows may only be a shorter file
     worse = -1 if errors.is_worse else 0
     rows = [
-        row("Rows", attrgetter("total_rows")),
-        row("Loaded", attrgetter("successful"), worse=worse),
-        row("Duplicates", attrgetter("duplicated")),
+        _row("Rows", run.total_rows, previous.total_rows),
+        _row("Loaded", run.successful, previous.successful, worse=worse),
+        _row("Duplicates", run.duplicated, previous.duplicated),
         errors,
     ]
-    if run.unaccounted_rows or previous.unaccounted_rows:
-        rows.append(row("Unaccounted for", attrgetter("unaccounted_rows"), worse=1))
-    duration, points = formats.duration_text, "{:.1f} pts".format
-    return [
-        *rows,
-        row("Error share", share, percent, points, worse=1),
-        row("Took", took, duration, duration),
-    ]
+    unaccounted = (run.unaccounted_rows, previous.unaccounted_rows)
+    if any(unaccounted):
+        rows.append(_row("Unaccounted for", *unaccounted, worse=1))
+    percent, points = partial(formats.share_text, whole=100), "{:.1f} pts".format
+    shares = (share(run), share(previous))
+    rows.append(_row("Error share", *shares, percent, points, worse=1))
+    duration = formats.duration_text
+    return [*rows, _row("Took", took(run), took(previous), duration, duration)]
 
 
-def signed(change: float, text: Callable[[Any], str]) -> str:
+def _row(
+    label: str,
+    this: float | None,
+    that: float | None,
+    text: Callable[[Any], str] = count_text,
+    change_text: Callable[[Any], str] = count_text,
+    worse: int = 0,  # 1: more is worse, -1: less is
+) -> Row:
+    if this is None or that is None:
+        return Row(label, text(this), text(that), formats.UNKNOWN, is_worse=False)
+    change = round(this - that, 1)
     sign = "+" if change > 0 else "−" if change < 0 else ""
-    return f"{sign}{text(abs(change))}"
+    changed = f"{sign}{change_text(abs(change))}"
+    return Row(label, text(this), text(that), changed, is_worse=change * worse > 0)

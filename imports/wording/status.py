@@ -1,9 +1,7 @@
 """What each status of a run means and how it looks: the one table of it all.
 
-A new status is a row here, its transitions in `imports/models/status.py` and a
-migration; docs/architecture.md lists what else, under "What a change touches". Pages,
-lists, charts, the tab's icon and the exit codes of commands read this table, so nothing
-else has to know that a status exists.
+Pages, lists, charts, the tab's icon and the exit codes of commands read it. What else a
+new status needs is in docs/architecture.md, under "What a change touches".
 """
 
 from __future__ import annotations
@@ -32,7 +30,6 @@ class StatusLook:
     hue: str
     # the shape of its bar in strips and charts, from ui/svg.py
     bar: str
-    # one sentence for whoever asks what the status means
     sentence: str
     _: KW_ONLY
     # what `start_import --wait` exits with
@@ -47,7 +44,7 @@ class StatusLook:
     end_word: str = "ended"
     # what it means for the run that nobody follows it
     unfollowed: str = ""
-    # set where they differ from the label of RunStatus
+    # for a narrow column, and for a row that is not RunStatus's own
     short_label: str = ""
     own_label: str = ""
 
@@ -57,7 +54,6 @@ class StatusLook:
 
     @property
     def short(self) -> str:
-        """The word for a narrow column."""
         return self.short_label or self.label
 
     @property
@@ -161,31 +157,24 @@ OPEN_LOOK = replace(
 SUCCESSFUL = tuple(look.status for look in _ALL if look.ended_well)
 FAILING = tuple(look.status for look in _ALL if look.ended_well is False)
 # What needs attention, the most pressing first.
-BY_SEVERITY = tuple(
-    look.status
-    for look in sorted(_ALL, key=lambda look: look.severity or 0)
-    if look.severity
-)
+_SEVERITIES = {look.severity: look.status for look in _ALL if look.severity}
+BY_SEVERITY = tuple(status for _, status in sorted(_SEVERITIES.items()))
 
 
 def status_look(status: str, *, is_open: bool = False) -> StatusLook:
-    """The row of a status; KeyError for a value that is none of ours. `is_open`: see
-    `are_counts_open`.
-    """
+    """The row of a status; KeyError for a value that is none of ours."""
     return OPEN_LOOK if is_open else STATUSES[str(status)]
 
 
 def look_of(status: str, errors: int | None) -> StatusLook:
-    """The row for a run of that status and number of errors."""
     return status_look(status, is_open=are_counts_open(status, errors))
 
 
 def shown_phase(run: ImportRun) -> str:
-    """Marketing Cloud's phase says something only while the run is running; one
-    that is final there is looked at once more for its counts.
-    """
+    """Marketing Cloud's phase, which says something only while the run is running."""
     if run.status != RunStatus.RUNNING:
         return ""
+    # a phase that is final there is looked at once more for its counts
     return "waiting for its counts" if is_final(run.phase) else run.phase
 
 

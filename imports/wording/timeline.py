@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -49,24 +49,22 @@ SETTLING = {K.ENDED, K.NOT_STARTED, K.UNANSWERED, K.LOST, K.CANCELLED}
 
 @dataclass(kw_only=True, slots=True)
 class Step:
-    """One line of the timeline. `seconds` is how long it lasted, `lane_start` how long
-    after the first step it began; both are None where no length is drawn. `day` is set
-    where it isn't that of the step before.
-    """
+    """One line of the timeline."""
 
     at: datetime
     words: str
     more: str = ""
     hue: str = ""
     status: str = ""
+    # where it isn't that of the step before
     day: str = ""
+    # how long it lasted, and after the first step it began, where that is drawn
     seconds: float | None = None
     lane_start: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timeline:
-    """All steps, and how many seconds the longest lane spans."""
+class Timeline(NamedTuple):
+    """All steps, and how many seconds they span as far as they are drawn."""
 
     steps: list[Step]
     total: float
@@ -75,8 +73,8 @@ class Timeline:
 def timeline(
     run: ImportRun, events: Iterable[RunEvent], *, is_followed: bool = True
 ) -> Timeline:
-    """The run's `events`, repeated searches as one, with how long each step lasted. The
-    last step of a run that is active lasts until now, or until it was last checked.
+    """The run's `events`, with how long each step lasted; the last step of a run that
+    is active lasts until now, or until it was last checked.
     """
     steps = []
     # mcdash saw neither the start nor the end of these: Marketing Cloud's clock tells
@@ -89,7 +87,7 @@ def timeline(
         steps.append(Step(at=run.finished_at, words=words, more=counts, status=status))
     steps = sorted([*steps, *_steps(events)], key=lambda step: step.at)
     if not steps:
-        return Timeline(steps=[], total=0)
+        return Timeline([], 0)
     seen_until = timezone.now() if is_followed else run.last_checked_at
     first, last = steps[0].at, steps[-1].at
     # an event may be newer than the last look, or the clocks may differ
@@ -106,16 +104,15 @@ def timeline(
         if step.hue and seconds:
             step.seconds, step.lane_start = seconds, (step.at - first).total_seconds()
             total = max(total, step.lane_start + seconds)
-    return Timeline(steps=steps, total=total)
+    return Timeline(steps, total)
 
 
 def _steps(events: Iterable[RunEvent]) -> Iterator[Step]:
     """A step for each event. Those that say the same one after another become the
     first of them, with how often: a run is looked for every minute.
     """
-    for _, alike in groupby(
-        map(_step, events), key=lambda step: (step.words, step.more)
-    ):
+    steps = map(_step, events)
+    for _, alike in groupby(steps, key=lambda step: (step.words, step.more)):
         first, *others = alike
         more = f"{first.more} · {len(others) + 1} times".lstrip(" ·")
         yield replace(first, more=more) if others else first
@@ -134,7 +131,6 @@ def _counts_text(counts: Counts, status: str) -> str:
 def _step(event: RunEvent) -> Step:
     kind, details = K(event.kind), event.details
     reason, rows = details.get("why", ""), details.get("total_rows")
-    is_declared = kind == K.NOT_STARTED and reason == Reason.DECLARED
     task, status = details.get("task_id"), event.to_status
     facts = {
         "by": f" by {event.actor_name}" if event.actor_name else "",
@@ -151,7 +147,9 @@ def _step(event: RunEvent) -> Step:
         counts = Counts.read(details)
         facts["label"] = label_of(status, counts.errors) if status else "Ended"
         facts["counts"] = _counts_text(counts, status)
-    words, more = DECLARED if is_declared else WORDS[kind]
+    words, more = WORDS[kind]
+    if kind == K.NOT_STARTED and reason == Reason.DECLARED:
+        words, more = DECLARED
     # their full stop ends our sentence too
     more = more.format_map(facts).replace(".”.", ".”")
     return Step(
@@ -166,7 +164,5 @@ def _step(event: RunEvent) -> Step:
 def _looked(details: dict[str, Any]) -> str:
     if error := details.get("error"):
         return f"no response: {error}"
-    found = len(details.get("candidates", []))
-    if found > 1:
-        return f"{found} runs could be it"
-    return "one found" if found else "no trace so far"
+    n = len(details.get("candidates", []))
+    return {0: "no trace so far", 1: "one found"}.get(n, f"{n} runs could be it")

@@ -30,10 +30,7 @@ _NOT_SHOWN = re.compile(
 
 
 class McdashCommand(BaseCommand):
-    """A command that says what went wrong in a sentence, not a traceback.
-
-    With `--json` stdout is one JSON document and nothing else.
-    """
+    """A command that says what went wrong in a sentence, not a traceback."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         text = "print one JSON document and nothing else"
@@ -46,10 +43,8 @@ class McdashCommand(BaseCommand):
             self.stderr.write("Interrupted.")
             sys.exit(INTERRUPTED)
         except (InternalError, OperationalError, ProgrammingError) as error:
-            text = (
-                f"The database can’t be used: {error}. Is it reachable, and was "
-                "“manage.py migrate” run?"
-            )
+            hint = "Is it reachable, and was “manage.py migrate” run?"
+            text = f"The database can’t be used: {error}. {hint}"
             if (refusal := refusal_of(error)) and refusal.is_certain:
                 text = f"The database cannot be written: {refusal.value} ({error})."
             self._fail(CommandError(text), options)
@@ -113,28 +108,24 @@ def positive_number(text: str) -> int:
 
 
 def printable(text: str, *, width: int | None = None) -> str:
-    """Text from outside for a terminal: one line, cut to `width`, and characters that
-    a terminal would obey are shown as codes.
+    """Text from outside for a terminal, which obeys nothing of it: one line, cut to
+    `width`.
     """
     text = visible(text)
     return text if width is None or len(text) <= width else text[: width - 1] + "…"
 
 
 class AccountsCommand(McdashCommand):
-    """Runs a use case once for each named account, or for all that are active.
+    """Runs a use case once for each named account, or for all that are active."""
 
-    `use_case` returns a dataclass of figures; `sentence` says them, by its fields'
-    names.
-    """
-
+    # returns a dataclass of figures, which the sentence says by its fields' names
     use_case: Callable[..., Any]
     sentence: str
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "names", nargs="*", metavar="NAME", help="accounts; all if none is named"
-        )
+        text = "accounts; all if none is named"
+        parser.add_argument("names", nargs="*", metavar="NAME", help=text)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         self.options = options
@@ -148,12 +139,13 @@ class AccountsCommand(McdashCommand):
             reports.append({"account": account.name, **figures})
         if options["json"]:
             self.print_json(reports)
-        elif not reports:
+        elif reports:
+            for report in reports:
+                out = self.stderr if report["error"] else self.stdout
+                text = report["error"] or self.text_of(report)
+                out.write(f"{printable(report['account'])}: {printable(text)}")
+        else:
             self.stdout.write("There is no active account. Add one with add_account.")
-        for report in () if options["json"] else reports:
-            out = self.stderr if report["error"] else self.stdout
-            text = report["error"] or self.text_of(report)
-            out.write(f"{printable(report['account'])}: {printable(text)}")
         if any(map(self.is_failure, reports)):
             sys.exit(1)
 

@@ -47,10 +47,8 @@ class Command(McdashCommand):
         by_url = options["soap_url"] and (options["auth_url"] or options["username"])
         any_url = options["soap_url"] or options["auth_url"]
         if any_url if options["subdomain"] else not by_url:
-            self.parser.error(
-                "give either --subdomain, or --soap-url and (with --client-id) "
-                "--auth-url"
-            )
+            urls = "--soap-url and (with --client-id) --auth-url"
+            self.parser.error(f"give either --subdomain, or {urls}")
         kind = AuthKind.USERNAME_TOKEN if options["username"] else AuthKind.OAUTH
         names = ("client_id", "username", "subdomain", "auth_url", "soap_url", "mid")
         fields = {name: options[name] for name in names}
@@ -61,10 +59,8 @@ class Command(McdashCommand):
         if options["json"]:
             self.print_json({"id": account.pk, "name": account.name})
         else:
-            self.stdout.write(
-                f"Account “{printable(account.name)}” was added. Try it with: "
-                f"check_account {account.name!r}"
-            )
+            added = f"Account “{printable(account.name)}” was added."
+            self.stdout.write(f"{added} Try it with: check_account {account.name!r}")
 
 
 def check_fields(account: Account) -> None:
@@ -94,10 +90,8 @@ def _secret(kind: AuthKind) -> str:
     name, prompt = SECRETS[kind]
     secret = os.environ.get(name)
     if not secret and not sys.stdin.isatty():
-        raise CommandError(
-            f"{name} is not set and there is no terminal to ask at; the account was "
-            "not added."
-        )
+        lack = f"{name} is not set and there is no terminal to ask at"
+        raise CommandError(f"{lack}; the account was not added.")
     with suppress(EOFError):
         secret = secret or getpass.getpass(prompt)
     if not secret:

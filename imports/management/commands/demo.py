@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -33,8 +33,6 @@ MARKETER, ADMIN = "marketer", "admin"
 WEB_PORT = 8000
 ANSWERS_WITHIN_SECONDS = 60
 LOOK_EVERY_SECONDS = 0.1
-NEW = Q(last_synced_at=None) | Q(last_adopted_at=None)
-CHILD_SETTINGS = {"MCDASH_ALLOW_LOOPBACK": "1", "MCDASH_DEBUG": "0"}
 
 
 class AskedToEnd(Exception):  # noqa: N818 - a wish, not an error
@@ -60,7 +58,6 @@ class Command(BaseCommand):
                 "The demo speaks plain http on 127.0.0.1 and makes people whose "
                 "passwords it prints. Set MCDASH_ALLOW_LOOPBACK=1 if this is meant."
             )
-        settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.parent = options["parent"]
         self.terminal = processes.Terminal()
         self.children = processes.Children(logs=settings.DATA_DIR / "logs")
@@ -109,7 +106,8 @@ class Command(BaseCommand):
             self.asked.wait(LOOK_EVERY_SECONDS)
 
     def start(self, name: str, *arguments: str) -> None:
-        command, env = [sys.executable, *arguments], os.environ | CHILD_SETTINGS
+        env = os.environ | {"MCDASH_ALLOW_LOOPBACK": "1", "MCDASH_DEBUG": "0"}
+        command = [sys.executable, *arguments]
         self.children.start(name, command, env=env, folder=settings.BASE_DIR)
 
     def fill_history(self, sandbox_port: int) -> None:
@@ -118,7 +116,8 @@ class Command(BaseCommand):
         """
         self.wait_until(lambda: is_listening(sandbox_port), "The sandbox")
         add_sandbox_accounts.ensure_sandbox_accounts(sandbox_port)
-        names = [account.name for account in sandbox_accounts().filter(NEW)]
+        is_new = Q(last_synced_at=None) | Q(last_adopted_at=None)
+        names = [account.name for account in sandbox_accounts().filter(is_new)]
         for command in ("sync_definitions", "adopt_runs") if names else ():
             call_command(command, *names, stdout=self.stdout)
             self.require_going_on()
@@ -152,9 +151,7 @@ class Command(BaseCommand):
 
 def ensure_demo_people(passwords_file: Path) -> dict[str, str]:
     """A marketer and an administrator who can start in every account of the sandbox;
-    their passwords by user name.
-
-    Passwords are made once and kept in `passwords_file`, readable by its owner only.
+    their passwords by user name, made once and kept for the file's owner only.
     """
     if passwords_file.exists():
         passwords: dict[str, str] = json.loads(passwords_file.read_text())
@@ -186,13 +183,10 @@ def is_listening(port: int) -> bool:
 
 def is_signing_in(port: int) -> bool:
     connection = HTTPConnection(LOOPBACK, port, timeout=5)
-    try:
+    with closing(connection), suppress(OSError, HTTPException):
         connection.request("GET", "/login/")
         return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+    return False
 
 
 @contextmanager

@@ -21,27 +21,22 @@ class Command(base.McdashCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--account", metavar="N", help="of this account only")
-        parser.add_argument("--status", metavar="S", choices=RunStatus.values)
-        parser.add_argument("--origin", metavar="O", choices=Origin.values)
-        parser.add_argument(
-            "--limit", metavar="N", type=base.positive_number, default=50
-        )
+        add = parser.add_argument
+        add("--account", metavar="N", help="of this account only")
+        add("--status", metavar="S", choices=RunStatus.values)
+        add("--origin", metavar="O", choices=Origin.values)
+        add("--limit", metavar="N", type=base.positive_number, default=50)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         runs = ImportRun.objects.select_related("account", "definition").latest_first()
         if options["account"]:
             runs = runs.filter(account=base.account_named(options["account"]))
-        for name in ("status", "origin"):
-            if options[name]:
-                runs = runs.filter(**{name: options[name]})
+        chosen = {name: options[name] for name in ("status", "origin") if options[name]}
+        runs = runs.filter(**chosen)[: options["limit"]]
         workers = workers_now()
-        runs = runs[: options["limit"]]
         listed = [(run, run.why_not_followed(workers)) for run in runs]
         if options["json"]:
-            self.print_json(
-                [base.record_of(run, unfollowed) for run, unfollowed in listed]
-            )
+            self.print_json([base.record_of(*pair) for pair in listed])
             return
         if not listed:
             self.stdout.write("No run matches.")
@@ -57,7 +52,6 @@ class Command(base.McdashCommand):
                 clock_in_utc(run.occurred_at),
             )
             self.stdout.write(line)
-        for run, unfollowed in listed:
-            if unfollowed:
-                text = fact(run, unfollowed, clock_in_utc)
-                self.stdout.write(f"Run {run.pk}: {text}")
+        for run, why in listed:
+            if why:
+                self.stdout.write(f"Run {run.pk}: {fact(run, why, clock_in_utc)}")

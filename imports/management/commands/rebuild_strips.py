@@ -40,10 +40,10 @@ class Command(AccountsCommand):
         if not wrong:
             return f"{report['checked']} strips, all of them right."
         done = "would be rebuilt" if report["is_check"] else "were rebuilt"
-        details = "; ".join(
-            f"{printable(strip['name'], width=60)} ({strip['definition']}): "
-            f"{strip['what']}"
-            for strip in wrong[:20]
-        )
-        more = "; and more" if len(wrong) > 20 else ""
-        return f"{report['checked']} strips, {len(wrong)} {done}: {details}{more}."
+        details = [
+            f"{printable(one['name'], width=60)} ({one['definition']}): {one['what']}"
+            for one in wrong[:20]
+        ]
+        details += ["and more"] if len(wrong) > 20 else []
+        text = f"{report['checked']} strips, {len(wrong)} {done}"
+        return f"{text}: {'; '.join(details)}."

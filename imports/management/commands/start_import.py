@@ -1,6 +1,4 @@
-"""`start_import NAME CUSTOMER_KEY [--object-id ID] [--wait]`: start a definition from
-a shell.
-"""
+"""`start_import NAME CUSTOMER_KEY [--wait]`: start a definition from a shell."""
 
 from __future__ import annotations
 
@@ -44,19 +42,10 @@ class Command(base.McdashCommand):
         super().add_arguments(parser)
         add = parser.add_argument
         add("name", metavar="NAME", help="the account")
-        add(
-            "customer_key",
-            metavar="CUSTOMER_KEY",
-            nargs="?",
-            type=base.visible_text,
-            help="the definition's customer key",
-        )
-        add(
-            "--object-id",
-            metavar="ID",
-            type=base.visible_text,
-            help="its ObjectID: where it has no customer key, or shares it",
-        )
+        visible, text = base.visible_text, "the definition's customer key"
+        add("customer_key", metavar="CUSTOMER_KEY", nargs="?", type=visible, help=text)
+        text = "its ObjectID: where it has no customer key, or shares it"
+        add("--object-id", metavar="ID", type=visible, help=text)
         add("--wait", action="store_true", help="send it here and follow it to its end")
         add("--timeout", metavar="SECONDS", type=base.positive_number, default=3600)
         add("--as", metavar="USER", dest="username")
@@ -104,19 +93,19 @@ class Command(base.McdashCommand):
         """The one definition that is meant; the account is synced once where none of
         these is listed. Says on stderr what one should know before it is started.
         """
-        names = [f"the customer key “{key}”"] if key else []
-        names += [f"the ObjectID “{object_id}”"] if object_id else []
-        name = " and ".join(names)
-        definitions = ImportDefinition.objects.filter(account=account)
+        definitions, names = ImportDefinition.objects.filter(account=account), []
         if key:
             definitions = ImportDefinition.objects.with_key(account, key)
+            names.append(f"the customer key “{key}”")
         if object_id:
             definitions = definitions.filter(object_id__iexact=object_id)
+            names.append(f"the ObjectID “{object_id}”")
+        name = " and ".join(names)
         named = list(definitions.select_related("account"))
         # it may have been made, or made anew, since the last sync
         if all(each.unlisted_since for each in named):
             problem = _sync(account)
-            named = list(definitions.select_related("account").all())
+            named = list(definitions.select_related("account"))
             if not named and problem:
                 raise CommandError(
                     f"No definition with {name} is known yet in “{account}”, and its "
@@ -137,20 +126,17 @@ class Command(base.McdashCommand):
             raise CommandError("\n".join(lines), returncode=USAGE_ERROR)
         definition = likely[0]
         if len(waiting) > 1:
-            self._warn(
+            self.stderr.write(
                 f"{len(waiting)} definitions have this customer key. Taking "
                 f"{_described(definition)}, the one that Marketing Cloud lists."
             )
         if since := definition.unlisted_since:
-            self._warn(
-                f"Marketing Cloud hasn't listed “{definition}” since "
+            self.stderr.write(
+                f"Marketing Cloud hasn't listed “{printable(str(definition))}” since "
                 f"{clock_text(since)}. If it was deleted there, the start is refused "
                 "and nothing runs."
             )
         return definition
-
-    def _warn(self, sentence: str) -> None:
-        self.stderr.write(printable(sentence))
 
     # Waiting for its end
 
@@ -215,14 +201,15 @@ class Command(base.McdashCommand):
                 run.refresh_from_db()
         if self.is_json:
             self.print_json(run.as_record())
-        sentences = {
-            RunStatus.CANCELLED: "Cancelled: nothing was sent.",
-            RunStatus.STARTING: f"Interrupted while run {run.pk} was being sent. The "
-            "import may be running, and mcdash never sends it again. Check the run "
-            "later.",
-        }
-        goes_on = f"Stopped waiting. Run {run.pk} continues."
-        self.stderr.write(sentences.get(RunStatus(run.status), goes_on))
+        text = f"Stopped waiting. Run {run.pk} continues."
+        if run.status == RunStatus.CANCELLED:
+            text = "Cancelled: nothing was sent."
+        elif run.status == RunStatus.STARTING:
+            text = (
+                f"Interrupted while run {run.pk} was being sent. The import may be "
+                "running, and mcdash never sends it again. Check the run later."
+            )
+        self.stderr.write(text)
         sys.exit(base.INTERRUPTED)
 
     def _show(self, run: ImportRun) -> None:
@@ -249,15 +236,12 @@ def _described(definition: ImportDefinition) -> str:
 
 
 def _sync(account: Account) -> str:
-    """Why the account could not be synced now; empty if it was.
-
-    Where the worker is at it, wait for it and look at what it fetched.
-    """
+    """Why the account could not be synced now; empty if it was."""
     for _ in range(SYNC_TRIES):
         try:
             sync_definitions(account=account, holder=new_holder())
         except errors.AccountBusyError:
-            time.sleep(1)
+            time.sleep(1)  # the worker is at it, and then this finds what it fetched
         except (MarketingCloudError, errors.UseCaseError) as error:
             return str(error)
         else:
@@ -266,8 +250,8 @@ def _sync(account: Account) -> str:
 
 
 def _why_nobody_looks(run: ImportRun) -> models.Unfollowed | None:
-    """What keeps this command too from looking until a person mends it; an account
-    that does not answer is asked on, without a worker as well.
+    """What keeps this command, which needs no worker, from looking until a person
+    mends it; an account that does not answer is asked again.
     """
     run.account.refresh_from_db()
     unfollowed = run.why_not_followed(models.WorkerState())
