@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from imports.views import dashboard, definitions, people, runs, start, system
+from imports.views import accounts, dashboard, definitions, people, runs, start, system
 
 
 class IdConverter(IntConverter):
@@ -42,7 +42,7 @@ urlpatterns = [
         runs.declare_not_started,
         name="run_declare_not_started",
     ),
-    path("accounts/", dashboard.account_list, name="account_list"),
+    path("accounts/", accounts.account_list, name="account_list"),
     path("profile/", people.profile, name="profile"),
     path(
         "profile/sign-out-everywhere/",
