@@ -79,14 +79,14 @@ def _card(
     # a time of theirs that is read with the wrong offset makes a run hours long
     drift = account.clock_drift_minutes
     way = "ahead of" if drift > 0 else "behind"
+    to_check = dashboard.not_told(counts.get("to_check", 0), "to check")
+    hints = {RunStatus.COMPLETED_WITH_ERRORS: [to_check]}
     ended = [
         dashboard.figure(
             look.short,
             counts.get(look.status, 0),
             look.status,
-            hints=[dashboard.not_told(counts.get("to_check", 0), "to check")]
-            if look.status == RunStatus.COMPLETED_WITH_ERRORS
-            else (),
+            hints=hints.get(look.status, ()),
             account=account.pk,
         )
         for look in STATUSES.values()

@@ -204,8 +204,7 @@ def favourites(
     user: models.User, startable: Container[int]
 ) -> list[tuple[ImportDefinition, ImportRun | None, bool]]:
     """The first favourites of `user`, who can start in the accounts `startable`, by
-    name, as far as they can be seen: each with its own active run, if any, and
-    whether it can be started. Two queries, however many there are.
+    name: each with its own active run, if any, and whether it can be started.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
     by_name = visible.select_related("account", "last_run")

@@ -47,7 +47,6 @@ WRONG = {
 }
 # More accounts than these are not named one by one.
 MOST_NAMED = 2
-ASKED_LATELY = "This was asked for less than a minute ago."
 # On the page of one; the chart's other runs are folded away below these.
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
@@ -146,9 +145,7 @@ def _ids(filters: DefinitionFilter, places: range) -> list[int]:
 
 
 def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
-    """The definitions of a page in their order, in a constant number of queries; each
-    with the reader's right, whether anybody can start it now, and an active run of it.
-    """
+    """The definitions of a page in their order, in a constant number of queries."""
     is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
     # in an account that was connected lately everything is new, and nothing is marked
     older = ImportDefinition.objects.filter(
@@ -186,10 +183,8 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
 @signed_in
 @require_POST
 def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Star a definition (`wanted=1`) or take the star away (`wanted=0`).
-
-    The form says what is wanted rather than "the other one", so that a repeated press
-    changes nothing.
+    """Star a definition (`wanted=1`) or take the star away (`wanted=0`), not "the other
+    one", so that a repeated press changes nothing.
     """
     definition = base.visible_definition(request.user, pk)
     is_wanted = request.POST.get("wanted") == "1"
@@ -204,10 +199,9 @@ def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
 
 
 def syncing(user: User, account: str = "") -> dict[str, Any]:
-    """The accounts whose definitions a list shows, all that `user` can see or the one
-    with that id, in one query: how many were never read, since when the oldest stands,
-    what is being done about it, and which were last read so that what they lack may be
-    there all the same (`doubted`).
+    """How old a list of definitions is, of all accounts that `user` can see or of the
+    one with that id, and what is being done about it, in one query. `doubted`: what
+    their last lists lack may be there all the same.
     """
     name = Concat(Value("sync:"), Cast(OuterRef("pk"), CharField()))
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
@@ -240,14 +234,14 @@ def _sentences(awaited: list[Account]) -> list[str]:
     sentences = []
     if reading:
         read = sum(account.sync_pages_read or 0 for account in reading)
-        expected = [account.sync_pages for account in reading]
-        about = sum(pages or 0 for pages in expected)
-        pages = ""
         # an earlier sync tells how many there are, as far as there was one
-        if read and (None in expected or about < read):
-            pages = f": {read} page{'' if read == 1 else 's'} so far"
-        elif read:
+        expected = [account.sync_pages for account in reading]
+        about = 0 if None in expected else sum(filter(None, expected))
+        pages = ""
+        if about >= read > 0:
             pages = f": {read} of about {about} page{'' if about == 1 else 's'}"
+        elif read:
+            pages = f": {read} page{'' if read == 1 else 's'} so far"
         sentences.append(f"Reading {_names(reading)}{pages}")
     if next_up:
         sentences.append(f"Waiting for the worker: {_names(next_up)}")
@@ -276,7 +270,7 @@ def sync(request: SignedInRequest) -> HttpResponse:
     asked = want_sync(accounts=accounts, by=request.user, ip=address_of(request))
     if not request.htmx:
         if not asked:
-            messages.info(request, ASKED_LATELY)
+            messages.info(request, "This was asked for less than a minute ago.")
         return redirect(base.next_url(request))
     context = {
         "syncing": syncing(request.user, account),
@@ -347,15 +341,11 @@ def _definition_context(user: User, definition: ImportDefinition) -> dict[str, A
         "active": active,
         "can_start": can,
         "why_not": definition.why_not_startable if can else "",
-        "is_favourite": getattr(definition, "is_favourite", False),
     }
 
 
 def normal(runs: list[ImportRun]) -> str:
-    """What the successful ones among `runs` usually count and take: their medians.
-
-    Empty for fewer than five: some runs are no habit.
-    """
+    """What the successful ones among `runs` usually count and take: their medians."""
     good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
     if len(good) < HABIT:
         return ""

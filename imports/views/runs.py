@@ -55,8 +55,7 @@ UNREADABLE = {
 NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
 NO_PLACE = "This address names a place in the history that can’t be read."
 BATCH = 1000
-# The columns of exports, and where those come from that are called otherwise here;
-# docs/exports.md tells what they mean.
+# The columns of exports, whose meaning docs/exports.md tells.
 NAMES = (
     *("id", "account", "definition", "customer_key", "status", "phase", "origin"),
     *("started_by", "task_id", *COUNTS),
@@ -64,13 +63,13 @@ NAMES = (
     *("start_text", "end_text", "import_type", "destination_id", "request_id"),
     *("reason", "error_code", "vendor_message", "message"),
 )
-PATHS = {
+# And where they come from.
+COLUMNS = {name: name for name in NAMES} | {
     "id": "pk",
     "account": "account__name",
     "definition": "definition__name",
     "started_by": "started_by_name",
 }
-COLUMNS = {name: PATHS.get(name, name) for name in NAMES}
 # Reckoned from the others.
 UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
@@ -116,7 +115,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     user, query = request.user, ListQuery(request.GET, reverse("imports:run_list"))
     runs = ImportRun.objects.visible_to(user)
     filters = RunFilter(request.GET, runs, request=request)
-    problems = problems_of(filters)
+    problems = [UNREADABLE[name] for name in filters.errors]
     page, counts, shown = RunPage(), RunCounts(), {}
     if not problems:
         order, places = order_of(filters), {"before": "", "after": ""}
@@ -179,11 +178,6 @@ def _with_runs(
     }
 
 
-def problems_of(filters: RunFilter) -> list[str]:
-    """What of the filters can't be read, in sentences."""
-    return [UNREADABLE[name] for name in filters.errors]
-
-
 def order_of(filters: RunFilter) -> RunOrder:
     """The order in force among what the filters let through; they must be valid."""
     return RunOrder(
@@ -215,8 +209,8 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     """The runs of the page with the same address, all of them, in its order."""
     runs = ImportRun.objects.visible_to(request.user)
     filters = RunFilter(request.GET, runs, request=request)
-    if problems := problems_of(filters):
-        text = "\n".join(problems)
+    if filters.errors:
+        text = "\n".join(UNREADABLE[name] for name in filters.errors)
         return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
@@ -229,7 +223,7 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
 
 
 def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
-    """The batches with the columns' names; times as ISO 8601, always UTC."""
+    """The batches by the columns' names; times as ISO 8601, always UTC."""
     for batch in found:
         rows = []
         for run in batch:
@@ -306,7 +300,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     )
     # another version, so that the page's next poll isn't answered "nothing changed"
     step = 2 * base.step_of(shown.last_checked_at) + is_overdue
-    version = base.version_of(shown, heard_step=step)
+    version = base.version_of(shown, step)
     if base.is_unchanged(request, version):
         return HttpResponse(status=204)
     unfollowed = shown.why_not_followed(version.workers)
@@ -431,8 +425,7 @@ def _ask_which(
         "none_of_these": NONE_OF_THESE,
         "problem": problem,
     }
-    page, part = "run/choose.html", "run/_choose_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "run", "choose", context, status)
 
 
 @signed_in
@@ -458,8 +451,7 @@ def _ask_whether(
         "sent_at": clock_text(run.sent_at),
         "problem": problem,
     }
-    page, part = "run/declare.html", "run/_declare_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "run", "declare", context, status)
 
 
 def _startable_run(request: SignedInRequest, pk: int) -> ImportRun:

@@ -1,10 +1,10 @@
 """Starting definitions, one or several: a question that says what each start will do,
 then the starts.
 
-A start is asked for with a token made when the question is shown. However often the
-answer is sent, the same token gives the same run; and what the person saw (the
-definition's digest) must still be so. What replaces a great many rows is started only
-by somebody who types its name.
+A start is asked for with a token made when the question is shown: however often the
+answer is sent, the same token gives the same run. What the person saw (the definition's
+digest) must still be so. What replaces a great many rows is started only by somebody
+who types its name.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Item(NamedTuple):
 
 def confirmation_for(items: Iterable[Item], sent: QueryDict) -> dict[str, Any] | None:
     """The words to type before `items` are started, why, and whether they were, however
-    they are spaced; None where a press is enough. A name keeps its capitals.
+    spaced; a name with its capitals. None where a press is enough.
     """
     large = [item.definition for item in items if item.replaces_many_rows]
     if not large:
@@ -186,8 +186,7 @@ def _ask(
         "last_run": definition.last_run,
         "form": StartForm(initial=press),
     }
-    page, part = "start/page.html", "start/_dialog.html"
-    return base.dialog(request, page, part, context | more, status)
+    return base.dialog(request, "start", "one", context | more, status)
 
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
@@ -214,7 +213,7 @@ def start_several(request: SignedInRequest) -> HttpResponse:
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
         problem = INCOMPLETE.format(advice="Choose the definitions again.")
-        return _nothing_to_start(request, problem)
+        return base.dialog(request, "start", "several", {"problem": problem}, 400)
     digests: dict[int, str] = dict(form.cleaned_data["chosen"])
     chosen, batch = _chosen(request.user, list(digests)), form.cleaned_data["batch"]
     # what an earlier press of the same button started has been asked about already
@@ -253,7 +252,7 @@ def _start_several(
         response = render(request, "imports/start/_toast_several.html", context)
     else:
         status = 200 if n else 409
-        response = _show_several(request, "started_several", context, status)
+        response = base.dialog(request, "start", "started_several", context, status)
     for event in ("mcdash:changed", "mcdash:several-started"):
         trigger_client_event(response, event, {})
     return response
@@ -287,8 +286,9 @@ def _ask_several(
 ) -> HttpResponse:
     """The question, with a fresh press of the button unless `batch` is given."""
     if not 0 < len(chosen) <= MOST_AT_ONCE:
-        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
-        return _nothing_to_start(request, words if chosen else NOTHING_CHOSEN)
+        too_many = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
+        problem = too_many if chosen else NOTHING_CHOSEN
+        return base.dialog(request, "start", "several", {"problem": problem}, 400)
     status = 409 if changed else 422 if problem else 200
     if changed:
         names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
@@ -308,15 +308,4 @@ def _ask_several(
         "form": StartSeveralForm(initial=press),
         "problem": problem,
     }
-    return _show_several(request, "several", context, status)
-
-
-def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
-    return _show_several(request, "several", {"problem": problem}, 400)
-
-
-def _show_several(
-    request: SignedInRequest, name: str, context: dict[str, Any], status: int
-) -> HttpResponse:
-    page, part = f"start/{name}.html", f"start/_{name}_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "start", "several", context, status)
