@@ -182,8 +182,9 @@ class TrustedProxyMiddleware(Middleware):
 
     @cached_property
     def networks(self) -> list[IPv4Network | IPv6Network]:
-        proxies = set(settings.MCDASH_TRUSTED_PROXIES) - {forwarded.UNIX_SOCKET}
-        return [ip_network(text) for text in proxies]
+        proxies = {text.strip() for text in settings.MCDASH_TRUSTED_PROXIES}
+        networks = proxies - {forwarded.UNIX_SOCKET}
+        return [ip_network(text, strict=False) for text in networks]
 
     def process_request(self, request: HttpRequest) -> None:
         peer = request.META.get("REMOTE_ADDR", "")

@@ -86,7 +86,6 @@ def status_label(
 
 @register.simple_tag
 def status_badge(status: str, phase: str = "") -> SafeString:
-    """Icon and word on the status's own ground."""
     look = status_look(status)
     return format_html(
         '<span class="badge ink-{} {}">{}<b>{}</b>{}</span>',

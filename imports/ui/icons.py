@@ -79,7 +79,6 @@ def _svg(shape: str, size: int, box: str = "") -> SafeString:
 
 
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
-    """The silhouette of a status; KeyError for a value that is none of ours."""
     return icon_svg(STATUSES[str(status)].icon, size=size)
 
 

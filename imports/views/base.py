@@ -40,8 +40,6 @@ MOST_NAMED = 3
 
 
 class SignedInRequest(HttpRequest):
-    """A request of a person who is signed in."""
-
     user: User
     htmx: HtmxDetails
 
@@ -87,7 +85,6 @@ def visible_run(user: User, pk: int) -> ImportRun:
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
-    """Whether `user` can start things in the account of a definition or run."""
     accounts = Account.objects.startable_by(user)
     return accounts.filter(pk=subject.account_id).exists()
 
@@ -102,11 +99,10 @@ def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
 
 
 class PageVersion:
-    """What a page depends on, before any of it is read: the greatest revision that the
-    reader can see (`number`), when Marketing Cloud last responded (`step`: of 20
-    seconds, so that "last checked" stays true), the reader's day, whether workers are
-    alive and keep up, and whether anything can be saved. `is_of_all`: of all accounts
-    that the reader can see, not of a single one.
+    """What a page depends on, noted before it is read: the greatest revision that the
+    reader can see (`number`), when Marketing Cloud last responded (`step`, so that
+    "last checked" stays true), the reader's day, how the workers do, and whether
+    anything can be saved. `is_of_all`: of all accounts, not of a single one.
     """
 
     def __init__(
@@ -161,10 +157,9 @@ def live(
     **own: Any,
 ) -> dict[str, Any]:
     """What the element `#live` (`_live.html`) tells the script that polls: where and
-    how often to ask, fast while something on the page can change and never again where
-    it `is_over`, the tab's title and icon (`state`); and what every page shows beside
-    its own matter: how much needs attention, and how the workers do. The page of one
-    run has a state of its `own`; others tell of all runs.
+    how often to ask, and the tab's title and icon (`state`), of all runs unless the
+    page has its `own`; and what stands on every page: how much needs attention, and
+    how the workers do.
 
     Call it after the page's parts were read. What changed while they were read may
     be on the page by half, so then it asks again soon.

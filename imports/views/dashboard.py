@@ -131,7 +131,6 @@ def running_figure(number: int, **more: Any) -> dict[str, Any]:
 
 
 def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
-    """The six cards, each leading to the list behind its number."""
     total, share = counted["total"], ""
     if total:
         share = f"{count_text(counted['rejected'])} of {count_text(total)}"
@@ -177,7 +176,6 @@ def history_url(
 
 
 def accounts_with_counts(user: models.User) -> QuerySet[Account]:
-    """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(

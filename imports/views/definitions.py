@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -64,13 +64,10 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         return HttpResponse(status=204)
     context = _list_context(request)
     active = (row["active"] for row in context["rows"] if row["active"])
-    context["live"] = base.live(
-        request,
-        version,
-        title="Definitions · mcdash",
-        is_moving=base.any_moves(active, version.workers)
-        or context["syncing"]["is_moving"],
-    )
+    is_syncing = context["syncing"]["is_moving"]
+    is_moving = is_syncing or base.any_moves(active, version.workers)
+    title = "Definitions · mcdash"
+    context["live"] = base.live(request, version, title=title, is_moving=is_moving)
     if request.htmx and request.htmx.target == "results":
         # what the search field swaps while one types
         status = 422 if context["wrong"] else 200
@@ -95,12 +92,11 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    # of places, since all were counted already; get_page: an address of a page that is
+    # of numbers, since all were counted already; get_page: an address of a page that is
     # gone shows another one, no error
-    places = range(counts.total if counts else 0)
-    page = Paginator(places, PER_PAGE).get_page(given.get("page"))
-    on_page = cast("range", page.object_list)
-    rows = _rows(user, _ids(filters, on_page) if counts else [])
+    numbers = range(counts.total if counts else 0)
+    page = Paginator(numbers, PER_PAGE).get_page(given.get("page"))
+    rows = _rows(user, _ids(filters, page.number) if counts else [])
     if counts and not filters.has_words:
         total = counts.listed
     else:
@@ -131,17 +127,17 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     }
 
 
-def _ids(filters: DefinitionFilter, places: range) -> list[int]:
-    """The definitions at these places: favourites before all others, which keeps the
-    others in the order of an index.
+def _ids(filters: DefinitionFilter, number: int) -> list[int]:
+    """The definitions of a page: favourites before all others, which keeps the others
+    in the order of an index.
     """
-    ids = filters.qs.values_list("pk", flat=True)
+    ids, start = filters.qs.values_list("pk", flat=True), (number - 1) * PER_PAGE
     if not filters.are_favourites_apart:
-        return list(ids[places.start : places.stop])
-    favourites = list(ids.filter(is_favourite=True))
-    others = ids.filter(is_favourite=False)
-    start, stop = (max(end - len(favourites), 0) for end in (places.start, places.stop))
-    return [*favourites[places.start : places.stop], *others[start:stop]]
+        return list(ids[start : start + PER_PAGE])
+    all_favourites = list(ids.filter(is_favourite=True))
+    favourites = all_favourites[start : start + PER_PAGE]
+    others = ids.filter(is_favourite=False)[max(start - len(all_favourites), 0) :]
+    return [*favourites, *others[: PER_PAGE - len(favourites)]]
 
 
 def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
@@ -226,7 +222,6 @@ def syncing(user: User, account: str = "") -> dict[str, Any]:
 
 
 def _sentences(awaited: list[Account]) -> list[str]:
-    """What is being done for the accounts whose sync is awaited."""
     reading = [account for account in awaited if getattr(account, "is_reading", False)]
     waiting = [account for account in awaited if account not in reading]
     silent = [account for account in waiting if account.is_breaker_open]

@@ -281,7 +281,7 @@ def json_lines(found: Iterable[list[Row]]) -> Iterator[str]:
     yield "\n]\n" if between == ",\n" else "[]\n"
 
 
-FORMS: dict[str, tuple[str, Callable[[Iterable[list[Row]]], Iterator[str]]]] = {
+FORMS = {
     "csv": ("text/csv; charset=utf-8", csv_lines),
     "json": ("application/json", json_lines),
 }

@@ -66,21 +66,21 @@ def confirmation_for(items: Iterable[Item], sent: QueryDict) -> dict[str, Any] |
     large = [item.definition for item in items if item.replaces_many_rows]
     if not large:
         return None
-    is_one, typed = len(large) == 1, sent.get("confirm_name", "")
-    words = large[0].shown_name if is_one else f"replace {len(large)}"
-    each = f"the last successful run of each of these {len(large)}"
+    n, typed = len(large), sent.get("confirm_name", "")[:LONGEST_TYPED]
+    words, which = large[0].shown_name, "its last successful run"
+    if n > 1:
+        words, which = f"replace {n}", f"the last successful run of each of these {n}"
     wanted, given = (
-        " ".join(unicodedata.normalize("NFC", text).split())
-        for text in (words, typed[:LONGEST_TYPED])
+        " ".join(unicodedata.normalize("NFC", text).split()) for text in (words, typed)
     )
+    most = settings.MCDASH_TYPE_NAME_ROWS
     return {
         "words": words,
-        "reason": f"Please confirm: {'its last successful run' if is_one else each} "
-        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
-        "is_name": is_one,
-        "typed": typed[:LONGEST_TYPED],
+        "reason": f"Please confirm: {which} replaced more than {most:,} rows.",
+        "is_name": n == 1,
+        "typed": typed,
         "is_given": given == wanted
-        or (not is_one and given.casefold() == wanted.casefold()),
+        or (n > 1 and given.casefold() == wanted.casefold()),
     }
 
 
@@ -138,8 +138,8 @@ def start(request: SignedInRequest, pk: int) -> HttpResponse:
         more: dict[str, Any] = {"problem": CHANGED.format(names="The definition was")}
         versions = DefinitionVersion.objects.filter(definition=definition)
         if seen := versions.filter(digest=sent["digest"]).first():
-            facts = (seen.facts, definition.facts)
-            more["changes"] = changes(*facts, definition.account)
+            account, now = definition.account, definition.facts
+            more["changes"] = changes(seen.facts, now, account)
         return _ask(request, definition, 409, **more)
     confirmation = confirmation_for(items_of([definition]), request.POST)
     if confirmation and not confirmation["is_given"]:
@@ -183,7 +183,6 @@ def _ask(
         "wanted": confirmation_for([item], request.POST),
         "effect": item.effect,
         "facts": facts_in_short(definition)[:FACTS_SHOWN],
-        "last_run": definition.last_run,
         "form": StartForm(initial=press),
     }
     return base.dialog(request, "start", "one", context | more, status)

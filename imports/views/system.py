@@ -328,7 +328,6 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
 
 
 def tokens() -> list[str]:
-    """The names of the colours in tokens.css."""
     path = finders.find("css/tokens.css") or settings.STATIC_ROOT / "css/tokens.css"
     colours = re.findall(r"--([\w-]+): light-dark\(\s*oklch", Path(path).read_text())
     return list(dict.fromkeys(colours))
