@@ -80,24 +80,21 @@ def _card(
     drift = account.clock_drift_minutes
     way = "ahead of" if drift > 0 else "behind"
     to_check = dashboard.not_told(counts.get("to_check", 0), "to check")
-    hints = {RunStatus.COMPLETED_WITH_ERRORS: [to_check]}
+    hints: dict[str, str] = {RunStatus.COMPLETED_WITH_ERRORS: to_check}
     ended = [
         dashboard.figure(
             look.short,
-            counts.get(look.status, 0),
-            look.status,
-            hints=hints.get(look.status, ()),
+            counts.get(status, 0),
+            [status],
+            hints.get(status, ""),
             account=account.pk,
         )
-        for look in STATUSES.values()
-        if look.status in ENDED
+        for status, look in STATUSES.items()
+        if status in ENDED
     ]
-    row_errors = dashboard.figure(
-        "Row errors",
-        counts.get("row_errors"),
-        hints=[dashboard.not_told(counts.get("untold", 0), "without a count")],
-        account=account.pk,
-    )
+    untold = dashboard.not_told(counts.get("untold", 0), "without a count")
+    errors = counts.get("row_errors")
+    row_errors = dashboard.figure("Row errors", errors, [], untold, account=account.pk)
     return {
         "account": account,
         "words": words,
@@ -108,7 +105,7 @@ def _card(
         "figures": [
             dashboard.running_figure(counts["running"], account=account.pk),
             *(each for each in ended if each["status"] in FINISHED),
-            row_errors | {"is_bad": bool(counts.get("row_errors"))},
+            row_errors | {"is_bad": bool(errors)},
         ],
         "others": [
             each

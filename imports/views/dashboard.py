@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +25,8 @@ from imports.wording.account import AccountWords, account_words
 from imports.wording.formats import count_text, share_text, zone_name
 from imports.wording.status import BY_SEVERITY
 
+# As templates read it: label, figure, url, status, hint.
+Figure = dict[str, Any]
 MOST_ACTIVE = 50
 MOST_ENDED = 20
 MOST_FAVOURITES = 12
@@ -107,11 +109,11 @@ def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
 def figure(
     label: str,
     number: int | str | None,
-    *statuses: str,
-    hints: Iterable[str] = (),
+    statuses: Sequence[str],
+    *hints: str,
     account: int | None = None,
     is_today: bool = True,
-) -> dict[str, Any]:
+) -> Figure:
     """A number with its label, the list of runs behind it, and what it does not tell.
     The status of those runs, if they all have the same one, is its icon.
     """
@@ -124,13 +126,14 @@ def figure(
     }
 
 
-def running_figure(number: int, **more: Any) -> dict[str, Any]:
+def running_figure(number: int, *hints: str, account: int | None = None) -> Figure:
     """What is active now, whatever day it was started."""
-    shown = figure("Running", number, *sorted(models.ACTIVE), is_today=False, **more)
+    active, label = sorted(models.ACTIVE), "Running"
+    shown = figure(label, number, active, *hints, account=account, is_today=False)
     return shown | {"status": RunStatus.RUNNING}
 
 
-def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
+def cards(counted: dict[str, Any]) -> list[Figure]:
     total, share = counted["total"], ""
     if total:
         share = f"{count_text(counted['rejected'])} of {count_text(total)}"
@@ -141,22 +144,17 @@ def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
         f"{n:,} row error{'' if n == 1 else 's'}" if n else ""
         for n in map(counted.get, ("errors_so_far", "of_completed", "of_failed"))
     )
-    with_errors = RunStatus.COMPLETED_WITH_ERRORS
+    errors = RunStatus.COMPLETED_WITH_ERRORS
     number = share_text(counted["rejected"], total)
     # what Marketing Cloud ran to an end: only that has rows
     rows = sorted(FINISHED)
     return [
-        running_figure(counted["running"], hints=[so_far]),
-        figure("Completed today", counted["completed"], RunStatus.COMPLETED),
-        figure(
-            "With errors",
-            counted[with_errors],
-            with_errors,
-            hints=[of_completed, to_check],
-        ),
-        figure("Failed", counted["failed"], RunStatus.FAILED, hints=[of_failed]),
-        figure("Rows imported", counted["loaded"], *rows, hints=["today", unloaded]),
-        figure("Row errors", number, *rows, hints=[share, unshared]),
+        running_figure(counted["running"], so_far),
+        figure("Completed today", counted["completed"], ["completed"]),
+        figure("With errors", counted[errors], [errors], of_completed, to_check),
+        figure("Failed", counted["failed"], ["failed"], of_failed),
+        figure("Rows imported", counted["loaded"], rows, "today", unloaded),
+        figure("Row errors", number, rows, share, unshared),
     ]
 
 

@@ -116,7 +116,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     runs = ImportRun.objects.visible_to(user)
     filters = RunFilter(request.GET, runs, request=request)
     problems = [UNREADABLE[name] for name in filters.errors]
-    page, counts, shown = RunPage(), RunCounts(), {}
+    page, counts, with_runs = RunPage(), RunCounts(), {}
     if not problems:
         order, places = order_of(filters), {"before": "", "after": ""}
         # a place in an order that isn't in force is none
@@ -125,11 +125,10 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
             page = page_of(filters.qs, order, **places)
-            shown = _with_runs(query, filters, counts, page)
+            with_runs = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
     accounts = list(models.Account.objects.visible_to(user).order_by("name"))
-    in_force = chips(query, filters)
     filtered = {name for name in FILTER_WORDS if query.chosen(name)}
     return {
         "page": page,
@@ -142,8 +141,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "groups": run_groups(
             query, filters, accounts if len(accounts) > 1 else [], counts
         ),
-        "chips": in_force,
-        "chosen": len(in_force),
+        "chips": chips(query, filters),
         "clear_all_url": query.path,
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.hidden_fields("q"),
@@ -154,7 +152,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "first_day": filters.cleaned.get("from"),
         "last_day": filters.cleaned.get("to"),
         "zone_words": zone_name(),
-        **shown,
+        **with_runs,
     }
 
 

@@ -301,7 +301,7 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
         "runs": [*samples, is_open],
         "done": done,
         "cards": [
-            figure(run.get_status_display(), run.errors, run.status, hints=["today"])
+            figure(run.get_status_display(), run.errors, [run.status], "today")
             for run in samples
         ],
         "needs": [
