@@ -34,8 +34,8 @@ urlpatterns = [
     path("runs/export.csv", runs.run_export, {"form": "csv"}, "run_export_csv"),
     path("runs/export.json", runs.run_export, {"form": "json"}, "run_export_json"),
     path("runs/<id:pk>/", runs.run, name="run"),
-    path("runs/<id:pk>/cancel/", runs.act, {"deed": "cancel"}, "run_cancel"),
-    path("runs/<id:pk>/check-again/", runs.act, {"deed": "check"}, "run_check_again"),
+    path("runs/<id:pk>/cancel/", runs.act, {"name": "cancel"}, "run_cancel"),
+    path("runs/<id:pk>/check-again/", runs.act, {"name": "check"}, "run_check_again"),
     path("runs/<id:pk>/choose/", runs.choose, name="run_choose"),
     path(
         "runs/<id:pk>/not-started/",

@@ -129,8 +129,8 @@ def figure(
 def running_figure(number: int, *hints: str, account: int | None = None) -> Figure:
     """What is active now, whatever day it was started."""
     active, label = sorted(models.ACTIVE), "Running"
-    shown = figure(label, number, active, *hints, account=account, is_today=False)
-    return shown | {"status": RunStatus.RUNNING}
+    running = figure(label, number, active, *hints, account=account, is_today=False)
+    return running | {"status": RunStatus.RUNNING}
 
 
 def cards(counted: dict[str, Any]) -> list[Figure]:

@@ -71,8 +71,8 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
     if request.htmx and request.htmx.target == "results":
         # what the search field swaps while one types
         status = 422 if context["wrong"] else 200
-        found = "imports/definitions/_found.html"
-        response = base.news(request, found, context, status)
+        parts = "imports/definitions/_found.html"
+        response = base.news(request, parts, context, status)
         n = context["page"].paginator.count
         sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
         trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
@@ -281,19 +281,19 @@ def sync(request: SignedInRequest) -> HttpResponse:
 
 @signed_in
 def definition(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown = base.visible_definition(request.user, pk)
-    if shown.last_run:
-        shown.last_run.account = shown.account
-    version = base.version_of(shown)
+    definition = base.visible_definition(request.user, pk)
+    if definition.last_run:
+        definition.last_run.account = definition.account
+    version = base.version_of(definition)
     if base.is_unchanged(request, version):
         return HttpResponse(status=204)
-    context = _definition_context(request.user, shown)
+    context = _definition_context(request.user, definition)
     # as it was read first as well: it may have ended while the rest was read
-    runs = filter(None, (context["active"], shown.last_run))
+    runs = filter(None, (context["active"], definition.last_run))
     context["live"] = base.live(
         request,
         version,
-        title=f"{spoken(shown.shown_name)} · mcdash",
+        title=f"{spoken(definition.shown_name)} · mcdash",
         is_moving=base.any_moves(runs, version.workers),
     )
     return base.answer(request, "definition", context)

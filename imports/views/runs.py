@@ -213,28 +213,24 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    found = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
+    batched = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
-    response = StreamingHttpResponse(written(_rows(found)), content_type=content_type)
+    response = StreamingHttpResponse(written(batched), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]  # both are HttpResponseBase
 
 
-def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
-    """The batches by the columns' names; times as ISO 8601, always UTC."""
-    for batch in found:
-        rows = []
-        for run in batch:
-            row = {name: run[path] for name, path in COLUMNS.items()}
-            for name, value in row.items():
-                if isinstance(value, datetime):
-                    row[name] = value.isoformat()
-            row["message"] = models.message_of(run["reason"], run["message"])
-            counts, is_counted = models.Counts.read(run), run["status"] in FINISHED
-            # as `ImportRun.unaccounted_rows`
-            row[UNACCOUNTED] = counts.unaccounted if is_counted else None
-            rows.append(row)
-        yield rows
+def _row(run: Row) -> Row:
+    """A run by the columns' names; times as ISO 8601, always UTC."""
+    row = {name: run[path] for name, path in COLUMNS.items()}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            row[name] = value.isoformat()
+    row["message"] = models.message_of(run["reason"], run["message"])
+    # as `ImportRun.unaccounted_rows`
+    is_counted = run["status"] in FINISHED
+    row[UNACCOUNTED] = models.Counts.read(run).unaccounted if is_counted else None
+    return row
 
 
 class _Echo:
@@ -244,14 +240,15 @@ class _Echo:
         return text
 
 
-def csv_lines(found: Iterable[list[Row]]) -> Iterator[str]:
+def csv_lines(batched: Iterable[list[Row]]) -> Iterator[str]:
     """Comma-separated, lines ended by CR LF, as RFC 4180 has it; see `cell`."""
     writer = csv.writer(_Echo())
     written = 0
     yield BYTE_ORDER_MARK + writer.writerow([*COLUMNS, UNACCOUNTED])
     try:
-        for batch in found:
-            yield "".join(writer.writerow(map(cell, row.values())) for row in batch)
+        for batch in batched:
+            rows = (map(cell, _row(run).values()) for run in batch)
+            yield "".join(map(writer.writerow, rows))
             written += len(batch)
     except Exception:
         # part of the answer is sent, so that only its own text can still tell
@@ -269,11 +266,11 @@ def cell(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def json_lines(found: Iterable[list[Row]]) -> Iterator[str]:
+def json_lines(batched: Iterable[list[Row]]) -> Iterator[str]:
     """One array, an object a line; unknown is null; ASCII alone."""
     between = "[\n"
-    for batch in found:
-        lines = (json.dumps(row).translate(FOR_HTML) for row in batch)
+    for batch in batched:
+        lines = (json.dumps(_row(run)).translate(FOR_HTML) for run in batch)
         yield between + ",\n".join(lines)
         between = ",\n"
     yield "\n]\n" if between == ",\n" else "[]\n"
@@ -290,32 +287,29 @@ FORMS = {
 
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown = base.visible_run(request.user, pk)
+    run = base.visible_run(request.user, pk)
     # from then on a person can mark it as not started, though no row has changed
     is_overdue = (
-        shown.status == RunStatus.UNKNOWN
-        and resolve.grace_ends_at(shown) <= timezone.now()
+        run.status == RunStatus.UNKNOWN and resolve.grace_ends_at(run) <= timezone.now()
     )
     # another version, so that the page's next poll isn't answered "nothing changed"
-    step = 2 * base.step_of(shown.last_checked_at) + is_overdue
-    version = base.version_of(shown, step)
+    step = 2 * base.step_of(run.last_checked_at) + is_overdue
+    version = base.version_of(run, step)
     if base.is_unchanged(request, version):
         return HttpResponse(status=204)
-    unfollowed = shown.why_not_followed(version.workers)
+    unfollowed = run.why_not_followed(version.workers)
     # a result may still turn up for a run that was given up, also by a person
-    is_given_up = (
-        shown.status == RunStatus.NOT_STARTED and shown.reason in models.GIVEN_UP
-    )
-    is_over = shown.has_ended and not is_given_up
-    word = shown.get_status_display() + (", not followed" if unfollowed else "")
-    context = _run_context(request.user, shown, unfollowed)
+    is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+    is_over = run.has_ended and not is_given_up
+    word = run.get_status_display() + (", not followed" if unfollowed else "")
+    context = _run_context(request.user, run, unfollowed)
     context["live"] = base.live(
         request,
         version,
-        title=f"{word}: {spoken(shown.shown_name)} · mcdash",
-        is_moving=shown.is_active and not unfollowed,
+        title=f"{word}: {spoken(run.shown_name)} · mcdash",
+        is_moving=run.is_active and not unfollowed,
         is_over=is_over,
-        state="attention" if unfollowed else status_look(shown.status).tab,
+        state="attention" if unfollowed else status_look(run.status).tab,
         workers=models.WorkerState() if is_over else version.workers,
         # the page's own notice says what is wrong with them, and since when
         has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
@@ -381,7 +375,7 @@ def _previous(run: ImportRun) -> ImportRun | None:
 
 
 # What is done at the press of a button, and what is said of it.
-DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
+ACTIONS: dict[str, tuple[Callable[..., ImportRun], str]] = {
     "cancel": (start.cancel_run, "Cancelled: nothing was sent to Marketing Cloud."),
     "check": (follow.check_again, "Checking again: the worker asks for it now."),
 }
@@ -389,8 +383,8 @@ DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
 
 @signed_in
 @require_POST
-def act(request: SignedInRequest, pk: int, *, deed: str) -> HttpResponse:
-    return _act(request, _startable_run(request, pk), *DEEDS[deed])
+def act(request: SignedInRequest, pk: int, *, name: str) -> HttpResponse:
+    return _act(request, _startable_run(request, pk), *ACTIONS[name])
 
 
 @signed_in

@@ -90,7 +90,7 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
         definition=OuterRef("pk"), status__in=SUCCESSFUL, total_rows__isnull=False
     )
     last = Subquery(counted.latest_first().values("pk")[:1])
-    rows = ImportDefinition.objects.filter(pk__in=[one.pk for one in chosen])
+    rows = ImportDefinition.objects.filter(pk__in=[each.pk for each in chosen])
     runs = ImportRun.objects.filter(pk__in=rows.values(last=last))
     last_runs = {run.definition_id: run for run in runs}
     active = base.active_runs(chosen, ImportRun.objects.all())
@@ -219,7 +219,7 @@ def start_several(request: SignedInRequest) -> HttpResponse:
     earlier = ImportRun.objects.filter(batch=batch, started_by=request.user)
     started = set(earlier.values_list("definition", flat=True))
     new = [definition for definition in chosen if definition.pk not in started]
-    changed = [one for one in new if one.digest != digests[one.pk]]
+    changed = [each for each in new if each.digest != digests[each.pk]]
     if changed or not 0 < len(chosen) <= MOST_AT_ONCE:
         return _ask_several(request, chosen, changed)
     ready = [item for item in items_of(new) if not item.why_not]
@@ -290,13 +290,13 @@ def _ask_several(
         return base.dialog(request, "start", "several", {"problem": problem}, 400)
     status = 409 if changed else 422 if problem else 200
     if changed:
-        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
+        names = ", ".join(f"“{spoken(each.shown_name)}”" for each in changed)
         problem = CHANGED.format(names=names)
     items = items_of(chosen)
     ready = [item for item in items if not item.why_not]
     press = {
         "batch": batch or uuid4(),
-        "chosen": [f"{one.definition.pk}:{one.definition.digest}" for one in ready],
+        "chosen": [f"{item.definition.pk}:{item.definition.digest}" for item in ready],
     }
     context = {
         "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
