@@ -104,7 +104,7 @@ def test_what_is_counted_comes_to_what_is_listed(accounts: list[Account]) -> Non
     FavouriteFactory.create(user=person, definition=favourite)
     first, second = ask(client), ask(client, page=2)
     shown = [
-        row.definition.name
+        row["definition"].name
         for found in (first, second)
         for row in found.context["rows"]
     ]
