@@ -44,8 +44,6 @@ class StartSeveralForm(forms.Form):
 
 
 class SignInForm(AuthenticationForm):
-    """User name and password, with a refusal that says what to look at."""
-
     error_messages = {
         "invalid_login": "Incorrect user name or password. Both are case-sensitive.",
         "inactive": "This sign-in is disabled. Ask an administrator.",
@@ -53,8 +51,6 @@ class SignInForm(AuthenticationForm):
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none
-    """How a person likes to read."""
-
     time_zone = forms.ChoiceField(
         help_text="Dates and “today” follow it, on every device.",
         error_messages={"invalid_choice": "There is no such time zone in the list."},

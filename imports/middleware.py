@@ -1,12 +1,10 @@
-"""What is done around every request, in three parts: what any answer needs (an id, a
-count, headers, a time zone), who asks and how they came here, and how long they stay
-signed in.
+"""What is done around every request: what any answer needs, who asks and how they came
+here, and how long they stay signed in.
 
-What a proxy says is believed only of those in MCDASH_TRUSTED_PROXIES. How it is read,
-and which of several values counts, is in `imports/forwarded.py`.
-
-While the database cannot be written, pages that only read go on. So it must be no harm
-that a session cannot be saved, and nobody may be signed out for not having been seen.
+What a proxy says is believed only of those in MCDASH_TRUSTED_PROXIES; how it is read is
+in `imports/forwarded.py`. While the database cannot be written, pages that only read go
+on: it must be no harm that a session cannot be saved, and nobody may be signed out for
+not having been seen.
 """
 
 from __future__ import annotations
@@ -59,8 +57,8 @@ PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
 class RequestIdMiddleware(Middleware):
-    """Every request has an id, on its log lines and in its answer: the one that it
-    brings in X-Request-ID if that is one, else a new one.
+    """An id for every request, on its log lines and in its answer: the one that it
+    brings in X-Request-ID, if that is one.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -178,9 +176,7 @@ class PathMiddleware(Middleware):
 
 class TrustedProxyMiddleware(Middleware):
     """Takes the client's address, the scheme and the host from what trusted proxies
-    say.
-
-    A host is believed only where MCDASH_HOSTS has it: a proxy may pass on whatever a
+    say; a host only where MCDASH_HOSTS has it, since a proxy may pass on whatever a
     client sent along.
     """
 
@@ -190,10 +186,6 @@ class TrustedProxyMiddleware(Middleware):
         networks = proxies - {forwarded.UNIX_SOCKET}
         return [ip_network(text, strict=False) for text in networks]
 
-    @cached_property
-    def trusts_sockets(self) -> bool:
-        return forwarded.UNIX_SOCKET in map(str.strip, settings.MCDASH_TRUSTED_PROXIES)
-
     def process_request(self, request: HttpRequest) -> None:
         peer = request.META.get("REMOTE_ADDR", "")
         request.META[PEER_KEY] = peer or "behind the Unix socket"
@@ -202,9 +194,8 @@ class TrustedProxyMiddleware(Middleware):
             self.believe(request, peer)
 
     def is_trusted(self, address: str) -> bool:
-        """Whether `address` is that of a trusted proxy."""
         if not address:  # a Unix socket's other end has none
-            return self.trusts_sockets
+            return forwarded.UNIX_SOCKET in settings.MCDASH_TRUSTED_PROXIES
         try:
             client = ip_address(address.strip())
         except ValueError:
@@ -259,10 +250,9 @@ class KnownHostMiddleware(Middleware):
 
 class HttpsMiddleware(Middleware):
     """Sends browsers from http to https, to the port of MCDASH_HOSTS or
-    MCDASH_TRUSTED_ORIGINS where one is named for that host, but never in a circle.
-
-    A browser that is on https already cannot be sent there again: it is the proxy that
-    does not say so, and the page says what to change.
+    MCDASH_TRUSTED_ORIGINS where one is named for that host. One that is on https
+    already would come in a circle: it is the proxy that does not say so, and the page
+    says what to change.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -327,9 +317,8 @@ _unsaved_use: dict[str, int] = {}
 
 
 class SessionMiddleware(sessions.SessionMiddleware):
-    """Django's, but a database that takes no writes spoils no page. That a session was
-    used, or that a message was shown, is saved where that is possible; only a sign-in
-    is nothing without its session.
+    """Django's, but a database that takes no writes spoils no page: only a sign-in is
+    nothing without its session.
     """
 
     def process_response(
@@ -368,32 +357,30 @@ def _save_if_possible(session: SessionBase) -> None:
 
 class SessionEndMiddleware(Middleware):
     """A session ends when nobody used it for MCDASH_SESSION_IDLE_SECONDS, and in any
-    case MCDASH_SESSION_SECONDS after the sign-in. A poll is no use: a page that was
-    left open asks by itself.
+    case MCDASH_SESSION_SECONDS after the sign-in.
     """
 
     def process_request(self, request: HttpRequest) -> None:
         session = request.session
-        # one that a page asks for by itself
+        if SESSION_KEY not in session:
+            return
+        # which is no use: a page that was left open asks by itself
         is_poll = (
             request.method in SAFE_METHODS
             and "since" in request.GET
             and "HX-Request" in request.headers
         )
-        if SESSION_KEY in session:
-            now, key = int(time.time()), str(session.session_key)
-            idle = now - max(session.get(SEEN_AT, 0), _unsaved_use.get(key, 0))
-            age = now - session.get(SIGNED_IN_AT, 0)
-            if (
-                idle > settings.MCDASH_SESSION_IDLE_SECONDS
-                or age > settings.MCDASH_SESSION_SECONDS
-            ):
-                _unsaved_use.pop(key, None)
-                _end(request)
-            elif idle >= SEEN_EVERY_SECONDS and not is_poll:
-                session[SEEN_AT] = _unsaved_use[key] = now
-                while len(_unsaved_use) > MOST_REMEMBERED:
-                    _unsaved_use.pop(next(iter(_unsaved_use)), None)
+        now, key = int(time.time()), str(session.session_key)
+        idle = now - max(session.get(SEEN_AT, 0), _unsaved_use.get(key, 0))
+        age = now - session.get(SIGNED_IN_AT, 0)
+        most_idle = settings.MCDASH_SESSION_IDLE_SECONDS
+        if idle > most_idle or age > settings.MCDASH_SESSION_SECONDS:
+            _unsaved_use.pop(key, None)
+            _end(request)
+        elif idle >= SEEN_EVERY_SECONDS and not is_poll:
+            session[SEEN_AT] = _unsaved_use[key] = now
+            while len(_unsaved_use) > MOST_REMEMBERED:
+                _unsaved_use.pop(next(iter(_unsaved_use)), None)
 
 
 def _end(request: HttpRequest) -> None:

@@ -118,8 +118,8 @@ class LoginThrottle(AxesDatabaseHandler):
     """Two limits where django-axes has one, and a success that clears one name only."""
 
     def get_failures(self, request: HttpRequest, credentials: Any = None) -> int:
-        """The failures that count, on the scale of the limit for a name: those of
-        the address reach it when they reach their own.
+        """On the scale of the limit for a name: those of the address reach it when
+        they reach their own.
         """
         of_name, of_address = (
             attempts.order_by().aggregate(n=Sum("failures_since_start"))["n"] or 0
@@ -130,8 +130,8 @@ class LoginThrottle(AxesDatabaseHandler):
         return int(max(of_name, of_address * limit // wider))
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Any = None) -> int:
-        """The failures for other names stay. Otherwise whoever knows one password could
-        sign in between attempts to clear the address, and keep trying other names.
+        """The failures for other names stay: whoever knows one password could sign in
+        between attempts to clear the address, and keep trying other names.
         """
         of_name, _ = self.filter_user_attempts(request, credentials)
         deleted, _ = of_name.delete()
@@ -181,7 +181,7 @@ def too_many_failures(
 
 def page_session(request: HttpRequest) -> str:
     """The person's number, and what differs after each sign-in, as "7.1f2e…"; empty for
-    strangers. It grants nothing: it is made from the session's key by a one-way hash.
+    strangers. It grants nothing: it is a one-way hash of the session's key.
     """
     key = getattr(getattr(request, "session", None), "session_key", None)
     if not request.user.is_authenticated or not key:
@@ -191,12 +191,12 @@ def page_session(request: HttpRequest) -> str:
 
 
 class PageSessionMiddleware:
-    """Compares the session that a page was made in, which its scripts send with each
-    request, with the session of the request.
+    """Compares the session that a page was made in, which its scripts send along, with
+    the session of the request.
 
-    Another person's page is refused, whatever it asks (409): it must be loaded anew.
-    In a newer session of the same person it is served, and told the session and the
-    CSRF token that its forms need from now on: both change with each sign-in.
+    Another person's page is refused, whatever it asks (409). In a newer session of the
+    same person it is served, and told the session and the CSRF token that its forms
+    need from now on: both change with each sign-in.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

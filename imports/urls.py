@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
-from imports.views import dashboard, definitions, people, runs, start, system
+from imports.views import accounts, dashboard, definitions, people, runs, start, system
 
 
 class IdConverter(IntConverter):
@@ -34,15 +34,15 @@ urlpatterns = [
     path("runs/export.csv", runs.run_export, {"form": "csv"}, "run_export_csv"),
     path("runs/export.json", runs.run_export, {"form": "json"}, "run_export_json"),
     path("runs/<id:pk>/", runs.run, name="run"),
-    path("runs/<id:pk>/cancel/", runs.act, {"deed": "cancel"}, "run_cancel"),
-    path("runs/<id:pk>/check-again/", runs.act, {"deed": "check"}, "run_check_again"),
+    path("runs/<id:pk>/cancel/", runs.act, {"name": "cancel"}, "run_cancel"),
+    path("runs/<id:pk>/check-again/", runs.act, {"name": "check"}, "run_check_again"),
     path("runs/<id:pk>/choose/", runs.choose, name="run_choose"),
     path(
         "runs/<id:pk>/not-started/",
         runs.declare_not_started,
         name="run_declare_not_started",
     ),
-    path("accounts/", dashboard.account_list, name="account_list"),
+    path("accounts/", accounts.account_list, name="account_list"),
     path("profile/", people.profile, name="profile"),
     path(
         "profile/sign-out-everywhere/",

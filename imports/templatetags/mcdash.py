@@ -66,10 +66,8 @@ def status_label(
     stale: bool = False,
     is_open: bool = False,
 ) -> SafeString:
-    """Icon and word for a row; Unknown keeps its hatched badge everywhere.
-
-    `stale` turns the icon grey and still: what it says is as it was when somebody
-    last looked. `is_open`: not clean, though no error was reported.
+    """Icon and word for a row. `stale` turns the icon grey and still: somebody last
+    looked a while ago. `is_open`: not clean, though no error was reported.
     """
     look = status_look(status, is_open=is_open)
     # an unknown outcome must never be taken for one of the quiet words around it
@@ -88,7 +86,6 @@ def status_label(
 
 @register.simple_tag
 def status_badge(status: str, phase: str = "") -> SafeString:
-    """Icon and word on the status's own ground."""
     look = status_look(status)
     return format_html(
         '<span class="badge ink-{} {}">{}<b>{}</b>{}</span>',
@@ -207,18 +204,11 @@ def initials(name: str) -> str:
     return "".join(letters).upper() or "?"
 
 
-@register.simple_tag
-def address(route: str, pk: int) -> str:
-    """As Django's `url`, for one of our own rows."""
-    return reverse(f"imports:{route}", args=[pk])
-
-
 @register.simple_tag(takes_context=True)
 def part(context: RequestContext, name: str, *, in_place: bool = False) -> SafeString:
-    """The template `name`, an element with an id, as part of a page that polls renew.
-
-    With `oob` in the context only what changed, out of band; `in_place` says that
-    this one is what htmx asked for.
+    """The template `name`, an element with an id, as part of a page that polls renew:
+    with `oob` in the context only what changed, out of band, unless it is what htmx
+    asked for (`in_place`).
     """
     parts, page = context.get("parts") or Parts(), context.template
     if page is None:

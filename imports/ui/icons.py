@@ -1,11 +1,9 @@
 """Icons: the silhouettes of the statuses drawn here, most others from heroicons.
 
-Each is 16 × 16 pixels, in the colour of the text beside it; what is cut out of a
-filled shape shows the ground it stands on. Icons never stand alone: they are
-hidden from screen readers, and the word beside them speaks.
-
-What stands in row after row is drawn once a page, in the sprite of base.html, and
-used from there. What moves is drawn where it stands, since "still" is said there.
+Each is 16 × 16 pixels, in the colour of the text beside it, and hidden from screen
+readers: the word beside it speaks. What stands in row after row is drawn once a page,
+in the sprite of base.html, and used from there. What moves is drawn where it stands,
+since "still" is said there.
 """
 
 from __future__ import annotations
@@ -61,7 +59,7 @@ _SHAPES: dict[str, str] = {
     ' fill="currentColor"/>',
 }
 
-# What tables repeat: drawn once in the sprite.
+# What tables repeat.
 _SHARED = (
     *(
         look.icon
@@ -81,7 +79,6 @@ def _svg(shape: str, size: int, box: str = "") -> SafeString:
 
 
 def status_icon_svg(status: str, *, size: int = 16) -> SafeString:
-    """The silhouette of a status; KeyError for a value that is none of ours."""
     return icon_svg(STATUSES[str(status)].icon, size=size)
 
 

@@ -25,9 +25,9 @@ _MEMORY = re.compile(rf"([\w-]+)\.((?:[\w-]{{{DIGEST_LENGTH}}})+)")
 
 
 def _digest(html: str) -> str:
-    """A short digest of `html` without what changes by itself: relative and elapsed
-    times, and the CSRF token. It is taken of every row of every page, so plain texts
-    are looked for before patterns.
+    """A digest of `html` without what changes by itself: relative and elapsed times,
+    and the CSRF token. It is taken of every row of every page, so plain texts are
+    looked for before patterns.
     """
     *dated, rest = html.split("</time>")
     html = "".join([*(text.rpartition(">")[0] for text in dated), rest])

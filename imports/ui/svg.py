@@ -1,14 +1,13 @@
 """Drawings of runs as SVG: the strip of a definition's last 20 runs, the chart of its
 history, and the horizontal bars of one run.
 
-In strips and charts each run is a bar, newest at the right: above the line stands what
-was loaded, below it what loaded nothing, across it what isn't known. Sizes are given in
-attributes, since the content security policy forbids inline styles; colours come from
-the classes in status.css.
+In strips and charts each run is a bar and a link, newest at the right: above the line
+stands what was loaded, below it what loaded nothing, across it what isn't known. Sizes
+are attributes, since the content security policy forbids inline styles; colours come
+from the classes in status.css.
 
-Each bar is a link with its words. A list has a thousand of them, so there a strip is a
-picture at first, all bars of a hue in one path and one sentence for all; as soon as
-a reader goes there, static/js/strip.js asks for the bars themselves.
+A list has a thousand bars, so there a strip is a picture, all bars of a hue in one
+path, until a reader goes there and static/js/strip.js asks for the bars themselves.
 """
 
 from __future__ import annotations
@@ -40,17 +39,18 @@ REACH = 1.5
 
 
 class Ground(NamedTuple):
-    """What bars stand on. In pixels from the top: where the highest of them ends, the
-    line, and where ends what hangs below it; heights differ by multiples of `step`.
-    Then how far apart bars stand, how wide they are, and what is left beside them.
-    """
+    """What bars stand on, in pixels."""
 
+    # from the top: where the highest ends, the line, where ends what hangs below it
     top: int
     line: int
     foot: int
+    # heights differ by multiples of this
     step: int
+    # from a bar to the next
     pitch: int
     width: int
+    # beside the first and the last
     margin: int
 
 
@@ -63,7 +63,7 @@ SLOTS = 20
 
 
 class Slot(NamedTuple):
-    """A bar, where it stands: its left edge, and its height above the line."""
+    """A bar in its place: its left edge, and its height above the line."""
 
     bar: Bar
     x: int
@@ -89,12 +89,16 @@ class Slot(NamedTuple):
 
 def _slots(bars: Sequence[Bar], ground: Ground, largest: int) -> list[Slot]:
     """The bars in their places, newest at the right; `largest` rows reach the top."""
-    first = max(SLOTS, len(bars)) - len(bars)
+    step, room = ground.step, ground.line - ground.top - (ground.step - 1)
     slots = []
-    for number, bar in enumerate(bars, first):
-        height = _height(bar, largest, ground)
+    for number, bar in enumerate(bars, max(SLOTS - len(bars), 0)):
+        rows = loaded(bar)
+        share = min(rows, largest) / largest if largest else 0
+        height = max(LEAST, step * round(share * room / step) + step - 1)
+        if not rows and status_look(bar["status"]).bar in SHOWN_WITHOUT_ROWS:
+            height = 0
         x = number * ground.pitch + ground.margin
-        slots.append(Slot(bar=bar, x=x, height=height, ground=ground))
+        slots.append(Slot(bar, x, height, ground))
     return slots
 
 
@@ -128,8 +132,8 @@ SHOWN_WITHOUT_ROWS = {"above-and-below", "filling"}
 
 
 def _paths(slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
-    """The bar as path data by kind. `as_strokes` draws what is filled as a thick line,
-    which gives its width once for all bars instead of in each of them.
+    """The bar as path data by kind. `as_strokes`: what is filled is a thick line, which
+    gives its width once for all bars instead of in each of them.
     """
     paths: dict[str, str] = defaultdict(str)
     shape = BARS[status_look(slot.bar["status"]).bar]
@@ -155,17 +159,6 @@ def loaded(bar: Bar) -> int:
     if bar["status"] == "failed":
         return max(0, (rows or 0) - (errors or 0)) if errors is not None else 0
     return rows or 0
-
-
-def _height(bar: Bar, largest: int, ground: Ground) -> int:
-    """The bar's height in pixels, where `largest` rows reach the top."""
-    rows = loaded(bar)
-    if not rows and status_look(bar["status"]).bar in SHOWN_WITHOUT_ROWS:
-        return 0
-    share = min(rows, largest) / largest if largest else 0
-    room = ground.line - ground.top - (ground.step - 1)
-    height = ground.step * round(share * room / ground.step) + ground.step - 1
-    return max(LEAST, height)
 
 
 def bar_text(bar: Bar) -> str:
@@ -265,20 +258,20 @@ STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
 class Band(NamedTuple):
-    """A drawing with its name and where its scale ends."""
-
     name: str
     svg: SafeString
+    # where its scale ends
     top: str
 
 
 class Chart(NamedTuple):
-    """Bands from top to bottom, of how many runs, both ends' days, how many are cut."""
-
+    # from top to bottom
     bands: list[Band]
+    # how many, and on which days the first and the last began
     runs: int
     first: str
     last: str
+    # how many bars don't end where their rows would
     cut: int
 
 
@@ -300,21 +293,14 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
     ]
     if any(seconds is not None for seconds in took):
         bands.append(_line_band("Took", "took", slots, took, duration_text))
-    first, last = _ends(shown)
-    cut = sum(loaded(bar) > end for bar in bars)
-    return Chart(bands=bands, runs=len(shown), first=first, last=last, cut=cut)
-
-
-def _ends(shown: Sequence[ImportRun]) -> tuple[str, str]:
-    """The days below both ends; both below the right one if half the chart is empty."""
-    first, last = (timezone.localtime(shown[at].began_at) for at in (0, -1))
-    pattern = "j M, H:i" if first.date() == last.date() else "j M Y"
-    began, ended = (dateformat.format(at, pattern) for at in (first, last))
-    if len(shown) == 1:
-        return "", ended
+    began = [timezone.localtime(shown[at].began_at) for at in (0, -1)]
+    pattern = "j M, H:i" if began[0].date() == began[1].date() else "j M Y"
+    first, last = (dateformat.format(at, pattern) for at in began)
     if len(shown) <= SLOTS // 2:
-        return "", f"{began} to {ended}"
-    return began, ended
+        # the left half is empty, so both stand below the right end
+        first, last = "", last if len(shown) == 1 else f"{first} to {last}"
+    cut = sum(loaded(bar) > end for bar in bars)
+    return Chart(bands, len(shown), first, last, cut)
 
 
 def ceiling(values: Sequence[int]) -> int:
@@ -347,7 +333,7 @@ def _rows_band(slots: list[Slot], end: int) -> Band:
     css = f'class="strip chart rows-band" role="group" aria-label="{name}"'
     axes = (CHART.top, CHART.line)
     svg = _chart_svg(css, len(slots), CHART.foot + 1, axes, "".join(drawn))
-    return Band(name="Rows", svg=svg, top=short_count_text(end))
+    return Band("Rows", svg, short_count_text(end))
 
 
 Point = tuple[float, float] | None
@@ -376,7 +362,7 @@ def _line_band(
         f'<path class="{css} dot" d="{dots_path(points)}"/>',
         f"{name}: from {text(min(known))} to {text(most)}, last {text(known[-1])}",
     )
-    return Band(name=name, svg=svg, top=text(most))
+    return Band(name, svg, text(most))
 
 
 def line_path(points: Sequence[Point]) -> str:
@@ -430,8 +416,7 @@ def proportion_svg(
     unaccounted: int | None = None,
 ) -> SafeString:
     """Loaded, duplicate and rejected rows as parts of one bar, whose end stays empty
-    for rows that are unaccounted for; the numbers stand beside it, so it is hidden from
-    screen readers. Nothing known: an empty bar.
+    for rows that are unaccounted for. The numbers stand beside it.
     """
     total = sum(filter(None, (loaded, duplicates, errors, unaccounted)))
     content, x = "", 0.0

@@ -1,7 +1,7 @@
 """What all pages share: who can see them, and how they keep themselves up to date.
 
-A poll carries `since`, the version of what the browser shows. Nothing changed → 204 and
-no body; else those of the page's parts that changed, swapped out of band.
+A poll carries `since`, the version of what the browser shows. Nothing changed: 204,
+else those of the page's parts that changed, swapped out of band.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -31,7 +30,6 @@ from imports.models import STORAGE, Account, ImportDefinition, ImportRun, User
 from imports.ui.partials import Parts
 from imports.wording.formats import problem_text, spoken
 
-P = ParamSpec("P")
 # Seconds between polls: while something on the page moves, and otherwise.
 FAST_SECONDS = 3
 QUIET_SECONDS = 20
@@ -42,26 +40,22 @@ MOST_NAMED = 3
 
 
 class SignedInRequest(HttpRequest):
-    """A request of a person who is signed in."""
-
     user: User
     htmx: HtmxDetails
 
 
-View = Callable[Concatenate[SignedInRequest, P], HttpResponse]
+View = Callable[..., HttpResponse]
 
 
-def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def signed_in(view: View) -> View:
     """Send strangers to the sign-in page; answer their polls with a bare 401, since a
     sign-in form must never land inside a part of a page.
     """
 
     @wraps(view)
-    def guarded(
-        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-    ) -> HttpResponse:
+    def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if isinstance(request.user, User):
-            return view(cast("SignedInRequest", request), *args, **kwargs)
+            return view(request, **kwargs)
         if request.headers.get("HX-Request"):
             return HttpResponse("Your session has ended.", status=401)
         return redirect_to_login(request.get_full_path())
@@ -91,7 +85,6 @@ def visible_run(user: User, pk: int) -> ImportRun:
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:
-    """Whether `user` can start things in the account of a definition or run."""
     accounts = Account.objects.startable_by(user)
     return accounts.filter(pk=subject.account_id).exists()
 
@@ -105,27 +98,22 @@ def require_start(user: User, subject: ImportDefinition | ImportRun) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class PageVersion:
-    """What a page depends on: the greatest revision that the reader can see, whether
-    workers are alive and keep up, whether anything can be saved, when Marketing Cloud
-    last responded (in steps of 20 seconds, so that "last checked" stays true), and
-    the reader's day. `is_of_all`: of all accounts that the reader can see, not of a
-    single one.
+    """What a page depends on, noted before it is read: the greatest revision that the
+    reader can see (`number`), when Marketing Cloud last responded (`step`, so that
+    "last checked" stays true), the reader's day, how the workers do, and whether
+    anything can be saved. `is_of_all`: of all accounts, not of a single one.
     """
 
-    number: int
-    workers: models.WorkerState
-    is_writable: bool = field(default_factory=lambda: STORAGE.unwritable_since is None)
-    heard_step: int = 0
-    day: dt.date = field(default_factory=timezone.localdate)
-    is_of_all: bool = False
-
-    def __str__(self) -> str:
-        silent = "s" if self.workers.is_silent else ""
-        stuck = "o" if self.workers.is_stuck else ""
-        unsaved = "" if self.is_writable else "w"
-        return f"{self.number}-{self.heard_step}-{self.day:%j}{silent}{stuck}{unsaved}"
+    def __init__(
+        self, number: int, workers: models.WorkerState, step: int, *, is_of_all: bool
+    ) -> None:
+        self.number, self.workers, self.is_of_all = number, workers, is_of_all
+        silent = "s" if workers.is_silent else ""
+        stuck = "o" if workers.is_stuck else ""
+        unsaved = "w" if STORAGE.unwritable_since else ""
+        day = timezone.localdate()
+        self.text = f"{number}-{step}-{day:%j}{silent}{stuck}{unsaved}"
 
 
 def page_version(user: User) -> PageVersion:
@@ -141,20 +129,13 @@ def page_version(user: User) -> PageVersion:
     else:
         step = step_of(accounts["contact"])
         workers = models.workers_of(accounts["workers"])
-    return PageVersion(
-        number=accounts["number"] or 0, workers=workers, heard_step=step, is_of_all=True
-    )
+    return PageVersion(accounts["number"] or 0, workers, step, is_of_all=True)
 
 
-def version_of(
-    subject: ImportDefinition | ImportRun, heard_step: int = 0
-) -> PageVersion:
+def version_of(subject: ImportDefinition | ImportRun, step: int = 0) -> PageVersion:
     """The version of the page of one thing, which follows that account alone."""
-    return PageVersion(
-        number=subject.account.revision,
-        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]
-        heard_step=heard_step,
-    )
+    workers = models.workers_of(subject.workers)  # type: ignore[union-attr]
+    return PageVersion(subject.account.revision, workers, step, is_of_all=False)
 
 
 def step_of(moment: dt.datetime | None) -> int:
@@ -162,7 +143,7 @@ def step_of(moment: dt.datetime | None) -> int:
 
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
-    return request.GET.get("since") == str(version)
+    return request.GET.get("since") == version.text
 
 
 def live(
@@ -176,10 +157,9 @@ def live(
     **own: Any,
 ) -> dict[str, Any]:
     """What the element `#live` (`_live.html`) tells the script that polls: where and
-    how often to ask, fast while something on the page can change and never again where
-    it `is_over`, the tab's title and icon (`state`); and what every page shows beside
-    its own matter: how much needs attention, and how the workers do. The page of one
-    run has a state of its `own`; others tell of all runs.
+    how often to ask, and the tab's title and icon (`state`), of all runs unless the
+    page has its `own`; and what stands on every page: how much needs attention, and
+    how the workers do.
 
     Call it after the page's parts were read. What changed while they were read may
     be on the page by half, so then it asks again soon.
@@ -195,7 +175,7 @@ def live(
             active = ImportRun.objects.visible_to(request.user).active()
             own["state"] = "running" if active.exists() else "quiet"
     query = request.GET.copy()
-    query["since"] = str(version)
+    query["since"] = version.text
     query.pop("seen", None)
     return {
         "url": f"{request.path}?{query.urlencode()}",
@@ -269,14 +249,15 @@ def news(
 
 def dialog(
     request: SignedInRequest,
-    page: str,
-    partial: str,
+    folder: str,
+    name: str,
     context: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
-    """A question: `page` without a script, else `partial` in the page's own dialog."""
-    template = partial if request.htmx else page
-    response = render(request, f"imports/{template}", context, status=status)
+    """A question: a page of its own without a script, else the page's own dialog."""
+    template = f"_{name}_dialog" if request.htmx else name
+    path = f"imports/{folder}/{template}.html"
+    response = render(request, path, context, status=status)
     if request.htmx:  # wherever the form that was sent stands
         reswap(retarget(response, "#dialog-slot"), "innerHTML")
     return response
@@ -300,40 +281,41 @@ def next_url(request: SignedInRequest) -> str:
 
 
 def no_account(user: User) -> dict[str, str]:
-    """What an empty page says to who sees no account: `fact`, `reason`, and where its
-    button leads, if it has one. Of accounts that are not theirs it only tells that
-    there are some.
+    """What an empty page says to who sees no account, with its button, if it has one.
+    Of accounts that are not theirs it only tells that there are some.
     """
     # by full names alone, since a bare login name is half of a sign-in
     people = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
     names = filter(None, (person.get_full_name() for person in people[:MOST_NAMED]))
     named = " or ".join(names)
     ask = f"Ask an administrator ({named})" if named else "Ask an administrator"
+    fact, button = "No account is connected yet", {}
     if Account.objects.exists():
-        words = {"fact": "You don’t have access to any account yet"}
+        fact = "You don’t have access to any account yet"
         reason = "mcdash has accounts, but none of your groups has access to one. "
         if button := _way_to_access(user):
-            reason += "Give a group access to an account, and put yourself into that "
-            return words | button | {"reason": f"{reason}group.", "icon": "key"}
-        reason += f"{ask} for access. Imports will then appear here automatically."
-        return words | {"reason": reason}
-    words = {"fact": "No account is connected yet"}
-    if user.is_staff and user.has_perm("imports.add_account"):
-        return words | {
-            "reason": "Add a Marketing Cloud account and give a group access to it. "
-            "Its definitions then appear here.",
-            "link": reverse("admin:imports_account_add"),
-            "link_text": "Add an account",
-            "icon": "plus",
-        }
-    return words | {
-        "reason": f"{ask} to connect a Marketing Cloud account. Imports then appear "
-        "here by themselves."
-    }
+            reason += (
+                "Give a group access to an account, and put yourself into that group."
+            )
+        else:
+            reason += f"{ask} for access. Imports will then appear here automatically."
+    elif user.is_staff and user.has_perm("imports.add_account"):
+        reason = (
+            "Add a Marketing Cloud account and give a group access to it. "
+            "Its definitions then appear here."
+        )
+        link = reverse("admin:imports_account_add")
+        button = {"link": link, "link_text": "Add an account", "icon": "plus"}
+    else:
+        reason = (
+            f"{ask} to connect a Marketing Cloud account. Imports then appear here by "
+            "themselves."
+        )
+    return {"fact": fact, "reason": reason} | button
 
 
 def _way_to_access(user: User) -> dict[str, str]:
-    """Where in the administration `user` can give themselves access, if anywhere."""
+    """The way in the administration to give themselves access, if `user` has one."""
     link, link_text = "", "Give a group access"
     if not user.is_staff:
         return {}
@@ -348,4 +330,4 @@ def _way_to_access(user: User) -> dict[str, str]:
     elif user.has_perm("imports.change_user"):
         link = reverse("admin:imports_user_change", args=[user.pk])
         link_text = "Choose your groups"
-    return {"link": link, "link_text": link_text} if link else {}
+    return {"link": link, "link_text": link_text, "icon": "key"} if link else {}

@@ -1,11 +1,8 @@
-"""`/`: what needs the reader's attention, what runs now, what ended today and how; and
-`/accounts/`: the connected accounts, how they do, and their numbers today.
-"""
+"""`/`: what needs the reader's attention, what runs now, what ended today and how."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +13,6 @@ from django.db.models.query import prefetch_related_objects
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import dateformat, timezone
-from django.utils.text import capfirst
 
 from imports import models
 from imports.lists.attention import attention
@@ -27,8 +23,10 @@ from imports.views import base
 from imports.views.base import SignedInRequest, signed_in
 from imports.wording.account import AccountWords, account_words
 from imports.wording.formats import count_text, share_text, zone_name
-from imports.wording.status import BY_SEVERITY, STATUSES
+from imports.wording.status import BY_SEVERITY
 
+# As templates read it: label, figure, url, status, hint.
+Figure = dict[str, Any]
 MOST_ACTIVE = 50
 MOST_ENDED = 20
 MOST_FAVOURITES = 12
@@ -111,11 +109,11 @@ def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
 def figure(
     label: str,
     number: int | str | None,
-    *statuses: str,
-    hints: Iterable[str] = (),
+    statuses: Sequence[str],
+    *hints: str,
     account: int | None = None,
     is_today: bool = True,
-) -> dict[str, Any]:
+) -> Figure:
     """A number with its label, the list of runs behind it, and what it does not tell.
     The status of those runs, if they all have the same one, is its icon.
     """
@@ -128,14 +126,14 @@ def figure(
     }
 
 
-def running_figure(number: int, **more: Any) -> dict[str, Any]:
+def running_figure(number: int, *hints: str, account: int | None = None) -> Figure:
     """What is active now, whatever day it was started."""
-    shown = figure("Running", number, *sorted(models.ACTIVE), is_today=False, **more)
-    return shown | {"status": RunStatus.RUNNING}
+    active, label = sorted(models.ACTIVE), "Running"
+    running = figure(label, number, active, *hints, account=account, is_today=False)
+    return running | {"status": RunStatus.RUNNING}
 
 
-def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
-    """The six cards, each leading to the list behind its number."""
+def cards(counted: dict[str, Any]) -> list[Figure]:
     total, share = counted["total"], ""
     if total:
         share = f"{count_text(counted['rejected'])} of {count_text(total)}"
@@ -146,22 +144,17 @@ def cards(counted: dict[str, Any]) -> list[dict[str, Any]]:
         f"{n:,} row error{'' if n == 1 else 's'}" if n else ""
         for n in map(counted.get, ("errors_so_far", "of_completed", "of_failed"))
     )
-    with_errors = RunStatus.COMPLETED_WITH_ERRORS
+    errors = RunStatus.COMPLETED_WITH_ERRORS
     number = share_text(counted["rejected"], total)
     # what Marketing Cloud ran to an end: only that has rows
     rows = sorted(FINISHED)
     return [
-        running_figure(counted["running"], hints=[so_far]),
-        figure("Completed today", counted["completed"], RunStatus.COMPLETED),
-        figure(
-            "With errors",
-            counted[with_errors],
-            with_errors,
-            hints=[of_completed, to_check],
-        ),
-        figure("Failed", counted["failed"], RunStatus.FAILED, hints=[of_failed]),
-        figure("Rows imported", counted["loaded"], *rows, hints=["today", unloaded]),
-        figure("Row errors", number, *rows, hints=[share, unshared]),
+        running_figure(counted["running"], so_far),
+        figure("Completed today", counted["completed"], ["completed"]),
+        figure("With errors", counted[errors], [errors], of_completed, to_check),
+        figure("Failed", counted["failed"], ["failed"], of_failed),
+        figure("Rows imported", counted["loaded"], rows, "today", unloaded),
+        figure("Row errors", number, rows, share, unshared),
     ]
 
 
@@ -181,7 +174,6 @@ def history_url(
 
 
 def accounts_with_counts(user: models.User) -> QuerySet[Account]:
-    """The reader's accounts with the number of their definitions."""
     accounts = Account.objects.visible_to(user).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
@@ -208,8 +200,7 @@ def favourites(
     user: models.User, startable: Container[int]
 ) -> list[tuple[ImportDefinition, ImportRun | None, bool]]:
     """The first favourites of `user`, who can start in the accounts `startable`, by
-    name, as far as they can be seen: each with its own active run, if any, and
-    whether it can be started. Two queries, however many there are.
+    name: each with its own active run, if any, and whether it can be started.
     """
     visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
     by_name = visible.select_related("account", "last_run")
@@ -223,106 +214,3 @@ def favourites(
         )
         for definition in definitions
     ]
-
-
-# The accounts
-
-
-@signed_in
-def account_list(request: SignedInRequest) -> HttpResponse:
-    user, version = request.user, base.page_version(request.user)
-    if base.is_unchanged(request, version):
-        return HttpResponse(status=204)
-    accounts = list(accounts_with_counts(user))
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    counts = _account_counts(accounts)
-    # what nobody follows does not move, however much is running
-    is_moving = not version.workers.is_silent and any(
-        counts[account.pk]["running"] and not account.why_not_followed
-        for account in accounts
-    )
-    title = "Accounts · mcdash"
-    context = {
-        "cards": [
-            _card(account, counts[account.pk], accounts)
-            | {"can_start": account.pk in startable}
-            for account in accounts
-        ],
-        "no_account": None if accounts else base.no_account(user),
-        "zone": timezone.get_current_timezone_name(),
-        "live": base.live(request, version, title=title, is_moving=is_moving),
-    }
-    return base.answer(request, "accounts", context)
-
-
-def _account_counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:
-    """Per account: running now, ended today by status, row errors today."""
-    runs = ImportRun.objects.filter(account__in=accounts).order_by()
-    today = runs.ended_since(start_of_today()).values("account")
-    ended = today.annotate(
-        row_errors=Sum("errors"),
-        untold=Count("id", filter=Q(status__in=FINISHED) & ~ERRORS_KNOWN),
-        to_check=Count("id", filter=COUNTS_OPEN),
-        **{s: Count("id", filter=Q(status=s)) for s in sorted(models.ENDED)},
-    )
-    counts = {row["account"]: dict(row) for row in ended}
-    # counted here: grouped by account, a database may read the whole history for it
-    running = Counter(runs.active().values_list("account", flat=True))
-    return {
-        account.pk: counts.get(account.pk, {}) | {"running": running[account.pk]}
-        for account in accounts
-    }
-
-
-def _card(
-    account: Account, counts: dict[str, Any], accounts: list[Account]
-) -> dict[str, Any]:
-    """How an account does in a sentence, what to do, and its numbers today."""
-    twins = [other for other in accounts if account.is_twin_of(other)]
-    words = account_words(account, twins=twins)
-    if words.fact:
-        sentence = f"{capfirst(words.fact)}."
-    elif account.last_contact_at:
-        sentence = "Answering."
-    else:
-        sentence = "Not contacted yet. The worker will do so within a minute."
-    # a time of theirs that is read with the wrong offset makes a run hours long
-    drift = account.clock_drift_minutes
-    way = "ahead of" if drift > 0 else "behind"
-    ended = [
-        figure(
-            look.short,
-            counts.get(look.status, 0),
-            look.status,
-            hints=[not_told(counts.get("to_check", 0), "to check")]
-            if look.status == RunStatus.COMPLETED_WITH_ERRORS
-            else (),
-            account=account.pk,
-        )
-        for look in STATUSES.values()
-        if look.status in models.ENDED
-    ]
-    row_errors = figure(
-        "Row errors",
-        counts.get("row_errors"),
-        hints=[not_told(counts.get("untold", 0), "without a count")],
-        account=account.pk,
-    )
-    return {
-        "account": account,
-        "words": words,
-        "sentence": sentence,
-        "clock": f"its clock is {abs(drift)} minutes {way} UTC−6" if drift else "",
-        # what Marketing Cloud finished always has its figure; other ends have theirs
-        # on a day on which there are any
-        "figures": [
-            running_figure(counts["running"], account=account.pk),
-            *(each for each in ended if each["status"] in FINISHED),
-            row_errors | {"is_bad": bool(counts.get("row_errors"))},
-        ],
-        "others": [
-            each
-            for each in ended
-            if each["status"] not in FINISHED and each["figure"] != "0"
-        ],
-    }

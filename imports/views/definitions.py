@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -47,7 +47,6 @@ WRONG = {
 }
 # More accounts than these are not named one by one.
 MOST_NAMED = 2
-ASKED_LATELY = "This was asked for less than a minute ago."
 # On the page of one; the chart's other runs are folded away below these.
 RUNS_SHOWN = 20
 VERSIONS_SHOWN = 10
@@ -65,18 +64,15 @@ def definition_list(request: SignedInRequest) -> HttpResponse:
         return HttpResponse(status=204)
     context = _list_context(request)
     active = (row["active"] for row in context["rows"] if row["active"])
-    context["live"] = base.live(
-        request,
-        version,
-        title="Definitions · mcdash",
-        is_moving=base.any_moves(active, version.workers)
-        or context["syncing"]["is_moving"],
-    )
+    is_syncing = context["syncing"]["is_moving"]
+    is_moving = is_syncing or base.any_moves(active, version.workers)
+    title = "Definitions · mcdash"
+    context["live"] = base.live(request, version, title=title, is_moving=is_moving)
     if request.htmx and request.htmx.target == "results":
         # what the search field swaps while one types
         status = 422 if context["wrong"] else 200
-        found = "imports/definitions/_found.html"
-        response = base.news(request, found, context, status)
+        parts = "imports/definitions/_found.html"
+        response = base.news(request, parts, context, status)
         n = context["page"].paginator.count
         sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
         trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
@@ -96,12 +92,11 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     visible = ImportDefinition.objects.visible_to(user)
     filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
     counts = DefinitionCounts(filters, user) if filters.is_valid() else None
-    # of places, since all were counted already; get_page: an address of a page that is
+    # of numbers, since all were counted already; get_page: an address of a page that is
     # gone shows another one, no error
-    places = range(counts.total if counts else 0)
-    page = Paginator(places, PER_PAGE).get_page(given.get("page"))
-    on_page = cast("range", page.object_list)
-    rows = _rows(user, _ids(filters, on_page) if counts else [])
+    numbers = range(counts.total if counts else 0)
+    page = Paginator(numbers, PER_PAGE).get_page(given.get("page"))
+    rows = _rows(user, _ids(filters, page.number) if counts else [])
     if counts and not filters.has_words:
         total = counts.listed
     else:
@@ -132,23 +127,21 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     }
 
 
-def _ids(filters: DefinitionFilter, places: range) -> list[int]:
-    """The definitions at these places: favourites before all others, which keeps the
-    others in the order of an index.
+def _ids(filters: DefinitionFilter, number: int) -> list[int]:
+    """The definitions of a page: favourites before all others, which keeps the others
+    in the order of an index.
     """
-    ids = filters.qs.values_list("pk", flat=True)
+    ids, start = filters.qs.values_list("pk", flat=True), (number - 1) * PER_PAGE
     if not filters.are_favourites_apart:
-        return list(ids[places.start : places.stop])
-    favourites = list(ids.filter(is_favourite=True))
-    others = ids.filter(is_favourite=False)
-    start, stop = (max(end - len(favourites), 0) for end in (places.start, places.stop))
-    return [*favourites[places.start : places.stop], *others[start:stop]]
+        return list(ids[start : start + PER_PAGE])
+    all_favourites = list(ids.filter(is_favourite=True))
+    favourites = all_favourites[start : start + PER_PAGE]
+    others = ids.filter(is_favourite=False)[max(start - len(all_favourites), 0) :]
+    return [*favourites, *others[: PER_PAGE - len(favourites)]]
 
 
 def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
-    """The definitions of a page in their order, in a constant number of queries; each
-    with the reader's right, whether anybody can start it now, and an active run of it.
-    """
+    """The definitions of a page in their order, in a constant number of queries."""
     is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
     # in an account that was connected lately everything is new, and nothing is marked
     older = ImportDefinition.objects.filter(
@@ -186,10 +179,8 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
 @signed_in
 @require_POST
 def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
-    """Star a definition (`wanted=1`) or take the star away (`wanted=0`).
-
-    The form says what is wanted rather than "the other one", so that a repeated press
-    changes nothing.
+    """Star a definition (`wanted=1`) or take the star away (`wanted=0`), not "the other
+    one", so that a repeated press changes nothing.
     """
     definition = base.visible_definition(request.user, pk)
     is_wanted = request.POST.get("wanted") == "1"
@@ -204,10 +195,9 @@ def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
 
 
 def syncing(user: User, account: str = "") -> dict[str, Any]:
-    """The accounts whose definitions a list shows, all that `user` can see or the one
-    with that id, in one query: how many were never read, since when the oldest stands,
-    what is being done about it, and which were last read so that what they lack may be
-    there all the same (`doubted`).
+    """How old a list of definitions is, of all accounts that `user` can see or of the
+    one with that id, and what is being done about it, in one query. `doubted`: what
+    their last lists lack may be there all the same.
     """
     name = Concat(Value("sync:"), Cast(OuterRef("pk"), CharField()))
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
@@ -232,7 +222,6 @@ def syncing(user: User, account: str = "") -> dict[str, Any]:
 
 
 def _sentences(awaited: list[Account]) -> list[str]:
-    """What is being done for the accounts whose sync is awaited."""
     reading = [account for account in awaited if getattr(account, "is_reading", False)]
     waiting = [account for account in awaited if account not in reading]
     silent = [account for account in waiting if account.is_breaker_open]
@@ -240,14 +229,14 @@ def _sentences(awaited: list[Account]) -> list[str]:
     sentences = []
     if reading:
         read = sum(account.sync_pages_read or 0 for account in reading)
-        expected = [account.sync_pages for account in reading]
-        about = sum(pages or 0 for pages in expected)
-        pages = ""
         # an earlier sync tells how many there are, as far as there was one
-        if read and (None in expected or about < read):
-            pages = f": {read} page{'' if read == 1 else 's'} so far"
-        elif read:
+        expected = [account.sync_pages for account in reading]
+        about = 0 if None in expected else sum(filter(None, expected))
+        pages = ""
+        if about >= read > 0:
             pages = f": {read} of about {about} page{'' if about == 1 else 's'}"
+        elif read:
+            pages = f": {read} page{'' if read == 1 else 's'} so far"
         sentences.append(f"Reading {_names(reading)}{pages}")
     if next_up:
         sentences.append(f"Waiting for the worker: {_names(next_up)}")
@@ -276,7 +265,7 @@ def sync(request: SignedInRequest) -> HttpResponse:
     asked = want_sync(accounts=accounts, by=request.user, ip=address_of(request))
     if not request.htmx:
         if not asked:
-            messages.info(request, ASKED_LATELY)
+            messages.info(request, "This was asked for less than a minute ago.")
         return redirect(base.next_url(request))
     context = {
         "syncing": syncing(request.user, account),
@@ -292,19 +281,19 @@ def sync(request: SignedInRequest) -> HttpResponse:
 
 @signed_in
 def definition(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown = base.visible_definition(request.user, pk)
-    if shown.last_run:
-        shown.last_run.account = shown.account
-    version = base.version_of(shown)
+    definition = base.visible_definition(request.user, pk)
+    if definition.last_run:
+        definition.last_run.account = definition.account
+    version = base.version_of(definition)
     if base.is_unchanged(request, version):
         return HttpResponse(status=204)
-    context = _definition_context(request.user, shown)
+    context = _definition_context(request.user, definition)
     # as it was read first as well: it may have ended while the rest was read
-    runs = filter(None, (context["active"], shown.last_run))
+    runs = filter(None, (context["active"], definition.last_run))
     context["live"] = base.live(
         request,
         version,
-        title=f"{spoken(shown.shown_name)} · mcdash",
+        title=f"{spoken(definition.shown_name)} · mcdash",
         is_moving=base.any_moves(runs, version.workers),
     )
     return base.answer(request, "definition", context)
@@ -347,15 +336,11 @@ def _definition_context(user: User, definition: ImportDefinition) -> dict[str, A
         "active": active,
         "can_start": can,
         "why_not": definition.why_not_startable if can else "",
-        "is_favourite": getattr(definition, "is_favourite", False),
     }
 
 
 def normal(runs: list[ImportRun]) -> str:
-    """What the successful ones among `runs` usually count and take: their medians.
-
-    Empty for fewer than five: some runs are no habit.
-    """
+    """What the successful ones among `runs` usually count and take: their medians."""
     good = [run for run in runs if run.status in SUCCESSFUL and not run.are_counts_open]
     if len(good) < HABIT:
         return ""

@@ -55,8 +55,7 @@ UNREADABLE = {
 NEIGHBOURS = {RunSort.NEWEST: ("Newer", "Older"), RunSort.OLDEST: ("Older", "Newer")}
 NO_PLACE = "This address names a place in the history that can’t be read."
 BATCH = 1000
-# The columns of exports, and where those come from that are called otherwise here;
-# docs/exports.md tells what they mean.
+# The columns of exports, whose meaning docs/exports.md tells.
 NAMES = (
     *("id", "account", "definition", "customer_key", "status", "phase", "origin"),
     *("started_by", "task_id", *COUNTS),
@@ -64,13 +63,13 @@ NAMES = (
     *("start_text", "end_text", "import_type", "destination_id", "request_id"),
     *("reason", "error_code", "vendor_message", "message"),
 )
-PATHS = {
+# And where they come from.
+COLUMNS = {name: name for name in NAMES} | {
     "id": "pk",
     "account": "account__name",
     "definition": "definition__name",
     "started_by": "started_by_name",
 }
-COLUMNS = {name: PATHS.get(name, name) for name in NAMES}
 # Reckoned from the others.
 UNACCOUNTED = "unaccounted_rows"
 BROKEN_OFF = "INCOMPLETE: this export broke off after {} runs. Export again."
@@ -116,8 +115,8 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
     user, query = request.user, ListQuery(request.GET, reverse("imports:run_list"))
     runs = ImportRun.objects.visible_to(user)
     filters = RunFilter(request.GET, runs, request=request)
-    problems = problems_of(filters)
-    page, counts, shown = RunPage(), RunCounts(), {}
+    problems = [UNREADABLE[name] for name in filters.errors]
+    page, counts, with_runs = RunPage(), RunCounts(), {}
     if not problems:
         order, places = order_of(filters), {"before": "", "after": ""}
         # a place in an order that isn't in force is none
@@ -126,11 +125,10 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         if all(order.read(text) for text in places.values() if text):
             counts = count_runs(filters, user)
             page = page_of(filters.qs, order, **places)
-            shown = _with_runs(query, filters, counts, page)
+            with_runs = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
     accounts = list(models.Account.objects.visible_to(user).order_by("name"))
-    in_force = chips(query, filters)
     filtered = {name for name in FILTER_WORDS if query.chosen(name)}
     return {
         "page": page,
@@ -143,8 +141,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "groups": run_groups(
             query, filters, accounts if len(accounts) > 1 else [], counts
         ),
-        "chips": in_force,
-        "chosen": len(in_force),
+        "chips": chips(query, filters),
         "clear_all_url": query.path,
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.hidden_fields("q"),
@@ -155,7 +152,7 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "first_day": filters.cleaned.get("from"),
         "last_day": filters.cleaned.get("to"),
         "zone_words": zone_name(),
-        **shown,
+        **with_runs,
     }
 
 
@@ -177,11 +174,6 @@ def _with_runs(
         "next_url": query.url(before=page.next) if page.next else "",
         "next_word": following,
     }
-
-
-def problems_of(filters: RunFilter) -> list[str]:
-    """What of the filters can't be read, in sentences."""
-    return [UNREADABLE[name] for name in filters.errors]
 
 
 def order_of(filters: RunFilter) -> RunOrder:
@@ -215,34 +207,30 @@ def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     """The runs of the page with the same address, all of them, in its order."""
     runs = ImportRun.objects.visible_to(request.user)
     filters = RunFilter(request.GET, runs, request=request)
-    if problems := problems_of(filters):
-        text = "\n".join(problems)
+    if filters.errors:
+        text = "\n".join(UNREADABLE[name] for name in filters.errors)
         return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
     content_type, written = FORMS[form]
     # it may take minutes: each batch asks again what the reader can see
     still_visible = filters.qs.still_visible_to(request.user)
-    found = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
+    batched = batches(still_visible, order_of(filters), COLUMNS.values(), BATCH)
     name = f"mcdash-runs-{timezone.localdate().isoformat()}.{form}"
-    response = StreamingHttpResponse(written(_rows(found)), content_type=content_type)
+    response = StreamingHttpResponse(written(batched), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]  # both are HttpResponseBase
 
 
-def _rows(found: Iterable[list[Row]]) -> Iterator[list[Row]]:
-    """The batches with the columns' names; times as ISO 8601, always UTC."""
-    for batch in found:
-        rows = []
-        for run in batch:
-            row = {name: run[path] for name, path in COLUMNS.items()}
-            for name, value in row.items():
-                if isinstance(value, datetime):
-                    row[name] = value.isoformat()
-            row["message"] = models.message_of(run["reason"], run["message"])
-            counts, is_counted = models.Counts.read(run), run["status"] in FINISHED
-            # as `ImportRun.unaccounted_rows`
-            row[UNACCOUNTED] = counts.unaccounted if is_counted else None
-            rows.append(row)
-        yield rows
+def _row(run: Row) -> Row:
+    """A run by the columns' names; times as ISO 8601, always UTC."""
+    row = {name: run[path] for name, path in COLUMNS.items()}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            row[name] = value.isoformat()
+    row["message"] = models.message_of(run["reason"], run["message"])
+    # as `ImportRun.unaccounted_rows`
+    is_counted = run["status"] in FINISHED
+    row[UNACCOUNTED] = models.Counts.read(run).unaccounted if is_counted else None
+    return row
 
 
 class _Echo:
@@ -252,14 +240,15 @@ class _Echo:
         return text
 
 
-def csv_lines(found: Iterable[list[Row]]) -> Iterator[str]:
+def csv_lines(batched: Iterable[list[Row]]) -> Iterator[str]:
     """Comma-separated, lines ended by CR LF, as RFC 4180 has it; see `cell`."""
     writer = csv.writer(_Echo())
     written = 0
     yield BYTE_ORDER_MARK + writer.writerow([*COLUMNS, UNACCOUNTED])
     try:
-        for batch in found:
-            yield "".join(writer.writerow(map(cell, row.values())) for row in batch)
+        for batch in batched:
+            rows = (map(cell, _row(run).values()) for run in batch)
+            yield "".join(map(writer.writerow, rows))
             written += len(batch)
     except Exception:
         # part of the answer is sent, so that only its own text can still tell
@@ -277,17 +266,17 @@ def cell(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def json_lines(found: Iterable[list[Row]]) -> Iterator[str]:
+def json_lines(batched: Iterable[list[Row]]) -> Iterator[str]:
     """One array, an object a line; unknown is null; ASCII alone."""
     between = "[\n"
-    for batch in found:
-        lines = (json.dumps(row).translate(FOR_HTML) for row in batch)
+    for batch in batched:
+        lines = (json.dumps(_row(run)).translate(FOR_HTML) for run in batch)
         yield between + ",\n".join(lines)
         between = ",\n"
     yield "\n]\n" if between == ",\n" else "[]\n"
 
 
-FORMS: dict[str, tuple[str, Callable[[Iterable[list[Row]]], Iterator[str]]]] = {
+FORMS = {
     "csv": ("text/csv; charset=utf-8", csv_lines),
     "json": ("application/json", json_lines),
 }
@@ -298,32 +287,29 @@ FORMS: dict[str, tuple[str, Callable[[Iterable[list[Row]]], Iterator[str]]]] = {
 
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
-    shown = base.visible_run(request.user, pk)
+    run = base.visible_run(request.user, pk)
     # from then on a person can mark it as not started, though no row has changed
     is_overdue = (
-        shown.status == RunStatus.UNKNOWN
-        and resolve.grace_ends_at(shown) <= timezone.now()
+        run.status == RunStatus.UNKNOWN and resolve.grace_ends_at(run) <= timezone.now()
     )
     # another version, so that the page's next poll isn't answered "nothing changed"
-    step = 2 * base.step_of(shown.last_checked_at) + is_overdue
-    version = base.version_of(shown, heard_step=step)
+    step = 2 * base.step_of(run.last_checked_at) + is_overdue
+    version = base.version_of(run, step)
     if base.is_unchanged(request, version):
         return HttpResponse(status=204)
-    unfollowed = shown.why_not_followed(version.workers)
+    unfollowed = run.why_not_followed(version.workers)
     # a result may still turn up for a run that was given up, also by a person
-    is_given_up = (
-        shown.status == RunStatus.NOT_STARTED and shown.reason in models.GIVEN_UP
-    )
-    is_over = shown.has_ended and not is_given_up
-    word = shown.get_status_display() + (", not followed" if unfollowed else "")
-    context = _run_context(request.user, shown, unfollowed)
+    is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
+    is_over = run.has_ended and not is_given_up
+    word = run.get_status_display() + (", not followed" if unfollowed else "")
+    context = _run_context(request.user, run, unfollowed)
     context["live"] = base.live(
         request,
         version,
-        title=f"{word}: {spoken(shown.shown_name)} · mcdash",
-        is_moving=shown.is_active and not unfollowed,
+        title=f"{word}: {spoken(run.shown_name)} · mcdash",
+        is_moving=run.is_active and not unfollowed,
         is_over=is_over,
-        state="attention" if unfollowed else status_look(shown.status).tab,
+        state="attention" if unfollowed else status_look(run.status).tab,
         workers=models.WorkerState() if is_over else version.workers,
         # the page's own notice says what is wrong with them, and since when
         has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
@@ -389,7 +375,7 @@ def _previous(run: ImportRun) -> ImportRun | None:
 
 
 # What is done at the press of a button, and what is said of it.
-DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
+ACTIONS: dict[str, tuple[Callable[..., ImportRun], str]] = {
     "cancel": (start.cancel_run, "Cancelled: nothing was sent to Marketing Cloud."),
     "check": (follow.check_again, "Checking again: the worker asks for it now."),
 }
@@ -397,8 +383,8 @@ DEEDS: dict[str, tuple[Callable[..., ImportRun], str]] = {
 
 @signed_in
 @require_POST
-def act(request: SignedInRequest, pk: int, *, deed: str) -> HttpResponse:
-    return _act(request, _startable_run(request, pk), *DEEDS[deed])
+def act(request: SignedInRequest, pk: int, *, name: str) -> HttpResponse:
+    return _act(request, _startable_run(request, pk), *ACTIONS[name])
 
 
 @signed_in
@@ -431,8 +417,7 @@ def _ask_which(
         "none_of_these": NONE_OF_THESE,
         "problem": problem,
     }
-    page, part = "run/choose.html", "run/_choose_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "run", "choose", context, status)
 
 
 @signed_in
@@ -458,8 +443,7 @@ def _ask_whether(
         "sent_at": clock_text(run.sent_at),
         "problem": problem,
     }
-    page, part = "run/declare.html", "run/_declare_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "run", "declare", context, status)
 
 
 def _startable_run(request: SignedInRequest, pk: int) -> ImportRun:

@@ -1,10 +1,10 @@
 """Starting definitions, one or several: a question that says what each start will do,
 then the starts.
 
-A start is asked for with a token made when the question is shown. However often the
-answer is sent, the same token gives the same run; and what the person saw (the
-definition's digest) must still be so. What replaces a great many rows is started only
-by somebody who types its name.
+A start is asked for with a token made when the question is shown: however often the
+answer is sent, the same token gives the same run. What the person saw (the definition's
+digest) must still be so. What replaces a great many rows is started only by somebody
+who types its name.
 """
 
 from __future__ import annotations
@@ -61,26 +61,26 @@ class Item(NamedTuple):
 
 def confirmation_for(items: Iterable[Item], sent: QueryDict) -> dict[str, Any] | None:
     """The words to type before `items` are started, why, and whether they were, however
-    they are spaced; None where a press is enough. A name keeps its capitals.
+    spaced; a name with its capitals. None where a press is enough.
     """
     large = [item.definition for item in items if item.replaces_many_rows]
     if not large:
         return None
-    is_one, typed = len(large) == 1, sent.get("confirm_name", "")
-    words = large[0].shown_name if is_one else f"replace {len(large)}"
-    each = f"the last successful run of each of these {len(large)}"
+    n, typed = len(large), sent.get("confirm_name", "")[:LONGEST_TYPED]
+    words, which = large[0].shown_name, "its last successful run"
+    if n > 1:
+        words, which = f"replace {n}", f"the last successful run of each of these {n}"
     wanted, given = (
-        " ".join(unicodedata.normalize("NFC", text).split())
-        for text in (words, typed[:LONGEST_TYPED])
+        " ".join(unicodedata.normalize("NFC", text).split()) for text in (words, typed)
     )
+    most = settings.MCDASH_TYPE_NAME_ROWS
     return {
         "words": words,
-        "reason": f"Please confirm: {'its last successful run' if is_one else each} "
-        f"replaced more than {settings.MCDASH_TYPE_NAME_ROWS:,} rows.",
-        "is_name": is_one,
-        "typed": typed[:LONGEST_TYPED],
+        "reason": f"Please confirm: {which} replaced more than {most:,} rows.",
+        "is_name": n == 1,
+        "typed": typed,
         "is_given": given == wanted
-        or (not is_one and given.casefold() == wanted.casefold()),
+        or (n > 1 and given.casefold() == wanted.casefold()),
     }
 
 
@@ -90,7 +90,7 @@ def items_of(chosen: Sequence[ImportDefinition]) -> list[Item]:
         definition=OuterRef("pk"), status__in=SUCCESSFUL, total_rows__isnull=False
     )
     last = Subquery(counted.latest_first().values("pk")[:1])
-    rows = ImportDefinition.objects.filter(pk__in=[one.pk for one in chosen])
+    rows = ImportDefinition.objects.filter(pk__in=[each.pk for each in chosen])
     runs = ImportRun.objects.filter(pk__in=rows.values(last=last))
     last_runs = {run.definition_id: run for run in runs}
     active = base.active_runs(chosen, ImportRun.objects.all())
@@ -138,8 +138,8 @@ def start(request: SignedInRequest, pk: int) -> HttpResponse:
         more: dict[str, Any] = {"problem": CHANGED.format(names="The definition was")}
         versions = DefinitionVersion.objects.filter(definition=definition)
         if seen := versions.filter(digest=sent["digest"]).first():
-            facts = (seen.facts, definition.facts)
-            more["changes"] = changes(*facts, definition.account)
+            account, now = definition.account, definition.facts
+            more["changes"] = changes(seen.facts, now, account)
         return _ask(request, definition, 409, **more)
     confirmation = confirmation_for(items_of([definition]), request.POST)
     if confirmation and not confirmation["is_given"]:
@@ -183,11 +183,9 @@ def _ask(
         "wanted": confirmation_for([item], request.POST),
         "effect": item.effect,
         "facts": facts_in_short(definition)[:FACTS_SHOWN],
-        "last_run": definition.last_run,
         "form": StartForm(initial=press),
     }
-    page, part = "start/page.html", "start/_dialog.html"
-    return base.dialog(request, page, part, context | more, status)
+    return base.dialog(request, "start", "one", context | more, status)
 
 
 def _started(request: SignedInRequest, run: ImportRun) -> HttpResponse:
@@ -214,14 +212,14 @@ def start_several(request: SignedInRequest) -> HttpResponse:
     form = StartSeveralForm(request.POST)
     if not form.is_valid():
         problem = INCOMPLETE.format(advice="Choose the definitions again.")
-        return _nothing_to_start(request, problem)
+        return base.dialog(request, "start", "several", {"problem": problem}, 400)
     digests: dict[int, str] = dict(form.cleaned_data["chosen"])
     chosen, batch = _chosen(request.user, list(digests)), form.cleaned_data["batch"]
     # what an earlier press of the same button started has been asked about already
     earlier = ImportRun.objects.filter(batch=batch, started_by=request.user)
     started = set(earlier.values_list("definition", flat=True))
     new = [definition for definition in chosen if definition.pk not in started]
-    changed = [one for one in new if one.digest != digests[one.pk]]
+    changed = [each for each in new if each.digest != digests[each.pk]]
     if changed or not 0 < len(chosen) <= MOST_AT_ONCE:
         return _ask_several(request, chosen, changed)
     ready = [item for item in items_of(new) if not item.why_not]
@@ -253,7 +251,7 @@ def _start_several(
         response = render(request, "imports/start/_toast_several.html", context)
     else:
         status = 200 if n else 409
-        response = _show_several(request, "started_several", context, status)
+        response = base.dialog(request, "start", "started_several", context, status)
     for event in ("mcdash:changed", "mcdash:several-started"):
         trigger_client_event(response, event, {})
     return response
@@ -287,17 +285,18 @@ def _ask_several(
 ) -> HttpResponse:
     """The question, with a fresh press of the button unless `batch` is given."""
     if not 0 < len(chosen) <= MOST_AT_ONCE:
-        words = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
-        return _nothing_to_start(request, words if chosen else NOTHING_CHOSEN)
+        too_many = TOO_MANY.format(n=len(chosen), most=MOST_AT_ONCE)
+        problem = too_many if chosen else NOTHING_CHOSEN
+        return base.dialog(request, "start", "several", {"problem": problem}, 400)
     status = 409 if changed else 422 if problem else 200
     if changed:
-        names = ", ".join(f"“{spoken(one.shown_name)}”" for one in changed)
+        names = ", ".join(f"“{spoken(each.shown_name)}”" for each in changed)
         problem = CHANGED.format(names=names)
     items = items_of(chosen)
     ready = [item for item in items if not item.why_not]
     press = {
         "batch": batch or uuid4(),
-        "chosen": [f"{one.definition.pk}:{one.definition.digest}" for one in ready],
+        "chosen": [f"{item.definition.pk}:{item.definition.digest}" for item in ready],
     }
     context = {
         "ready": sorted(ready, key=lambda item: not item.replaces_many_rows),
@@ -308,15 +307,4 @@ def _ask_several(
         "form": StartSeveralForm(initial=press),
         "problem": problem,
     }
-    return _show_several(request, "several", context, status)
-
-
-def _nothing_to_start(request: SignedInRequest, problem: str) -> HttpResponse:
-    return _show_several(request, "several", {"problem": problem}, 400)
-
-
-def _show_several(
-    request: SignedInRequest, name: str, context: dict[str, Any], status: int
-) -> HttpResponse:
-    page, part = f"start/{name}.html", f"start/_{name}_dialog.html"
-    return base.dialog(request, page, part, context, status)
+    return base.dialog(request, "start", "several", context, status)

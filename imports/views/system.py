@@ -56,9 +56,8 @@ SIGNS_OF_A_PROXY = (
 @never_cache
 @require_safe
 def healthz(_: HttpRequest) -> HttpResponse:
-    """200 when this process and its database work, whatever else is degraded: a
-    worker that is gone, or a database that can only be read, is no reason to take the
-    pages away.
+    """200 when this process and its database work: that the worker is gone, or the
+    database can only be read, is no reason to take the pages away.
     """
     waiting = ImportRun.objects.filter(
         status=RunStatus.QUEUED, queued_at__lt=Now() - START_WAITS_TOO_LONG
@@ -134,10 +133,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _comes_from_here(request: HttpRequest) -> bool:
     """Whether somebody on this machine asked us directly.
 
-    Behind a proxy on the same machine everybody's connection comes from loopback. So
-    no header may tell of a proxy, and the host must be called as only this machine
-    can call it: a proxy that passes on the name under which people know us, or a page
-    that leads a browser here by a name of its own, gives itself away.
+    Behind a proxy on this machine everybody comes from loopback. So no header may tell
+    of a proxy, and the host must be called as only this machine can call it: a proxy
+    that passes on our name, or a page that leads a browser here by a name of its own,
+    gives itself away.
     """
     host, _ = split_domain_port(request.META.get("HTTP_HOST", "").lower())
     is_proxied = any(name in request.headers for name in SIGNS_OF_A_PROXY)
@@ -170,10 +169,6 @@ NOT_BY_HTTPS = (
     "must set X-Forwarded-Proto and be named in the setting MCDASH_TRUSTED_PROXIES. "
     "The log says which of the two is missing."
 )
-NOT_ALLOWED = "You can’t do this. Ask an administrator for permission."
-NOT_FOUND = "Not found, or you don’t have access."
-# Instead of a way to the dashboard, which would lead to the same sentence.
-NOT_SET_UP = "mcdash isn’t set up for this address"
 NOT_SAVED = "Nothing was started or changed."
 PERHAPS_SAVED = (
     "If you were starting an import, look in the History before you press again: a "
@@ -218,19 +213,22 @@ def _is_trusted_origin(sent: str) -> bool:
 
 def not_set_up(request: HttpRequest, sentence: str) -> HttpResponse:
     """400: mcdash cannot be used in the way in which this request came."""
-    return _say(request, sentence, status=400, heading=NOT_SET_UP)
+    # with a heading no way to the dashboard, which would lead to the same sentence
+    heading = "mcdash isn’t set up for this address"
+    return _say(request, sentence, status=400, heading=heading)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403 with the sentence of `PermissionDenied`, if it has one."""
     sentence = str(exception)[:LONGEST_SENTENCE]
-    return _say(request, sentence or NOT_ALLOWED, status=403)
+    not_allowed = "You can’t do this. Ask an administrator for permission."
+    return _say(request, sentence or not_allowed, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404; the same for what isn't there and for what one can't see."""
     del exception  # it may name the model or the route
-    return _say(request, NOT_FOUND, status=404)
+    return _say(request, "Not found, or you don’t have access.", status=404)
 
 
 def not_saved(request: HttpRequest, *, is_certain: bool) -> HttpResponse:
@@ -303,7 +301,7 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
         "runs": [*samples, is_open],
         "done": done,
         "cards": [
-            figure(run.get_status_display(), run.errors, run.status, hints=["today"])
+            figure(run.get_status_display(), run.errors, [run.status], "today")
             for run in samples
         ],
         "needs": [
@@ -330,7 +328,6 @@ def styleguide(request: SignedInRequest) -> HttpResponse:
 
 
 def tokens() -> list[str]:
-    """The names of the colours in tokens.css."""
     path = finders.find("css/tokens.css") or settings.STATIC_ROOT / "css/tokens.css"
     colours = re.findall(r"--([\w-]+): light-dark\(\s*oklch", Path(path).read_text())
     return list(dict.fromkeys(colours))

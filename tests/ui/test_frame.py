@@ -160,7 +160,7 @@ def test_a_run_that_never_ran_took_no_time() -> None:
 def test_the_start_dialog_names_object_and_effect_and_can_be_sent_once() -> None:
     account = Account(name="Nordlicht DE")
     html = render_to_string(
-        "imports/start/_dialog.html",
+        "imports/start/_one_dialog.html",
         {
             "definition": ImportDefinition(pk=3, name="Customers", account=account),
             "effect": {

@@ -110,7 +110,11 @@ def test_each_figure_leads_to_the_runs_behind_it(account: Account) -> None:
     [
         (
             {"failures_in_row": 3, "not_answering_since": "now"},
-            ("Not answering since", "Running imports are shown as they were then."),
+            (
+                "Not answering since",
+                "Running imports are shown as they were then.",
+                "no response since",
+            ),
         ),
         (
             {"credentials_refused_at": "now"},
