@@ -15,4 +15,4 @@ class ImportsConfig(AppConfig):
 
         user_logged_in.connect(begin_session)
         # they connect what they have
-        from imports import checks, signin  # noqa: F401
+        from imports import checks, signin  # noqa: F401 - they register themselves

@@ -24,8 +24,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 application.__code__ = application.__code__.replace(co_stacksize=16_500)
 
 # after the applications are loaded: they ask the database
-from imports.checks import require_preparation  # noqa: E402
-from imports.models import STORAGE  # noqa: E402
+from imports.checks import require_preparation  # noqa: E402 - needs the application
+from imports.models import STORAGE  # noqa: E402 - as above
 
 require_preparation(of_pages=True)
 STORAGE.watch()

@@ -277,7 +277,7 @@ class ImportRunFactory(DjangoModelFactory[ImportRun]):
     def _generate(cls, strategy: Any, params: dict[str, Any]) -> Any:
         kinds = [kind for kind in _KINDS if params.pop(kind, False)]
         fields = {name: value for k in kinds for name, value in _KINDS[k].items()}
-        return super()._generate(strategy, fields | params)  # type: ignore[no-untyped-call]
+        return super()._generate(strategy, fields | params)  # type: ignore[no-untyped-call]  # factory_boy has no types
 
     definition = SubFactory(ImportDefinitionFactory)
     account = LazyAttribute(

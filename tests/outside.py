@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from django.test import Client
 
-from imports.models import Account, ImportDefinition, ImportRun
+from imports.models import AccessLevel, Account, ImportDefinition, ImportRun
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -55,7 +55,7 @@ class World:
         name = text[:LONGEST_NAME]
         person = UserFactory.create(first_name=name, is_active=True)
         self.account = AccountFactory.create(name=name)
-        grant(person, self.account, "start")  # type: ignore[arg-type]
+        grant(person, self.account, AccessLevel.START)
         self.definition = self._definition()
         words = dict.fromkeys(
             ("message", "error_code", "request_id", "started_by_name"), text

@@ -26,8 +26,8 @@ else:
     own.mkdir(exist_ok=True)
     os.environ["MCDASH_DATA_DIR"] = str(own)
 
-from mcdash.settings import *  # noqa: E402, F403
-from mcdash.settings import DATABASES, STORAGES  # noqa: E402
+from mcdash.settings import *  # noqa: E402, F403 - all of it, once the environment is set
+from mcdash.settings import DATABASES, STORAGES  # noqa: E402 - as above
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -205,11 +206,11 @@ HOSTS_REFUSED = [
 @pytest.mark.parametrize("text", HOSTS_REFUSED)
 @pytest.mark.parametrize("read", [environment.hosts, environment.origins])
 def test_a_host_that_nothing_can_match_is_refused_with_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, text: str, read: object
+    monkeypatch: pytest.MonkeyPatch, text: str, read: Callable[[str], object]
 ) -> None:
     monkeypatch.setenv(NAME, f"dash.example.com, {text}")
     with pytest.raises(ImproperlyConfigured, match=r"^MCDASH_HOSTS: .+\.$") as refused:
-        read(NAME)  # type: ignore[operator]
+        read(NAME)
     is_repeated = read is environment.hosts and "@" not in text
     assert not is_repeated or repr(text) in str(refused.value)
 

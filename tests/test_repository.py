@@ -88,9 +88,9 @@ def package_name(requirement: str) -> str:
 def declared(*, dev: bool) -> set[str]:
     tables = project()
     requirements = (
-        tables["dependency-groups"]["dev"]  # type: ignore[index]
+        tables["dependency-groups"]["dev"]  # type: ignore[index]  # tables
         if dev
-        else tables["project"]["dependencies"]  # type: ignore[index]
+        else tables["project"]["dependencies"]  # type: ignore[index]  # tables
     )
     return {package_name(requirement) for requirement in requirements}
 
@@ -110,6 +110,17 @@ def locked_extras(lock: str) -> dict[str, set[str]]:
         package_name(name): {extra.strip() for extra in extras.split(",")} - {""}
         for name, extras, _ in pins(lock)
     }
+
+
+def test_what_a_tool_is_told_to_ignore_has_its_reason_beside_it() -> None:
+    bare = re.compile(r"# (?:noqa(?:: [A-Z0-9, ]+)?|type: ignore(?:\[[a-z, -]+\])?)$")
+    assert [
+        f"{path}:{number}"
+        for path, text in tracked_texts()
+        if path.suffix == ".py" and "migrations" not in path.parts
+        for number, line in enumerate(text.splitlines(), 1)
+        if bare.search(line)
+    ] == []
 
 
 def test_no_file_names_a_package_registry() -> None:

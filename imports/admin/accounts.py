@@ -53,7 +53,7 @@ LEARNED = (
 HANGING = ("definitions", "runs", "accesses", "auditentry_set")
 
 
-class AccessInline(admin.TabularInline):  # type: ignore[type-arg]
+class AccessInline(admin.TabularInline):  # type: ignore[type-arg]  # it takes none at runtime
     model = AccountAccess
     extra = 0
 
@@ -165,7 +165,7 @@ def set_paused(
             messages.success(request, f"{account}: starts are {state} now.")
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none at runtime
     secret = forms.CharField(
         label="Secret",
         strip=False,

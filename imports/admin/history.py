@@ -113,7 +113,7 @@ class PeriodFilter(admin.DateFieldListFilter):
         return found.filter(account__in=Account.objects.order_by().values("pk"))
 
 
-class EventInline(base.LookOnly, admin.TabularInline):  # type: ignore[type-arg]
+class EventInline(base.LookOnly, admin.TabularInline):  # type: ignore[type-arg]  # none at runtime
     model = RunEvent
     fields = ("at", "kind", "from_status", "to_status", "actor_name", "details")
     readonly_fields = fields
@@ -316,7 +316,7 @@ def load_sentences(now: datetime) -> list[str]:
 
 
 def _silence(worker: Worker) -> timedelta:
-    now: datetime = worker.now  # type: ignore[attr-defined]
+    now: datetime = worker.now  # type: ignore[attr-defined]  # annotated
     return max(now - worker.seen_at, timedelta(0))
 
 

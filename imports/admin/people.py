@@ -31,7 +31,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(AuditedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # none at runtime
     """Only a superuser makes superusers, changes them, or grants permissions."""
 
     list_display = (
@@ -102,7 +102,7 @@ def _may_touch(request: HttpRequest, person: User | None) -> bool:
     return _is_superuser(request) or not (person and person.is_superuser)
 
 
-class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none at runtime
     def clean(self) -> Any:
         validate_ink(name=self.cleaned_data.get("name", ""))
         return super().clean()

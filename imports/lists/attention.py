@@ -105,7 +105,7 @@ def _with_last_look(pks: list[int]) -> list[ImportRun]:
 
 
 def _run_item(run: ImportRun, *, can_start: bool) -> dict[str, Any]:
-    look = run.look if run.status == RunStatus.UNKNOWN else None  # type: ignore[attr-defined]
+    look = run.look if run.status == RunStatus.UNKNOWN else None  # type: ignore[attr-defined]  # annotated
     candidates = len(look["candidates"]) if look else 0  # how many tasks it may be
     return {
         "id": f"run-{run.pk}",

@@ -34,7 +34,7 @@ def redacted(words: str, secrets: Iterable[str]) -> str:
             # one that was cut short is masked as far as the longest spelling goes on
             rest = words[match.start() :]
             longest = max(
-                len(commonprefix([rest, spelling]))  # noqa: RUF071
+                len(commonprefix([rest, spelling]))  # noqa: RUF071 - texts, not paths
                 for spelling in spellings
             )
             safe += words[position : match.start()] + MASK

@@ -133,7 +133,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
 
     def in_trouble(self) -> AccountQuerySet:
         """Active accounts in which something fails that somebody has to mend."""
-        return self.with_state().filter(stored_state__in=TROUBLES)  # type: ignore[misc]
+        return self.with_state().filter(stored_state__in=TROUBLES)  # type: ignore[misc]  # annotated
 
     def twins_of(self, account: Account) -> AccountQuerySet:
         """The other active accounts that are the same business unit."""

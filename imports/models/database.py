@@ -56,7 +56,7 @@ def columns_of(
     """The constraint's columns as SQLite names them: `table.column`."""
     meta = model._meta
     return frozenset(
-        f"{meta.db_table}.{meta.get_field(name).column}"  # type: ignore[union-attr]
+        f"{meta.db_table}.{meta.get_field(name).column}"  # type: ignore[union-attr]  # a column
         for name in constraint.fields
     )
 

@@ -154,7 +154,7 @@ class RunQuerySet(OfAccountQuerySet["ImportRun"]):
         changed = (*COUNTS, "last_checked_at", "next_check_at", "looks")
         sets = ", ".join(f"{name} = %s" for name in changed)
         table = self.model._meta.db_table
-        update = f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s"  # noqa: S608
+        update = f"UPDATE {table} SET {sets} WHERE id = %s AND status = %s"  # noqa: S608 - our own names
         as_stored = connection.ops.adapt_datetimefield_value
         rows = []
         for run, counts in counted.items():

@@ -33,17 +33,17 @@ DE = Account(
     name="Nordlicht DE",
     mid=510001,
     client_id="nordlicht-de",
-    client_secret="sandbox-secret-de",  # noqa: S106  (a sandbox's, public by design)
+    client_secret="sandbox-secret-de",  # noqa: S106 - public by design
 )
 SE = Account(
     name="Nordlicht SE",
     mid=510002,
     client_id="nordlicht-se",
-    client_secret="sandbox-secret-se",  # noqa: S106
+    client_secret="sandbox-secret-se",  # noqa: S106 - as above
 )
 API_USER = ApiUser(
     username="nordlicht-api",
-    password="sandbox-password",  # noqa: S106
+    password="sandbox-password",  # noqa: S106 - as above
     mids=(DE.mid, SE.mid),
 )
 

@@ -134,7 +134,7 @@ def page_version(user: User) -> PageVersion:
 
 def version_of(subject: ImportDefinition | ImportRun, step: int = 0) -> PageVersion:
     """The version of the page of one thing, which follows that account alone."""
-    workers = models.workers_of(subject.workers)  # type: ignore[union-attr]
+    workers = models.workers_of(subject.workers)  # type: ignore[union-attr]  # annotated
     return PageVersion(subject.account.revision, workers, step, is_of_all=False)
 
 

@@ -148,14 +148,14 @@ class Destination(NamedTuple):
 def destination_of(definition: ImportDefinition) -> Destination:
     """What `definition`, read by `with_destination()`, loads into."""
     by_definition = definition.destination
-    kind = definition.result_type or ""  # type: ignore[attr-defined]
+    kind = definition.result_type or ""  # type: ignore[attr-defined]  # annotated
     kind = KINDS.get(kind.casefold(), kind)
     # no result has told it yet: only a data extension has a GUID, a list a number
     if not kind and GUID.fullmatch(by_definition):
         kind = "data extension"
     elif not kind and by_definition.isdecimal():
         kind = "list"
-    names = (definition.result_destination, by_definition)  # type: ignore[attr-defined]
+    names = (definition.result_destination, by_definition)  # type: ignore[attr-defined]  # annotated
     # a GUID tells a reader nothing
     known = [name for name in names if name and not GUID.fullmatch(name)]
     return Destination(kind, known[0] if known else "")

@@ -16,7 +16,7 @@ TENANT = "mc563885gzs27c5t9-63k636ttgm"
 
 
 def errors_of(response: object) -> dict[str, list[str]]:
-    form = response.context["adminform"].form  # type: ignore[attr-defined]
+    form = response.context["adminform"].form  # type: ignore[attr-defined]  # the test client's
     return {name: list(words) for name, words in form.errors.items()}
 
 

@@ -216,6 +216,6 @@ def _judge_one(run: Ended, line: dict[str, Any] | None) -> None:
 
 _WORLD = nordlicht()
 BEHAVIOURS = {
-    (_WORLD.account_named(one.mid).name, one.customer_key): one.behaviour  # type: ignore[union-attr]
+    (_WORLD.account_named(one.mid).name, one.customer_key): one.behaviour  # type: ignore[union-attr]  # it is there
     for one in _WORLD.definitions
 }

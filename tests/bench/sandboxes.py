@@ -29,11 +29,11 @@ class Sandbox:
 
     def counts(self) -> dict[str, int]:
         """Requests so far, by operation."""
-        return self._get("/control")["counts"]  # type: ignore[no-any-return]
+        return self._get("/control")["counts"]  # type: ignore[no-any-return]  # JSON
 
     def tasks(self) -> list[dict[str, Any]]:
         """Every task that was started here, by Perform or outside."""
-        return self._get("/journal?origin=all")  # type: ignore[no-any-return]
+        return self._get("/journal?origin=all")  # type: ignore[no-any-return]  # JSON
 
     def _get(self, path: str) -> Any:
         with urlopen(f"{self.url}{path}", timeout=60) as answer:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mcdash.settings import *  # noqa: F403
+from mcdash.settings import *  # noqa: F403 - all settings but those below
 
 ROOT_URLCONF = "tests.bench.site_urls"

@@ -160,7 +160,7 @@ def test_ctrl_c_while_queued_cancels(fake: FakeMarketingCloud) -> None:
     assert (ran.code, ran.err) == (130, "Cancelled: nothing was sent.\n")
     one = ImportRun.objects.ours().get()
     assert one.status == RunStatus.CANCELLED
-    assert one.events.last().actor_name == one.started_by_name  # type: ignore[union-attr]
+    assert one.events.last().actor_name == one.started_by_name  # type: ignore[union-attr]  # it has some
     assert fake.performed == []
 
 
@@ -197,7 +197,7 @@ def test_ctrl_c_just_when_a_worker_takes_the_run_cancels_nothing(
 ) -> None:
     def take_first(**options: ImportRun) -> ImportRun:
         ImportRun.objects.update(status="starting")
-        return cancel_run(**options)  # type: ignore[arg-type]
+        return cancel_run(**options)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(start_import, "cancel_run", take_first)
     fake.before["authenticate"] = interrupt

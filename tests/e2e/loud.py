@@ -6,7 +6,7 @@ keeps the cap.
 
 from __future__ import annotations
 
-from mcdash.settings import *  # noqa: F403
+from mcdash.settings import *  # noqa: F403 - all settings but those below
 from mcdash.settings import LOGGING
 
 LOGGING["root"] = {"handlers": list(LOGGING["handlers"]), "level": "DEBUG"}

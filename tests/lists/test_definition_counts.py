@@ -60,7 +60,7 @@ def test_what_has_changed_is_counted_in_its_account_only(
     define(other, "Prices")
     client = reader(*accounts)
     assert counts(ask(client), "Last status") == {"Completed": 1}
-    failing.last_run.change(status="failed")  # type: ignore[union-attr]
+    failing.last_run.change(status="failed")  # type: ignore[union-attr]  # it ran
     define(changed, "New")
     bump_revision(accounts=[changed])
     [query] = of_all(counting(client))

@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from imports.models import (
+    AccessLevel,
     Account,
     ImportDefinition,
     ImportRun,
@@ -156,7 +157,7 @@ def test_a_preset_means_the_readers_days_whenever_its_address_is_opened(
     account: Account, definition: ImportDefinition, preset: str, query: str
 ) -> None:
     person = UserFactory.create(time_zone="Pacific/Auckland")
-    grant(person, account, "view")  # type: ignore[arg-type]
+    grant(person, account, AccessLevel.VIEW)
     # in Auckland it is 13 March already
     now = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
     runs = {

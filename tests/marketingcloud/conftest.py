@@ -89,7 +89,7 @@ def oauth_client(
         "limits": limits,
         **more,
     }
-    return MarketingCloudClient(**options)  # type: ignore[arg-type]
+    return MarketingCloudClient(**options)  # type: ignore[arg-type]  # each of its own type
 
 
 @pytest.fixture

@@ -44,5 +44,5 @@ def test_of_several_problems_the_first_of_the_table_is_the_state_everywhere() ->
         rows.update(**changes)
         stored = rows.with_state().get()
         first = next(iter(chosen), AccountState.READY)
-        assert stored.state == stored.stored_state == first  # type: ignore[attr-defined]
+        assert stored.state == stored.stored_state == first  # type: ignore[attr-defined]  # annotated
         assert rows.in_trouble().exists() == (first in TROUBLES)

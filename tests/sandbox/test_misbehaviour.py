@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
@@ -117,9 +118,9 @@ def test_hang_lasts_until_switches_are_reset(caller: Caller) -> None:
     wait_until(lambda: caller.server.calls.state()["under_way"] == 0)
 
 
-def wait_until(true: object) -> None:
+def wait_until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 5
-    while not true():  # type: ignore[operator]
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

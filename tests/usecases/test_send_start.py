@@ -67,7 +67,7 @@ def test_an_accepted_start_runs_with_its_task(
     assert list(cloud.tasks) == [run.task_id]
     assert run.request_id.endswith(str(run.task_id))
     assert run.claimed_by == "worker"
-    assert run.queued_at <= run.claimed_at <= run.answered_at  # type: ignore[operator]
+    assert run.queued_at <= run.claimed_at <= run.answered_at  # type: ignore[operator]  # all are set
     assert run.claim_expires_at is None
     assert run.next_check_at is not None
     assert kinds(run) == ["queued", "claimed", "accepted"]

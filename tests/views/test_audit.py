@@ -170,7 +170,7 @@ def test_an_attempt_that_the_guard_turned_away_is_told_apart(
     settings.AXES_ENABLED = True
     for _ in range(settings.AXES_FAILURE_LIMIT + 1):
         sign_in("ana", "x")
-    assert AuditEntry.objects.order_by("id").last().details == {"locked_out": True}  # type: ignore[union-attr]
+    assert AuditEntry.objects.order_by("id").last().details == {"locked_out": True}  # type: ignore[union-attr]  # there is one
     assert AuditEntry.objects.order_by("id")[0].details == {}
 
 

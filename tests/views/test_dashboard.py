@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imports.models import Account, EventKind, ImportRun
+from imports.models import AccessLevel, Account, EventKind, ImportRun
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -235,7 +235,7 @@ def test_what_is_not_counted_is_a_dash_and_not_nought(
 
 def test_today_is_the_readers_day(account: Account) -> None:
     person = UserFactory.create(time_zone="Pacific/Auckland")
-    grant(person, account, "view")  # type: ignore[arg-type]
+    grant(person, account, AccessLevel.VIEW)
     with time_machine.travel("2026-03-12T12:00:00Z", tick=False):
         ended(account, completed=True, occurred_at=timezone.now() - timedelta(hours=3))
         page = client_of(person).get("/")

@@ -18,7 +18,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition, ImportRun
+from imports.models import AccessLevel, Account, ImportDefinition, ImportRun
 from imports.views import runs as runs_views
 from tests.factories import (
     AccountFactory,
@@ -190,7 +190,7 @@ def test_access_that_is_taken_away_ends_an_export_at_the_next_batch(
     monkeypatch.setattr(runs_views, "BATCH", 2)
     some_runs(definition, 6)
     person = UserFactory.create()
-    grant(person, account, "view")  # type: ignore[arg-type]
+    grant(person, account, AccessLevel.VIEW)
     answer: Any = client_of(person).get(
         f"/runs/export.json?definition={definition.pk if is_of_one else ''}"
     )
@@ -215,7 +215,7 @@ def test_an_export_is_a_file_with_the_readers_date_that_nobody_keeps(
     account: Account,
 ) -> None:
     person = UserFactory.create(time_zone="Pacific/Auckland")
-    grant(person, account, "view")  # type: ignore[arg-type]
+    grant(person, account, AccessLevel.VIEW)
     with time_machine.travel(NOON):
         client = client_of(person)
         answers = {form: client.get(f"/runs/export.{form}") for form in ("csv", "json")}
@@ -310,7 +310,7 @@ def breaking_off(
     runs = ImportRun.objects.order_by("-occurred_at", "-id")
     first = [list(runs.values("pk", *runs_views.COLUMNS.values()))]
     monkeypatch.setattr(runs_views, "batches", fail)
-    return iter(client.get(f"/runs/export.{form}").streaming_content)  # type: ignore[attr-defined]
+    return iter(client.get(f"/runs/export.{form}").streaming_content)  # type: ignore[attr-defined]  # it streams
 
 
 def test_a_csv_that_broke_off_says_so_in_its_last_line(
@@ -371,7 +371,7 @@ def test_nothing_is_held_open_between_two_batches(
 ) -> None:
     monkeypatch.setattr(runs_views, "BATCH", 2)
     some_runs(definition, 6)
-    chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]
+    chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]  # it streams
     text = next(chunks)
     # what a writer changes meanwhile is in the batches that are read later
     ImportRun.objects.update(message="changed meanwhile")
@@ -384,7 +384,7 @@ def test_runs_that_arrive_meanwhile_come_neither_twice_nor_in_between(
 ) -> None:
     monkeypatch.setattr(runs_views, "BATCH", 2)
     expected = some_runs(definition, 6)
-    chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]
+    chunks = iter(client.get("/runs/export.json").streaming_content)  # type: ignore[attr-defined]  # it streams
     text = next(chunks)
     ImportRunFactory.create(
         completed=True, definition=definition, occurred_at=timezone.now()

@@ -175,7 +175,7 @@ def test_exports_hold_it_in_one_cell_and_one_string(pair: tuple[World, World]) -
     world, _ = pair
     answers = [world.client.get(f"/runs/export.{form}") for form in ("csv", "json")]
     table, document = (
-        b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+        b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # it streams
         for answer in answers
     )
     assert all(answer.headers.values() for answer in answers)

@@ -13,7 +13,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from imports.models import Account, ImportDefinition, bump_revision
+from imports.models import AccessLevel, Account, ImportDefinition, bump_revision
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -88,7 +88,7 @@ def test_days_are_the_readers_and_a_run_over_midnight_belongs_to_both(
     account: Account, definition: ImportDefinition
 ) -> None:
     person = UserFactory.create(time_zone="America/New_York")
-    grant(person, account, "view")  # type: ignore[arg-type]
+    grant(person, account, AccessLevel.VIEW)
     # 23:50 to 00:10 in New York, and 12:00 the day after
     began = datetime(2026, 3, 12, 3, 50, tzinfo=UTC)
     over = ImportRunFactory.create(

@@ -96,7 +96,7 @@ def _answer(sample: Sample, body: bytes, **changed: object) -> Answer:
         "content_type": "text/xml",
         "body": body,
     }
-    return Answer(**{**shown, **changed})  # type: ignore[arg-type]
+    return Answer(**{**shown, **changed})  # type: ignore[arg-type]  # wrong on purpose
 
 
 Bytes = Callable[[st.DataObject, bytes], bytes]

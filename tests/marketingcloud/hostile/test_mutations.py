@@ -108,7 +108,7 @@ def _says(
     mouth, tokens = Mouth(answer), MemoryTokens(None if token_answer else "token-one")
     signer: Any = client._signer
     signer._tokens, signer._http = tokens, Mouth(token_answer or Answer(status=500))
-    client._http = client._soap.http = mouth  # type: ignore[assignment]
+    client._http = client._soap.http = mouth  # type: ignore[assignment]  # a stand-in
     return mouth, tokens
 
 
