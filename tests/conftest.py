@@ -56,8 +56,10 @@ def pytest_xdist_make_scheduler(
 def nothing_remembered() -> None:
     """Each test's database begins with the same ids and revisions, and is well."""
     from imports.models.storage import STORAGE, Storage
+    from imports.ui.drawings import DRAWINGS
 
     cache.clear()
+    DRAWINGS.clear()
     vars(STORAGE).update(vars(Storage()))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from imports.models import Account, AccountState, EventKind, ImportRun, RunStatus, User
+from imports.models import (
+    Account,
+    AccountState,
+    EventKind,
+    ImportRun,
+    Reader,
+    RunStatus,
+)
 from imports.models.account import TROUBLES
 from imports.models.run import RunEvent, RunQuerySet
 from imports.usecases.resolve import why_wait
@@ -36,47 +43,68 @@ class Attention:
     items: Sequence[dict[str, Any]] = ()
 
 
-def attention_counts(user: User) -> Attention:
-    """What needs `user`, counted alone, for the frame of every page."""
-    runs = _runs(user).order_by().aggregate(failed=FAILED, all=Count("pk"))
-    return Attention(runs["all"] + _accounts(user).count(), runs["failed"])
+def attention_counts(reader: Reader) -> Attention:
+    """What needs `reader`, counted alone, for the frame of every page."""
+    runs = _runs(reader).order_by().aggregate(failed=FAILED, all=Count("pk"))
+    active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
+    unwatched = Q(models.Exists(active_runs), is_active=False)
+    accounts = Account.objects.visible_to(reader).with_state()
+    accounts = accounts.filter(unwatched | Q(stored_state__in=TROUBLES))
+    return Attention(runs["all"] + accounts.count(), runs["failed"])
 
 
-def attention(user: User, startable: Container[int]) -> Attention:
-    """What needs `user`, who can start in the accounts `startable`: the most pressing
-    first, then the newest.
+def attention_runs(reader: Reader) -> list[ImportRun]:
+    """The runs that need `reader`, the most pressing first, then the newest; each knows
+    of how many it is one (`run_count`), how many of these failed (`failed_count`), and
+    what the last look for it that succeeded found (`look`).
     """
-    accounts = list(_accounts(user))
-    # these come last, since that mostly passes by itself
-    silent = [one for one in accounts if one.state is AccountState.NOT_ANSWERING]
     pressing = models.Case(
         *(models.When(status=status, then=n) for n, status in enumerate(BY_SEVERITY)),
         output_field=models.IntegerField(),
     )
-    # counted in the same query, over all rows and not only those that it returns
-    first = list(
-        _runs(user)
-        .order_by(pressing, "-occurred_at", "-id")
-        .values_list("pk", models.Window(Count("pk")), models.Window(FAILED))[
-            :MOST_SHOWN
-        ]
+    looks = RunEvent.objects.filter(
+        run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
     )
-    _, run_count, failed_count = first[0] if first else (0, 0, 0)
-    runs = _with_last_look([pk for pk, *_ in first])
+    last = models.Subquery(looks.order_by("-at", "-id").values("details")[:1])
+    is_unknown = models.When(status=RunStatus.UNKNOWN, then=last)
+    # counted in the same query, over all rows and not only those that it returns
+    runs = _runs(reader).annotate(
+        look=models.Case(is_unknown, output_field=models.JSONField()),
+        run_count=models.Window(Count("pk")),
+        failed_count=models.Window(FAILED),
+    )
+    return list(runs.order_by(pressing, "-occurred_at", "-id")[:MOST_SHOWN])
+
+
+def attention_of(
+    runs: list[ImportRun], accounts: Iterable[Account], startable: Container[int]
+) -> Attention:
+    """Of `attention_runs`, their parents known, and of the accounts in trouble, and
+    disabled ones with active runs (`has_active`), which nobody follows.
+    """
+    troubled = [
+        account
+        for account in accounts
+        if account.state in TROUBLES or (not account.is_active and account.has_active)  # type: ignore[attr-defined]  # annotated
+    ]
+    # these come last, since that mostly passes by itself
+    silent = [one for one in troubled if one.state is AccountState.NOT_ANSWERING]
     items = [
-        *(_account_item(account) for account in accounts if account not in silent),
+        *(_account_item(account) for account in troubled if account not in silent),
         *(_run_item(run, can_start=run.account_id in startable) for run in runs),
         *map(_account_item, silent),
     ]
-    return Attention(run_count + len(accounts), failed_count, items[:MOST_SHOWN])
+    run_count = runs[0].run_count if runs else 0  # type: ignore[attr-defined]  # annotated
+    failed_count = runs[0].failed_count if runs else 0  # type: ignore[attr-defined]  # as above
+    return Attention(run_count + len(troubled), failed_count, items[:MOST_SHOWN])
 
 
-def _runs(user: User) -> RunQuerySet:
+def _runs(reader: Reader) -> RunQuerySet:
     """Runs that did not end well and were their definition's last, and unknown ones."""
     since = timezone.now() - SHOWN_FOR
     # an earlier run that failed is settled by whatever its definition ran since
     is_last = Q(definition=None) | Q(pk=F("definition__last_run"))
-    runs = ImportRun.objects.visible_to(user)
+    runs = ImportRun.objects.visible_to(reader)
     recent = runs.filter(is_last, status__in=BY_SEVERITY, occurred_at__gte=since)
     # these however old they are, since they hold their definition up; each part is
     # found by its index: with an OR between them a database may read all runs
@@ -85,27 +113,8 @@ def _runs(user: User) -> RunQuerySet:
     return ImportRun.objects.filter(pk__in=pks)
 
 
-def _accounts(user: User) -> models.QuerySet[Account]:
-    """Accounts in trouble, and disabled ones with active runs, which nobody follows."""
-    active_runs = ImportRun.objects.active().filter(account=OuterRef("pk"))
-    unwatched = Q(models.Exists(active_runs), is_active=False)
-    accounts = Account.objects.visible_to(user).with_state()
-    return accounts.filter(unwatched | Q(stored_state__in=TROUBLES))
-
-
-def _with_last_look(pks: list[int]) -> list[ImportRun]:
-    """The runs in that order, each with what a look for it that succeeded found."""
-    looks = RunEvent.objects.filter(
-        run=OuterRef("pk"), kind=EventKind.LOOKED, details__has_key="candidates"
-    )
-    last = models.Subquery(looks.order_by("-at", "-id").values("details")[:1])
-    runs = ImportRun.objects.select_related("account", "definition").annotate(look=last)
-    by_pk = runs.defer("definition__strip", "definition__description").in_bulk(pks)
-    return [by_pk[pk] for pk in pks]
-
-
 def _run_item(run: ImportRun, *, can_start: bool) -> dict[str, Any]:
-    look = run.look if run.status == RunStatus.UNKNOWN else None  # type: ignore[attr-defined]  # annotated
+    look = run.look  # type: ignore[attr-defined]  # annotated
     candidates = len(look["candidates"]) if look else 0  # how many tasks it may be
     return {
         "id": f"run-{run.pk}",

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import Count
 
 from imports.lists.filters import KIND, DefinitionFilter, RunFilter, Show
-from imports.models import Account, ImportDefinition, RunStatus, User
+from imports.models import Account, ImportDefinition, Reader, RunStatus
 from imports.models.definition import DefinitionQuerySet
 from imports.wording.status import FAILING
 
@@ -52,19 +52,21 @@ class DefinitionCounts:
     filters must be valid.
     """
 
-    def __init__(self, filters: DefinitionFilter, user: User) -> None:
+    def __init__(
+        self, filters: DefinitionFilter, reader: Reader, starred: Sequence[int]
+    ) -> None:
         form = filters.form.cleaned_data
         self.account: Account | None = form["account"]
         self.update: str = form["update"]
-        accounts = Account.objects.visible_to(user)
+        accounts = Account.objects.visible_to(reader)
         accounts = accounts.only("name", "label", "mid", "revision")
         self.account_names = {account.pk: account.shown_name for account in accounts}
         if filters.has_words:
             counted = _counted(filters.searched, *FACTS, "is_favourite")
         else:
             revisions = {account.pk: account.revision for account in accounts}
-            starred = ImportDefinition.objects.filter(favourites__user=user)
-            favourites = _counted(starred, *FACTS)
+            definitions = ImportDefinition.objects.filter(pk__in=starred)
+            favourites = _counted(definitions, *FACTS)
             others = _of_accounts(revisions) - favourites
             counted = Counter({(*facts, True): n for facts, n in favourites.items()})
             counted.update({(*facts, False): n for facts, n in others.items()})
@@ -166,7 +168,7 @@ class _LimitedCount(models.Subquery):
     output_field = models.BigIntegerField()
 
 
-def count_runs(filters: RunFilter, user: User) -> RunCounts:
+def count_runs(filters: RunFilter) -> RunCounts:
     """What all filters but the status let through. The filters must be valid."""
     runs = filters.without("status").order_by()
     few = list(runs.values_list("status", flat=True)[: COUNTED_TOGETHER + 1])
@@ -178,6 +180,6 @@ def count_runs(filters: RunFilter, user: User) -> RunCounts:
         status: _LimitedCount(runs.filter(status=status).values("pk")[: COUNTED_TO + 1])
         for status in RunStatus.values
     }
-    # counted beside the reader's own row: a query has to be about something
-    row = User.objects.filter(pk=user.pk).values_list(*counts.values()).get()
+    # counted beside some row: a query has to be about something
+    row = Account.objects.order_by().values_list(*counts.values())[:1].get()
     return RunCounts(dict(zip(counts, row, strict=True)))

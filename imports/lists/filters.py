@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from imports.forms import DayField
-from imports.models import Account, Favourite, ImportDefinition, ImportRun, User
+from imports.models import Account, ImportDefinition, ImportRun
 from imports.models.definition import BY_NAME, DefinitionQuerySet
 from imports.models.run import RunQuerySet
 from imports.models.status import ACTIVE, Origin, RunStatus
@@ -26,12 +27,13 @@ LONGEST_RUN = dt.timedelta(days=2)
 FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2100, 1, 1)
 
 
-def visible_accounts(request: Any) -> Any:
-    return Account.objects.visible_to(request.user)
+# The filters' "request" is who reads the list: nothing else of a request matters.
+def visible_accounts(reader: Any) -> Any:
+    return Account.objects.visible_to(reader)
 
 
-def visible_definitions(request: Any) -> Any:
-    return ImportDefinition.objects.visible_to(request.user)
+def visible_definitions(reader: Any) -> Any:
+    return ImportDefinition.objects.visible_to(reader)
 
 
 def as_it_is(rows: Any, _name: str, _value: str) -> Any:
@@ -159,10 +161,13 @@ class DefinitionFilter(filters.FilterSet):
         return sort == DefinitionSort.FAVOURITES and not self.has_words
 
 
-def with_favourites(definitions: DefinitionQuerySet, user: User) -> DefinitionQuerySet:
-    """`definitions`, each with `is_favourite`: whether `user` starred it."""
-    starred = Q(pk__in=Favourite.objects.filter(user=user).values("definition"))
-    return definitions.annotate(is_favourite=ExpressionWrapper(starred, BooleanField()))
+def with_favourites(
+    definitions: DefinitionQuerySet, starred: Sequence[int]
+) -> DefinitionQuerySet:
+    """Each with `is_favourite`: whether it is among the ids `starred`."""
+    is_starred = Q(pk__in=starred) if starred else Value(value=False)
+    is_favourite = ExpressionWrapper(is_starred, BooleanField())
+    return definitions.annotate(is_favourite=is_favourite)
 
 
 class RunSort(models.TextChoices):

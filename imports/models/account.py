@@ -17,14 +17,13 @@ from django.db import models, transaction
 from imports.fields import EncryptedField, Secret
 from imports.models import endpoints
 from imports.models.database import database_now
-from imports.models.user import User
+from imports.models.user import Audience, User
 from imports.models.worker import NotFollowed, Unfollowed
 from imports.reasons import Reason
 from imports.text import first_with_ink, validate_ink
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
-Reader = User | AnonymousUser
 
 # Failed calls in a row after which pages say so, and after which calls are saved.
 NOT_ANSWERING_FROM, BREAKER_OPENS_AT = 2, 5
@@ -101,19 +100,32 @@ class AccessLevel(models.TextChoices):
     START = "start", "Can view and start"
 
 
-class AccountQuerySet(models.QuerySet["Account"]):
-    def visible_to(self, user: Reader) -> AccountQuerySet:
-        """Accounts whose runs `user` can see; what is not here does not exist."""
-        return self.filter(pk__in=seen_by(user))  # type: ignore[misc]  # ids or rows
+Reader = User | AnonymousUser | Audience
 
-    def still_visible_to(self, user: Reader) -> AccountQuerySet:
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def visible_to(self, reader: Reader) -> AccountQuerySet:
+        """Accounts whose runs `reader` can see; what is not here does not exist."""
+        return self.filter(pk__in=audience_of(reader).visible)
+
+    def still_visible_to(self, user: User | AnonymousUser) -> AccountQuerySet:
         """As `visible_to`, judged within each query: for one row, or for long."""
         return self._granted(user, *AccessLevel)
 
-    def startable_by(self, user: Reader) -> AccountQuerySet:
+    def startable_by(self, user: User | AnonymousUser) -> AccountQuerySet:
         return self._granted(user, AccessLevel.START).filter(is_active=True)
 
-    def _granted(self, user: Reader, *levels: AccessLevel) -> AccountQuerySet:
+    def with_can_start(self, user: User | AnonymousUser) -> AccountQuerySet:
+        """Each with `can_start`: whether `user` can start imports in it."""
+        startable = Account.objects.startable_by(user).order_by().values("pk")
+        can_start = models.Q(pk__in=startable)
+        return self.annotate(
+            can_start=models.ExpressionWrapper(can_start, models.BooleanField())
+        )
+
+    def _granted(
+        self, user: User | AnonymousUser, *levels: AccessLevel
+    ) -> AccountQuerySet:
         if not user.is_active or user.pk is None:
             return self.none()
         if user.is_superuser:  # as in Django's own permissions: every right there is
@@ -147,27 +159,33 @@ class AccountQuerySet(models.QuerySet["Account"]):
 class OfAccountQuerySet(models.QuerySet[M]):
     """Rows that belong to an account: who sees it sees them."""
 
-    def visible_to(self, user: Reader) -> Self:
-        return self.filter(account__in=seen_by(user))
+    def visible_to(self, reader: Reader) -> Self:
+        return self.filter(account__in=audience_of(reader).visible)
 
-    def still_visible_to(self, user: Reader) -> Self:
+    def still_visible_to(self, user: User | AnonymousUser) -> Self:
         return self.filter(account__in=Account.objects.still_visible_to(user))
 
 
-# More accounts than these are not told one by one in a query.
-MOST_IDS = 500
+def audience_of(reader: Reader) -> Audience:
+    """Who sees what `reader` sees, read once for each `User` object: queries about
+    plain numbers are planned sooner and better than joins over groups.
+    """
+    if isinstance(reader, Audience):
+        return reader
+    if isinstance(reader, AnonymousUser) or not reader.is_active:
+        return Audience()
+    if reader.audience is None:
+        accounts = Account.objects.still_visible_to(reader).with_can_start(reader)
+        rows = accounts.order_by("pk").values_list("pk", "can_start")  # type: ignore[misc]  # annotated
+        reader.audience = as_audience(rows)
+    return reader.audience
 
 
-def seen_by(user: Reader) -> list[int] | AccountQuerySet:
-    """The ids of the accounts that `user` sees, read once for each `User` object."""
-    if isinstance(user, AnonymousUser) or not user.is_active:
-        return []
-    visible = Account.objects.still_visible_to(user)
-    # queries about plain numbers are planned sooner and better than joins over groups
-    if user.visible_ids is None:
-        ids = visible.order_by().values_list("pk", flat=True)
-        user.visible_ids = list(ids[: MOST_IDS + 1])
-    return user.visible_ids if len(user.visible_ids) <= MOST_IDS else visible
+def as_audience(rows: Iterable[tuple[int, bool]]) -> Audience:
+    """Of accounts in the order of their ids: each with whether one can start there."""
+    rows = tuple(rows)
+    startable = tuple(pk for pk, can_start in rows if can_start)
+    return Audience(tuple(pk for pk, _ in rows), startable)
 
 
 class Account(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -25,6 +26,16 @@ class Theme(models.TextChoices):
     DARK = "dark", "Dark"
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """All who see the same: the ids of the accounts whose runs they can see, and of
+    those in which they can start imports, both in ascending order.
+    """
+
+    visible: tuple[int, ...] = ()
+    startable: tuple[int, ...] = ()
+
+
 class User(AbstractUser):
     time_zone = models.CharField(
         max_length=64, default="UTC", validators=[validate_time_zone]
@@ -39,11 +50,11 @@ class User(AbstractUser):
         max_length=32, default="", db_default="", blank=True, editable=False
     )
 
-    # What `seen_by` has read for this person as loaded now.
-    visible_ids: list[int] | None = None
+    # What `audience_of` has read for this person as loaded now.
+    audience: Audience | None = None
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        self.visible_ids = None
+        self.audience = None
         super().refresh_from_db(*args, **kwargs)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +13,12 @@ from django.template import Context, RequestContext
 from django.template.defaultfilters import stringfilter
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from imports import signin, text
 from imports.models import STORAGE, ImportRun, Unfollowed, WorkerState
 from imports.ui import icons, svg
-from imports.ui.partials import Parts
+from imports.ui.partials import Drawing, Part, part_slot
 from imports.wording import following, formats
 from imports.wording import status as statuses
 from imports.wording.status import status_look
@@ -205,16 +206,23 @@ def initials(name: str) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def part(context: RequestContext, name: str, *, in_place: bool = False) -> SafeString:
-    """The template `name`, an element with an id, as part of a page that polls renew:
-    with `oob` in the context only what changed, out of band, unless it is what htmx
-    asked for (`in_place`).
+def part(context: RequestContext, name: str, *, apart: bool = False) -> str:
+    """The template `name`, an element with an id, as part of a page that polls renew.
+    While the page is drawn it is a slot; `apart`: for what others draw.
     """
-    parts, page = context.get("parts") or Parts(), context.template
+    parts: Mapping[str, Part] | None = context.get("parts")
+    if parts:
+        return mark_safe(parts[name].html)  # noqa: S308  rendered by a template
+    drawing: Drawing | None = context.get("drawing")
+    page = context.template
     if page is None:
         raise ValueError("A part is rendered within a template.")
-    html = page.engine.get_template(name).render(context)
-    return parts.show(html, is_poll=bool(context.get("oob")) and not in_place)
+    if apart:
+        return part_slot(name)
+    template = page.engine.get_template(name)
+    if drawing is None:  # a page that is not live
+        return template.render(context)
+    return drawing.place(name, lambda: template.render(context))
 
 
 @register.simple_tag(takes_context=True)

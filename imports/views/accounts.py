@@ -7,42 +7,46 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
-from django.utils import timezone
 from django.utils.text import capfirst
 
 from imports.models import ENDED, FINISHED, Account, ImportRun, RunStatus
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.views import base, dashboard
+from imports.views import dashboard, live
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.live import Page, PageVersion
 from imports.wording.account import account_words
 from imports.wording.status import STATUSES
 
 
 @signed_in
 def account_list(request: SignedInRequest) -> HttpResponse:
-    user, version = request.user, base.page_version(request.user)
-    if base.is_unchanged(request, version):
+    version = live.page_version(request.user)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
-    accounts = list(dashboard.accounts_with_counts(user))
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
+    return live.answer(request, "accounts", version, _draw, request.user.is_staff)
+
+
+def _draw(page: Page, version: PageVersion) -> dict[str, Any]:
+    accounts = list(dashboard.accounts_with_counts(page.audience))
     counts = _counts(accounts)
     # what nobody follows does not move, however much is running
     is_moving = not version.workers.is_silent and any(
         counts[account.pk]["running"] and not account.why_not_followed
         for account in accounts
     )
-    title = "Accounts · mcdash"
-    context = {
+    (is_staff,) = page.own
+    return {
         "cards": [
             _card(account, counts[account.pk], accounts)
-            | {"can_start": account.pk in startable}
+            | {"can_start": account.pk in page.audience.startable}
             for account in accounts
         ],
-        "no_account": None if accounts else base.no_account(user),
-        "zone": timezone.get_current_timezone_name(),
-        "live": base.live(request, version, title=title, is_moving=is_moving),
+        "is_staff": is_staff,
+        "zone": page.zone,
+        "live": live.live(
+            page, version, title="Accounts · mcdash", is_moving=is_moving
+        ),
     }
-    return base.answer(request, "accounts", context)
 
 
 def _counts(accounts: list[Account]) -> dict[int, dict[str, Any]]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    Max,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
 from django.db.models.functions import Coalesce
 from django.db.models.query import prefetch_related_objects
 from django.http import HttpResponse
@@ -15,12 +27,12 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 
 from imports import models
-from imports.lists.attention import attention
-from imports.lists.paging import run_parents
+from imports.lists.attention import attention_of, attention_runs
 from imports.models import FINISHED, Account, ImportDefinition, ImportRun, RunStatus
 from imports.models.run import COUNTS_OPEN, ERRORS_KNOWN
-from imports.views import base
+from imports.views import base, live
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.live import Page, PageVersion
 from imports.wording.account import AccountWords, account_words
 from imports.wording.formats import count_text, share_text, zone_name
 from imports.wording.status import BY_SEVERITY
@@ -30,24 +42,41 @@ Figure = dict[str, Any]
 MOST_ACTIVE = 50
 MOST_ENDED = 20
 MOST_FAVOURITES = 12
+FAVOURITES = "imports/dashboard/_favourites.html"
 
 
 @signed_in
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    version = base.page_version(request.user)
-    if base.is_unchanged(request, version):
+    version = live.page_version(request.user)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
-    user, today = request.user, start_of_today()
-    runs = ImportRun.objects.visible_to(user)
-    active = list(runs.active().latest_first()[:MOST_ACTIVE])
+    favourites = base.favourites_of(request.user)
+    apart = {FAVOURITES: (favourites, _draw_favourites)}
+    return live.answer(request, "dashboard", version, _draw, apart=apart)
+
+
+def _draw(page: Page, version: PageVersion) -> dict[str, Any]:
+    today, runs = start_of_today(), ImportRun.objects.visible_to(page.audience)
+    active = list(runs.active().latest_first()[: MOST_ACTIVE + 1])
     ended = list(runs.ended_since(today).latest_first()[:MOST_ENDED])
-    prefetch_related_objects([*active, *ended], *run_parents())
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
-    figures = figures_of(runs, today)
-    accounts = list(accounts_with_counts(user))
-    needing = attention(user, startable)
-    context = {
-        "attention": needing.items,
+    needing = attention_runs(page.audience)
+    figures = figures_of(runs, today, active)
+    # read last, so that their revisions tell what changed meanwhile
+    accounts = list(accounts_with_counts(page.audience))
+    by_pk = {account.pk: account for account in accounts}
+    for run in (*active, *ended, *needing):
+        run.account = by_pk[run.account_id]
+    definitions = ImportDefinition.objects.defer("strip", "description")
+    prefetch_related_objects(
+        [*active, *ended, *needing], Prefetch("definition", definitions)
+    )
+    attention = attention_of(needing, accounts, page.audience.startable)
+    active = active[:MOST_ACTIVE]
+    worker_seen_at = None
+    if version.workers.is_silent:
+        worker_seen_at = models.Worker.objects.aggregate(at=Max("seen_at"))["at"]
+    return {
+        "attention": attention.items,
         "attention_url": history_url(*BY_SEVERITY, is_today=False),
         "cards": cards(figures),
         "active": active,
@@ -56,22 +85,22 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
         "ended_count": figures["ended"],
         "ended_url": history_url(*sorted(models.ENDED)),
         "active_url": history_url(*sorted(models.ACTIVE), is_today=False),
-        "no_account": None if accounts else base.no_account(user),
         "accounts": [(account, *account_line(account)) for account in accounts],
-        "favourites": favourites(user, startable),
         "last_contact_at": base.last_contact_of(accounts),
-        "worker_seen_at": models.Worker.objects.aggregate(at=Max("seen_at"))["at"],
+        "worker_seen_at": worker_seen_at,
         "today": timezone.localdate(),
         "zone_words": zone_name(),
-        "live": base.live(
-            request,
+        "live": live.live(
+            page,
             version,
             title="mcdash",
-            is_moving=base.any_moves(active, version.workers),
-            attention=needing,
+            is_moving=live.any_moves(active, version.workers),
+            attention=attention,
+            number_after=max((each.revision for each in accounts), default=0),
+            has_active=bool(active),
+            ended=ended,
         ),
     }
-    return base.answer(request, "dashboard", context)
 
 
 def start_of_today() -> datetime:
@@ -79,8 +108,12 @@ def start_of_today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
-    """The day in numbers. What Marketing Cloud did not count is None, not 0."""
+def figures_of(
+    runs: models.RunQuerySet, today: datetime, active: Sequence[ImportRun]
+) -> dict[str, Any]:
+    """The day in numbers, and those of the runs that are `active`, all of them unless
+    there are too many to show. What Marketing Cloud did not count is None, not 0.
+    """
     finished = Q(status__in=FINISHED)
     with_errors = Q(status=RunStatus.COMPLETED_WITH_ERRORS)
     # a share needs both numbers of a run: a sum of errors over other rows would lie
@@ -101,9 +134,13 @@ def figures_of(runs: models.RunQuerySet, today: datetime) -> dict[str, Any]:
             open_counts=Count("id", filter=COUNTS_OPEN),
         )
     )
-    active = runs.active().order_by()
-    now = active.aggregate(running=Count("id"), errors_so_far=Sum("errors"))
-    return ended | now
+    if len(active) > MOST_ACTIVE:
+        of_all = runs.active().order_by()
+        return ended | of_all.aggregate(
+            running=Count("id"), errors_so_far=Sum("errors")
+        )
+    errors = sum(run.errors or 0 for run in active)
+    return ended | {"running": len(active), "errors_so_far": errors}
 
 
 def figure(
@@ -173,14 +210,21 @@ def history_url(
     return f"{reverse('imports:run_list')}?{text}"
 
 
-def accounts_with_counts(user: models.User) -> QuerySet[Account]:
-    accounts = Account.objects.visible_to(user).order_by("name")
+def accounts_with_counts(reader: models.Reader) -> QuerySet[Account]:
+    """By name, each with how many definitions it lists, and whether it has active runs
+    though it is disabled (`has_active`).
+    """
+    accounts = Account.objects.visible_to(reader).order_by("name").defer("secret")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
         account=OuterRef("pk"), not_seen_since=None
     )
     counts = listed.order_by().values("account").annotate(n=Count("*")).values("n")
-    return accounts.annotate(definition_count=Coalesce(Subquery(counts), 0))
+    active = Exists(ImportRun.objects.active().filter(account=OuterRef("pk")))
+    return accounts.annotate(
+        definition_count=Coalesce(Subquery(counts), 0),
+        has_active=ExpressionWrapper(Q(active, is_active=False), BooleanField()),
+    )
 
 
 def account_line(account: Account) -> tuple[AccountWords, str]:
@@ -196,17 +240,16 @@ def account_line(account: Account) -> tuple[AccountWords, str]:
     return words, f"{count:,} definition{'' if count == 1 else 's'} · {fact}"
 
 
-def favourites(
-    user: models.User, startable: Container[int]
-) -> list[tuple[ImportDefinition, ImportRun | None, bool]]:
-    """The first favourites of `user`, who can start in the accounts `startable`, by
-    name: each with its own active run, if any, and whether it can be started.
+def _draw_favourites(page: Page, version: PageVersion) -> dict[str, Any]:
+    """The first of the definitions `page.own` by name: each with its own active run, if
+    any, and whether it can be started.
     """
-    visible = ImportDefinition.objects.visible_to(user).filter(favourites__user=user)
-    by_name = visible.select_related("account", "last_run")
+    visible = ImportDefinition.objects.visible_to(page.audience)
+    by_name = visible.filter(pk__in=page.own).select_related("account", "last_run")
     definitions = list(by_name.order_by("name", "account__name")[:MOST_FAVOURITES])
     active = base.active_runs(definitions, ImportRun.objects.ours())
-    return [
+    startable = page.audience.startable
+    favourites = [
         (
             definition,
             active.get(definition.pk),
@@ -214,3 +257,8 @@ def favourites(
         )
         for definition in definitions
     ]
+    return {
+        "accounts": page.audience.visible,
+        "favourites": favourites,
+        "live": {"workers": version.workers},
+    }

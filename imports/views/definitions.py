@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -13,7 +15,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Cast, Concat, Now
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -22,17 +24,28 @@ from django_htmx.http import replace_url, trigger_client_event
 from imports.lists.choices import ListQuery, definition_groups
 from imports.lists.counts import DefinitionCounts
 from imports.lists.filters import DefinitionFilter, DefinitionSort, with_favourites
-from imports.models import Account, Favourite, ImportDefinition, ImportRun, Lease, User
+from imports.models import (
+    Account,
+    Audience,
+    Favourite,
+    ImportDefinition,
+    ImportRun,
+    Lease,
+    Reader,
+)
 from imports.signin import address_of
 from imports.ui import svg
 from imports.usecases.sync import want_sync
-from imports.views import base
+from imports.views import base, live
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.live import Page, PageVersion
 from imports.wording import definition as wording
 from imports.wording.formats import duration_text, share_text, spoken
 from imports.wording.status import SUCCESSFUL
 
 PER_PAGE = 50
+# The part that the search field swaps.
+RESULTS = "results"
 NEW_FOR = timedelta(days=7)
 # Beside the search and the order.
 FILTERS = ("account", "status", "update", "kind", "show")
@@ -59,52 +72,58 @@ HABIT = 5
 
 @signed_in
 def definition_list(request: SignedInRequest) -> HttpResponse:
-    version = base.page_version(request.user)
-    if base.is_unchanged(request, version):
+    version = live.page_version(request.user)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
-    context = _list_context(request)
-    active = (row["active"] for row in context["rows"] if row["active"])
-    is_syncing = context["syncing"]["is_moving"]
-    is_moving = is_syncing or base.any_moves(active, version.workers)
-    title = "Definitions · mcdash"
-    context["live"] = base.live(request, version, title=title, is_moving=is_moving)
-    if request.htmx and request.htmx.target == "results":
+    own = (base.favourites_of(request.user), request.user.shortcuts_on)
+    response = live.answer(request, "definitions", version, _draw_list, *own)
+    if request.htmx and request.htmx.target == RESULTS:
         # what the search field swaps while one types
-        status = 422 if context["wrong"] else 200
-        parts = "imports/definitions/_found.html"
-        response = base.news(request, parts, context, status)
-        n = context["page"].paginator.count
-        sentence = f"{n:,} definition{'' if n == 1 else 's'} found."
-        trigger_client_event(response, "mcdash:announce", {"sentences": [sentence]})
         return replace_url(response, ListQuery(request.GET, request.path).url())
-    response = base.answer(request, "definitions", context)
-    # htmx swaps no answer of an error, and the page says itself what is wrong
-    if context["wrong"] and not request.htmx:
-        response.status_code = 400
     return response
 
 
-def _list_context(request: SignedInRequest) -> dict[str, Any]:
-    user, given = request.user, request.GET.copy()
+def _draw_list(page: Page, version: PageVersion) -> dict[str, Any]:
+    context = _list_context(page)
+    active = (row["active"] for row in context["rows"] if row["active"])
+    is_syncing = context["syncing"]["is_moving"]
+    n = context["page"].paginator.count
+    context["live"] = live.live(
+        page,
+        version,
+        title="Definitions · mcdash",
+        is_moving=is_syncing or live.any_moves(active, version.workers),
+        has_search=True,
+        wrong=bool(context["wrong"]),
+        found=f"{n:,} definition{'' if n == 1 else 's'} found.",
+    )
+    return context
+
+
+def _list_context(asked: Page) -> dict[str, Any]:
+    reader, given = asked.audience, QueryDict(asked.query).copy()
+    starred, shortcuts_on = asked.own
     if "q" in given:  # a NUL is in no text of ours, so none is searched for
         given["q"] = str(given["q"]).replace("\x00", "")
     query = ListQuery(given)
-    visible = ImportDefinition.objects.visible_to(user)
-    filters = DefinitionFilter(given, with_favourites(visible, user), request=request)
-    counts = DefinitionCounts(filters, user) if filters.is_valid() else None
+    visible = ImportDefinition.objects.visible_to(reader)
+    definitions = with_favourites(visible, starred)
+    filters = DefinitionFilter(given, definitions, request=reader)
+    counts = DefinitionCounts(filters, reader, starred) if filters.is_valid() else None
     # of numbers, since all were counted already; get_page: an address of a page that is
     # gone shows another one, no error
     numbers = range(counts.total if counts else 0)
     page = Paginator(numbers, PER_PAGE).get_page(given.get("page"))
-    rows = _rows(user, _ids(filters, page.number) if counts else [])
+    rows = _rows(asked.audience, starred, _ids(filters, page.number) if counts else [])
     if counts and not filters.has_words:
         total = counts.listed
     else:
         total = visible.filter(not_seen_since=None).count()
     in_force = {name: given.get(name) for name in FILTERS}
     chosen = sum(bool(value) for value in in_force.values())
-    sync_state = syncing(user, given.get("account", ""))
+    sync_state = syncing(reader, given.get("account", ""))
     return {
+        "shortcuts_on": shortcuts_on,
         "wanted": given,
         "query": given.get("q", ""),
         "swapped": False,
@@ -121,9 +140,9 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "newer_url": query.url(page=page.number - 1) if page.has_previous() else "",
         "older_url": query.url(page=page.number + 1) if page.has_next() else "",
         "total": total,
-        "here": f"{request.path}{query.url()}",
+        "here": f"{asked.path}{query.url()}",
+        "next": f"{asked.path}?{asked.query}" if asked.query else asked.path,
         "syncing": sync_state,
-        "no_account": None if sync_state["n"] else base.no_account(user),
     }
 
 
@@ -140,7 +159,9 @@ def _ids(filters: DefinitionFilter, number: int) -> list[int]:
     return [*favourites, *others[: PER_PAGE - len(favourites)]]
 
 
-def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
+def _rows(
+    reader: Audience, starred: Sequence[int], pks: list[int]
+) -> list[dict[str, Any]]:
     """The definitions of a page in their order, in a constant number of queries."""
     is_late = Q(first_seen_at__gte=timezone.now() - NEW_FOR)
     # in an account that was connected lately everything is new, and nothing is marked
@@ -149,7 +170,7 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
     )
     is_new = Case(When(is_late, then=Exists(older)), default=Value(value=False))
     by_pk = (
-        with_favourites(ImportDefinition.objects.filter(pk__in=pks), user)
+        with_favourites(ImportDefinition.objects.filter(pk__in=pks), starred)
         .with_destination()
         .annotate(is_new=is_new)
         .defer("facts", "description")  # heavy, and no row shows them
@@ -157,12 +178,11 @@ def _rows(user: User, pks: list[int]) -> list[dict[str, Any]]:
         .in_bulk()
     )
     active = base.active_runs(by_pk.values(), ImportRun.objects.all())
-    startable = set(Account.objects.startable_by(user).values_list("pk", flat=True))
     rows = []
     for definition in (by_pk[pk] for pk in pks if pk in by_pk):
         if definition.last_run:
             definition.last_run.account = definition.account  # at hand already
-        is_permitted = definition.account_id in startable
+        is_permitted = definition.account_id in reader.startable
         rows.append(
             {
                 "definition": definition,
@@ -194,14 +214,14 @@ def favourite(request: SignedInRequest, pk: int) -> HttpResponse:
     return render(request, "imports/_shared/_star.html", context)
 
 
-def syncing(user: User, account: str = "") -> dict[str, Any]:
-    """How old a list of definitions is, of all accounts that `user` can see or of the
+def syncing(reader: Reader, account: str = "") -> dict[str, Any]:
+    """How old a list of definitions is, of all accounts that `reader` can see or of the
     one with that id, and what is being done about it, in one query. `doubted`: what
     their last lists lack may be there all the same.
     """
     name = Concat(Value("sync:"), Cast(OuterRef("pk"), CharField()))
     is_reading = Exists(Lease.objects.filter(name=name, expires_at__gt=Now()))
-    accounts = Account.objects.visible_to(user).annotate(is_reading=is_reading)
+    accounts = Account.objects.visible_to(reader).annotate(is_reading=is_reading)
     visible = list(accounts.defer("secret"))
     of_list = [each for each in visible if str(each.pk) == account] or visible
     active = [each for each in of_list if each.is_active]
@@ -284,19 +304,27 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
     definition = base.visible_definition(request.user, pk)
     if definition.last_run:
         definition.last_run.account = definition.account
-    version = base.version_of(definition)
-    if base.is_unchanged(request, version):
+    version = live.version_of(definition)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
-    context = _definition_context(request.user, definition)
+    is_favourite = definition.is_favourite  # type: ignore[attr-defined]  # annotated
+    draw = partial(_draw_definition, definition)
+    return live.answer(request, "definition", version, draw, is_favourite)
+
+
+def _draw_definition(
+    definition: ImportDefinition, page: Page, version: PageVersion
+) -> dict[str, Any]:
+    context = _definition_context(page, definition)
     # as it was read first as well: it may have ended while the rest was read
     runs = filter(None, (context["active"], definition.last_run))
-    context["live"] = base.live(
-        request,
+    context["live"] = live.live(
+        page,
         version,
         title=f"{spoken(definition.shown_name)} · mcdash",
-        is_moving=base.any_moves(runs, version.workers),
+        is_moving=live.any_moves(runs, version.workers),
     )
-    return base.answer(request, "definition", context)
+    return context
 
 
 @signed_in
@@ -305,12 +333,12 @@ def strip(request: SignedInRequest, pk: int) -> HttpResponse:
     return HttpResponse(svg.strip_svg(base.visible_definition(request.user, pk).bars))
 
 
-def _definition_context(user: User, definition: ImportDefinition) -> dict[str, Any]:
+def _definition_context(page: Page, definition: ImportDefinition) -> dict[str, Any]:
     runs = definition.runs.select_related("definition").latest_first()
     latest, active = list(runs[: svg.MOST]), runs.active().first()
     for run in filter(None, (*latest, active)):
         run.account = definition.account
-    can = base.can_start(user, definition)
+    can = definition.account_id in page.audience.startable
     # newest first, each with what it changed; one more is read, to compare with
     versions = list(definition.versions.all()[: VERSIONS_SHOWN + 1])
     notes = [
@@ -323,6 +351,7 @@ def _definition_context(user: User, definition: ImportDefinition) -> dict[str, A
     _, how, _ = wording.UPDATE_TYPES.get(update_type, ("", "", ""))
     return {
         "definition": definition,
+        "next": page.path,
         "source": wording.source_of(definition),
         "destination": wording.destination_of(definition),
         "how": how,

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -32,8 +32,9 @@ from imports.signin import address_of
 from imports.text import visible
 from imports.usecases import follow, resolve, start
 from imports.usecases.errors import UseCaseError
-from imports.views import base
+from imports.views import base, live
 from imports.views.base import SignedInRequest, signed_in
+from imports.views.live import Page, PageVersion
 from imports.wording.definition import facts_in_short
 from imports.wording.following import nobody_looks
 from imports.wording.formats import clock_text, spoken, zone_name
@@ -94,49 +95,51 @@ logger = logging.getLogger(__name__)
 
 @signed_in
 def run_list(request: SignedInRequest) -> HttpResponse:
-    version = base.page_version(request.user)
-    if base.is_unchanged(request, version):
+    version = live.page_version(request.user)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
-    context = _list_context(request)
-    context["live"] = base.live(
-        request,
+    return live.answer(request, "runs", version, _draw_list)
+
+
+def _draw_list(page: Page, version: PageVersion) -> dict[str, Any]:
+    context = _list_context(page)
+    context["live"] = live.live(
+        page,
         version,
         title="History · mcdash",
-        is_moving=base.any_moves(context["page"].runs, version.workers),
+        is_moving=live.any_moves(context["page"].runs, version.workers),
         is_over=bool(context["problems"]),
+        wrong=bool(context["problems"]),
     )
-    response = base.answer(request, "runs", context)
-    if context["problems"]:
-        response.status_code = 400
-    return response
+    return context
 
 
-def _list_context(request: SignedInRequest) -> dict[str, Any]:
-    user, query = request.user, ListQuery(request.GET, reverse("imports:run_list"))
-    runs = ImportRun.objects.visible_to(user)
-    filters = RunFilter(request.GET, runs, request=request)
+def _list_context(asked: Page) -> dict[str, Any]:
+    reader, given = asked.audience, QueryDict(asked.query)
+    query = ListQuery(given, reverse("imports:run_list"))
+    runs = ImportRun.objects.visible_to(reader)
+    filters = RunFilter(given, runs, request=reader)
     problems = [UNREADABLE[name] for name in filters.errors]
     page, counts, with_runs = RunPage(), RunCounts(), {}
     if not problems:
         order, places = order_of(filters), {"before": "", "after": ""}
         # a place in an order that isn't in force is none
         if filters.wanted_order == filters.order:
-            places = {name: request.GET.get(name, "") for name in places}
+            places = {name: given.get(name, "") for name in places}
         if all(order.read(text) for text in places.values() if text):
-            counts = count_runs(filters, user)
+            counts = count_runs(filters)
             page = page_of(filters.qs, order, **places)
             with_runs = _with_runs(query, filters, counts, page)
         else:
             problems = [NO_PLACE]
-    accounts = list(models.Account.objects.visible_to(user).order_by("name"))
+    accounts = list(models.Account.objects.visible_to(reader).order_by("name"))
     filtered = {name for name in FILTER_WORDS if query.chosen(name)}
     return {
         "page": page,
         "problems": problems,
         "is_filtered": bool(filtered),
         "is_days_only": filtered <= {"from", "to"},
-        "words": request.GET.get("q", ""),
-        "no_account": None if accounts else base.no_account(user),
+        "words": given.get("q", ""),
         "last_contact": base.last_contact_of(accounts),
         "groups": run_groups(
             query, filters, accounts if len(accounts) > 1 else [], counts
@@ -146,9 +149,8 @@ def _list_context(request: SignedInRequest) -> dict[str, Any]:
         "clear_words_url": query.url(q=""),
         "kept_for_words": query.hidden_fields("q"),
         "kept_for_more": query.hidden_fields("person", "from", "to"),
-        # asked for only where the filters are drawn: polls leave them as they are
-        "people": partial(_people, user),
-        "person": request.GET.get("person", ""),
+        "people": _people(reader),
+        "person": given.get("person", ""),
         "first_day": filters.cleaned.get("from"),
         "last_day": filters.cleaned.get("to"),
         "zone_words": zone_name(),
@@ -186,15 +188,14 @@ def order_of(filters: RunFilter) -> RunOrder:
     )
 
 
-def _people(user: User) -> list[str]:
-    """Who can start what `user` can see, for the filter's list; not who did, which
+def _people(reader: models.Audience) -> list[str]:
+    """Who can start what `reader` can see, for the filter's list; not who did, which
     only the whole history could tell.
     """
-    accounts = models.Account.objects.visible_to(user)
-    if not accounts.exists():
+    if not reader.visible:
         return []
     granted = models.AccountAccess.objects.filter(
-        account__in=accounts, level=models.AccessLevel.START
+        account__in=reader.visible, level=models.AccessLevel.START
     )
     can_start = Q(groups__in=granted.values("group")) | Q(is_superuser=True)
     people = User.objects.filter(can_start, is_active=True).distinct()
@@ -206,7 +207,7 @@ def _people(user: User) -> list[str]:
 def run_export(request: SignedInRequest, *, form: str) -> HttpResponse:
     """The runs of the page with the same address, all of them, in its order."""
     runs = ImportRun.objects.visible_to(request.user)
-    filters = RunFilter(request.GET, runs, request=request)
+    filters = RunFilter(request.GET, runs, request=request.user)
     if filters.errors:
         text = "\n".join(UNREADABLE[name] for name in filters.errors)
         return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
@@ -293,18 +294,24 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
         run.status == RunStatus.UNKNOWN and resolve.grace_ends_at(run) <= timezone.now()
     )
     # another version, so that the page's next poll isn't answered "nothing changed"
-    step = 2 * base.step_of(run.last_checked_at) + is_overdue
-    version = base.version_of(run, step)
-    if base.is_unchanged(request, version):
+    step = 2 * live.step_of(run.last_checked_at) + is_overdue
+    version = live.version_of(run, step)
+    if live.is_unchanged(request, version):
         return HttpResponse(status=204)
+    user, draw = request.user, partial(_draw_run, run)
+    can_administer = user.is_staff and user.has_perm("imports.change_account")
+    return live.answer(request, "run", version, draw, can_administer)
+
+
+def _draw_run(run: ImportRun, page: Page, version: PageVersion) -> dict[str, Any]:
     unfollowed = run.why_not_followed(version.workers)
     # a result may still turn up for a run that was given up, also by a person
     is_given_up = run.status == RunStatus.NOT_STARTED and run.reason in models.GIVEN_UP
     is_over = run.has_ended and not is_given_up
     word = run.get_status_display() + (", not followed" if unfollowed else "")
-    context = _run_context(request.user, run, unfollowed)
-    context["live"] = base.live(
-        request,
+    context = _run_context(page, run, unfollowed)
+    context["live"] = live.live(
+        page,
         version,
         title=f"{word}: {spoken(run.shown_name)} · mcdash",
         is_moving=run.is_active and not unfollowed,
@@ -314,15 +321,16 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
         # the page's own notice says what is wrong with them, and since when
         has_notice=unfollowed is not None and unfollowed.why.lies_with_workers,
     )
-    return base.answer(request, "run", context)
+    return context
 
 
 def _run_context(
-    user: User, run: ImportRun, unfollowed: models.Unfollowed | None
+    page: Page, run: ImportRun, unfollowed: models.Unfollowed | None
 ) -> dict[str, Any]:
     is_unknown = run.status == RunStatus.UNKNOWN
     candidates = resolve.candidates_of(run) if is_unknown else []
-    can = base.can_start(user, run)
+    can = run.account_id in page.audience.startable
+    (can_administer,) = page.own
     can_declare = (
         can and is_unknown and not resolve.why_not_declarable(run, timezone.now())
     )
@@ -346,7 +354,7 @@ def _run_context(
     return {
         "run": run,
         "advice": advice(run, around),
-        "nobody_looks": nobody_looks(run, unfollowed, user),
+        "nobody_looks": nobody_looks(run, unfollowed, can_administer=can_administer),
         "timeline": timeline(run, events, is_followed=unfollowed is None),
         "previous": previous,
         "comparison": compare(run, previous) if previous else [],

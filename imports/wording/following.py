@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from django.urls import reverse
 
-from imports.models import STORAGE, ImportRun, RunStatus, Unfollowed, User
+from imports.models import STORAGE, ImportRun, RunStatus, Unfollowed
 from imports.models import NotFollowed as Why
 from imports.wording.formats import clock_text
 from imports.wording.status import status_look
@@ -71,9 +71,11 @@ def fact(
 
 
 def nobody_looks(
-    run: ImportRun, unfollowed: Unfollowed | None, user: User
+    run: ImportRun, unfollowed: Unfollowed | None, *, can_administer: bool
 ) -> dict[str, str] | None:
-    """What the page of `run` says to `user` while it is `unfollowed`."""
+    """What the page of `run` says while it is `unfollowed`, to those who can mend the
+    account too.
+    """
     if unfollowed is None:
         return None
     why = unfollowed.why
@@ -84,8 +86,7 @@ def nobody_looks(
         "meaning": status_look(run.status).unfollowed,
         "advice": _WORDS[why][2],
     }
-    can_change = user.is_staff and user.has_perm("imports.change_account")
-    if why.needs_person and can_change:
+    if why.needs_person and can_administer:
         page = reverse("admin:imports_account_change", args=[run.account_id])
         word = "Enable" if why == Why.DISABLED else "Open"
         notice |= {"link": page, "link_text": f"{word} the account"}

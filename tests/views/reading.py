@@ -9,7 +9,7 @@ from typing import Any
 
 from django.test import Client
 
-from imports.models import AccessLevel, Account, User
+from imports.models import AccessLevel, Account, User, bump_revision
 from tests.factories import UserFactory, WorkerFactory, grant
 
 HTMX = {"HX-Request": "true"}
@@ -17,6 +17,7 @@ PARTS = (
     *("live", "banner", "attention-tally", "needs", "cards", "active", "ended"),
     *(
         "rail",
+        "rail-foot",
         "found",
         "run-head",
         "run-following",
@@ -48,6 +49,11 @@ def client_of(person: User) -> Client:
 
 def a_worker_beats() -> None:
     WorkerFactory.create()
+
+
+def something_changed() -> None:
+    """What use cases do after a change; till then a page may show what it showed."""
+    bump_revision(accounts=Account.objects.all())
 
 
 def content(response: Any) -> str:

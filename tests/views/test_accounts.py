@@ -28,6 +28,7 @@ from .reading import (
     poll_seconds,
     poll_url,
     reader,
+    something_changed,
     viewer,
     words,
 )
@@ -148,6 +149,7 @@ def test_one_failed_look_is_no_trouble_yet(account: Account) -> None:
 def test_a_clock_that_is_not_the_documented_one_is_told(account: Account) -> None:
     assert "its clock is" not in words(reader(account).get(URL))
     Account.objects.update(clock_offset_minutes=-300)
+    something_changed()
     assert "its clock is 60 minutes ahead of UTC−6" in words(reader(account).get(URL))
 
 
@@ -256,6 +258,7 @@ def test_other_ends_of_today_are_counted_where_there_are_any(account: Account) -
     assert "not started today" not in words(client.get(URL))
     definition = ImportDefinitionFactory.create(account=account)
     ImportRunFactory.create(definition=definition, not_started=True)
+    something_changed()
     page = client.get(URL)
     assert "1 not started today" in words(page)
     today = timezone.localdate().isoformat()

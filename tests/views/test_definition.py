@@ -30,6 +30,7 @@ from .reading import (
     poll_seconds,
     poll_url,
     reader,
+    something_changed,
     viewer,
     words,
 )
@@ -275,6 +276,7 @@ def test_what_is_not_listed_says_since_when_and_can_be_started(
     assert sentence.format(clock_text(since)) in words(page)
     assert "data-start" in content(page)
     Account.objects.update(starts_paused=True)
+    something_changed()
     paused = see(client, prices)
     assert sentence.format(clock_text(since)) in words(paused)
     assert "It can’t be started right now. Starts are paused" in words(paused)
@@ -355,6 +357,7 @@ def test_the_number_of_queries_does_not_grow_with_runs_and_versions(
     client = reader(prices.account)
 
     def queries() -> int:
+        something_changed()
         with CaptureQueriesContext(connection) as found:
             see(client, prices)
         return len(found)

@@ -11,7 +11,7 @@ from tests.factories import (
     ImportRunFactory,
 )
 
-from .reading import a_worker_beats, content, part, reader, words
+from .reading import a_worker_beats, content, part, reader, something_changed, words
 from .test_definition import see, url
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,7 @@ def test_a_habit_is_told_from_five_good_runs_on(prices: ImportDefinition) -> Non
     ImportRunFactory.create(
         definition=prices, completed_with_errors=True, total_rows=2000, errors=20
     )
+    something_changed()
     assert (
         "Typically 2,000 rows in 1:00, none rejected (median of the last 5 successful "
         "runs)." in words(see(client, prices))

@@ -24,6 +24,7 @@ from .reading import (
     part,
     poll_seconds,
     reader,
+    something_changed,
     triggers,
     viewer,
     words,
@@ -252,8 +253,10 @@ def test_a_list_that_may_be_wrong_is_told_by_account(account: Account) -> None:
     assert sentence not in words(ask(client, account=other.pk))
     soon = since + timedelta(minutes=5)
     Account.objects.filter(pk=account.pk).update(sync_again_at=soon)
+    something_changed()
     assert "asks for the list again in a few minutes" in words(ask(client))
     assert "328 not listed in Marketing Cloud" in words(client.get("/accounts/"))
     Account.objects.update(listing_doubted_since=None, unlisted_count=0)
+    something_changed()
     assert "may be incomplete" not in words(ask(client))
     assert "not listed" not in words(client.get("/accounts/"))

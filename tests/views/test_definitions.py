@@ -29,6 +29,7 @@ from .reading import (
     poll_seconds,
     poll_url,
     reader,
+    something_changed,
     viewer,
     words,
 )
@@ -202,6 +203,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(account: Account) -> 
 
     def queries() -> int:
         cache.clear()
+        something_changed()
         with CaptureQueriesContext(connection) as found:
             assert ask(client).status_code == 200
         return len(found)
@@ -212,7 +214,8 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(account: Account) -> 
         other = AccountFactory.create(name=f"B{number}")
         ImportRunFactory.create(definition=define(account, f"C{number}"), running=True)
         with_last(define(other, f"D{number}"), completed_with_errors=True)
-    assert queries() == few
+    # while something moves nobody asks what changed meanwhile
+    assert queries() <= few
 
 
 def test_the_star_keeps_and_lets_go_and_a_repeat_changes_nothing(

@@ -33,6 +33,7 @@ from .reading import (
     poll,
     poll_seconds,
     reader,
+    something_changed,
     words,
 )
 
@@ -204,6 +205,7 @@ def test_a_disabled_account_with_runs_under_way_needs_attention(
     save_account(account=account, fields=["is_active"])
     assert "Disabled since" not in part(client.get("/"), "needs")
     a_run(account)
+    something_changed()
     page = client.get("/")
     assert "Disabled since" in words(page)
     assert "running imports aren’t followed; they may have ended" in words(page)

@@ -16,12 +16,12 @@ from imports.models import (
     Account,
     AccountQuerySet,
     ImportRun,
+    Reader,
     RunStatus,
-    User,
     Worker,
     bump_revision,
 )
-from imports.views import base
+from imports.views import live
 from tests.factories import (
     AccountFactory,
     ImportDefinitionFactory,
@@ -37,6 +37,7 @@ from .reading import (
     poll_seconds,
     poll_url,
     reader,
+    something_changed,
     triggers,
     words,
 )
@@ -284,6 +285,7 @@ def test_title_and_icon_carry_how_things_stand(
     definition = ImportDefinitionFactory.create(account=running.account)
     failed = ImportRunFactory.create(failed=True, definition=definition)
     definition.refresh_recent_runs()
+    something_changed()
     page = client.get("/")
     assert _title(page) == "(1 failed) mcdash"
     assert 'data-state="failed"' in content(page)
@@ -305,13 +307,14 @@ def test_what_changes_while_a_page_is_read_is_asked_for_soon(
     client: Client, account: Account, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     """Else half of the change could stand there for the quiet interval."""
-    assert poll_seconds(client.get(page)) == base.QUIET_SECONDS
+    assert poll_seconds(client.get(page)) == live.QUIET_SECONDS
     visible_to = AccountQuerySet.visible_to
 
-    def changes_meanwhile(rows: AccountQuerySet, user: User) -> AccountQuerySet:
+    def changes_meanwhile(rows: AccountQuerySet, reader: Reader) -> AccountQuerySet:
         bump_revision(accounts=[account])
-        return visible_to(rows, user)
+        return visible_to(rows, reader)
 
+    something_changed()
     # each page asks for the reader's accounts, after it has read its version
     monkeypatch.setattr(AccountQuerySet, "visible_to", changes_meanwhile)
-    assert poll_seconds(client.get(page)) == base.FAST_SECONDS
+    assert poll_seconds(client.get(page)) == live.FAST_SECONDS

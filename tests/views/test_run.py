@@ -28,6 +28,7 @@ from tests.factories import (
 from .reading import (
     content,
     part,
+    something_changed,
     viewer,
     words,
 )
@@ -214,6 +215,7 @@ def test_a_paused_account_is_not_offered_again_what_is_not_listed_is(
     account.save()
     definition.not_seen_since = timezone.now()
     definition.save()
+    something_changed()
     assert "Start again" in words(page_of(client, run))
 
 
