@@ -48,6 +48,7 @@ QUIET_SECONDS = 20
 # "Last checked" on a page is redrawn at most this often.
 STEP_SECONDS = 20
 MOST_SENTENCES = 5
+TOLD_FOR = dt.timedelta(hours=1)
 # What a poll's address says beside what the page is of.
 OF_POLLS = ("since", "seen")
 # Parts that every page has in what is around its content.
@@ -178,7 +179,8 @@ def live(
             own["state"] = "running" if is_running else "quiet"
     if ended is None:
         runs = ImportRun.objects.visible_to(page.audience)
-        runs = runs.filter(status__in=models.ENDED).select_related("definition")
+        # of the last hour, since an index finds these, and who polls heard of the rest
+        runs = runs.ended_since(timezone.now() - TOLD_FOR).select_related("definition")
         ended = runs.order_by("-revision")[:MOST_SENTENCES]
     return {
         "path": page.path,
