@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -31,6 +32,11 @@ def processor_seconds(pid: int) -> float:
     # after the name, which may hold anything, in brackets
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def spent_by(pids: Iterable[int]) -> float:
+    """Processor seconds of all of them so far."""
+    return sum(processor_seconds(pid) for pid in pids)
 
 
 def children(pid: int) -> list[int]:

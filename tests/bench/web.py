@@ -13,7 +13,7 @@ from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.bench.here import ROOT, settings_given
+from tests.bench.here import PRODUCT, ROOT, settings_given
 from tests.e2e.site import PYTHON, Site, wait_until
 
 HOST = "127.0.0.1"
@@ -45,8 +45,9 @@ class Page:
 @contextmanager
 def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
     """The web side as it is run in earnest, static files collected before."""
-    site = Site(folder=folder, extra=settings_given())
-    site.env["DJANGO_SETTINGS_MODULE"] = "tests.bench.site_settings"
+    site = Site(folder=folder, root=PRODUCT, extra=settings_given())
+    if PRODUCT == ROOT:
+        site.env["DJANGO_SETTINGS_MODULE"] = "tests.bench.site_settings"
     site.must("collectstatic", "--no-input", "--verbosity", "0")
     began = time.perf_counter()
     with (folder / "web.log").open("wb") as log:
@@ -56,7 +57,7 @@ def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
                 *("--workers", str(workers), "--threads", str(threads)),
                 *("--log-level", "info", "--no-control-socket"),
             ],
-            cwd=ROOT,
+            cwd=PRODUCT,
             env=site.env,
             stdin=subprocess.DEVNULL,
             stdout=log,
