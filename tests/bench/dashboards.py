@@ -38,10 +38,12 @@ class Met:
 @dataclass(kw_only=True)
 class Watched:
     """What all dashboards together have met. With `steps` also how late they were told
-    of changes: moments of change (seconds since 1970) and the delays.
+    of changes: moments of change (seconds since 1970) and the delays. A poll is given
+    up after `give_up` seconds.
     """
 
     steps: Steps | None = None
+    give_up: float = GIVE_UP_SECONDS
     met: list[Met] = field(default_factory=list)
     delays: list[tuple[float, float]] = field(default_factory=list)
 
@@ -51,8 +53,8 @@ class Watched:
 
     @property
     def seconds(self) -> list[float]:
-        """Of those that were answered."""
-        return [one.seconds for one in self.met if not one.error]
+        """Until the answer, or until the page gave up."""
+        return [one.seconds for one in self.met]
 
     @property
     def errors(self) -> list[str]:
@@ -104,7 +106,7 @@ class Dashboard:
         """
         found: list[tuple[int, int]] = []
         for account, step in steps_in(answer.body):
-            shown = self.steps.get(account, step)
+            shown = self.steps.get(account, 0)
             found += [(account, each) for each in range(shown + 1, step + 1)]
             self.steps[account] = max(shown, step)
         return found
@@ -168,7 +170,7 @@ async def _keep_open(page: Dashboard, delay: float, watched: Watched) -> None:
 
 async def _look(page: Dashboard, watched: Watched) -> None:
     began = time.monotonic()
-    longest = GIVE_UP_SECONDS if page.polls else LONGEST_OPENING_SECONDS
+    longest = watched.give_up if page.polls else LONGEST_OPENING_SECONDS
     try:
         answer = await page.browser.get(page.path, longest, is_htmx=page.polls)
     except FAILURES as error:

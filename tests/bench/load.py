@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import load_growth
+from tests.bench.dashboards import GIVE_UP_SECONDS
 from tests.bench.figures import Figure, as_json, as_table
 from tests.bench.here import ROOT
-from tests.bench.load_figures import Starts, measured
+from tests.bench.load_figures import Plan, Starts, measured
 from tests.bench.load_growth import Row
 from tests.bench.scene import LONGEST_SECONDS, scene
 from tests.bench.trees import compared, measured_in, name_of
@@ -59,6 +60,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     add("--seconds", type=int, default=300)
     add("--start-seconds", type=int, default=60, help="then with starts; 0: none")
     add("--start-every", type=float, default=1.0, help="seconds between starts")
+    add("--give-up", type=float, default=GIVE_UP_SECONDS, help="as live.js does")
     add("--workers", type=int, default=2, help="gunicorn's processes")
     add("--threads", type=int, default=4, help="of each of them")
     add("--database", default="", metavar="URL", help="PostgreSQL, see tests.bench")
@@ -73,6 +75,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "seconds": (1, LONGEST_SECONDS),
         "start_seconds": (0, LONGEST_SECONDS),
         "start_every": (0.1, LONGEST_SECONDS),
+        "give_up": (1, LONGEST_SECONDS),
     }
     for name, (least, most) in bounds.items():
         if not least <= getattr(options, name) <= most:
@@ -83,10 +86,13 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 def _figures(options: argparse.Namespace) -> list[Figure]:
     with scene(options) as set_up:
         cookies = add_watchers(options.dashboards, options.sets, set_up.busy)
-        opening = max(OPENING_SECONDS, options.dashboards / OPENINGS_A_SECOND)
-        starts = Starts(seconds=options.start_seconds, every=options.start_every)
-        watching = measured(set_up, cookies, opening, options.seconds, starts)
-        return asyncio.run(watching)
+        plan = Plan(
+            opening=max(OPENING_SECONDS, options.dashboards / OPENINGS_A_SECOND),
+            seconds=options.seconds,
+            starts=Starts(seconds=options.start_seconds, every=options.start_every),
+            give_up=options.give_up,
+        )
+        return asyncio.run(measured(set_up, cookies, plan))
 
 
 def _show_growth(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from statistics import mean
 
 from tests.bench.asking import Browser
 from tests.bench.clicks import Clicks, click_on_start
-from tests.bench.dashboards import Watched, opened
+from tests.bench.dashboards import GIVE_UP_SECONDS, Watched, opened
 from tests.bench.figures import Figure, milliseconds, percentile
 from tests.bench.processes import family, private_mb, spent_by
 from tests.bench.sandboxes import Sandbox
@@ -60,27 +60,35 @@ class Starts:
 NO_STARTS = Starts(seconds=0)
 
 
-async def measured(
-    set_up: Scene, cookies: list[str], opening: float, seconds: float, starts: Starts
-) -> list[Figure]:
-    """Of a dashboard for each cookie, all opened within `opening`, then left open for
-    `seconds`; and once more while somebody starts imports.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All dashboards are opened within `opening` seconds, then stay open for `seconds`,
+    then longer for starts. A poll is given up after `give_up`.
     """
-    watched = Watched(steps=set_up.steps)
+
+    opening: float
+    seconds: float
+    starts: Starts = NO_STARTS
+    give_up: float = GIVE_UP_SECONDS
+
+
+async def measured(set_up: Scene, cookies: list[str], plan: Plan) -> list[Figure]:
+    """A dashboard for each cookie is open, and somebody starts imports."""
+    watched = Watched(steps=set_up.steps, give_up=plan.give_up)
     clicks, started = Clicks(), None
-    async with opened(set_up.served.port, cookies, watched, within=opening):
+    async with opened(set_up.served.port, cookies, watched, within=plan.opening):
         began = Reading.of(set_up)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(plan.seconds)
         ended = Reading.of(set_up)
-        if starts.seconds:
+        if plan.starts.seconds:
             clicks = await click_on_start(
                 Browser(port=set_up.served.port, cookie=set_up.starter),
                 itertools.cycle(set_up.startable),
-                seconds=starts.seconds,
-                every=starts.every,
+                seconds=plan.starts.seconds,
+                every=plan.starts.every,
             )
             started = Reading.of(set_up)
-    found = figures_of(watched, began, ended, set_up.idle_seconds)
+    found = figures_of(watched, len(cookies), began, ended, set_up.idle_seconds)
     if started:
         met = watched.between(ended.at, started.at)
         found += figures_of_starts(set_up.sandbox, clicks, met)
@@ -88,7 +96,11 @@ async def measured(
 
 
 def figures_of(
-    watched: Watched, began: Reading, ended: Reading, idle_seconds: float
+    watched: Watched,
+    dashboards: int,
+    began: Reading,
+    ended: Reading,
+    idle_seconds: float,
 ) -> list[Figure]:
     """Of the time between two readings."""
     met = watched.between(began.at, ended.at)
@@ -118,25 +130,35 @@ def figures_of(
     return [
         *(Figure(name=n, value=v, unit=unit) for n, (v, unit) in counted.items()),
         *_percentiles("load", met.seconds, 0.5, 0.99),
-        *_of_changes(watched, began.clock, ended.clock),
-    ]
-
-
-def _of_changes(watched: Watched, began: float, ended: float) -> list[Figure]:
-    """How late pages were told of what changed meanwhile, but for the last changes."""
-    late = [
-        delay
-        for at, delay in watched.delays
-        if began <= at < ended - LAST_CHANGE_SECONDS
-    ]
-    pairs = {f"load_change_to_page_p{p}_s": p for p in (50, 95, 99)}
-    return [
-        Figure(name="load_changes_shown", value=len(late), unit="shown"),
-        *(
-            Figure(name=name, value=round(percentile(late, p / 100), 1), unit="s")
-            for name, p in pairs.items()
-            if late
+        *_of_changes(
+            watched, dashboards, began.clock, ended.clock - LAST_CHANGE_SECONDS
         ),
+    ]
+
+
+def _of_changes(
+    watched: Watched, dashboards: int, began: float, ended: float
+) -> list[Figure]:
+    """How late each page was told of each change between two moments. A page that was
+    not told of it at all counts as if it had been told now, at the end.
+    """
+    steps, now = watched.steps, time.time()
+    if steps is None:
+        return []
+    late = [delay for at, delay in watched.delays if began <= at < ended]
+    waiting = Counter(dict.fromkeys(steps.changes(began, ended), dashboards))
+    waiting.subtract(at for at, _ in watched.delays if began <= at < ended)
+    missed = [now - at for at, pages in waiting.items() for _ in range(pages)]
+    never = f"{len(missed):,} of {len(late) + len(missed):,} never shown"
+    return [
+        Figure(
+            name=f"load_change_to_page_p{share * 100:g}_s",
+            value=round(percentile(late + missed, share), 1),
+            unit="s",
+            baseline=never if missed else "",
+        )
+        for share in (0.5, 0.95)
+        if late or missed
     ]
 
 

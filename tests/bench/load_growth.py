@@ -8,7 +8,7 @@ import asyncio
 import sys
 from typing import TypedDict
 
-from tests.bench.load_figures import NO_STARTS, measured
+from tests.bench.load_figures import Plan, measured
 from tests.bench.plot import Panel, svg
 from tests.bench.scene import Scene
 from tests.bench.watchers import add_watchers
@@ -54,7 +54,8 @@ def _row(set_up: Scene, dashboards: int, sets: int) -> Row:
     sys.stderr.write(f"{dashboards} dashboards, {sets} sets of accounts ...\n")
     cookies = add_watchers(dashboards, sets, set_up.busy)
     opening = max(OPENING_SECONDS, dashboards / OPENINGS_A_SECOND)
-    found = asyncio.run(measured(set_up, cookies, opening, SECONDS, NO_STARTS))
+    plan = Plan(opening=opening, seconds=SECONDS)
+    found = asyncio.run(measured(set_up, cookies, plan))
     figures = {figure.name: figure.value for figure in found}
     return {"dashboards": dashboards, "sets": sets, "figures": figures}
 

@@ -34,6 +34,15 @@ class Steps:
         """When this account came to this step."""
         return self._first(account) + step * self.seconds
 
+    def changes(self, began: float, ended: float) -> list[float]:
+        """When something changed between two moments, account by account."""
+        return [
+            at
+            for account in range(self.accounts)
+            for step in range(1, math.ceil((ended - self.began) / self.seconds) + 1)
+            if began <= (at := self.changed_at(account, step)) < ended
+        ]
+
     def _first(self, account: int) -> float:
         return self.began + account * self.seconds / self.accounts
 

@@ -38,7 +38,8 @@ def test_a_count_tells_account_and_change(account: int, now: float, rows: int) -
 
 def test_a_page_shows_also_the_changes_that_it_skipped() -> None:
     dashboard = page()
-    assert dashboard.new_steps(answer(200, b"<td>701,000,003</td>")) == []
+    first = dashboard.new_steps(answer(200, b"<td>701,000,003</td>"))
+    assert first == [(1, 1), (1, 2), (1, 3)]
     shown = dashboard.new_steps(answer(200, b"<td>701,000,005</td>"))
     assert shown == [(1, 4), (1, 5)]
 
@@ -63,7 +64,11 @@ def test_a_page_asks_as_live_js_does() -> None:
 def test_what_was_met_is_told_by_time() -> None:
     met = [Met(1.0, 0.1, 200), Met(2.0, 0.2, 204), Met(3.0, 0.3, 0, error="none")]
     within = Watched(met=met).between(2.0, 4.0)
-    assert (within.seconds, within.errors) == ([0.2], ["none"])
+    assert (within.seconds, within.errors) == ([0.2, 0.3], ["none"])
+
+
+def test_each_change_of_each_account_is_known() -> None:
+    assert STEPS.changes(1002.0, 1010.0) == [1005.0, 1002.5 + 5.0]
 
 
 @pytest.mark.parametrize(
