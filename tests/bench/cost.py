@@ -141,6 +141,7 @@ def _serve(options: argparse.Namespace) -> None:
         names = ("definitions", "runs", "active")
         fill(Size(**{name: getattr(options, name) for name in names}))
         reader.add_people()
+        _rest()
         with web(Path(folder)) as served:
             asker = Asker.of(served)
             sys.stdout.write("ready\n")
@@ -171,6 +172,7 @@ class Asker:
 
     def cost(self, kind: str) -> float:
         """Processor seconds for one request of that kind."""
+        reader.heartbeat()  # pages say so once a worker is silent
         if kind == IDLE:
             poll = poll_of(self._get("/"))
             return self._spent(poll, 204, times=IDLE_POLLS) / IDLE_POLLS
@@ -197,6 +199,16 @@ class Asker:
     def _get(self, path: str) -> Page:
         """As a browser does, gzip and all."""
         return weigh(self.port, path, self.cookie, is_poll="since=" in path)
+
+
+def _rest() -> None:
+    """No run is overdue while this takes: pages would say so."""
+    from datetime import timedelta
+
+    from imports.models import ImportRun, database_now
+
+    later = database_now() + timedelta(hours=6)
+    ImportRun.objects.active().update(next_check_at=later)
 
 
 def _addresses() -> dict[str, str]:
