@@ -27,7 +27,7 @@ LOCK := $(PY) -m uv pip compile --universal --generate-hashes --no-strip-extras 
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo setup test screenshots test-slow test-services coverage bench check audit format lock clean keys
+.PHONY: help demo setup test screenshots test-slow test-services coverage bench bench-load check audit format lock clean keys
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -60,6 +60,9 @@ test-services: $(DEV)  ## the tests that need nginx, or PostgreSQL on 127.0.0.1
 
 bench: $(DEV)  ## measure; prints figures, judges nothing
 	$(PY) -m tests.bench $(BENCH)
+
+bench-load: $(DEV)  ## 200 open dashboards for 5 minutes: make bench-load LOAD=--dashboards=1000
+	$(PY) -m tests.bench.load $(LOAD)
 
 # The site is loaded by mypy's Django plugin and by manage.py: keys are thrown away.
 check: $(DEV)  ## lint, types, layers, templates, migrations, settings

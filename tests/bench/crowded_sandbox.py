@@ -28,6 +28,7 @@ from imports.sandbox.responses import Answer, tag
 from imports.sandbox.server import SandboxServer
 from imports.sandbox.tasks import Task, summary_at
 from imports.sandbox.world import Journal, World, utc_now
+from tests.bench.steps import Steps
 from tests.sandbox.crowd import crowd
 
 
@@ -46,9 +47,13 @@ class RememberingService(Service):
     by their ids without looking at all of them.
     """
 
-    def __init__(self, **parts: Any) -> None:
+    def __init__(self, *, steps: Steps | None = None, **parts: Any) -> None:
+        """With `steps`, the tasks that run from the beginning have its counts."""
         super().__init__(**parts)
-        self._answers: dict[bytes, Answer] = {}
+        self._steps = steps
+        began_with = {task.definition.object_id for task in self.world._tasks}
+        self._stepping = began_with if steps else set()
+        self._answers: dict[tuple[int | None, bytes], Answer] = {}
         self._by_id: dict[str, Task] = {}
 
     def _rows(
@@ -65,14 +70,19 @@ class RememberingService(Service):
             task = self._by_id.get(value)
             row = summary_at(task, now) if task else None
             if task and row and task.definition.mid in mids:
-                yield row
+                yield {**row, **self._stepped(task, now.timestamp())}
+
+    def _stepped(self, task: Task, now: float) -> Facts:
+        if not self._steps or task.definition.object_id not in self._stepping:
+            return {}
+        return {"TotalRows": self._steps.rows(task.definition.mid - DE.mid, now)}
 
     def soap(
         self, soap_action: str, call: Call, body: bytes, refusal: Rule | None = None
     ) -> Answer:
         if soap_action != "Retrieve" or b"ImportResultsSummary" in body:
             return super().soap(soap_action, call, body, refusal)
-        question = body.rpartition(b"Header>")[2]  # without the token
+        question = (call.mid, body.rpartition(b"Header>")[2])  # without the token
         if question not in self._answers:
             self._answers[question] = super().soap(soap_action, call, body, refusal)
         return self._answers[question]
@@ -100,13 +110,23 @@ def world(options: argparse.Namespace) -> World:
         for one in of_account[: options.running]:
             made.start(one, "outside", 0.0)
     made.clock = utc_now
+    made.pace_seconds = options.started_pace or options.pace
     return made
+
+
+def steps(options: argparse.Namespace) -> Steps | None:
+    if not options.step:
+        return None
+    return Steps(
+        began=options.steps_from, accounts=options.accounts, seconds=options.step
+    )
 
 
 def serve(options: argparse.Namespace) -> None:
     """Serve for ever."""
     server = SandboxServer(WSDL, world=world(options))
     server.service = RememberingService(
+        steps=steps(options),
         world=server.world,
         contract=server.contract,
         switches=server.switches,
@@ -124,6 +144,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--definitions", type=int, default=10, help="of each account")
     parser.add_argument("--running", type=int, default=0, help="tasks of each account")
     parser.add_argument("--pace", type=float, default=3600.0, help="a task's seconds")
+    parser.add_argument(
+        "--started_pace", type=float, help="seconds of a task that is started later"
+    )
+    parser.add_argument(
+        "--step", type=float, help="counts change so often (seconds), see steps.py"
+    )
+    parser.add_argument("--steps_from", type=float, help="seconds since 1970")
     parser.add_argument("--journal", help="the file that Performs are written into")
     return parser.parse_args(arguments)
 

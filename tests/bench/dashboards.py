@@ -1,4 +1,6 @@
-"""Open dashboards: each polls as the page in a browser does, with its own session."""
+"""Open dashboards: each polls as the page in a browser does (`static/js/live.js`), with
+its own session.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +8,108 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 
-from tests.bench.web import HOST, LIVE
+from tests.bench.asking import FAILURES, Answer, Browser
+from tests.bench.steps import Steps, steps_in
 
-SECONDS_SAID = re.compile(r'data-seconds="(\d+)"')
-LONGEST_ANSWER_SECONDS = 60.0
+# live.js gives up on a poll after so long, and waits no longer than that between two.
+GIVE_UP_SECONDS, SLOWEST_SECONDS = 15.0, 60.0
+LONGEST_OPENING_SECONDS = 60.0
+LIVE = re.compile(rb'hx-get="([^"]+)"')
+SAID = re.compile(rb'data-seconds="([\d.]+)"')
+OVER = (401, 403, 404)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """An answer, or what came instead: when (monotonic), after how many seconds."""
+
+    at: float
+    seconds: float
+    status: int
+    size: int = 0
+    error: str = ""
 
 
 @dataclass(kw_only=True)
 class Watched:
-    """What all dashboards together have met."""
+    """What all dashboards together have met. With `steps` also how late they were told
+    of changes: moments of change (seconds since 1970) and the delays. A poll is given
+    up after `give_up` seconds.
+    """
 
-    seconds: list[float] = field(default_factory=list)
-    unchanged: int = 0
-    changed: int = 0
-    errors: list[str] = field(default_factory=list)
+    steps: Steps | None = None
+    give_up: float = GIVE_UP_SECONDS
+    met: list[Met] = field(default_factory=list)
+    delays: list[tuple[float, float]] = field(default_factory=list)
 
-    def note(self, status: int, seconds: float) -> None:
-        self.seconds.append(seconds)
-        self.unchanged += status == 204
-        self.changed += status == 200
-        if status not in (200, 204):
-            self.errors.append(f"HTTP {status}")
+    def between(self, began: float, ended: float) -> Watched:
+        """What was met in that time (monotonic)."""
+        return Watched(met=[one for one in self.met if began <= one.at < ended])
+
+    @property
+    def seconds(self) -> list[float]:
+        """Until the answer, or until the page gave up."""
+        return [one.seconds for one in self.met]
+
+    @property
+    def errors(self) -> list[str]:
+        return [one.error for one in self.met if one.error]
+
+    def of_status(self, status: int) -> list[Met]:
+        return [one for one in self.met if one.status == status]
+
+
+@dataclass(kw_only=True)
+class Dashboard:
+    """One open page: what it asks for next, after how many seconds, what it shows."""
+
+    browser: Browser
+    path: str = "/"
+    said_seconds: float = 3.0
+    pause: float = 3.0
+    failures: int = 0
+    steps: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def polls(self) -> bool:
+        return "since=" in self.path
+
+    @property
+    def wait(self) -> float:
+        """The seconds until it asks again; it never does if that is 0."""
+        longest = max(self.pause, SLOWEST_SECONDS)
+        return min(self.pause * 2.0**self.failures, longest)
+
+    def learn(self, answer: Answer) -> None:
+        """What an answer says of the next poll."""
+        self.failures = 0 if answer.status in (200, 204) else self.failures + 1
+        place = answer.body.rfind(b'<div id="live"')
+        if place >= 0:
+            live = answer.body[place:]
+            if found := LIVE.search(live):
+                self.path = unescape(found[1].decode())
+            if found := SAID.search(live):
+                self.said_seconds = float(found[1])
+        said = answer.poll_after
+        self.pause = self.said_seconds if said is None else said
+        if answer.status in OVER:
+            self.pause = 0
+
+    def new_steps(self, answer: Answer) -> list[tuple[int, int]]:
+        """Account and step of each change that the page shows from this answer on, also
+        of those that came between two polls.
+        """
+        found: list[tuple[int, int]] = []
+        for account, step in steps_in(answer.body):
+            shown = self.steps.get(account, 0)
+            found += [(account, each) for each in range(shown + 1, step + 1)]
+            self.steps[account] = max(shown, step)
+        return found
 
 
 def watch(
@@ -44,91 +124,68 @@ def watch(
     of them open for `seconds` more; what is noted is of those. With `poll`, the
     address of an opened page's next poll, they are open already.
     """
-    watched = Watched()
-    times = (opening_seconds, seconds)
-    asyncio.run(_all(port, cookies, times, poll, watched))
-    return watched
+
+    async def _watch() -> Watched:
+        watched = Watched()
+        async with opened(
+            port, cookies, watched, within=opening_seconds, path=poll or "/"
+        ):
+            began = time.monotonic()
+            await asyncio.sleep(seconds)
+            return watched.between(began, time.monotonic())
+
+    return asyncio.run(_watch())
 
 
-async def _all(
-    port: int,
-    cookies: list[str],
-    times: tuple[float, float],
-    poll: str,
-    watched: Watched,
-) -> None:
-    opening, seconds = times
-    begins = time.monotonic() + opening
+@asynccontextmanager
+async def opened(
+    port: int, cookies: list[str], watched: Watched, *, within: float, path: str = "/"
+) -> AsyncIterator[None]:
+    """A dashboard for each cookie, opened one after the other `within` these seconds;
+    begins when they are over. The dashboards close at the end.
+    """
     async with asyncio.TaskGroup() as group:
-        for cookie in cookies:
-            open_for = Open(begins=begins, ends=begins + seconds)
-            delay = random.uniform(0, opening)
-            page = Dashboard(port=port, cookie=cookie, path=poll or "/")
-            group.create_task(_keep_open(page, delay, open_for, watched))
+        tasks = [
+            group.create_task(
+                _keep_open(
+                    Dashboard(browser=Browser(port=port, cookie=cookie), path=path),
+                    random.uniform(0, within),
+                    watched,
+                )
+            )
+            for cookie in cookies
+        ]
+        await asyncio.sleep(within)
+        yield
+        for task in tasks:
+            task.cancel()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Open:
-    """From when to when (monotonic) what dashboards meet is noted."""
-
-    begins: float
-    ends: float
-
-    @property
-    def counts(self) -> bool:
-        return time.monotonic() >= self.begins
-
-
-@dataclass(kw_only=True)
-class Dashboard:
-    """One open page: what it asks for next, and after how many seconds."""
-
-    port: int
-    cookie: str
-    path: str = "/"
-    pause: float = 3.0
-
-    def learn(self, body: str) -> None:
-        """What an answer says of the next poll."""
-        if told := LIVE.search(body):
-            self.path = unescape(told[1])
-            said = SECONDS_SAID.search(body)
-            self.pause = float(said[1]) if said else 20.0
-
-
-async def _keep_open(
-    page: Dashboard, delay: float, is_open: Open, watched: Watched
-) -> None:
+async def _keep_open(page: Dashboard, delay: float, watched: Watched) -> None:
     await asyncio.sleep(delay)
-    while time.monotonic() < is_open.ends:
-        counts, began = is_open.counts, time.monotonic()
-        try:
-            status, body = await _get(page)
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
-            watched.errors.append(f"{type(error).__name__}: {error}")
-            await asyncio.sleep(page.pause)
-            continue
-        if counts:
-            watched.note(status, time.monotonic() - began)
-        if status == 200:
-            page.learn(body)
-        await asyncio.sleep(max(0.0, min(page.pause, is_open.ends - time.monotonic())))
+    while page.wait:
+        await _look(page, watched)
+        await asyncio.sleep(page.wait)
 
 
-async def _get(page: Dashboard) -> tuple[int, str]:
-    """Status and body; a connection for each, since gunicorn keeps none for 3 s."""
-    async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
-        reader, writer = await asyncio.open_connection(HOST, page.port)
-        try:
-            lines = [f"GET {page.path} HTTP/1.1", f"Host: {HOST}"]
-            lines += [f"Cookie: {page.cookie}", "Connection: close"]
-            lines += ["HX-Request: true"] if "since=" in page.path else []
-            writer.write("\r\n".join([*lines, "", ""]).encode())
-            await writer.drain()
-            answer = await reader.read(-1)
-        finally:
-            writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if not head:
-        raise EOFError("no answer")
-    return int(head.split()[1]), body.decode()
+async def _look(page: Dashboard, watched: Watched) -> None:
+    began = time.monotonic()
+    longest = watched.give_up if page.polls else LONGEST_OPENING_SECONDS
+    try:
+        answer = await page.browser.get(page.path, longest, is_htmx=page.polls)
+    except FAILURES as error:
+        now, text = time.monotonic(), str(error) or "no answer in time"
+        error_text = f"{type(error).__name__}: {text}"
+        watched.met.append(Met(now, now - began, 0, 0, error_text))
+        page.failures += 1
+        return
+    now = time.monotonic()
+    is_good = answer.status in (200, 204)
+    text = "" if is_good else f"HTTP {answer.status}"
+    watched.met.append(Met(now, now - began, answer.status, answer.size, text))
+    if watched.steps and answer.body:
+        heard_at = time.time()
+        for account, step in page.new_steps(answer):
+            changed_at = watched.steps.changed_at(account, step)
+            watched.delays.append((changed_at, heard_at - changed_at))
+    page.learn(answer)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 COLUMNS = "{:<36} {:>10}  {:<6} {}"
+COMPARED = "{:<38} {:>14} {:>10}  {:<8} {}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cryptography.fernet import Fernet
 
+import imports
+
 ROOT = Path(__file__).resolve().parents[2]
+# The checkout that is measured: another one's where `trees.py` began this process.
+PRODUCT = Path(imports.__file__).resolve().parents[1]
 FOREIGN = ("DATABASE_URL", "MCDASH_PROXY_URL")
 
 

@@ -1,115 +1,127 @@
 """A load test: `python -m tests.bench.load [--dashboards N] [--seconds S]`.
 
-Open dashboards poll gunicorn on loopback while a worker follows runs of a sandbox, so
-that something changes every few seconds. Bounded by its options; it cleans up.
+Open dashboards poll gunicorn on loopback while a worker follows runs of a sandbox in
+which three accounts change every five seconds; then somebody starts imports as well.
+Bounded by its options; it cleans up.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
 import sys
-import tempfile
-from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from tests.bench.dashboards import Watched, watch
-from tests.bench.figures import Figure, as_json, as_table, milliseconds, percentile
-from tests.bench.here import prepare
-from tests.bench.history import Size, fill
-from tests.bench.processes import family, private_mb, processor_seconds
-from tests.bench.sandboxes import add_accounts, crowded_sandbox, follow_tasks
-from tests.bench.watching import add_watchers
-from tests.bench.web import Web, web
-from tests.bench.worker import worker
+from tests.bench import load_growth
+from tests.bench.dashboards import GIVE_UP_SECONDS
+from tests.bench.figures import Figure, as_json, as_table
+from tests.bench.here import ROOT
+from tests.bench.load_figures import Plan, Starts, measured
+from tests.bench.load_growth import Row
+from tests.bench.scene import LONGEST_SECONDS, scene
+from tests.bench.trees import compared, measured_in, name_of
+from tests.bench.watchers import add_watchers
 
-ACCOUNTS, RUNS = 3, 2
-HISTORY = Size(definitions=2_000, runs=200_000, active=0)
-OPENING_SECONDS = 30.0
-MOST_DASHBOARDS, LONGEST_SECONDS = 1_000, 3_600
+MODULE = "tests.bench.load"
+MOST_DASHBOARDS, MOST_SETS = 1_000, 50
+OPENING_SECONDS, OPENINGS_A_SECOND = 30.0, 16
+# Those that say how a result is shown, not what is measured.
+OF_SHOWING = ("against", "plot", "json", "growth")
 
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    options = _options(arguments)
-    with tempfile.TemporaryDirectory(prefix="mcdash-load-") as folder:
-        prepare(Path(folder))
-        found = _measured(Path(folder), options)
-    sys.stdout.write((as_json if options.json else as_table)(found) + "\n")
+    options = read_options(arguments)
+    if options.growth:
+        _show_growth(options)
+    elif options.against:
+        before, after = (
+            [Figure(**figure) for figure in document["figures"]]
+            for document in _of_both(options)
+        )
+        both = {"before": before, "after": after}
+        as_texts = {n: [asdict(one) for one in found] for n, found in both.items()}
+        table = compared(before, after, name_of(options.against))
+        _print(json.dumps(as_texts, indent=2) if options.json else table)
+    else:
+        found = _figures(options)
+        _print(as_json(found) if options.json else as_table(found))
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.load", description=__doc__
-    )
-    parser.add_argument("--dashboards", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=300)
-    parser.add_argument("--workers", type=int, default=2, help="gunicorn's processes")
-    parser.add_argument("--threads", type=int, default=4, help="of each of them")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """As given, within their bounds."""
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
+    add = parser.add_argument
+    add("--dashboards", type=int, default=200)
+    add("--sets", type=int, default=1, help="people see so many sets of accounts")
+    add("--seconds", type=int, default=300)
+    add("--start-seconds", type=int, default=60, help="then with starts; 0: none")
+    add("--start-every", type=float, default=1.0, help="seconds between starts")
+    add("--give-up", type=float, default=GIVE_UP_SECONDS, help="as live.js does")
+    add("--workers", type=int, default=2, help="gunicorn's processes")
+    add("--threads", type=int, default=4, help="of each of them")
+    add("--database", default="", metavar="URL", help="PostgreSQL, see tests.bench")
+    add("--growth", action="store_true", help="a short time each, see load_growth.py")
+    add("--plot", type=Path, metavar="FILE", help="--growth as SVG")
+    add("--against", type=Path, metavar="DIR", help="measure that checkout first")
+    add("--json", action="store_true", help="one JSON document")
     options = parser.parse_args(arguments)
-    if not 0 < options.dashboards <= MOST_DASHBOARDS:
-        parser.error(f"--dashboards: from 1 to {MOST_DASHBOARDS}")
-    if not 0 < options.seconds <= LONGEST_SECONDS:
-        parser.error(f"--seconds: from 1 to {LONGEST_SECONDS}")
+    bounds = {
+        "dashboards": (1, MOST_DASHBOARDS),
+        "sets": (1, MOST_SETS),
+        "seconds": (1, LONGEST_SECONDS),
+        "start_seconds": (0, LONGEST_SECONDS),
+        "start_every": (0.1, LONGEST_SECONDS),
+        "give_up": (1, LONGEST_SECONDS),
+    }
+    for name, (least, most) in bounds.items():
+        if not least <= getattr(options, name) <= most:
+            parser.error(f"--{name.replace('_', '-')}: from {least} to {most:,}")
     return options
 
 
-def _measured(folder: Path, options: argparse.Namespace) -> list[Figure]:
-    # accounts with a past, of which the worker asks nothing
-    fill(HISTORY, is_active=False)
-    crowd = {"accounts": ACCOUNTS, "definitions": RUNS, "running": RUNS}
-    with crowded_sandbox(**crowd) as sandbox:
-        add_accounts(sandbox, ACCOUNTS, settled=True)
-        follow_tasks(sandbox)
-        cookies = add_watchers(options.dashboards)
-        size = {"workers": options.workers, "threads": options.threads}
-        with worker(folder), web(folder, **size) as served:
-            return _watched(served, cookies, options.seconds)
+def _figures(options: argparse.Namespace) -> list[Figure]:
+    with scene(options) as set_up:
+        cookies = add_watchers(options.dashboards, options.sets, set_up.busy)
+        plan = Plan(
+            opening=max(OPENING_SECONDS, options.dashboards / OPENINGS_A_SECOND),
+            seconds=options.seconds,
+            starts=Starts(seconds=options.start_seconds, every=options.start_every),
+            give_up=options.give_up,
+        )
+        return asyncio.run(measured(set_up, cookies, plan))
 
 
-def _watched(served: Web, cookies: list[str], seconds: int) -> list[Figure]:
-    """Warmed up first, so that memory is compared between two states at work."""
-    watch(served.port, cookies[:20], seconds=min(10, seconds))
-    at_start, spent = _resident(served), _spent(served)
-    watched = watch(
-        served.port, cookies, seconds=seconds, opening_seconds=OPENING_SECONDS
-    )
-    for error, times in Counter(watched.errors).most_common(5):
-        sys.stderr.write(f"{times} x {error}\n")
-    return as_figures(
-        watched,
-        _spent(served) - spent,
-        (at_start, _resident(served)),
-        OPENING_SECONDS + seconds,
-    )
+def _show_growth(options: argparse.Namespace) -> None:
+    """A table, or JSON, and a plot where one is asked for."""
+    if options.against:
+        before, after = (document["growth"] for document in _of_both(options))
+        rows: dict[str, list[Row]] = {name_of(options.against): before, "here": after}
+    else:
+        with scene(options) as set_up:
+            rows = {"here": load_growth.measured_rows(set_up)}
+    if options.plot:
+        options.plot.write_text(load_growth.as_svg(rows))
+    if options.json:
+        _print(json.dumps({"growth": rows["here"], "all": rows}, indent=2))
+    else:
+        _print(load_growth.as_table(rows))
 
 
-def as_figures(
-    watched: Watched, spent: float, resident: tuple[float, float], seconds: float
-) -> list[Figure]:
-    """`spent` are the web side's seconds of processor time, `resident` its MB."""
-    counted = {
-        "load_requests": (len(watched.seconds), "requests"),
-        "load_requests_that_brought_something": (watched.changed, "requests"),
-        "load_errors": (len(watched.errors), "errors"),
-        "load_cpu_s": (round(spent, 1), "s"),
-        "load_cores": (round(spent / seconds, 2), "cores"),
-        "load_memory_start": (round(resident[0], 1), "MB"),
-        "load_memory_end": (round(resident[1], 1), "MB"),
-    }
-    return [
-        *(Figure(name=n, value=v, unit=unit) for n, (v, unit) in counted.items()),
-        milliseconds("load_p50_ms", percentile(watched.seconds, 0.5)),
-        milliseconds("load_p99_ms", percentile(watched.seconds, 0.99)),
-    ]
+def _of_both(options: argparse.Namespace) -> list[Any]:
+    """What that checkout gives, then what this one gives, measured alike."""
+    given = {name: v for name, v in vars(options).items() if name not in OF_SHOWING}
+    arguments = [f"--{n.replace('_', '-')}={value}" for n, value in given.items()]
+    arguments += ["--growth"] if options.growth else []
+    trees = (options.against.resolve(), ROOT)
+    return [measured_in(tree, MODULE, *arguments) for tree in trees]
 
 
-def _resident(served: Web) -> float:
-    return sum(private_mb(pid) for pid in family(served.pid))
-
-
-def _spent(served: Web) -> float:
-    return sum(processor_seconds(pid) for pid in family(served.pid))
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -33,6 +34,18 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def thread_seconds(pid: int) -> float:
+    """As `processor_seconds`, to the nanosecond, of the threads that it has now."""
+    tasks = (PROC / str(pid) / "task").iterdir()
+    spent = (_read(task / "schedstat").split() for task in tasks)
+    return sum(int(fields[0]) for fields in spent if fields) / 1e9
+
+
+def spent_by(pids: Iterable[int]) -> float:
+    """Processor seconds of all of them so far."""
+    return sum(processor_seconds(pid) for pid in pids)
+
+
 def children(pid: int) -> list[int]:
     """Its children's ids."""
     tasks = (PROC / str(pid) / "task").iterdir()
@@ -47,5 +60,5 @@ def family(pid: int) -> list[int]:
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except FileNotFoundError:  # the thread ended in between
+    except (FileNotFoundError, ProcessLookupError):  # the thread ended in between
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.bench.here import ROOT, settings_given
+from tests.bench.here import PRODUCT, ROOT, settings_given
 from tests.e2e.site import PYTHON, Site, wait_until
 
 HOST = "127.0.0.1"
@@ -45,8 +46,9 @@ class Page:
 @contextmanager
 def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
     """The web side as it is run in earnest, static files collected before."""
-    site = Site(folder=folder, extra=settings_given())
-    site.env["DJANGO_SETTINGS_MODULE"] = "tests.bench.site_settings"
+    site = Site(folder=folder, root=PRODUCT, extra=settings_given())
+    if PRODUCT == ROOT:
+        site.env["DJANGO_SETTINGS_MODULE"] = "tests.bench.site_settings"
     site.must("collectstatic", "--no-input", "--verbosity", "0")
     began = time.perf_counter()
     with (folder / "web.log").open("wb") as log:
@@ -56,7 +58,7 @@ def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
                 *("--workers", str(workers), "--threads", str(threads)),
                 *("--log-level", "info", "--no-control-socket"),
             ],
-            cwd=ROOT,
+            cwd=PRODUCT,
             env=site.env,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -68,7 +70,7 @@ def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
         yield Web(process.pid, port, time.perf_counter() - began)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)  # it gives requests that are under way 30 s
 
 
 def _port(folder: Path) -> int:
@@ -108,7 +110,7 @@ def get(port: int, path: str, cookie: str = "", *, is_poll: bool = False) -> Pag
 
 
 def weigh(port: int, path: str, cookie: str, *, is_poll: bool = False) -> Page:
-    """As `get`, with the bytes counted as they came."""
+    """As `get`, packed as for a browser, with the bytes counted as they came."""
     headers = _headers(cookie, is_poll=is_poll) | {
         "Host": HOST,
         "Connection": "close",
@@ -125,11 +127,15 @@ def weigh(port: int, path: str, cookie: str, *, is_poll: bool = False) -> Page:
     head, _, body = answer.partition(b"\r\n\r\n")
     return Page(
         status=int(head.split()[1]),
-        body="",
+        body=_unpacked(head, body).decode(),
         seconds=seconds,
         head_bytes=len(head) + 4,
         body_bytes=len(body),
     )
+
+
+def _unpacked(head: bytes, body: bytes) -> bytes:
+    return gzip.decompress(body) if b"Content-Encoding: gzip" in head else body
 
 
 def poll_of(page: Page) -> str:

@@ -81,9 +81,12 @@ class Part:
 
 @dataclass(kw_only=True)
 class Site:
-    """One mcdash with its own data. `extra` are settings beside the usual ones."""
+    """One mcdash with its own data. `extra` are settings beside the usual ones, `root`
+    is the checkout that is run.
+    """
 
     folder: Path
+    root: Path = ROOT
     extra: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     sandbox_url: str = ""
@@ -116,7 +119,7 @@ class Site:
         """Run `manage.py arguments…` to its end."""
         return subprocess.run(
             [PYTHON, "manage.py", *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -142,7 +145,7 @@ class Site:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
