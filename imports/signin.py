@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -16,6 +17,9 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import signals
+from django.contrib.sessions.backends import db as sessions
+from django.contrib.sessions.models import Session
+from django.db import models
 from django.db.models import Sum
 from django.db.models.signals import pre_save
 from django.dispatch import Signal, receiver
@@ -26,6 +30,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from imports.models import AuditEntry, User
+from imports.models.database import BuiltQuery, Given
 from imports.text import visible
 from imports.usecases.audit import AuditAction, record_audit
 
@@ -50,6 +55,28 @@ def address_of(request: HttpRequest | None) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+# The session, which every request loads
+
+
+@cache
+def _session_query() -> BuiltQuery:
+    live = Session.objects.filter(
+        session_key=Given("key", models.CharField()),
+        expire_date__gt=Given("now", models.DateTimeField()),
+    )
+    return BuiltQuery(live.values_list("session_data"))
+
+
+class SessionStore(sessions.SessionStore):
+    """Django's, with the query built once."""
+
+    def load(self) -> dict[str, Any]:
+        for (data,) in _session_query().rows(key=self.session_key, now=timezone.now()):
+            return self.decode(data)
+        self._session_key = None  # as Django does: nobody chooses their session's key
+        return {}
 
 
 # The audit: Django's signals of who came in, who left, who failed

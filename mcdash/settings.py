@@ -302,6 +302,7 @@ COOKIE_SUFFIX = hmac.new(
     f"mcdash.cookies{FORCE_SCRIPT_NAME or ''}".encode(),
     hashlib.sha256,
 ).hexdigest()[:8]
+SESSION_ENGINE = "imports.signin"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid-{COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken-{COOKIE_SUFFIX}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK
