@@ -17,9 +17,10 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import signals
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends import db as sessions
 from django.contrib.sessions.models import Session
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Sum
 from django.db.models.signals import pre_save
 from django.dispatch import Signal, receiver
@@ -57,7 +58,7 @@ def address_of(request: HttpRequest | None) -> str | None:
     return str(mapped or address)
 
 
-# The session, which every request loads
+# The session and its person, whom every request loads
 
 
 @cache
@@ -77,6 +78,25 @@ class SessionStore(sessions.SessionStore):
             return self.decode(data)
         self._session_key = None  # as Django does: nobody chooses their session's key
         return {}
+
+
+USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
+
+
+@cache
+def _user_query() -> BuiltQuery:
+    person = User.objects.filter(pk=Given("pk", models.BigAutoField()))
+    return BuiltQuery(person.values_list(*USER_COLUMNS))
+
+
+class PasswordBackend(ModelBackend):
+    """Django's, with the query of who is signed in built once."""
+
+    def get_user(self, user_id: int) -> User | None:
+        for row in _user_query().rows(pk=user_id):
+            user = User.from_db(DEFAULT_DB_ALIAS, USER_COLUMNS, row)
+            return user if self.user_can_authenticate(user) else None
+        return None
 
 
 # The audit: Django's signals of who came in, who left, who failed

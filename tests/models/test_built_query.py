@@ -11,10 +11,10 @@ from django.db import connection, models
 from django.db.models import F, Value
 from django.utils import timezone
 
-from imports.models import Account
+from imports.models import Account, User
 from imports.models.database import BuiltQuery, Given
-from imports.signin import SessionStore
-from tests.factories import AccountFactory
+from imports.signin import PasswordBackend, SessionStore
+from tests.factories import AccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -64,3 +64,16 @@ def test_a_session_that_is_over_or_unknown_is_empty_and_has_no_key() -> None:
     for lost in (SessionStore(key), SessionStore("x" * 32)):
         assert lost.load() == {}
         assert lost.session_key is None
+
+
+def test_who_is_signed_in_is_loaded_as_django_does() -> None:
+    person, gone = UserFactory(), UserFactory(is_active=False)
+    backend = PasswordBackend()
+    loaded = backend.get_user(person.pk)
+    assert loaded is not None
+    facts = [vars(User.objects.get(pk=person.pk)), vars(loaded)]
+    stored, given = ({n: v for n, v in each.items() if n != "_state"} for each in facts)
+    assert given == stored
+    assert not loaded._state.adding
+    assert backend.get_user(gone.pk) is None
+    assert backend.get_user(gone.pk + 1) is None
