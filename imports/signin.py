@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -16,6 +17,10 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import signals
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends import db as sessions
+from django.contrib.sessions.models import Session
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Sum
 from django.db.models.signals import pre_save
 from django.dispatch import Signal, receiver
@@ -26,6 +31,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from imports.models import AuditEntry, User
+from imports.models.database import BuiltQuery, Given
 from imports.text import visible
 from imports.usecases.audit import AuditAction, record_audit
 
@@ -50,6 +56,47 @@ def address_of(request: HttpRequest | None) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+# The session and its person, whom every request loads
+
+
+@cache
+def _session_query() -> BuiltQuery:
+    live = Session.objects.filter(
+        session_key=Given("key", models.CharField()),
+        expire_date__gt=Given("now", models.DateTimeField()),
+    )
+    return BuiltQuery(live.values_list("session_data"))
+
+
+class SessionStore(sessions.SessionStore):
+    """Django's, with the query built once."""
+
+    def load(self) -> dict[str, Any]:
+        for (data,) in _session_query().rows(key=self.session_key, now=timezone.now()):
+            return self.decode(data)
+        self._session_key = None  # as Django does: nobody chooses their session's key
+        return {}
+
+
+USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
+
+
+@cache
+def _user_query() -> BuiltQuery:
+    person = User.objects.filter(pk=Given("pk", models.BigAutoField()))
+    return BuiltQuery(person.values_list(*USER_COLUMNS))
+
+
+class PasswordBackend(ModelBackend):
+    """Django's, with the query of who is signed in built once."""
+
+    def get_user(self, user_id: int) -> User | None:
+        for row in _user_query().rows(pk=user_id):
+            user = User.from_db(DEFAULT_DB_ALIAS, USER_COLUMNS, row)
+            return user if self.user_can_authenticate(user) else None
+        return None
 
 
 # The audit: Django's signals of who came in, who left, who failed

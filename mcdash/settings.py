@@ -222,7 +222,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "imports.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "imports.signin.PasswordBackend",
 ]
 VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
@@ -302,6 +302,7 @@ COOKIE_SUFFIX = hmac.new(
     f"mcdash.cookies{FORCE_SCRIPT_NAME or ''}".encode(),
     hashlib.sha256,
 ).hexdigest()[:8]
+SESSION_ENGINE = "imports.signin"
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid-{COOKIE_SUFFIX}"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken-{COOKIE_SUFFIX}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not MCDASH_ALLOW_LOOPBACK

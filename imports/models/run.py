@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from math import inf
 from typing import Any, ClassVar
 
 from django.db import connection, models
 from django.db.models import F, Index, Q, UniqueConstraint, Value, lookups
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Lower, Now
 from django.utils import timezone
 
@@ -478,18 +480,36 @@ def workers_now() -> worker.WorkerState:
     return workers_of(word)
 
 
-def workers_word() -> models.Case:
-    """The same as part of a query: ALIVE, STUCK, or null where none responds."""
+def workers_word() -> RawSQL:
+    """The same as part of a query: ALIVE, STUCK, or null where none responds.
+
+    Every poll asks it, and to build it takes Django longer than the rest of the poll
+    takes altogether. Nothing in it depends on who asks or when, so that is done once.
+    """
+    sql, params = _workers_sql(
+        connection.alias, worker.overdue_after(), worker.start_overdue_after()
+    )
+    return RawSQL(sql, params, output_field=models.CharField())
+
+
+@cache
+def _workers_sql(
+    using: str, overdue_after: timedelta, start_overdue_after: timedelta
+) -> tuple[str, tuple[Any, ...]]:
+    """The SQL of `workers_word`, by all that it depends on."""
     alive = worker.Worker.objects.alive()
     # one that has just begun is about to do what is overdue
-    at_work = alive.filter(started_at__lte=Now() - worker.overdue_after())
+    at_work = alive.filter(started_at__lte=Now() - overdue_after)
     is_stuck = models.Exists(at_work) & models.Exists(ImportRun.objects.overdue())
-    return models.Case(
+    word = models.Case(
         models.When(~models.Exists(alive), then=Value(None)),
         models.When(is_stuck, then=Value(STUCK)),
         default=Value(ALIVE),
         output_field=models.CharField(),
     )
+    query = worker.Worker.objects.all().query
+    sql, params = query.get_compiler(using).compile(word.resolve_expression(query))
+    return sql, tuple(params)
 
 
 def workers_of(word: str | None) -> worker.WorkerState:

@@ -327,7 +327,7 @@ def test_a_database_that_is_gone_answers_503_with_a_page(
     def gone(*_: object, **__: object) -> None:
         raise OperationalError("could not connect to 10.1.1.1 as mcdash")
 
-    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", gone)
+    monkeypatch.setattr("imports.signin.SessionStore.load", gone)
     answer = client.get(path)
     assert answer.status_code == 503
     assert "This isn’t possible right now" in words(answer)
