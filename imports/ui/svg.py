@@ -25,7 +25,7 @@ from django.utils.safestring import SafeString, mark_safe
 from imports.models import FINISHED, ImportRun
 from imports.models.status import are_counts_open
 from imports.wording.formats import count_text, duration_text, short_count_text
-from imports.wording.status import look_of, status_look
+from imports.wording.status import StatusLook, look_of
 
 # A run as it is kept in ImportDefinition.strip, see `ImportRun.as_bar`.
 Bar = dict[str, Any]
@@ -63,9 +63,13 @@ SLOTS = 20
 
 
 class Slot(NamedTuple):
-    """A bar in its place: its left edge, and its height above the line."""
+    """A bar in its place: how its status looks, the rows that it brought in, its left
+    edge, and its height above the line.
+    """
 
     bar: Bar
+    look: StatusLook
+    rows: int
     x: int
     height: int
     ground: Ground
@@ -87,18 +91,23 @@ class Slot(NamedTuple):
         return "".join(f"M{self.x} {top}l{width}-{width}" for top in tops)
 
 
-def _slots(bars: Sequence[Bar], ground: Ground, largest: int) -> list[Slot]:
-    """The bars in their places, newest at the right; `largest` rows reach the top."""
+def _slots(
+    bars: Sequence[Bar], rows: Sequence[int], ground: Ground, largest: int
+) -> list[Slot]:
+    """The bars in their places, newest at the right; `largest` of their `rows` reach
+    the top.
+    """
     step, room = ground.step, ground.line - ground.top - (ground.step - 1)
+    x = max(SLOTS - len(bars), 0) * ground.pitch + ground.margin
     slots = []
-    for number, bar in enumerate(bars, max(SLOTS - len(bars), 0)):
-        rows = loaded(bar)
-        share = min(rows, largest) / largest if largest else 0
+    for bar, n in zip(bars, rows, strict=True):
+        look = look_of(bar["status"], bar.get("errors"))
+        share = min(n, largest) / largest if largest else 0
         height = max(LEAST, step * round(share * room / step) + step - 1)
-        if not rows and status_look(bar["status"]).bar in SHOWN_WITHOUT_ROWS:
+        if not n and look.bar in SHOWN_WITHOUT_ROWS:
             height = 0
-        x = number * ground.pitch + ground.margin
-        slots.append(Slot(bar, x, height, ground))
+        slots.append(Slot(bar, look, n, x, height, ground))
+        x += ground.pitch
     return slots
 
 
@@ -136,7 +145,7 @@ def _paths(slot: Slot, *, as_strokes: bool = False) -> dict[str, str]:
     gives its width once for all bars instead of in each of them.
     """
     paths: dict[str, str] = defaultdict(str)
-    shape = BARS[status_look(slot.bar["status"]).bar]
+    shape = BARS[slot.look.bar]
     for kind, top, bottom in shape(slot.height, slot.ground):
         if kind == "h":
             paths[kind] += slot.hatch(round(top), round(bottom))
@@ -180,7 +189,7 @@ def bar_text(bar: Bar) -> str:
 
 def _bar_svg(slot: Slot, *, is_last: bool) -> str:
     """One bar, a link to its run; only the newest is a tab stop, arrows do the rest."""
-    hue, tab = status_look(slot.bar["status"]).hue, 0 if is_last else -1
+    tab = 0 if is_last else -1
     drawn = "".join(
         f'<path class="{kind}" d="{path}"/>' if kind else f'<path d="{path}"/>'
         for kind, path in _paths(slot).items()
@@ -188,7 +197,7 @@ def _bar_svg(slot: Slot, *, is_last: bool) -> str:
     hit = f'<path class="hit" d="{slot.box(0, slot.ground.foot, -REACH)}"/>'
     address = reverse("imports:run", args=[slot.bar["run"]])
     return (
-        f'<a class="s-{hue}" href="{address}" tabindex="{tab}">'
+        f'<a class="s-{slot.look.hue}" href="{address}" tabindex="{tab}">'
         f"<title>{escape(bar_text(slot.bar))}</title>{hit}{drawn}</a>"
     )
 
@@ -206,7 +215,8 @@ def strip_svg(
     if not shown:
         return "–"
     ground, bars = WIDE if wide else NARROW, []
-    slots = _slots(shown, ground, max(map(loaded, shown)))
+    rows = [loaded(bar) for bar in shown]
+    slots = _slots(shown, rows, ground, max(rows))
     for slot in slots:
         bars.append(_bar_svg(slot, is_last=slot is slots[-1]))
         if current and slot.bar["run"] == current:
@@ -221,14 +231,15 @@ def picture_svg(runs: Sequence[Bar] | None) -> str:
     shown = list(runs or [])[-SLOTS:]
     if not shown:
         return "–"
+    rows = [loaded(bar) for bar in shown]
+    slots = _slots(shown, rows, NARROW, max(rows))
     paths: dict[str, str] = defaultdict(str)
-    for slot in _slots(shown, NARROW, max(map(loaded, shown))):
-        hue = status_look(slot.bar["status"]).hue
+    for slot in slots:
         for kind, path in _paths(slot, as_strokes=True).items():
-            paths[f"s-{hue} {kind}".rstrip()] += path
+            paths[f"s-{slot.look.hue} {kind}".rstrip()] += path
     drawn = "".join(f'<path class="{css}" d="{d}"/>' for css, d in paths.items())
-    labels = Counter(look_of(bar["status"], bar.get("errors")).label for bar in shown)
-    ends = ", ".join(f"{n} {label.lower()}" for label, n in labels.most_common())
+    looks = Counter(slot.look.label for slot in slots)
+    ends = ", ".join(f"{n} {label.lower()}" for label, n in looks.most_common())
     last = "Last run" if len(shown) == 1 else f"Last {len(shown)} runs"
     title = f"<title>{last}: {ends}</title>"
     return _frame(title + drawn, 'role="img"', len(shown), NARROW)
@@ -281,8 +292,9 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
     if not shown:
         return None
     bars, now = [run.as_bar() for run in shown], timezone.now()
-    end = ceiling([loaded(bar) for bar in bars])
-    slots = _slots(bars, CHART, end)
+    rows = [loaded(bar) for bar in bars]
+    end = ceiling(rows)
+    slots = _slots(bars, rows, CHART, end)
     bands = [_rows_band(slots, end)]
     errors = [run.errors for run in shown]
     if any(errors):
@@ -299,7 +311,7 @@ def history_chart(runs: Sequence[ImportRun]) -> Chart | None:
     if len(shown) <= SLOTS // 2:
         # the left half is empty, so both stand below the right end
         first, last = "", last if len(shown) == 1 else f"{first} to {last}"
-    cut = sum(loaded(bar) > end for bar in bars)
+    cut = sum(n > end for n in rows)
     return Chart(bands, len(shown), first, last, cut)
 
 
@@ -326,7 +338,7 @@ def _rows_band(slots: list[Slot], end: int) -> Band:
     drawn = []
     for slot in slots:
         drawn.append(_bar_svg(slot, is_last=slot is slots[-1]))
-        if loaded(slot.bar) > end:
+        if slot.rows > end:
             cut = f"M{slot.x - 1} {CHART.top + 10}l{CHART.width + 2}-5"
             drawn.append(f'<path class="cut" d="{cut}"/>')
     name = f"Rows of the last {len(slots)} runs, newest at the end"
