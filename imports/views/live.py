@@ -14,7 +14,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.db.models import Max
@@ -36,6 +36,7 @@ from imports.models import (
     User,
     audience_of,
 )
+from imports.models.database import BuiltQuery, Given
 from imports.ui.drawings import DRAWINGS
 from imports.ui.partials import Drawing, Part, digests_of, in_frame, memory_of, slot
 from imports.views import base
@@ -106,12 +107,8 @@ Draw = Callable[[Page, PageVersion], Context]
 
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query with their audience."""
-    accounts = Account.objects.still_visible_to(user).with_can_start(user)
-    rows = list(
-        accounts.order_by("pk").values_list(
-            "pk", "can_start", "revision", "last_contact_at", models.workers_word()
-        )
-    )
+    query = _version_query(is_superuser=user.is_superuser)
+    rows = query.rows(pk=user.pk) if user.is_active else []
     user.audience = models.as_audience((pk, can_start) for pk, can_start, *_ in rows)
     if not rows:
         # whoever sees no account is told whether there are any
@@ -123,6 +120,21 @@ def page_version(user: User) -> PageVersion:
         step=step_of(max((row[3] for row in rows if row[3]), default=None)),
         workers=models.workers_of(word),
         is_of_all=True,
+    )
+
+
+@cache
+def _version_query(*, is_superuser: bool) -> BuiltQuery:
+    """Of each account that the person `pk` can see: its id, whether they can start
+    there, revision, last contact, and how the workers do.
+    """
+    person = User(is_superuser=is_superuser)
+    person.pk = Given("pk", User._meta.pk)
+    accounts = Account.objects.still_visible_to(person).with_can_start(person)
+    return BuiltQuery(
+        accounts.order_by("pk").values_list(
+            "pk", "can_start", "revision", "last_contact_at", models.workers_word()
+        )
     )
 
 
