@@ -37,8 +37,8 @@ class Given(models.Expression):
         super().__init__(output_field=output_field)
         self.name = name
 
-    def as_sql(self, *_: Any, **__: Any) -> tuple[str, list[Any]]:
-        return "%s", [self]
+    def as_sql(self, *_: Any, **__: Any) -> tuple[str, Any]:
+        return "%s", (self,)
 
 
 class BuiltQuery:

@@ -486,20 +486,17 @@ def workers_word() -> RawSQL:
     Every poll asks it, and to build it takes Django longer than the rest of the poll
     takes altogether. Nothing in it depends on who asks or when, so that is done once.
     """
-    sql, params = _workers_sql(
-        connection.alias, worker.overdue_after(), worker.start_overdue_after()
-    )
-    return RawSQL(sql, params, output_field=models.CharField())
+    deadlines = (worker.overdue_after(), worker.start_overdue_after())
+    sql, params = _workers_sql(*deadlines)
+    return RawSQL(sql, params, output_field=models.CharField())  # noqa: S611 - Django's
 
 
 @cache
-def _workers_sql(
-    using: str, overdue_after: timedelta, start_overdue_after: timedelta
-) -> tuple[str, tuple[Any, ...]]:
-    """The SQL of `workers_word`, by all that it depends on."""
+def _workers_sql(*_deadlines: timedelta) -> tuple[str, tuple[Any, ...]]:
+    """The SQL of `workers_word`, by the settings that it depends on."""
     alive = worker.Worker.objects.alive()
     # one that has just begun is about to do what is overdue
-    at_work = alive.filter(started_at__lte=Now() - overdue_after)
+    at_work = alive.filter(started_at__lte=Now() - worker.overdue_after())
     is_stuck = models.Exists(at_work) & models.Exists(ImportRun.objects.overdue())
     word = models.Case(
         models.When(~models.Exists(alive), then=Value(None)),
@@ -508,7 +505,8 @@ def _workers_sql(
         output_field=models.CharField(),
     )
     query = worker.Worker.objects.all().query
-    sql, params = query.get_compiler(using).compile(word.resolve_expression(query))
+    compiler = query.get_compiler(connection.alias)
+    sql, params = compiler.compile(word.resolve_expression(query))
     return sql, tuple(params)
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def accounts_from(first: int | Given) -> models.QuerySet[Account, tuple[object, ...]]:
     """With columns that SQLite keeps otherwise than Python: moments and truths."""
     columns = ("pk", "name", "is_active", "last_contact_at", F("revision") + Value(1))
-    accounts = Account.objects.filter(pk__gte=first, pk__lt=10**6)  # type: ignore[misc]
+    accounts = Account.objects.filter(pk__gte=first, pk__lt=10**6)
     return accounts.order_by("pk").values_list(*columns)
 
 
@@ -31,8 +31,8 @@ def built() -> BuiltQuery:
 
 
 def test_a_built_query_gives_what_django_gives_for_each_value() -> None:
-    AccountFactory(last_contact_at=timezone.now())
-    last = AccountFactory(is_active=False)
+    AccountFactory.create(last_contact_at=timezone.now())
+    last = AccountFactory.create(is_active=False)
     query = built()
     for first in (0, last.pk, last.pk + 1):
         assert query.rows(first=first) == list(accounts_from(first))
@@ -67,7 +67,7 @@ def test_a_session_that_is_over_or_unknown_is_empty_and_has_no_key() -> None:
 
 
 def test_who_is_signed_in_is_loaded_as_django_does() -> None:
-    person, gone = UserFactory(), UserFactory(is_active=False)
+    person, gone = UserFactory.create(), UserFactory.create(is_active=False)
     backend = PasswordBackend()
     loaded = backend.get_user(person.pk)
     assert loaded is not None
