@@ -15,7 +15,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from imports import signin, text
-from imports.models import STORAGE, ImportRun, Unfollowed, WorkerState
+from imports.models import STORAGE, ImportRun, Origin, Unfollowed, WorkerState
 from imports.ui import icons, svg
 from imports.ui.partials import Parts
 from imports.wording import following, formats
@@ -24,6 +24,12 @@ from imports.wording.status import status_look
 
 register = template.Library()
 INDENTATION = re.compile(r"\n\s+")
+LONGEST_STARTER = 20
+# The icon beside who started a run, and what stands there where nobody is named.
+_ORIGINS: dict[str, tuple[str, str]] = {
+    Origin.OUTSIDE: ("arrow-top-right-on-square", "Outside"),
+    Origin.COMMAND: ("command-line", "Command"),
+}
 
 # Functions of other rooms under the short names that templates know them by.
 register.simple_tag(svg.strip_svg, name="strip")
@@ -139,6 +145,17 @@ def run_state(context: Context, run: ImportRun, *, short: bool = False) -> SafeS
 def run_icon(context: Context, run: ImportRun, size: int = 16) -> SafeString:
     """A run's silhouette; grey and still while nobody looks at it."""
     return status_icon(run.status, size, stale=_unfollowed(context, run) is not None)
+
+
+@register.simple_tag
+def run_origin(run: ImportRun) -> SafeString:
+    """Who started a run, with an icon unless it was a person."""
+    # no template of its own: to include one for each row takes seven times as long
+    icon, otherwise = _ORIGINS.get(run.origin, ("", formats.UNKNOWN))
+    name = "" if run.origin == Origin.OUTSIDE else run.started_by_name
+    shown = formats.middle_html(name_or(name, otherwise), LONGEST_STARTER)
+    drawn = icon and icons.icon_svg(icon)
+    return mark_safe(f'<span class="origin">{drawn}{shown}</span>')  # noqa: S308 - escaped
 
 
 @register.simple_tag(takes_context=True)

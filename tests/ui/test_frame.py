@@ -47,7 +47,7 @@ def a_run(**facts: Any) -> ImportRun:
 
 
 def row(run: ImportRun) -> str:
-    return render_to_string("imports/_shared/_run_row.html", {"run": run})
+    return render_to_string("imports/_shared/_run_rows.html", {"runs": [run]})
 
 
 def test_the_frame_obeys_a_policy_without_inline_script_or_style() -> None:
