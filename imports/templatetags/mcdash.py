@@ -27,7 +27,7 @@ register = template.Library()
 INDENTATION = re.compile(r"\n\s+")
 LONGEST_STARTER = 20
 # The icon beside who started a run, and what stands there where nobody is named.
-_ORIGINS = {
+_ORIGINS: dict[str, tuple[str, str]] = {
     Origin.OUTSIDE: ("arrow-top-right-on-square", "Outside"),
     Origin.COMMAND: ("command-line", "Command"),
 }
