@@ -10,6 +10,7 @@ not having been seen.
 from __future__ import annotations
 
 import logging
+import random
 import re
 import secrets
 import time
@@ -36,6 +37,7 @@ from django.utils.deprecation import MiddlewareMixin
 from imports import forwarded, logs, metrics
 from imports.models.storage import STORAGE, brief_transaction, refusal_of
 from imports.views import system
+from imports.views.pace import PACE, RETRY_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,14 @@ class Middleware(MiddlewareMixin):
 # must be long enough to be the only one, and hold nothing that a log line could hide.
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 FOR_MACHINES = frozenset({"/healthz", "/healthz/worker", "/metrics"})
+SAFE_METHODS = ("GET", "HEAD")
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+def is_poll(request: HttpRequest) -> bool:
+    """Whether a page that is open asks by itself what is new."""
+    is_htmx = "HX-Request" in request.headers
+    return is_htmx and request.method in SAFE_METHODS and "since" in request.GET
 
 
 class RequestIdMiddleware(Middleware):
@@ -89,6 +98,23 @@ class MetricsMiddleware(Middleware):
             seconds=time.monotonic() - began,
         )
         return response
+
+
+class PaceMiddleware(Middleware):
+    """Measures what polls cost, and sends one away where they have taken all the
+    threads that they may have: before anything is read for it.
+    """
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_poll(request):
+            return self.get_response(request)
+        with PACE.poll() as is_admitted:
+            if not is_admitted:
+                # as RFC 9110 has it, section 15.6.4
+                busy = HttpResponse("Too many pages ask at once.", status=503)
+                busy.headers["Retry-After"] = str(random.randint(*RETRY_SECONDS))  # noqa: S311 - no secret
+                return busy
+            return self.get_response(request)
 
 
 class ForMachinesMiddleware(Middleware):
@@ -310,7 +336,6 @@ def _came_by_https(request: HttpRequest, name: str) -> bool:
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
 # Each time it is noted is a write, and a page is often several requests.
 SEEN_EVERY_SECONDS = 60
-SAFE_METHODS = ("GET", "HEAD")
 # When sessions were last used, by their keys, until that is saved; the oldest first.
 MOST_REMEMBERED = 10_000
 _unsaved_use: dict[str, int] = {}
@@ -364,12 +389,6 @@ class SessionEndMiddleware(Middleware):
         session = request.session
         if SESSION_KEY not in session:
             return
-        # which is no use: a page that was left open asks by itself
-        is_poll = (
-            request.method in SAFE_METHODS
-            and "since" in request.GET
-            and "HX-Request" in request.headers
-        )
         now, key = int(time.time()), str(session.session_key)
         idle = now - max(session.get(SEEN_AT, 0), _unsaved_use.get(key, 0))
         age = now - session.get(SIGNED_IN_AT, 0)
@@ -377,7 +396,8 @@ class SessionEndMiddleware(Middleware):
         if idle > most_idle or age > settings.MCDASH_SESSION_SECONDS:
             _unsaved_use.pop(key, None)
             _end(request)
-        elif idle >= SEEN_EVERY_SECONDS and not is_poll:
+        # a poll is no use: a page that was left open asks by itself
+        elif idle >= SEEN_EVERY_SECONDS and not is_poll(request):
             session[SEEN_AT] = _unsaved_use[key] = now
             while len(_unsaved_use) > MOST_REMEMBERED:
                 _unsaved_use.pop(next(iter(_unsaved_use)), None)

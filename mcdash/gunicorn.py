@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from imports.management.processes import end_with_parent
+from imports.views.pace import PACE, USUAL_THREADS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mcdash.settings")
 
@@ -25,9 +27,18 @@ except ImproperlyConfigured as error:
 # believe every process of this machine, and answer 400 where two headers disagree.
 secure_scheme_headers: dict[str, str] = {}
 
+# Threads wait for the database and for each other's drawings, so more than there are
+# processors; `--threads` says otherwise.
+threads = USUAL_THREADS
+
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s, %(B)s bytes, %(M)s ms'
 # it would lie in the user's home, the same one for two installations
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """In each process that serves: polls leave some of its threads to people."""
+    PACE.set_threads(worker.cfg.threads)
 
 
 def on_starting(_server: object) -> None:

@@ -173,6 +173,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "imports.middleware.RequestIdMiddleware",
     "imports.middleware.MetricsMiddleware",
+    "imports.middleware.PaceMiddleware",
     "imports.middleware.PathMiddleware",
     "imports.middleware.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -22,7 +22,7 @@ from imports.wording.status import STATUSES
 def account_list(request: SignedInRequest) -> HttpResponse:
     version = live.page_version(request.user)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     return live.answer(request, "accounts", version, _draw, request.user.is_staff)
 
 

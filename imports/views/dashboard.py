@@ -49,7 +49,7 @@ FAVOURITES = "imports/dashboard/_favourites.html"
 def dashboard(request: SignedInRequest) -> HttpResponse:
     version = live.page_version(request.user)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     favourites = base.favourites_of(request.user)
     apart = {FAVOURITES: (favourites, _draw_favourites)}
     return live.answer(request, "dashboard", version, _draw, apart=apart)

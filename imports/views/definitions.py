@@ -74,7 +74,7 @@ HABIT = 5
 def definition_list(request: SignedInRequest) -> HttpResponse:
     version = live.page_version(request.user)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     own = (base.favourites_of(request.user), request.user.shortcuts_on)
     response = live.answer(request, "definitions", version, _draw_list, *own)
     if request.htmx and request.htmx.target == RESULTS:
@@ -306,7 +306,7 @@ def definition(request: SignedInRequest, pk: int) -> HttpResponse:
         definition.last_run.account = definition.account
     version = live.version_of(definition)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     is_favourite = definition.is_favourite  # type: ignore[attr-defined]  # annotated
     draw = partial(_draw_definition, definition)
     return live.answer(request, "definition", version, draw, is_favourite)

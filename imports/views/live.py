@@ -41,6 +41,7 @@ from imports.ui.drawings import DRAWINGS
 from imports.ui.partials import Drawing, Part, digests_of, in_frame, memory_of, slot
 from imports.views import base
 from imports.views.base import SignedInRequest
+from imports.views.pace import PACE
 from imports.wording.formats import problem_text, spoken
 
 # Seconds between polls: while something on the page moves, and otherwise.
@@ -50,8 +51,10 @@ QUIET_SECONDS = 20
 STEP_SECONDS = 20
 MOST_SENTENCES = 5
 TOLD_FOR = dt.timedelta(hours=1)
+# The seconds until the page's next poll, in a header.
+POLL_AFTER = "Poll-After"
 # What a poll's address says beside what the page is of.
-OF_POLLS = ("since", "seen")
+OF_POLLS = ("since", "seen", "every")
 # Parts that every page has in what is around its content.
 AROUND = (
     "imports/_shared/_worker_banner.html",
@@ -151,6 +154,15 @@ def step_of(moment: dt.datetime | None) -> int:
 
 def is_unchanged(request: SignedInRequest, version: PageVersion) -> bool:
     return request.GET.get("since") == version.text
+
+
+def nothing_new(request: SignedInRequest) -> HttpResponse:
+    """The answer to a poll of a page that is as it was."""
+    # the page says how often it asks, since nothing was read that would tell
+    is_moving = request.GET.get("every") == str(FAST_SECONDS)
+    usual = FAST_SECONDS if is_moving else QUIET_SECONDS
+    headers = {POLL_AFTER: str(PACE.pause(usual))}
+    return HttpResponse(status=204, headers=headers)
 
 
 def live(
@@ -315,6 +327,8 @@ def _news(
     html = "".join([*asked, *news, live_html])
     # htmx swaps no 400
     response = _sent(request, html, 422 if asked and drawing.facts["wrong"] else 200)
+    if seconds := drawing.facts["seconds"]:
+        response.headers[POLL_AFTER] = str(PACE.pause(seconds))
     if asked:
         sentences = [drawing.facts["found"]]
         trigger_client_event(response, "mcdash:announce", {"sentences": sentences})

@@ -97,7 +97,7 @@ logger = logging.getLogger(__name__)
 def run_list(request: SignedInRequest) -> HttpResponse:
     version = live.page_version(request.user)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     return live.answer(request, "runs", version, _draw_list)
 
 
@@ -297,7 +297,7 @@ def run(request: SignedInRequest, pk: int) -> HttpResponse:
     step = 2 * live.step_of(run.last_checked_at) + is_overdue
     version = live.version_of(run, step)
     if live.is_unchanged(request, version):
-        return HttpResponse(status=204)
+        return live.nothing_new(request)
     user, draw = request.user, partial(_draw_run, run)
     can_administer = user.is_staff and user.has_perm("imports.change_account")
     return live.answer(request, "run", version, draw, can_administer)

@@ -14,6 +14,7 @@ let timer = 0;
 let asking = false;
 let again = false;
 let failures = 0;
+let told = 0;
 let ended = false;
 let lastHeard = new Date();
 
@@ -27,8 +28,18 @@ const isPoll = (event) =>
 function schedule() {
   clearTimeout(timer);
   if (!mayAsk()) return;
-  const wait = Math.min(seconds() * 1000 * 2 ** failures, SLOWEST_MS);
-  timer = setTimeout(ask, Math.max(wait, seconds() * 1000));
+  const usual = told || seconds() * 1000;
+  const wait = Math.min(usual * 2 ** failures, SLOWEST_MS) * (failures ? someOf() : 1);
+  timer = setTimeout(ask, Math.max(wait, told));
+}
+
+// Pages that lost the server at the same moment must not come back at the same moment.
+const someOf = () => 0.5 + Math.random() / 2;
+
+/** How long the server wants the page to wait, in ms; 0 where it does not say. */
+function waitTold(xhr) {
+  const isBusy = xhr.status === 429 || xhr.status === 503;
+  return Number(xhr.getResponseHeader(isBusy ? "Retry-After" : "Poll-After")) * 1000 || 0;
 }
 
 // Whoever asks during a request is asked for again after it: what that one brings may
@@ -127,6 +138,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (!isPoll(event)) return;
   asking = false;
   const { status } = event.detail.xhr;
+  told = waitTold(event.detail.xhr);
   if (ended) return;
   if (status === 403 || status === 404) {
     stop("You can no longer see this page, so it has stopped updating.", {
@@ -142,7 +154,11 @@ document.addEventListener("htmx:afterRequest", (event) => {
 document.addEventListener("visibilitychange", () =>
   document.hidden ? clearTimeout(timer) : ask(),
 );
-window.addEventListener("online", ask);
+// The network is back for everybody at once.
+window.addEventListener("online", () => {
+  clearTimeout(timer);
+  timer = setTimeout(ask, Math.random() * seconds() * 1000);
+});
 window.addEventListener("pageshow", (event) => event.persisted && ask());
 // Something of ours was just done: look at once (sent by the server as HX-Trigger).
 document.addEventListener("mcdash:changed", () => setTimeout(ask, 50));
@@ -154,7 +170,9 @@ document.addEventListener("mcdash:changed", tellTabs);
 tabs.addEventListener("message", () => setTimeout(ask, 50));
 if (document.querySelector("#toasts .toast")) tellTabs();
 document.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.target.id === "live" && !asking) schedule();
+  if (event.target.id !== "live" || asking) return;
+  told = 0;
+  schedule();
 });
 
 function showPause() {
