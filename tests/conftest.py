@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -29,6 +30,14 @@ def pytest_unconfigure() -> None:
 
     if MADE_DATA_DIR:
         shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays until the end: without it each full collection of
+    garbage is cheap, which saves a twelfth of all processor time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class BrowserTestsTogether(LoadScopeScheduling):

@@ -27,12 +27,14 @@ else:
     os.environ["MCDASH_DATA_DIR"] = str(own)
 
 from mcdash.settings import *  # noqa: E402, F403 - all of it, once the environment is set
-from mcdash.settings import DATABASES, STORAGES  # noqa: E402 - as above
+from mcdash.settings import DATABASES, STATIC_ROOT, STORAGES  # noqa: E402 - as above
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
+# WhiteNoise warns of a folder that is not there; tests collect no files.
+STATIC_ROOT.mkdir(exist_ok=True)
 # No test cuts the power: waiting for the disk at each commit would only be slow.
 OPTIONS = DATABASES["default"].get("OPTIONS", {})
 if server_options := OPTIONS.get("options"):

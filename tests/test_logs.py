@@ -15,7 +15,6 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from gunicorn.glogging import SafeAtoms
-from pytest_django import Settings
 
 from imports import logs
 from imports.middleware import RequestIdMiddleware
@@ -228,10 +227,7 @@ def test_what_django_says_of_a_refused_request_has_its_id(
     client: Client,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    settings: Settings,
-    tmp_path: Path,
 ) -> None:
-    settings.STATIC_ROOT = tmp_path
     monkeypatch.setattr(logging.getLogger("django"), "propagate", True)
     client.get("/nowhere/", headers={"X-Request-ID": "from-the-test"})
     made = [r for r in caplog.records if r.name == "django.request"]

@@ -164,9 +164,8 @@ def test_a_workers_work_is_counted_by_kind_and_outcome(
 
 @pytest.mark.django_db
 def test_a_request_is_counted_by_route_never_by_address(
-    client: Client, grown: Callable[..., float], settings: Settings, tmp_path: Path
+    client: Client, grown: Callable[..., float]
 ) -> None:
-    settings.STATIC_ROOT = tmp_path
     client.get("/runs/4711/?q=secret")
     client.get("/nowhere/4711/")
     client.head("/healthz")

@@ -47,6 +47,7 @@ def test_the_least_settings_start(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "var"
     assert check(folder).returncode == 0
@@ -121,6 +122,7 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(
     assert said in line
 
 
+@pytest.mark.slow
 def test_no_sentence_repeats_a_secret(tmp_path: Path) -> None:
     done = check(tmp_path, MCDASH_FIELD_KEYS="my-secret-but-no-fernet-key")
     assert "my-secret" not in done.stderr
@@ -186,6 +188,7 @@ for name in names:
 """
 
 
+@pytest.mark.exhaustive
 def test_no_setting_however_odd_ends_in_a_traceback(tmp_path: Path) -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     names = [found[1] for line in lines if (found := re.match(r"#?([A-Z_]+)=", line))]
@@ -226,6 +229,7 @@ def test_no_setting_however_odd_ends_in_a_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deadline", "lease", "starts"),
     [("180", "180", False), ("180", "181", True), ("300", "240", False)],
@@ -281,6 +285,7 @@ DEPLOYED = {
 }
 
 
+@pytest.mark.slow
 def test_a_deployment_has_nothing_to_mend(tmp_path: Path) -> None:
     done = check(tmp_path, "--deploy", "--fail-level", "INFO", **DEPLOYED)
     assert (done.returncode, done.stderr) == (0, "")

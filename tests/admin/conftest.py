@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
-from pytest_django import Settings
 
 from imports.models import AuditEntry, User
 from tests.factories import UserFactory
 
 Staff = Callable[..., Client]
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Path) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

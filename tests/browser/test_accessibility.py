@@ -11,7 +11,7 @@ from tests.browser.conftest import Visit
 from tests.browser.stack import Stack
 from tests.browser.starting import the_dialog
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_axe_finds_no_violation_on_any_page_in_light_and_dark(

@@ -1,4 +1,4 @@
-"""Lists are tested on their pages, in which static files are named."""
+"""What tests of lists share; lists are tested on their pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
 from tests.factories import AccountFactory, ImportDefinitionFactory
-from tests.views.conftest import static_root
 from tests.views.reading import a_worker_beats, reader
-
-__all__ = ["static_root"]
 
 
 @pytest.fixture

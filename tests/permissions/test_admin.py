@@ -10,7 +10,6 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from pytest_django import Settings
 
 from imports.admin.base import ReadOnlyAdmin
 from imports.models import Account, User
@@ -42,12 +41,6 @@ OTHERS: dict[str, tuple[int, int]] = {
 ROUTES = sorted(admin_routes() - {OWN_PASSWORD})
 # For everybody; a session is no right.
 SESSIONS = ("admin/login/", "admin/logout/")
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Any) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

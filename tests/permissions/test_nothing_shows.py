@@ -14,7 +14,6 @@ import time_machine
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
 from imports.models import Origin, RunStatus
 from tests.views.reading import HTMX, content
@@ -37,12 +36,6 @@ UNTOLD = {"Expires", "X-Request-ID", "Set-Cookie"}
 PAGES = [route for route, door in DOORS.items() if not door.on and door is not MACHINE]
 LISTS = [route for route in PAGES if DOORS[route] in (LOOK_AT_IT, EXPORT)]
 ROWS = [route for route, door in DOORS.items() if door.on]
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Any) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.test import Client
-from pytest_django import Settings
 
 from tests.views.reading import HTMX
 
@@ -20,12 +19,6 @@ pytestmark = pytest.mark.django_db
 EVERY = pytest.mark.parametrize("route", DOORS)
 # Fast are: that no route is missing, and who opens what.
 slow = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Any) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -44,12 +43,6 @@ from tests.views.reading import reader, words
 pytestmark = pytest.mark.django_db
 SENTENCE = "A stored secret cannot be read: its key is not in MCDASH_FIELD_KEYS."
 LoseKey = Callable[[], None]
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Path) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

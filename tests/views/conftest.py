@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from imports.models import Account, ImportDefinition
 from tests.factories import AccountFactory, ImportDefinitionFactory
 
 from .reading import a_worker_beats, reader
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings: Settings, tmp_path: Path) -> None:
-    """WhiteNoise warns of a folder that is not there; tests collect no files."""
-    settings.STATIC_ROOT = tmp_path
 
 
 @pytest.fixture

@@ -20,11 +20,17 @@ from tests.factories import (
 from .reading import a_worker_beats, client_of, content
 
 pytestmark = pytest.mark.django_db
-UNSEEN = ["\u3164", "\u200b\u2060", "\u00a0", "\u2800", "\u202e"]
+UNSEEN = [
+    "\u200b\u2060",
+    *(
+        pytest.param(text, marks=pytest.mark.exhaustive)
+        for text in ("\u3164", "\u00a0", "\u2800", "\u202e")
+    ),
+]
 NO_WORDS = re.compile(r"<(a|h1|h2|title|option|button|summary)\b[^>]*>(.*?)</\1>", re.S)
 
 
-@pytest.fixture(params=UNSEEN, ids=[ascii(text) for text in UNSEEN])
+@pytest.fixture(params=UNSEEN, ids=ascii)
 def blank(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

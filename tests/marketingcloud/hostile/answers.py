@@ -335,3 +335,5 @@ XML = {
 }
 ANSWERS: dict[str, Case] = {**CUT, **HTTP, **SLOW, **ENCODED, **LARGE, **XML}
 ANSWERS["as it should be"] = harmless(_body(bytes))
+# One of each kind.
+SOME = [next(iter(kind)) for kind in (CUT, HTTP, SLOW, ENCODED, LARGE, XML)]
