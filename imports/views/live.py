@@ -13,9 +13,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
@@ -63,26 +64,31 @@ Context = dict[str, Any]
 class PageVersion:
     """What a page depends on, noted before it is read: the greatest revision that the
     reader can see (`number`), when Marketing Cloud last responded (`step`, so that
-    "last checked" stays true), the reader's day, how the workers do, and whether
-    anything can be saved. `is_of_all`: of all accounts, not of a single one.
+    "last checked" stays true), what the reader can see and start in (`rights`), their
+    day, how the workers do, and whether anything can be saved. `is_of_all`: of all
+    accounts, not of a single one.
     """
 
     number: int
     step: int
+    rights: str
     workers: models.WorkerState
     is_of_all: bool
+    # noted with the rest: a day that ends while the page is drawn is news for its poll
+    day: str = field(default_factory=lambda: f"{timezone.localdate():%j}")
+    is_unsaved: bool = field(default_factory=lambda: bool(STORAGE.unwritable_since))
 
     @property
     def state(self) -> str:
         """What goes back and forth; number and step only grow."""
         silent = "s" if self.workers.is_silent else ""
         stuck = "o" if self.workers.is_stuck else ""
-        unsaved = "w" if STORAGE.unwritable_since else ""
-        return f"{timezone.localdate():%j}{silent}{stuck}{unsaved}"
+        unsaved = "w" if self.is_unsaved else ""
+        return f"{self.day}{silent}{stuck}{unsaved}"
 
     @property
     def text(self) -> str:
-        return f"{self.number}-{self.step}-{self.state}"
+        return f"{self.number}-{self.step}-{self.state}-{self.rights}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,24 +118,28 @@ def page_version(user: User) -> PageVersion:
         )
     )
     user.audience = models.as_audience((pk, can_start) for pk, can_start, *_ in rows)
-    if not rows:
+    if rows:
+        number = max(revision for _, _, revision, *_ in rows)
+        step = step_of(max((row[3] for row in rows if row[3]), default=None))
+        workers = models.workers_of(rows[0][-1])
+    else:
         # whoever sees no account is told whether there are any
-        step, workers = int(Account.objects.exists()), models.workers_now()
-        return PageVersion(number=0, step=step, workers=workers, is_of_all=True)
-    *_, word = rows[0]
+        number, step, workers = 0, int(Account.objects.exists()), models.workers_now()
+    rights = f"{crc32(repr(user.audience).encode()):x}"
     return PageVersion(
-        number=max(revision for _, _, revision, *_ in rows),
-        step=step_of(max((row[3] for row in rows if row[3]), default=None)),
-        workers=models.workers_of(word),
-        is_of_all=True,
+        number=number, step=step, rights=rights, workers=workers, is_of_all=True
     )
 
 
 def version_of(subject: ImportDefinition | ImportRun, step: int = 0) -> PageVersion:
     """The version of the page of one thing, which follows that account alone."""
-    workers = models.workers_of(subject.workers)  # type: ignore[union-attr]  # annotated
-    number = subject.account.revision
-    return PageVersion(number=number, step=step, workers=workers, is_of_all=False)
+    return PageVersion(
+        number=subject.account.revision,
+        step=step,
+        rights="start" if subject.can_start else "view",  # type: ignore[union-attr]  # annotated
+        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]  # as above
+        is_of_all=False,
+    )
 
 
 def step_of(moment: dt.datetime | None) -> int:
@@ -301,7 +311,7 @@ def _news(
     html = "".join([*asked, *news, live_html])
     # htmx swaps no 400
     response = _sent(request, html, 422 if asked and drawing.facts["wrong"] else 200)
-    if asked:
+    if asked and "found" in drawing.facts:
         sentences = [drawing.facts["found"]]
         trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
     return response
