@@ -13,9 +13,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
+from zlib import crc32
 
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
@@ -68,26 +69,31 @@ Context = dict[str, Any]
 class PageVersion:
     """What a page depends on, noted before it is read: the greatest revision that the
     reader can see (`number`), when Marketing Cloud last responded (`step`, so that
-    "last checked" stays true), the reader's day, how the workers do, and whether
-    anything can be saved. `is_of_all`: of all accounts, not of a single one.
+    "last checked" stays true), what the reader can see and start in (`rights`), their
+    day, how the workers do, and whether anything can be saved. `is_of_all`: of all
+    accounts, not of a single one.
     """
 
     number: int
     step: int
+    rights: str
     workers: models.WorkerState
     is_of_all: bool
+    # noted with the rest: a day that ends while the page is drawn is news for its poll
+    day: str = field(default_factory=lambda: f"{timezone.localdate():%j}")
+    is_unsaved: bool = field(default_factory=lambda: bool(STORAGE.unwritable_since))
 
     @property
     def state(self) -> str:
         """What goes back and forth; number and step only grow."""
         silent = "s" if self.workers.is_silent else ""
         stuck = "o" if self.workers.is_stuck else ""
-        unsaved = "w" if STORAGE.unwritable_since else ""
-        return f"{timezone.localdate():%j}{silent}{stuck}{unsaved}"
+        unsaved = "w" if self.is_unsaved else ""
+        return f"{self.day}{silent}{stuck}{unsaved}"
 
     @property
     def text(self) -> str:
-        return f"{self.number}-{self.step}-{self.state}"
+        return f"{self.number}-{self.step}-{self.state}-{self.rights}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,24 +116,25 @@ Draw = Callable[[Page, PageVersion], Context]
 
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query with their audience."""
-    query = _version_query(is_superuser=user.is_superuser)
+    deadlines = (models.overdue_after(), models.start_overdue_after())
+    query = _version_query(user.is_superuser, *deadlines)
     rows = query.rows(pk=user.pk) if user.is_active else []
     user.audience = models.as_audience((pk, can_start) for pk, can_start, *_ in rows)
-    if not rows:
+    if rows:
+        number = max(revision for _, _, revision, *_ in rows)
+        step = step_of(max((row[3] for row in rows if row[3]), default=None))
+        workers = models.workers_of(rows[0][-1])
+    else:
         # whoever sees no account is told whether there are any
-        step, workers = int(Account.objects.exists()), models.workers_now()
-        return PageVersion(number=0, step=step, workers=workers, is_of_all=True)
-    *_, word = rows[0]
+        number, step, workers = 0, int(Account.objects.exists()), models.workers_now()
+    rights = f"{crc32(repr(user.audience).encode()):x}"
     return PageVersion(
-        number=max(revision for _, _, revision, *_ in rows),
-        step=step_of(max((row[3] for row in rows if row[3]), default=None)),
-        workers=models.workers_of(word),
-        is_of_all=True,
+        number=number, step=step, rights=rights, workers=workers, is_of_all=True
     )
 
 
 @cache
-def _version_query(*, is_superuser: bool) -> BuiltQuery:
+def _version_query(is_superuser: bool, *_deadlines: dt.timedelta) -> BuiltQuery:
     """Of each account that the person `pk` can see: its id, whether they can start
     there, revision, last contact, and how the workers do.
     """
@@ -143,9 +150,13 @@ def _version_query(*, is_superuser: bool) -> BuiltQuery:
 
 def version_of(subject: ImportDefinition | ImportRun, step: int = 0) -> PageVersion:
     """The version of the page of one thing, which follows that account alone."""
-    workers = models.workers_of(subject.workers)  # type: ignore[union-attr]  # annotated
-    number = subject.account.revision
-    return PageVersion(number=number, step=step, workers=workers, is_of_all=False)
+    return PageVersion(
+        number=subject.account.revision,
+        step=step,
+        rights="start" if subject.can_start else "view",  # type: ignore[union-attr]  # annotated
+        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]  # as above
+        is_of_all=False,
+    )
 
 
 def step_of(moment: dt.datetime | None) -> int:
@@ -329,7 +340,7 @@ def _news(
     response = _sent(request, html, 422 if asked and drawing.facts["wrong"] else 200)
     if seconds := drawing.facts["seconds"]:
         response.headers[POLL_AFTER] = str(PACE.pause(seconds))
-    if asked:
+    if asked and "found" in drawing.facts:
         sentences = [drawing.facts["found"]]
         trigger_client_event(response, "mcdash:announce", {"sentences": sentences})
     return response
