@@ -79,6 +79,43 @@ def test_a_page_that_is_called_while_it_swaps_its_news_in_goes_on_asking(
     assert len(polls) >= 3
 
 
+@pytest.mark.parametrize(
+    ("status", "header"), [(204, "Poll-After"), (503, "Retry-After")]
+)
+def test_the_page_waits_as_long_as_the_server_says_and_then_goes_on(
+    visit: Visit, watch: Watch, status: int, header: str
+) -> None:
+    watch.foresee("503")
+    page, polls = watched_page(visit)
+    answers = iter([{"status": status, "headers": {header: "40"}}])
+    page.route(
+        re.compile("since="),
+        lambda route: route.fulfill(**next(answers, {"status": 204})),
+    )
+    with page.expect_response(is_poll):
+        page.clock.run_for(FAST_POLL_MS)
+    page.clock.run_for(39_000)
+    page.wait_for_load_state("networkidle")
+    assert len(polls) == 1
+    with page.expect_response(is_poll):
+        page.clock.run_for(50_000)
+    # once is no reason to worry anybody
+    expect(page.locator("#live-note")).to_be_hidden()
+
+
+def test_pages_that_lost_the_network_together_do_not_come_back_together(
+    visit: Visit,
+) -> None:
+    page, polls = watched_page(visit)
+    page.evaluate("Math.random = () => 0.5")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.clock.run_for(1_000)
+    page.wait_for_load_state("networkidle")
+    assert polls == []
+    with page.expect_response(is_poll):
+        page.clock.run_for(1_000)
+
+
 def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
     stack: Stack, visit: Visit, watch: Watch
 ) -> None:
@@ -102,6 +139,7 @@ def test_when_the_session_ends_the_page_stops_and_shows_one_way_back(
         expect(page.locator("table.runs")).to_be_visible()
         polls = polls_of(page)
         ask_at_once(page)
+        page.clock.run_for(SOON_MS)
         page.wait_for_load_state("networkidle")
         assert polls == []
     page.bring_to_front()
