@@ -98,19 +98,21 @@ def required(name: str, hint: str) -> str:
     return value
 
 
-def number(name: str, default: int, *, most: int, least: int = 1) -> int:
+def number(
+    name: str, default: int, *, most: int, least: int = 1, unit: str = ""
+) -> int:
     value = value_of(name, str(default))
     is_number = value.isascii() and value.isdecimal() and len(value) <= 15
     if not is_number or not least <= int(value) <= most:
         raise ImproperlyConfigured(
-            f"{name} must be a whole number from {least} to {most}, "
-            f"not {_cited(value)}."
+            f"{name} must be a whole number{unit and f' of {unit}'} from {least} to "
+            f"{most}, not {_cited(value)}."
         )
     return int(value)
 
 
 def seconds(name: str, default: int) -> int:
-    return number(name, default, most=7 * DAY)
+    return number(name, default, most=7 * DAY, unit="seconds")
 
 
 def flag(name: str, default: str = "0") -> bool:

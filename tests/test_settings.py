@@ -89,7 +89,7 @@ def test_a_data_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
         ("MCDASH_CONNECT_TIMEOUT_SECONDS", "soon", "must be a whole number"),
         ("MCDASH_READ_TIMEOUT_SECONDS", "0", "must be a whole number"),
         ("MCDASH_CALL_DEADLINE_SECONDS", "-1", "must be a whole number"),
-        ("MCDASH_MAX_ANSWER_MB", "1.5", "must be a whole number"),
+        ("MCDASH_MAX_ANSWER_MB", "1.5", "must be a whole number of MB from 1 to 1024"),
         ("MCDASH_START_EXPIRES_SECONDS", "", "must be a whole number"),
         ("MCDASH_START_LEASE_SECONDS", "604801", "must be a whole number"),
         ("MCDASH_UNKNOWN_GRACE_SECONDS", "ten", "must be a whole number"),

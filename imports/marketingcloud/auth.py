@@ -152,7 +152,6 @@ def read_token(answer: Answer) -> Token:
     texts = {name: value for name, value in content.items() if isinstance(value, str)}
     error, message = texts.get("error", ""), texts.get("message", "")
     words = texts.get("error_description") or message or error
-    said = f": {errors.quote(words)}" if words else ""
     # a 400 or 403 may also come from what stands before the endpoint, which knows
     # nothing of credentials: only these words say that they are wrong
     names_credentials = answer.status in (400, 403) and (
@@ -160,16 +159,17 @@ def read_token(answer: Answer) -> Token:
     )
     if answer.status == 401 or names_credentials:
         raise errors.AuthenticationError(
-            f"Marketing Cloud refused the client ID or client secret{said}.",
+            errors.ending_with(
+                words, "Marketing Cloud refused the client ID or client secret"
+            ),
             vendor_message=words,
             code=error or str(content.get("errorcode", "")) or None,
         )
     if answer.broken is not None:
         raise _no_token(str(answer.broken)) from answer.broken
     if answer.status != 200:
-        raise _no_token(
-            f"The token address answered with HTTP {answer.status}{said}.", words
-        )
+        status = f"The token address answered with HTTP {answer.status}"
+        raise _no_token(errors.ending_with(words, status), words)
     value, life = texts.get("access_token", ""), content.get("expires_in")
     if (
         _TOKEN.fullmatch(value) is None

@@ -35,7 +35,7 @@ class MarketingCloudError(Exception):
         request_id: str | None = None,
     ) -> None:
         if quoted is not None:
-            message = f"{message}: {quote(quoted)}."
+            message = ending_with(quoted, message)
         super().__init__(message)
         self.message = message
         self.reason = reason or self.reason
@@ -93,6 +93,11 @@ def one_line(words: str) -> str:
 def quote(words: str) -> str:
     """The vendor's words between quotes, as a sentence of ours gives them."""
     return f"“{one_line(words)}”"
+
+
+def ending_with(words: str, sentence: str) -> str:
+    """Our sentence with the vendor's words, if any; a full stop of theirs ends it."""
+    return f"{sentence}{words and f': {quote(words)}'}.".replace(".”.", ".”")
 
 
 def fault_error(

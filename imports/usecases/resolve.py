@@ -145,8 +145,8 @@ def settle_with(runs: list[ImportRun], answer: ImportResults) -> None:
     for run in sorted(free, key=nearness):
         try:
             with transaction.atomic():
-                _settle_one(run, rows, database_now())
-                models.bump_revision(runs=[run])
+                if _settle_one(run, rows, database_now()):
+                    models.bump_revision(runs=[run])
         except StaleRunError as error:
             log.info("%s", error)
             run.refresh_from_db()
@@ -164,13 +164,14 @@ def folded(row: ImportRun | ImportResult) -> str:
     return row.customer_key.casefold()
 
 
-def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> None:
+def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> bool:
+    """Write down what `rows` say of the run; whether that changed anything."""
     tasks = find_candidates(run, rows)
     if len(tasks) == 1:
-        record_result(run, tasks[0], at=now)
-        return
+        return record_result(run, tasks[0], at=now)
     if run.status != RunStatus.UNKNOWN:
-        return  # late and ambiguous: adoption enters them, nobody guesses
+        # late: nothing, or several that adoption enters; nobody guesses
+        return False
     candidates = [asdict(row) for row in tasks]
     if not tasks or candidates != candidates_of(run):  # noted once while it waits
         run.record(EventKind.LOOKED, details={"candidates": candidates})
@@ -180,12 +181,12 @@ def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> 
         next_check_at=now + timedelta(seconds=look_interval_seconds()),
     )
     if tasks:
-        return  # a person chooses
+        return True  # a person chooses
     unanswered = run.events.filter(kind=EventKind.UNANSWERED).last()
     since = unanswered.at if unanswered else run.sent_at or run.occurred_at
     grace = timedelta(seconds=settings.MCDASH_UNKNOWN_GRACE_SECONDS)
     if now - since < grace or run.looks < LEAST_LOOKS:
-        return  # it may still appear
+        return True  # it may still appear
     # An answer that lacks a task of this key which Marketing Cloud showed within a day
     # proves nothing about another.
     shown = ImportRun.objects.filter(
@@ -196,6 +197,7 @@ def _settle_one(run: ImportRun, rows: Sequence[ImportResult], now: datetime) -> 
     if {row.task_id for row in rows} >= set(shown.values_list("task_id", flat=True)):
         gone = models.Reason.NO_TRACE
         move_run(run, RunStatus.NOT_STARTED, reason=gone, at=now, is_one_of_many=True)
+    return True
 
 
 def look_interval_seconds() -> float:

@@ -66,13 +66,18 @@ def started_chromium(path: str, *more: str) -> Iterator[Browser]:
             browser.close()
 
 
+# A page drops a question of its own for a newer one (hx-sync), which htmx tells as an
+# error: of a slow server and slow typing. What breaks is named in a line of its own.
+DROPPED = r"^error: htmx:(sendAbort|afterRequest),"
+
+
 @dataclass
 class Watch:
     """What the browser complained about, but for what a test foresees."""
 
     home: str
     complaints: list[str] = field(default_factory=list)
-    foreseen: list[str] = field(default_factory=list)
+    foreseen: list[str] = field(default_factory=lambda: [DROPPED])
 
     def over(self, context: BrowserContext) -> None:
         context.add_init_script(TELL_VIOLATIONS)

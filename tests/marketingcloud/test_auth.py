@@ -68,9 +68,9 @@ def test_without_a_mid_no_account_is_asked_for(stage: Stage) -> None:
     [
         (answer(INVALID_CLIENT, status=401), "“Client authentication failed.”"),
         (answer(INVALID_CLIENT, status=400), "“Client authentication failed.”"),
-        (answer(NOT_AUTHORIZED, status=401), "“Not Authorized”"),
-        (answer(NOT_AUTHORIZED, status=403), "“Not Authorized”"),
-        (_json({"error": "invalid_grant"}, 400), "“invalid_grant”"),
+        (answer(NOT_AUTHORIZED, status=401), "“Not Authorized”."),
+        (answer(NOT_AUTHORIZED, status=403), "“Not Authorized”."),
+        (_json({"error": "invalid_grant"}, 400), "“invalid_grant”."),
         (answer("", status=401), "client secret."),
         (answer("<html>", status=401), "client secret."),
     ],
@@ -81,7 +81,7 @@ def test_refused_credentials_are_told_in_the_vendors_words(
     stage.plays(play)
     with pytest.raises(AuthenticationError, match="client ID or client") as caught:
         _fresh(stage).authenticate()
-    assert words in caught.value.message
+    assert caught.value.message.endswith(words)
 
 
 GOOD = {"access_token": "t", "expires_in": 1079}

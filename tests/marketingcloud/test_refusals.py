@@ -101,6 +101,12 @@ def test_a_faults_words_and_code_are_kept() -> None:
     assert caught.value.code == "2"
 
 
+def test_a_full_stop_of_theirs_ends_our_sentence_too() -> None:
+    with pytest.raises(RequestRefusedError) as caught:
+        _start(fault("soap:Client", "No such file."))
+    assert caught.value.message.endswith(": “No such file.”")
+
+
 def test_long_vendor_words_are_cut() -> None:
     with pytest.raises(RequestRefusedError) as caught:
         _start(fault("soap:Client", "no\n " * 10_000))

@@ -193,6 +193,18 @@ def test_a_row_that_turns_up_late_is_still_taken(
     assert ImportRun.objects.count() == 1
 
 
+def test_a_late_look_that_finds_nothing_new_is_no_change(
+    account: Account, cloud: FakeMarketingCloud, definition: ImportDefinition
+) -> None:
+    ImportRunFactory.create(
+        definition=definition, not_started=True, reason=Reason.NO_TRACE
+    )
+    before = Account.objects.get(pk=account.pk).revision
+    adopt_runs(account=account, holder="worker")
+    look(account)
+    assert Account.objects.get(pk=account.pk).revision == before
+
+
 @pytest.mark.parametrize(
     "fields",
     [

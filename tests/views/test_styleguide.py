@@ -38,5 +38,11 @@ def test_it_shows_every_colour_of_the_tokens() -> None:
         assert f'data-token="{token}"' in page
 
 
+def test_it_links_to_no_run_since_its_runs_are_invented() -> None:
+    page = content(client_of(UserFactory.create(is_staff=True)).get(URL))
+    assert not re.findall(r'href="/(?:runs|definitions|accounts)/\d', page)
+    assert 'href="#tables"' in page
+
+
 def test_it_is_not_for_marketers() -> None:
     assert client_of(UserFactory.create()).get(URL).status_code == 403
