@@ -44,7 +44,7 @@ class Page:
 
 
 @contextmanager
-def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
+def web(folder: Path, *, workers: int = 1, threads: int = 8) -> Iterator[Web]:
     """The web side as it is run in earnest, static files collected before."""
     site = Site(folder=folder, root=PRODUCT, extra=settings_given())
     if PRODUCT == ROOT:
@@ -54,7 +54,15 @@ def web(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Web]:
     with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(PYTHON, "-m", "gunicorn", "mcdash.wsgi", "--bind", f"{HOST}:0"),
+                *(
+                    PYTHON,
+                    "-m",
+                    "gunicorn",
+                    "-c",
+                    "python:mcdash.gunicorn",
+                    "mcdash.wsgi",
+                ),
+                *("--bind", f"{HOST}:0"),
                 *("--workers", str(workers), "--threads", str(threads)),
                 *("--log-level", "info", "--no-control-socket"),
             ],

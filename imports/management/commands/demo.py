@@ -88,7 +88,7 @@ class Command(BaseCommand):
             *("-m", "gunicorn", "-c", "python:mcdash.gunicorn", "mcdash.wsgi"),
             "--no-control-socket",
             *("--bind", f"{LOOPBACK}:{web_port}"),
-            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
+            *("--workers", "2", "--graceful-timeout", "5"),
         )
         self.fill_history(sandbox_port)
         passwords = ensure_demo_people(settings.DATA_DIR / "demo.json")
