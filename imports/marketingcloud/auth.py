@@ -152,6 +152,10 @@ def read_token(answer: Answer) -> Token:
     texts = {name: value for name, value in content.items() if isinstance(value, str)}
     error, message = texts.get("error", ""), texts.get("message", "")
     words = texts.get("error_description") or message or error
+
+    def said(sentence: str) -> str:
+        return errors.ending_with(words, sentence) if words else f"{sentence}."
+
     # a 400 or 403 may also come from what stands before the endpoint, which knows
     # nothing of credentials: only these words say that they are wrong
     names_credentials = answer.status in (400, 403) and (
@@ -159,9 +163,7 @@ def read_token(answer: Answer) -> Token:
     )
     if answer.status == 401 or names_credentials:
         raise errors.AuthenticationError(
-            errors.ending_with(
-                words, "Marketing Cloud refused the client ID or client secret"
-            ),
+            said("Marketing Cloud refused the client ID or client secret"),
             vendor_message=words,
             code=error or str(content.get("errorcode", "")) or None,
         )
@@ -169,7 +171,7 @@ def read_token(answer: Answer) -> Token:
         raise _no_token(str(answer.broken)) from answer.broken
     if answer.status != 200:
         status = f"The token address answered with HTTP {answer.status}"
-        raise _no_token(errors.ending_with(words, status), words)
+        raise _no_token(said(status), words)
     value, life = texts.get("access_token", ""), content.get("expires_in")
     if (
         _TOKEN.fullmatch(value) is None

@@ -96,8 +96,8 @@ def quote(words: str) -> str:
 
 
 def ending_with(words: str, sentence: str) -> str:
-    """Our sentence with the vendor's words, if any; a full stop of theirs ends it."""
-    return f"{sentence}{words and f': {quote(words)}'}.".replace(".”.", ".”")
+    """Our sentence with the vendor's words; a full stop of theirs ends it."""
+    return f"{sentence}: {quote(words)}.".replace(".”.", ".”")
 
 
 def fault_error(

@@ -92,7 +92,8 @@ def test_a_refusals_code_and_words_tell_why(
     error = raised(performed(refused(words, code)))
     assert fields_of_error(error) == {
         "reason": reason,
-        "message": f"Marketing Cloud refused to start the import: “{words}”.",
+        "message": "Marketing Cloud refused to start the import: "
+        + f"“{words}”.".replace(".”.", ".”"),
         "vendor_message": words,
         "error_code": code or "",
         "request_id": error.request_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from imports.models import Account, ImportDefinition
 from tests.factories import AccountFactory, ImportDefinitionFactory
@@ -13,9 +14,12 @@ from .reading import a_worker_beats, reader
 
 @pytest.fixture
 def account() -> Account:
-    """An account, and a worker that follows it."""
+    """An account that answers and was synced, and a worker that follows it."""
     a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", mid="510001")
+    now = timezone.now()
+    return AccountFactory.create(
+        name="Nordlicht DE", mid="510001", last_contact_at=now, last_synced_at=now
+    )
 
 
 @pytest.fixture

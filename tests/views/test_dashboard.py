@@ -37,17 +37,6 @@ from .reading import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", last_contact_at=timezone.now())
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
-
-
 def ended(account: Account, **facts: Any) -> ImportRun:
     """A run that is its definition's last, ended an hour ago unless said otherwise."""
     definition = ImportDefinitionFactory.create(account=account)

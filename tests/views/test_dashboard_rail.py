@@ -7,32 +7,19 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from imports.models import AccessLevel, Account
 from tests.factories import (
-    AccountFactory,
     FavouriteFactory,
     ImportDefinitionFactory,
     UserFactory,
     grant,
 )
 
-from .reading import a_worker_beats, client_of, part, reader
+from .reading import client_of, part
 from .test_dashboard import _queries, ended
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", last_contact_at=timezone.now())
-
-
-@pytest.fixture
-def client(account: Account) -> Client:
-    return reader(account)
 
 
 def rail_of(page: Any) -> str:

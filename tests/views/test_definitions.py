@@ -39,12 +39,6 @@ URL = "/definitions/"
 TYPED = HTMX | {"HX-Target": "results"}
 
 
-@pytest.fixture
-def account() -> Account:
-    a_worker_beats()
-    return AccountFactory.create(name="Nordlicht DE", last_synced_at=timezone.now())
-
-
 def test_a_row_tells_name_account_pattern_destination_and_how(account: Account) -> None:
     with_last(
         define(account, "Customers", file_spec="customers.csv"),
