@@ -19,8 +19,8 @@ from imports.ui.partials import Drawing
 # Versions do not tell of everything that passes with time ("new" for seven days) or is
 # changed beside runs and definitions (the name of a person).
 OLDEST_SECONDS = 20.0
-# Letters of all drawings together; most are ASCII, which takes a byte each.
-MOST_LETTERS = 32 * 1024 * 1024
+# Of all drawings together; a page takes 100 to 300 kB.
+MOST_BYTES = 32 * 1024 * 1024
 
 Version = tuple[int, ...]
 
@@ -43,11 +43,11 @@ class Drawings:
     one; each process has its own.
     """
 
-    def __init__(self, most_letters: int = MOST_LETTERS) -> None:
-        self._most_letters = most_letters
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._lock = Lock()
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self.letters = 0
+        self.bytes = 0
 
     def get(
         self, subject: Hashable, version: Version, draw: Callable[[], Drawing]
@@ -74,8 +74,8 @@ class Drawings:
         with self._lock:
             kept.future.set_result(drawing)
             if self._kept.get(subject) is kept:
-                self.letters += drawing.size
-            while self.letters > self._most_letters:
+                self.bytes += drawing.size
+            while self.bytes > self._most_bytes:
                 self._drop(next(iter(self._kept)))
         return drawing
 
@@ -83,12 +83,12 @@ class Drawings:
         kept = self._kept.pop(subject, None)
         # what is still being made was not counted yet
         if kept and kept.future.done():
-            self.letters -= kept.future.result().size
+            self.bytes -= kept.future.result().size
 
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
-            self.letters = 0
+            self.bytes = 0
 
 
 DRAWINGS = Drawings()

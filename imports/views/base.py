@@ -60,7 +60,7 @@ def visible_definition(user: User, pk: int) -> ImportDefinition:
     definitions = ImportDefinition.objects.still_visible_to(user).with_destination()
     starred = Favourite.objects.filter(user=user, definition=OuterRef("pk"))
     definitions = definitions.select_related("account", "last_run").annotate(
-        is_favourite=Exists(starred), **_for_its_version(user)
+        is_favourite=Exists(starred)
     )
     return get_object_or_404(definitions, pk=pk)
 
@@ -69,13 +69,7 @@ def visible_run(user: User, pk: int) -> ImportRun:
     """The run, or 404."""
     runs = ImportRun.objects.still_visible_to(user)
     runs = runs.select_related("account", "definition")
-    return get_object_or_404(runs.annotate(**_for_its_version(user)), pk=pk)
-
-
-def _for_its_version(user: User) -> dict[str, Any]:
-    """What `live.version_of` reads beside the row itself, in the same query."""
-    startable = Account.objects.startable_by(user).filter(pk=OuterRef("account"))
-    return {"can_start": Exists(startable), "workers": models.workers_word()}
+    return get_object_or_404(runs, pk=pk)
 
 
 def can_start(user: User, subject: ImportDefinition | ImportRun) -> bool:

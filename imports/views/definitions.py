@@ -301,12 +301,12 @@ def sync(request: SignedInRequest) -> HttpResponse:
 
 @signed_in
 def definition(request: SignedInRequest, pk: int) -> HttpResponse:
+    version = live.version_of(request.user, ImportDefinition, pk)
+    if live.is_unchanged(request, version):
+        return live.nothing_new(request)
     definition = base.visible_definition(request.user, pk)
     if definition.last_run:
         definition.last_run.account = definition.account
-    version = live.version_of(definition)
-    if live.is_unchanged(request, version):
-        return live.nothing_new(request)
     is_favourite = definition.is_favourite  # type: ignore[attr-defined]  # annotated
     draw = partial(_draw_definition, definition)
     return live.answer(request, "definition", version, draw, is_favourite)

@@ -18,8 +18,8 @@ from functools import cache, partial
 from typing import Any
 from zlib import crc32
 
-from django.db.models import Max
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Exists, Max, OuterRef
+from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -116,9 +116,8 @@ Draw = Callable[[Page, PageVersion], Context]
 
 def page_version(user: User) -> PageVersion:
     """The page's version for `user`, in one query with their audience."""
-    deadlines = (models.overdue_after(), models.start_overdue_after())
-    query = _version_query(user.is_superuser, *deadlines)
-    rows = query.rows(pk=user.pk) if user.is_active else []
+    query = _accounts_query(user.is_superuser, *_deadlines())
+    rows = query.rows(user=user.pk)
     user.audience = models.as_audience((pk, can_start) for pk, can_start, *_ in rows)
     if rows:
         number = max(revision for _, _, revision, *_ in rows)
@@ -133,30 +132,73 @@ def page_version(user: User) -> PageVersion:
     )
 
 
-@cache
-def _version_query(is_superuser: bool, *_deadlines: dt.timedelta) -> BuiltQuery:
-    """Of each account that the person `pk` can see: its id, whether they can start
-    there, revision, last contact, and how the workers do.
+def version_of(
+    user: User,
+    model: type[ImportDefinition | ImportRun],
+    pk: int,
+    *fields: str,
+    step: Callable[..., int] = lambda: 0,
+) -> PageVersion:
+    """The version of the page of one thing, which follows that account alone, in one
+    query; `step` is made of `fields`. Raises `Http404` where `user` can't see it.
     """
-    person = User(is_superuser=is_superuser)
-    person.pk = Given("pk", User._meta.pk)
-    accounts = Account.objects.still_visible_to(person).with_can_start(person)
-    return BuiltQuery(
-        accounts.order_by("pk").values_list(
-            "pk", "can_start", "revision", "last_contact_at", models.workers_word()
-        )
-    )
-
-
-def version_of(subject: ImportDefinition | ImportRun, step: int = 0) -> PageVersion:
-    """The version of the page of one thing, which follows that account alone."""
+    query = _one_query(user.is_superuser, model, fields, *_deadlines())
+    rows = query.rows(user=user.pk, pk=pk)
+    if not rows:
+        raise Http404
+    ((number, can_start, word, *values),) = rows
     return PageVersion(
-        number=subject.account.revision,
-        step=step,
-        rights="start" if subject.can_start else "view",  # type: ignore[union-attr]  # annotated
-        workers=models.workers_of(subject.workers),  # type: ignore[union-attr]  # as above
+        number=number,
+        step=step(*values),
+        rights="start" if can_start else "view",
+        workers=models.workers_of(word),
         is_of_all=False,
     )
+
+
+# These are asked by every poll. All that they depend on is in their arguments, what
+# `workers_word` makes of settings too.
+
+
+def _deadlines() -> tuple[dt.timedelta, ...]:
+    return models.overdue_after(), models.start_overdue_after()
+
+
+@cache
+def _accounts_query(is_superuser: bool, *_: dt.timedelta) -> BuiltQuery:
+    """Of each account that the person `user` can see: its id, whether they can start
+    there, revision, last contact, and how the workers do.
+    """
+    person = _stand_in(is_superuser=is_superuser)
+    accounts = Account.objects.still_visible_to(person).with_can_start(person)
+    columns = ("pk", "can_start", "revision", "last_contact_at", models.workers_word())
+    return BuiltQuery(accounts.order_by("pk").values_list(*columns))
+
+
+@cache
+def _one_query(
+    is_superuser: bool,
+    model: type[ImportDefinition | ImportRun],
+    fields: tuple[str, ...],
+    *_: dt.timedelta,
+) -> BuiltQuery:
+    """Of the one with the id `pk`, if the person `user` can see it: its account's
+    revision, whether they can start there, how the workers do, and `fields`.
+    """
+    person = _stand_in(is_superuser=is_superuser)
+    startable = Account.objects.startable_by(person).filter(pk=OuterRef("account"))
+    columns: list[Any] = ["account__revision", Exists(startable), models.workers_word()]
+    rows = model._default_manager.still_visible_to(person).order_by()
+    return BuiltQuery(
+        rows.filter(pk=Given("pk", model._meta.pk)).values_list(*columns, *fields)
+    )
+
+
+def _stand_in(*, is_superuser: bool) -> User:
+    """Whoever is signed in, whose id is given with each use."""
+    person = User(is_superuser=is_superuser)
+    person.pk = Given("user", User._meta.pk)
+    return person
 
 
 def step_of(moment: dt.datetime | None) -> int:

@@ -83,6 +83,7 @@ FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
 # On the page of one
 NONE_OF_THESE = "none"
+OF_STEP = ("last_checked_at", "status", "answered_at", "sent_at", "occurred_at")
 NEVER_RAN = (RunStatus.NOT_STARTED, RunStatus.CANCELLED)
 # a run that was looked for over a day has some hundreds
 MOST_EVENTS = 300
@@ -288,19 +289,24 @@ FORMS = {
 
 @signed_in
 def run(request: SignedInRequest, pk: int) -> HttpResponse:
-    run = base.visible_run(request.user, pk)
-    # from then on a person can mark it as not started, though no row has changed
-    is_overdue = (
-        run.status == RunStatus.UNKNOWN and resolve.grace_ends_at(run) <= timezone.now()
-    )
-    # another version, so that the page's next poll isn't answered "nothing changed"
-    step = 2 * live.step_of(run.last_checked_at) + is_overdue
-    version = live.version_of(run, step)
+    version = live.version_of(request.user, ImportRun, pk, *OF_STEP, step=_step)
     if live.is_unchanged(request, version):
         return live.nothing_new(request)
+    run = base.visible_run(request.user, pk)
     user, draw = request.user, partial(_draw_run, run)
     can_administer = user.is_staff and user.has_perm("imports.change_account")
     return live.answer(request, "run", version, draw, can_administer)
+
+
+def _step(*values: Any) -> int:
+    """Of a run's `OF_STEP`: when it was last checked, and whether a person can mark it
+    as not started by now, though no row has changed.
+    """
+    run = ImportRun(**dict(zip(OF_STEP, values, strict=True)))
+    is_overdue = (
+        run.status == RunStatus.UNKNOWN and resolve.grace_ends_at(run) <= timezone.now()
+    )
+    return 2 * live.step_of(run.last_checked_at) + is_overdue
 
 
 def _draw_run(run: ImportRun, page: Page, version: PageVersion) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def test_the_history_begins_with_the_latest() -> None:
 @pytest.mark.parametrize(
     ("age_seconds", "wait_seconds"),
     [
-        (0, 5),
-        (299, 5),
+        (0, 2),
+        (299, 2),
         (300, 15),
         (1799, 15),
         (1800, 60),

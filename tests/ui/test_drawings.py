@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from sys import getsizeof
 from typing import Any
 
 import pytest
@@ -12,20 +13,21 @@ from imports.ui.drawings import OLDEST_SECONDS, Drawings
 from imports.ui.partials import Drawing, Part
 
 
-def drawing(letters: int = 100) -> Drawing:
-    text = "x" * (letters - len('<p id="p"></p>'))
+def drawing(size: int = 100) -> Drawing:
+    """One that takes so many bytes."""
+    text = "x" * (size - getsizeof('<p id="p"></p>'))
     return Drawing(parts={"p.html": Part.of(f'<p id="p">{text}</p>')})
 
 
 class Draws:
     """Draws, and counts how often it was asked to."""
 
-    def __init__(self, letters: int = 100) -> None:
-        self.letters, self.times = letters, 0
+    def __init__(self, size: int = 100) -> None:
+        self.size, self.times = size, 0
 
     def __call__(self) -> Drawing:
         self.times += 1
-        return drawing(self.letters)
+        return drawing(self.size)
 
 
 def test_the_same_is_drawn_once() -> None:
@@ -99,7 +101,7 @@ def test_a_later_version_does_not_wait_for_an_earlier_one_nor_is_replaced_by_it(
         go_on.set()
         assert early.result(10) is not later
     assert drawings.get("a", (2, 1), fails) is later
-    assert drawings.letters == later.size
+    assert drawings.bytes == later.size
 
 
 def fails() -> Drawing:
@@ -128,12 +130,12 @@ def test_a_drawing_that_fails_fails_for_who_waits_and_is_tried_anew() -> None:
 
 
 def test_memory_is_bounded_and_what_was_asked_for_last_stays() -> None:
-    drawings, draw = Drawings(most_letters=1000), Draws(letters=300)
+    drawings, draw = Drawings(most_bytes=1000), Draws(size=300)
     for subject in "abc":
         drawings.get(subject, (1,), draw)
     drawings.get("a", (1,), draw)
     drawings.get("d", (1,), draw)
-    assert drawings.letters == 900
+    assert drawings.bytes == 900
     assert draw.times == 4
     drawings.get("a", (1,), draw)
     assert draw.times == 4
@@ -142,13 +144,13 @@ def test_memory_is_bounded_and_what_was_asked_for_last_stays() -> None:
 
 
 def test_one_that_is_larger_than_all_memory_is_sent_and_not_kept() -> None:
-    drawings = Drawings(most_letters=1000)
-    assert drawings.get("a", (1,), Draws(letters=2000)).size == 2000
-    assert drawings.letters == 0
+    drawings = Drawings(most_bytes=1000)
+    assert drawings.get("a", (1,), Draws(size=2000)).size == 2000
+    assert drawings.bytes == 0
 
 
 def test_a_newer_drawing_takes_the_place_of_the_older_one() -> None:
     drawings, draw = Drawings(), Draws()
     for version in range(50):
         drawings.get("a", (version,), draw)
-    assert drawings.letters == 100
+    assert drawings.bytes == 100
