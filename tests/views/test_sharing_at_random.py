@@ -305,7 +305,7 @@ def test_everybody_is_answered_for_themselves(
 
 
 @pytest.mark.slow
-@at_random(100, 24, is_fixed=False)
+@at_random(40, 20, is_fixed=False)
 def test_everybody_is_answered_for_themselves_for_long(
     clock: Any, people: list[Any], kinds: list[str], steps: list[Any]
 ) -> None:
