@@ -187,7 +187,8 @@ def _one_query(
     """
     person = _stand_in(is_superuser=is_superuser)
     startable = Account.objects.startable_by(person).filter(pk=OuterRef("account"))
-    columns: list[Any] = ["account__revision", Exists(startable), models.workers_word()]
+    columns: list[Any] = ["account__revision", Exists(startable)]
+    columns += [models.workers_word(), *fields]
     rows = model._default_manager.still_visible_to(person).order_by()
     return BuiltQuery(
         rows.filter(pk=Given("pk", model._meta.pk)).values_list(*columns, *fields)
