@@ -27,7 +27,7 @@ except ImproperlyConfigured as error:
 # believe every process of this machine, and answer 400 where two headers disagree.
 secure_scheme_headers: dict[str, str] = {}
 
-# Threads wait for the database and for each other's drawings, so more than there are
+# They wait for the database and for each other's drawings, so there are more than
 # processors; `--threads` says otherwise.
 threads = USUAL_THREADS
 

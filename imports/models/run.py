@@ -84,7 +84,7 @@ class RunEvent(models.Model):
 
 
 # How long after its start (s) a run is looked at how often (s).
-CHECK_INTERVALS = ((300, 2), (1800, 15), (7200, 60), (inf, 300))
+CHECK_INTERVALS = ((300, 1.5), (1800, 15), (7200, 60), (inf, 300))
 RECORDED = ("customer_key", "status", "phase", "task_id", *COUNTS, "origin")
 # Constraints of one active run: of a definition's row, and of it in all accounts.
 ONE_ACTIVE = frozenset({"run_one_active", "run_one_active_in_unit"})

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 # Polls that a process answers at once, on average, where nothing needs to be held back:
-# then seven of eight threads are free, and one processor has time to spare.
+# then fifteen of sixteen threads are free, and one processor has time to spare.
 CALM = 0.5
 # Seconds over which that is measured: longer than a bad moment, and than most pauses.
 MEASURED_SECONDS = 20.0
@@ -23,10 +23,10 @@ LONGEST_PAUSE_SECONDS = 60.0
 MOST_STRETCH = 20.0
 # A pause is cut by up to a fifth, so that pages that came together part.
 LEAST_OF_PAUSE = 0.8
-# Threads of a process that polls leave to people; gunicorn's number is told by
-# `mcdash.gunicorn`.
+# Threads of a process that polls leave to people. There are many, since all who ask
+# while a page is drawn wait for it; gunicorn's number is told by `mcdash.gunicorn`.
 KEPT_FREE = 2
-USUAL_THREADS = 8
+USUAL_THREADS = 16
 RETRY_SECONDS = (5, 15)
 
 

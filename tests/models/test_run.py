@@ -52,8 +52,8 @@ def test_the_history_begins_with_the_latest() -> None:
 @pytest.mark.parametrize(
     ("age_seconds", "wait_seconds"),
     [
-        (0, 2),
-        (299, 2),
+        (0, 1.5),
+        (299, 1.5),
         (300, 15),
         (1799, 15),
         (1800, 60),
@@ -63,7 +63,7 @@ def test_the_history_begins_with_the_latest() -> None:
     ],
 )
 def test_a_run_is_looked_at_more_slowly_as_it_ages(
-    age_seconds: int, wait_seconds: int
+    age_seconds: int, wait_seconds: float
 ) -> None:
     run = ImportRun(occurred_at=NOON)
     now = NOON + timedelta(seconds=age_seconds)
