@@ -112,6 +112,8 @@ class PaceMiddleware(Middleware):
             if not is_admitted:
                 # as RFC 9110 has it, section 15.6.4
                 busy = HttpResponse("Too many pages ask at once.", status=503)
+                # Django would log an error for each of them
+                vars(busy)["_has_been_logged"] = True
                 busy.headers["Retry-After"] = str(random.randint(*RETRY_SECONDS))  # noqa: S311 - no secret
                 return busy
             return self.get_response(request)

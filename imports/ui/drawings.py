@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Lock
 
+from imports.models.database import release_connection
 from imports.ui.partials import Drawing
 
 # Versions do not tell of everything that passes with time ("new" for seven days) or is
@@ -62,6 +63,7 @@ class Drawings:
                 kept = self._kept[subject] = _Kept(version, time.monotonic())
             self._kept.move_to_end(subject)
         if not is_mine:
+            release_connection()  # there are fewer than threads
             return kept.future.result()
         try:
             drawing = draw()

@@ -39,6 +39,9 @@ STATUS_BY_PHASE = {
 }
 # What a run takes over from its row; the times are read from its texts.
 RESULT_TEXTS = ("phase", "import_type", "destination_id", "start_text", "end_text")
+# Half of the shortest wait between looks: runs that are due so soon come along, so
+# that all young runs of an account fall into one step, and one question.
+COME_ALONG = timedelta(seconds=1)
 RESULT_FIELDS = (*COUNTS, *RESULT_TEXTS, "started_at", "finished_at")
 
 
@@ -61,7 +64,7 @@ def refresh_runs(
     with accounts.exclusively(account, "refresh", holder):
         runs = account.runs.followed().order_by("definition_id", "pk")
         if only_due:
-            runs = runs.due(database_now())
+            runs = runs.due(database_now() + COME_ALONG)
         followed = {run.task_id: run for run in runs if run.task_id}
         if not followed:
             return RefreshReport()

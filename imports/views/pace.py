@@ -7,6 +7,7 @@ at once than the process has threads to spare are sent away.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import time
@@ -14,8 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+log = logging.getLogger(__name__)
+
 # Polls that a process answers at once, on average, where nothing needs to be held back:
-# then fifteen of sixteen threads are free, and one processor has time to spare.
+# then nearly all threads are free, and one processor has time to spare.
 CALM = 0.5
 # Seconds over which that is measured: longer than a bad moment, and than most pauses.
 MEASURED_SECONDS = 20.0
@@ -25,9 +28,10 @@ MOST_STRETCH = 20.0
 LEAST_OF_PAUSE = 0.8
 # Threads of a process that polls leave to people. There are many, since all who ask
 # while a page is drawn wait for it; gunicorn's number is told by `mcdash.gunicorn`.
-KEPT_FREE = 2
-USUAL_THREADS = 16
+KEPT_FREE = 4
+USUAL_THREADS = 32
 RETRY_SECONDS = (5, 15)
+WARNED_EVERY_SECONDS = 60
 
 
 class Pace:
@@ -37,6 +41,7 @@ class Pace:
         self._lock = Lock()
         self._in_flight = 0
         self._demand = 0.0
+        self._silent_until = -math.inf
         self._measured_at = time.monotonic()
         self.set_threads(threads)
 
@@ -50,6 +55,13 @@ class Pace:
         with self._lock:
             is_admitted = self._in_flight < self.most
             self._in_flight += is_admitted
+        if not is_admitted and began >= self._silent_until:
+            self._silent_until = began + WARNED_EVERY_SECONDS
+            log.warning(
+                "More than %d open pages ask this process at once, so some are sent "
+                "away for a few seconds. If this goes on, it needs more processors",
+                self.most,
+            )
         try:
             yield is_admitted
         finally:

@@ -62,7 +62,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     add("--start-every", type=float, default=1.0, help="seconds between starts")
     add("--give-up", type=float, default=GIVE_UP_SECONDS, help="as live.js does")
     add("--workers", type=int, default=2, help="gunicorn's processes")
-    add("--threads", type=int, default=16, help="of each of them")
+    add("--threads", type=int, default=32, help="of each of them")
     add("--database", default="", metavar="URL", help="PostgreSQL, see tests.bench")
     add("--growth", action="store_true", help="a short time each, see load_growth.py")
     add("--plot", type=Path, metavar="FILE", help="--growth as SVG")

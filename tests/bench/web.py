@@ -44,7 +44,7 @@ class Page:
 
 
 @contextmanager
-def web(folder: Path, *, workers: int = 1, threads: int = 16) -> Iterator[Web]:
+def web(folder: Path, *, workers: int = 1, threads: int = 32) -> Iterator[Web]:
     """The web side as it is run in earnest, static files collected before."""
     site = Site(folder=folder, root=PRODUCT, extra=settings_given())
     if PRODUCT == ROOT:

@@ -144,6 +144,18 @@ def test_only_what_is_due_is_asked_for(
     assert cloud.asked == [("results_of_tasks", (due.task_id,))]
 
 
+def test_runs_that_are_due_one_after_another_fall_into_step(
+    account: Account, cloud: FakeMarketingCloud
+) -> None:
+    now = database_now()
+    _, due = followed(account, cloud, "a", next_check_at=now - timedelta(seconds=1))
+    soon = now + timedelta(seconds=0.7)
+    _, later = followed(account, cloud, "b", next_check_at=soon)
+    refresh(account, only_due=True)
+    assert [set(asked[1]) for asked in cloud.asked] == [{due.task_id, later.task_id}]
+    assert len(set(ImportRun.objects.values_list("next_check_at", flat=True))) == 1
+
+
 def test_no_row_yet_is_a_normal_answer(
     account: Account, cloud: FakeMarketingCloud
 ) -> None:
