@@ -214,7 +214,7 @@ def accounts_with_counts(reader: models.Reader) -> QuerySet[Account]:
     """By name, each with how many definitions it lists, and whether it has active runs
     though it is disabled (`has_active`).
     """
-    accounts = Account.objects.visible_to(reader).order_by("name").defer("secret")
+    accounts = Account.objects.visible_to(reader).order_by("name")
     # a subquery: with a join every column of the accounts would be grouped by
     listed = ImportDefinition.objects.filter(
         account=OuterRef("pk"), not_seen_since=None

@@ -190,9 +190,7 @@ def _one_query(
     columns: list[Any] = ["account__revision", Exists(startable)]
     columns += [models.workers_word(), *fields]
     rows = model._default_manager.still_visible_to(person).order_by()
-    return BuiltQuery(
-        rows.filter(pk=Given("pk", model._meta.pk)).values_list(*columns, *fields)
-    )
+    return BuiltQuery(rows.filter(pk=Given("pk", model._meta.pk)).values_list(*columns))
 
 
 def _stand_in(*, is_superuser: bool) -> User:

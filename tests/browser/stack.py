@@ -18,15 +18,9 @@ from http.client import HTTPConnection, HTTPException
 from tests.browser.people import ADMINISTRATOR, MARKETER, NEWCOMER, VIEWER
 from tests.e2e.site import PYTHON, ROOT, Part, Site, wait_until
 
-<<<<<<< HEAD
-# An import is over when the worker first looks; the slow one, ten times as long, is
-# not, and is seen running until the worker looks again five seconds later.
-PACE_SECONDS = 0.15
-=======
 # An import is over when the worker looks for the second time at the latest; the slow
 # one, ten times as long, is seen running by pages that ask every three seconds.
 PACE_SECONDS = 0.5
->>>>>>> 670e16e (Runs of an account that are due within a second are looked at together)
 SLOW = "product-catalogue-full"
 # Runs of these never end: the first keeps pages asking every three seconds.
 NEVER_ENDS = "customers-to-audience-copy"

@@ -345,7 +345,7 @@ def test_a_run_that_is_followed_ages_whatever_its_start_says(
     adopt(account)
     run = ImportRun.objects.get()
     seen = run.known_since
-    for hours, seconds in ((0.01, 5), (0.4, 15), (1.9, 60), (23, 300)):
+    for hours, seconds in ((0.01, 1.5), (0.4, 15), (1.9, 60), (23, 300)):
         later = seen + timedelta(hours=hours)
         assert run.next_look(later) == later + timedelta(seconds=seconds)
         assert not run.is_too_old(later)

@@ -134,7 +134,7 @@ def told(answer: Any) -> float:
 def test_more_polls_than_threads_to_spare_are_sent_away_and_people_are_served(
     monkeypatch: pytest.MonkeyPatch, caplog_imports: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("imports.middleware.PACE", own := Pace(threads=KEPT_FREE + 2))
+    monkeypatch.setattr("imports.middleware.PACE", Pace(threads=KEPT_FREE + 2))
     are_in, go_on = threading.Semaphore(0), threading.Event()
 
     def slow(request: HttpRequest) -> HttpResponse:
