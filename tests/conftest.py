@@ -66,9 +66,11 @@ def nothing_remembered() -> None:
     """Each test's database begins with the same ids and revisions, and is well."""
     from imports.models.storage import STORAGE, Storage
     from imports.ui.drawings import DRAWINGS
+    from imports.views.pace import PACE, Pace
 
     cache.clear()
     DRAWINGS.clear()
+    vars(PACE).update(vars(Pace()))
     vars(STORAGE).update(vars(Storage()))
 
 
