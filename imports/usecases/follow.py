@@ -39,7 +39,7 @@ STATUS_BY_PHASE = {
 }
 # What a run takes over from its row; the times are read from its texts.
 RESULT_TEXTS = ("phase", "import_type", "destination_id", "start_text", "end_text")
-# Half of the shortest wait between looks: runs that are due so soon come along, so
+# Less than the shortest wait between looks: runs that are due so soon come along, so
 # that all young runs of an account fall into one step, and one question.
 COME_ALONG = timedelta(seconds=1)
 RESULT_FIELDS = (*COUNTS, *RESULT_TEXTS, "started_at", "finished_at")
